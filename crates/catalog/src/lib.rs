@@ -1,0 +1,1 @@
+//! The tools that agents are told of: names, schemas, versions, validation.

@@ -1,0 +1,2 @@
+//! The binary `quaymaster`.
+fn main() {}

@@ -1,0 +1,128 @@
+//! Who asks.
+//!
+//! An [`Actor`] is what Quaymaster itself has established about a caller: never
+//! anything the caller said of itself. What the agent claims (its name, its
+//! threads, its model) is in [`AgentClaims`], which is evidence for the audit
+//! and never grounds for a permission.
+
+use std::fmt;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::class::DataClass;
+use crate::setting::Slug;
+use crate::{SessionId, TokenId};
+
+/// The stable name of a person or service, such as `ada@example.test`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct ActorId(Arc<str>);
+
+impl ActorId {
+    /// Takes `name` as an actor's id.
+    ///
+    /// # Errors
+    ///
+    /// Says so if the name is empty, longer than 200 bytes, or holds control characters.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
+            return Err(format!(
+                "`{}` is not an actor: expected 1 to 200 printable bytes",
+                name.escape_debug()
+            ));
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ActorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What an actor is in the company, such as `analyst`. Policies speak of roles.
+pub type Role = Slug;
+
+/// A tenant. Nothing crosses from one workspace to another.
+pub type Workspace = Slug;
+
+/// How the actor was established.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// By a bearer token that this installation issued.
+    Token(TokenId),
+    /// As the user of this machine who started `quaymaster stdio` or the command line.
+    LocalUser,
+}
+
+impl Authentication {
+    /// The word for the audit record.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Token(_) => "token",
+            Self::LocalUser => "local_user",
+        }
+    }
+}
+
+/// A caller whose identity is established.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// The stable name.
+    pub id: ActorId,
+    /// The roles, sorted, without repeats.
+    pub roles: Arc<[Role]>,
+    /// The workspace that the caller acts in.
+    pub workspace: Workspace,
+    /// The highest class of data that may be released to this actor.
+    pub clearance: DataClass,
+    /// How the identity was established.
+    pub authentication: Authentication,
+}
+
+/// What a client says of itself and its agent. Claimed, not proved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AgentClaims {
+    /// Name and version of the client, such as `codex-mcp-client/0.169.0`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// The agent's own session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// The thread (conversation) that the call belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread: Option<String>,
+    /// The thread that started this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_thread: Option<String>,
+    /// The client's own id for the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+    /// The model that drives the agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The sandbox that the agent runs in, such as `read-only`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox_mode: Option<String>,
+}
+
+/// The transport-level session that a request came in on, if the revision has sessions.
+pub type Session = Option<SessionId>;
+
+/// What every role may see at most. A role that is not declared does not exist.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RoleConfig {
+    /// The highest class of data that may be released to the role.
+    pub clearance: DataClass,
+    /// What the role is for, shown to people.
+    #[serde(default)]
+    pub description: Option<String>,
+}

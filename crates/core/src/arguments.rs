@@ -1,0 +1,117 @@
+//! The arguments of a call: read once, strictly, and never in two ways.
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::error::{CallError, ErrorCode};
+use crate::json;
+
+/// The arguments of one call.
+///
+/// What policy sees ([`Arguments::value`]) and what is sent on
+/// ([`Arguments::as_json`]) mean the same, because the text was read with
+/// [`json::parse_strict`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arguments {
+    text: String,
+    value: Value,
+}
+
+impl Arguments {
+    /// Reads arguments as a client sent them; none at all are the empty object.
+    ///
+    /// # Errors
+    ///
+    /// `input.invalid` if they are not one unambiguous JSON object.
+    pub fn parse(raw: Option<&RawValue>) -> Result<Self, CallError> {
+        let Some(raw) = raw else { return Ok(Self::default()) };
+        let value = json::parse_strict(raw.get()).map_err(|e| {
+            CallError::new(ErrorCode::InputInvalid, format!("`arguments` cannot be read: {e}"))
+        })?;
+        if !value.is_object() {
+            return Err(CallError::new(ErrorCode::InputInvalid, "`arguments` must be an object")
+                .hint("send the arguments by name, as in {\"region\": \"EMEA\"}"));
+        }
+        Ok(Self { text: raw.get().to_owned(), value })
+    }
+
+    /// Arguments that Quaymaster put together itself.
+    pub fn from_map(map: Map<String, Value>) -> Self {
+        let value = Value::Object(map);
+        Self { text: value.to_string(), value }
+    }
+
+    /// The arguments as JSON text, as they are sent on.
+    pub fn as_json(&self) -> &str {
+        &self.text
+    }
+
+    /// The arguments as a JSON object.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// The argument called `name`.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.value.get(name)
+    }
+
+    /// SHA-256 of the canonical form (RFC 8785), as `sha256:<64 hexadecimal digits>`.
+    pub fn digest(&self) -> String {
+        sha256_text(json::canonical(&self.value).as_bytes())
+    }
+}
+
+impl Default for Arguments {
+    fn default() -> Self {
+        Self::from_map(Map::new())
+    }
+}
+
+/// SHA-256 of `bytes` as `sha256:<64 hexadecimal digits>`.
+pub fn sha256_text(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    let mut text = String::with_capacity(71);
+    text.push_str("sha256:");
+    push_hex(&mut text, &digest);
+    text
+}
+
+/// Appends `bytes` to `text` in lower-case hexadecimal.
+pub fn push_hex(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        for nibble in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Arguments, CallError> {
+        let raw = RawValue::from_string(text.into())
+            .map_err(|e| CallError::new(ErrorCode::InputInvalid, e.to_string()))?;
+        Arguments::parse(Some(&raw))
+    }
+
+    #[test]
+    fn arguments_that_are_not_an_object_are_refused_with_what_would_be_right() {
+        let error = read("[1]").expect_err("an array");
+        assert_eq!(error.to_string(), "input.invalid: `arguments` must be an object");
+        assert!(error.hint.is_some());
+    }
+
+    #[test]
+    fn the_digest_does_not_depend_on_spelling() {
+        let one = read(r#"{"b": 1.0, "a": "\u0078"}"#).expect("an object").digest();
+        let other = read(r#"{"a":"x","b":1}"#).expect("an object").digest();
+        assert_eq!(one, other);
+        assert_eq!(
+            Arguments::default().digest(),
+            "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+        );
+    }
+}

@@ -1,0 +1,127 @@
+//! What every connector file has, whichever engine it is for.
+//!
+//! One file describes one connector: the unit of review, versioning and
+//! ownership. The engine's own part (`spec`) is in `quaymaster-connectors`.
+
+use std::num::NonZeroU32;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::setting::{ByteSize, DurationSetting, SemVer, Slug};
+
+/// A connector file, with the `spec` of its engine.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ConnectorFile<S> {
+    /// The version of this format.
+    pub api_version: ApiVersion,
+    /// What the file describes.
+    pub kind: Kind,
+    /// Name, version and owner.
+    pub metadata: Metadata,
+    /// How the system is reached and which tools it offers.
+    pub spec: S,
+}
+
+/// The version of the connector format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum ApiVersion {
+    /// The first and only one.
+    #[serde(rename = "connector/v1")]
+    V1,
+}
+
+/// What a file describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum Kind {
+    /// A connector.
+    Connector,
+}
+
+/// Name, version and owner of a connector.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Metadata {
+    /// The stable name of the connector.
+    pub name: Slug,
+    /// Semantic version of the tools' contract.
+    pub version: SemVer,
+    /// A name for people.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// What the connector is for.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Whom to ask.
+    pub owner: Owner,
+    /// Where the connector may be used. Nobody else sees it.
+    #[schemars(length(min = 1))]
+    pub workspaces: Vec<Slug>,
+}
+
+/// Whom to ask about a connector.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Owner {
+    /// The team that answers for it.
+    pub team: String,
+    /// How to reach the team.
+    pub contact: String,
+    /// Where to turn when that does not help.
+    #[serde(default)]
+    pub escalation: Option<String>,
+}
+
+/// Who may use a tool. Compiled to a Cedar policy.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Access {
+    /// The roles that may call it. May be empty where a policy file decides alone.
+    pub roles: Vec<Slug>,
+}
+
+/// Who has to agree to each call of a tool. Compiled to a Cedar annotation.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ApprovalConfig {
+    /// Who may decide. The requester never may.
+    pub by: Access,
+}
+
+/// How a repeated write is recognised.
+///
+/// Quaymaster derives a key from the actor, the tool and the named arguments
+/// and sends it to the system behind the tool, which does the write once for
+/// each key. The agent neither sees nor chooses it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct IdempotencyConfig {
+    /// The arguments that make two writes the same one.
+    #[schemars(length(min = 1))]
+    pub from: Vec<String>,
+    /// The argument of the upstream that takes the key. It is hidden from the agent.
+    pub argument: String,
+}
+
+/// What one call may use at most.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct LimitsConfig {
+    /// Longest time a call may take, such as `10s`.
+    pub timeout: DurationSetting,
+    /// Most bytes that a result may hold, such as `256KiB`.
+    #[serde(default = "default_bytes")]
+    pub bytes: ByteSize,
+    /// Most rows that a result may hold. Further rows are cut and `truncated` is set.
+    #[serde(default = "default_rows")]
+    pub rows: NonZeroU32,
+}
+
+fn default_bytes() -> ByteSize {
+    ByteSize::new(256 * 1024)
+}
+
+fn default_rows() -> NonZeroU32 {
+    NonZeroU32::new(500).unwrap_or(NonZeroU32::MIN)
+}

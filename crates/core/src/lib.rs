@@ -1,0 +1,37 @@
+//! The vocabulary of Quaymaster.
+//!
+//! Everything the other crates talk about is named here once: tools and calls,
+//! actors and workspaces, effects and data classes, errors and results, ids,
+//! time and randomness, the JSON-RPC envelope, and the settings that every
+//! configuration file shares. There is no I/O and no async runtime here, and
+//! nothing that decides: policy lives in `quaymaster-control`.
+
+pub mod actor;
+pub mod arguments;
+pub mod class;
+pub mod clock;
+pub mod connector;
+pub mod error;
+pub mod id;
+pub mod json;
+pub mod ports;
+pub mod random;
+pub mod request;
+pub mod result;
+pub mod rpc;
+pub mod secret;
+pub mod setting;
+pub mod tool;
+
+pub use actor::{Actor, ActorId, AgentClaims, Authentication, Role, Workspace};
+pub use arguments::Arguments;
+pub use class::{Classification, DataClass, FieldRule, Handling};
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use error::{CallError, ErrorCode, Fault, Retry};
+pub use id::{CallId, ConfigVersion, SessionId, TokenId, WriterId};
+pub use ports::{CallTool, Progress, ProgressSink};
+pub use random::Randomness;
+pub use request::CallRequest;
+pub use result::{Reply, Status};
+pub use secret::{SecretError, SecretRef, SecretSource};
+pub use tool::{Effect, ToolDeclaration, ToolName};

@@ -1,0 +1,28 @@
+//! A call as it arrives at the top of its path, before anything is decided.
+
+use std::sync::Arc;
+
+use crate::{Actor, AgentClaims, Arguments, CallId, SessionId, Timestamp};
+
+/// What a caller asks for: one tool, once.
+#[derive(Clone, Debug)]
+pub struct CallRequest {
+    /// The id of this call; also its audit id.
+    pub id: CallId,
+    /// When the request came in.
+    pub received: Timestamp,
+    /// Who asks.
+    pub actor: Arc<Actor>,
+    /// The client's session, where its revision has sessions.
+    pub session: Option<SessionId>,
+    /// What the client says of its agent.
+    pub agent: AgentClaims,
+    /// The trace that the call is part of: the trace id of `traceparent` (W3C Trace Context).
+    pub trace_id: Option<String>,
+    /// The id that ties together the calls of one piece of work.
+    pub correlation_id: Option<String>,
+    /// The tool by the name that the caller used.
+    pub tool: String,
+    /// Its arguments.
+    pub arguments: Arguments,
+}

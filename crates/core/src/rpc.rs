@@ -1,0 +1,324 @@
+//! The JSON-RPC 2.0 envelope, raw.
+//!
+//! A message is split into `id`, `method` and `params` or `result`; what is
+//! inside stays bytes until a stage must look. Which message it is follows from
+//! the members that are there, never from what fits some type, so nothing falls
+//! through to another kind; whatever is not clearly one kind is refused.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Error codes of JSON-RPC 2.0 (section 5.1) and of MCP 2026-07-28 (basic).
+pub mod code {
+    /// Not JSON.
+    pub const PARSE_ERROR: i64 = -32700;
+    /// Not a JSON-RPC message.
+    pub const INVALID_REQUEST: i64 = -32600;
+    /// No such method.
+    pub const METHOD_NOT_FOUND: i64 = -32601;
+    /// The parameters do not fit the method.
+    pub const INVALID_PARAMS: i64 = -32602;
+    /// A fault of the receiver.
+    pub const INTERNAL_ERROR: i64 = -32603;
+    /// Header and body disagree (MCP 2026-07-28).
+    pub const HEADER_MISMATCH: i64 = -32020;
+    /// The client lacks a capability that the request needs (MCP 2026-07-28).
+    pub const MISSING_CLIENT_CAPABILITY: i64 = -32021;
+    /// The protocol version is not one we speak (MCP 2026-07-28).
+    pub const UNSUPPORTED_PROTOCOL_VERSION: i64 = -32022;
+}
+
+/// The id of a request: a string or an integer (MCP forbids null), kept as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId(Box<str>);
+
+impl RequestId {
+    /// The id as JSON text.
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+
+    /// An id that we give to a message of our own.
+    pub fn number(n: u64) -> Self {
+        Self(n.to_string().into())
+    }
+
+    /// Takes a JSON text as an id.
+    ///
+    /// # Errors
+    ///
+    /// Says so if it is neither a string nor an integer, or longer than 512 bytes.
+    pub fn parse(raw: &RawValue) -> Result<Self, RpcError> {
+        let text = raw.get();
+        let integer = text.strip_prefix('-').unwrap_or(text);
+        let is_integer = !integer.is_empty() && integer.bytes().all(|b| b.is_ascii_digit());
+        if text.len() <= 512 && (is_integer || text.starts_with('"')) {
+            return Ok(Self(text.into()));
+        }
+        Err(RpcError::invalid_request("`id` must be a string or an integer of at most 512 bytes"))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One message, borrowed from the bytes that it came in.
+#[derive(Debug)]
+pub enum Message<'a> {
+    /// Wants an answer.
+    Request {
+        /// To be repeated in the answer.
+        id: RequestId,
+        /// What is asked.
+        method: Cow<'a, str>,
+        /// The parameters, unread.
+        params: Option<&'a RawValue>,
+    },
+    /// Wants none.
+    Notification {
+        /// What is told.
+        method: Cow<'a, str>,
+        /// The parameters, unread.
+        params: Option<&'a RawValue>,
+    },
+    /// Answers a request of ours.
+    Response {
+        /// The id of that request.
+        id: RequestId,
+        /// The result, or the error object.
+        outcome: Result<&'a RawValue, &'a RawValue>,
+    },
+}
+
+/// Why a text is not a message, as JSON-RPC answers it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct RpcError {
+    /// The JSON-RPC error code.
+    pub code: i64,
+    /// What is wrong and what would be right.
+    pub message: String,
+    /// The id of the message, where it could be read.
+    pub id: Option<RequestId>,
+}
+
+impl RpcError {
+    /// An error of `code`.
+    pub fn new(code: i64, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), id: None }
+    }
+
+    fn invalid_request(message: &str) -> Self {
+        Self::new(code::INVALID_REQUEST, message)
+    }
+
+    /// The answer to send.
+    pub fn to_json(&self) -> String {
+        error_response(self.id.as_ref(), self.code, &self.message, None)
+    }
+}
+
+/// A member that is there with any value, `null` included, is told apart from one that is not.
+#[derive(Deserialize)]
+#[serde(expecting = "an object")]
+struct Members<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    jsonrpc: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    method: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
+}
+
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// Reads one message.
+///
+/// # Errors
+///
+/// `-32700` if the bytes are not UTF-8 or not JSON, `-32600` if they are not one
+/// JSON-RPC 2.0 message; the id is given where it could be read.
+pub fn parse(bytes: &[u8]) -> Result<Message<'_>, RpcError> {
+    let text = std::str::from_utf8(bytes).map_err(|e| {
+        RpcError::new(code::PARSE_ERROR, format!("invalid UTF-8 at byte {}", e.valid_up_to()))
+    })?;
+    let first = text.trim_start_matches([' ', '\t', '\r', '\n']).as_bytes().first();
+    if first == Some(&b'[') {
+        return Err(RpcError::invalid_request(
+            "batches are not part of this protocol revision: send one message",
+        ));
+    }
+    let members: Members<'_> = serde_json::from_str(text).map_err(|error| {
+        let code = if error.is_data() { code::INVALID_REQUEST } else { code::PARSE_ERROR };
+        RpcError::new(code, format!("not a JSON-RPC message: {error}"))
+    })?;
+    let id = members.id.map(RequestId::parse).transpose()?;
+    message(&members, id.clone()).map_err(|error| RpcError { id, ..error })
+}
+
+fn message<'a>(members: &Members<'a>, id: Option<RequestId>) -> Result<Message<'a>, RpcError> {
+    if members.jsonrpc.map(RawValue::get) != Some(r#""2.0""#) {
+        return Err(RpcError::invalid_request(r#"`jsonrpc` must be "2.0""#));
+    }
+    let method = members.method.map(|raw| {
+        serde_json::from_str::<Text<'a>>(raw.get())
+            .map(|text| text.0)
+            .map_err(|_| RpcError::invalid_request("`method` must be a string"))
+    });
+    match (method.transpose()?, id, members.result, members.error) {
+        (Some(method), id, None, None) => {
+            let params = structured(members.params)?;
+            Ok(match id {
+                Some(id) => Message::Request { id, method, params },
+                None => Message::Notification { method, params },
+            })
+        }
+        (None, Some(id), Some(result), None) => Ok(Message::Response { id, outcome: Ok(result) }),
+        (None, Some(id), None, Some(error)) => Ok(Message::Response { id, outcome: Err(error) }),
+        (None, _, Some(_), Some(_)) => {
+            Err(RpcError::invalid_request("a response has `result` or `error`, not both"))
+        }
+        (Some(_), ..) => {
+            Err(RpcError::invalid_request("a message has `method`, or `result` or `error`, not both"))
+        }
+        (None, None, ..) => Err(RpcError::invalid_request("a response needs the `id` of its request")),
+        (None, ..) => Err(RpcError::invalid_request("a request needs a `method`")),
+    }
+}
+
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// MCP's `params` are an object; JSON-RPC's positional form is not part of it.
+fn structured(params: Option<&RawValue>) -> Result<Option<&RawValue>, RpcError> {
+    match params {
+        Some(raw) if !raw.get().starts_with('{') => {
+            Err(RpcError::new(code::INVALID_PARAMS, "`params` must be an object"))
+        }
+        other => Ok(other),
+    }
+}
+
+/// The answer to a request that succeeded.
+pub fn response(id: &RequestId, result: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, id.as_json())
+}
+
+/// The answer to a request that failed.
+pub fn error_response(
+    id: Option<&RequestId>,
+    code: i64,
+    message: &str,
+    data: Option<&serde_json::Value>,
+) -> String {
+    let id = id.map_or("null", RequestId::as_json);
+    let message = serde_json::Value::from(message);
+    match data {
+        Some(data) => {
+            format!(
+                r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{message},"data":{data}}}}}"#
+            )
+        }
+        None => format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{message}}}}}"#),
+    }
+}
+
+/// A request of our own.
+pub fn request(id: &RequestId, method: &str, params: &str) -> String {
+    let method = serde_json::Value::from(method);
+    format!(r#"{{"jsonrpc":"2.0","id":{},"method":{method},"params":{params}}}"#, id.as_json())
+}
+
+/// A notification of our own.
+pub fn notification(method: &str, params: &str) -> String {
+    let method = serde_json::Value::from(method);
+    format!(r#"{{"jsonrpc":"2.0","method":{method},"params":{params}}}"#)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn kind(text: &str) -> String {
+        match parse(text.as_bytes()) {
+            Ok(Message::Request { id, method, params }) => {
+                format!("request {id} {method} {}", params.map_or("-", RawValue::get))
+            }
+            Ok(Message::Notification { method, .. }) => format!("notification {method}"),
+            Ok(Message::Response { id, outcome }) => format!("response {id} ok={}", outcome.is_ok()),
+            Err(e) => format!("{} {} id={}", e.code, e.message, e.id.map_or("-".into(), |i| i.to_string())),
+        }
+    }
+
+    #[test]
+    fn each_kind_of_message_is_told_by_its_members() {
+        assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#), "request 1 ping -");
+        assert_eq!(
+            kind(r#"{"jsonrpc":"2.0","id":"a","method":"x","params":{"b":1}}"#),
+            r#"request "a" x {"b":1}"#
+        );
+        assert_eq!(
+            kind(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#),
+            "notification notifications/initialized"
+        );
+        assert_eq!(kind(r#"{"jsonrpc":"2.0","id":7,"result":{}}"#), "response 7 ok=true");
+        assert_eq!(
+            kind(r#"{"jsonrpc":"2.0","id":7,"error":{"code":1,"message":""}}"#),
+            "response 7 ok=false"
+        );
+    }
+
+    #[test]
+    fn whatever_is_not_clearly_one_message_is_refused_with_the_reason() {
+        let cases = [
+            r#"{"jsonrpc":"2.0","id":1,"method":"#,
+            r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#,
+            r#""text""#,
+            r#"{"id":1,"method":"ping"}"#,
+            r#"{"jsonrpc":2.0,"id":1,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":5}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":null}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"x","params":[1]}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"x","params":null}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"x","result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#,
+            r#"{"jsonrpc":"2.0","result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1}"#,
+            "",
+        ];
+        let report: Vec<String> = cases.iter().map(|c| format!("{c}\n    {}", kind(c))).collect();
+        insta::assert_snapshot!(report.join("\n"));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_a_parse_error() {
+        assert_eq!(parse(b"{\"a\":\"\xff\"}").map_err(|e| e.code).err(), Some(code::PARSE_ERROR));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..128)) {
+            let _ = parse(&bytes);
+        }
+    }
+}

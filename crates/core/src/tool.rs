@@ -1,0 +1,137 @@
+//! Tools: what an agent can ask for, as connectors declare them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::class::Classification;
+use crate::connector::{Access, ApprovalConfig, IdempotencyConfig};
+use crate::setting::Slug;
+
+/// What a call does to the world. Drives the MCP annotations and what else is required.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Changes nothing.
+    Read,
+    /// Adds or changes something that can be changed back. Needs idempotency.
+    Write,
+    /// Takes something away for good. Needs idempotency and an approval.
+    Destructive,
+}
+
+impl Effect {
+    /// The effect as it is written in configuration and audit.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Destructive => "destructive",
+        }
+    }
+}
+
+/// The name under which agents know a tool: `[a-z0-9_]`, at most 64 bytes, starting with a letter.
+///
+/// Codex replaces any other character by a hash, so other names would not be
+/// the same for every client.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct ToolName(Arc<str>);
+
+impl ToolName {
+    /// Takes `name` as a tool's name.
+    ///
+    /// # Errors
+    ///
+    /// Says what a name may look like.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        let fits = name.len() <= 64
+            && name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+        if fits {
+            return Ok(Self(name.into()));
+        }
+        Err(format!(
+            "`{}` is not a tool name: expected a letter and then at most 63 of a-z, 0-9 and _",
+            name.escape_debug()
+        ))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ToolName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What form a tool's results have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResultForm {
+    /// The envelope of Quaymaster's own connectors ([`crate::result::Envelope`]).
+    Envelope,
+    /// Whatever the MCP upstream answers, unchanged where release allows.
+    Upstream,
+}
+
+/// A tool as its connector declares it. The catalogue makes a `Tool` of it.
+#[derive(Clone, Debug)]
+pub struct ToolDeclaration {
+    /// The connector's name.
+    pub connector: Slug,
+    /// The version of the contract, from the connector's file.
+    pub version: String,
+    /// The workspaces in which the tool exists.
+    pub workspaces: Arc<[Slug]>,
+    /// The name under which agents know it, prefix included.
+    pub name: ToolName,
+    /// The name under which the connector knows it.
+    pub local_name: String,
+    /// A short name for people.
+    pub title: Option<String>,
+    /// When to use it, when not, and the units.
+    pub description: String,
+    /// What a call does to the world.
+    pub effect: Effect,
+    /// JSON Schema 2020-12 of what the connector takes, hidden arguments included.
+    pub input_schema: Value,
+    /// JSON Schema 2020-12 of the structured result, where there is one. For
+    /// [`ResultForm::Envelope`] it describes `data`.
+    pub output_schema: Option<Value>,
+    /// Whether the result is an envelope or the upstream's own.
+    pub form: ResultForm,
+    /// Who may use it.
+    pub access: Access,
+    /// Who has to agree to each call, if anyone.
+    pub approval: Option<ApprovalConfig>,
+    /// How a repeated write is recognised.
+    pub idempotency: Option<IdempotencyConfig>,
+    /// Arguments that are always sent with this value and hidden from the agent.
+    pub fixed: Map<String, Value>,
+    /// Arguments that are sent with this value unless the agent gives another.
+    pub defaults: Map<String, Value>,
+    /// How the results are classified.
+    pub classification: Arc<Classification>,
+    /// Further members of an upstream's definition that are passed on, such as `icons`.
+    pub passed_on: Map<String, Value>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_name_is_one_that_every_client_shows_unchanged() {
+        assert!(ToolName::parse("desk_get_ticket").is_ok());
+        for bad in ["", "9lives", "a-b", "a.b", "Ärger", "get ticket", "_x", &"a".repeat(65)] {
+            assert!(ToolName::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

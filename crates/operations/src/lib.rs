@@ -1,0 +1,1 @@
+//! How the gateway is observed and run: telemetry, health, reports.

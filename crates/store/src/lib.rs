@@ -1,0 +1,1 @@
+//! All SQL of Quaymaster's own state, in SQLite and PostgreSQL.

@@ -1,0 +1,1 @@
+//! Multi-step work that survives: definitions, interpreter, drivers.
