@@ -1,1 +1,19 @@
-//! The tools that agents are told of: names, schemas, versions, validation.
+//! The tools that agents are told of.
+//!
+//! Connectors declare tools; the [`Catalogue`] turns the declarations into
+//! [`Tool`]s with one name, one contract and a compiled schema each; a [`View`]
+//! is the part of the catalogue that one actor may see, and the only place where
+//! a request becomes a [`Call`]. Who may see what is decided in
+//! `quaymaster-control`; how a tool is run is in `quaymaster-connectors`.
+
+mod call;
+mod catalogue;
+pub mod codex;
+mod hidden;
+mod listing;
+mod schema;
+mod tool;
+
+pub use call::{Call, Unresolved};
+pub use catalogue::{Catalogue, CatalogueProblem, View};
+pub use tool::Tool;

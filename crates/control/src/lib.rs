@@ -1,1 +1,21 @@
-//! Who may do what, and the evidence of it: identity, policy, release, audit.
+//! Who may do what, and the evidence of it.
+//!
+//! The control layer holds the stages of the path of a call that decide and
+//! record: [`authorize`], [`approve`], [`record`], [`release`] and [`close`].
+//! Each takes what the one before gave, by value; the types have private fields
+//! and no other way to be made, so a stage cannot be skipped or taken twice.
+//! Beside them: [`identity`], [`policy`], [`audit`], [`secrets`] and [`crypto`].
+//! Nothing here runs a tool; `quaymaster-connectors` does.
+
+pub mod audit;
+pub mod crypto;
+pub mod identity;
+pub mod output;
+pub mod policy;
+pub mod secrets;
+mod stages;
+
+pub use stages::{
+    Approved, Authorized, Ended, Evidence, Job, Permit, Receipt, Refused, RequestRefusal, Rulebook, approve, authorize,
+    close, close_request, record, release,
+};

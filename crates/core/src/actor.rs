@@ -88,29 +88,31 @@ pub struct Actor {
 }
 
 /// What a client says of itself and its agent. Claimed, not proved.
+///
+/// The members are in alphabetical order, because the audit writes them as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AgentClaims {
+    /// The client's own id for the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
     /// Name and version of the client, such as `codex-mcp-client/0.169.0`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
+    /// The model that drives the agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The thread that started this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_thread: Option<String>,
+    /// The sandbox that the agent runs in, such as `read-only`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox_mode: Option<String>,
     /// The agent's own session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     /// The thread (conversation) that the call belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread: Option<String>,
-    /// The thread that started this one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub parent_thread: Option<String>,
-    /// The client's own id for the call.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub call: Option<String>,
-    /// The model that drives the agent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// The sandbox that the agent runs in, such as `read-only`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sandbox_mode: Option<String>,
 }
 
 /// The transport-level session that a request came in on, if the revision has sessions.

@@ -5,14 +5,17 @@ use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 /// A reference such as `${secret:METRICS_RO_URL}`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SecretRef(String);
 
 impl SecretRef {
+    /// The name under which a [`Deserializer`] is asked for a reference, so that the one for
+    /// configuration files knows where a secret may have been written and never shows the place.
+    pub const SERDE_NAME: &'static str = "SecretRef";
+
     /// The secret's name, such as `METRICS_RO_URL`.
     pub fn name(&self) -> &str {
         &self.0
@@ -47,11 +50,27 @@ impl fmt::Display for SecretRef {
     }
 }
 
-impl TryFrom<String> for SecretRef {
-    type Error = String;
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(Self::SERDE_NAME, SecretRefVisitor)
+    }
+}
 
-    fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text)
+struct SecretRefVisitor;
+
+impl<'de> Visitor<'de> for SecretRefVisitor {
+    type Value = SecretRef;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a reference to a secret")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<SecretRef, D::Error> {
+        String::deserialize(deserializer).and_then(|text| self.visit_str(&text))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<SecretRef, E> {
+        SecretRef::parse(text).map_err(E::custom)
     }
 }
 

@@ -1,1 +1,22 @@
 //! The data plane: MCP on both sides around the path of one call.
+//!
+//! [`Gateway`] is a running one: [`ingress`] brings requests, `call.rs` is their
+//! path, [`plane`] is what they are governed by, [`config`] is where that comes
+//! from. [`Office`] is for those who administer an installation and call nothing.
+
+mod admission;
+mod assembly;
+mod call;
+pub mod config;
+mod door;
+mod gateway;
+pub mod ingress;
+mod office;
+pub mod plane;
+mod reload;
+mod state;
+
+pub use assembly::check;
+pub use gateway::Gateway;
+pub use office::Office;
+pub use state::{StartError, StartOptions};

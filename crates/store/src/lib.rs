@@ -1,1 +1,35 @@
 //! All SQL of Quaymaster's own state, in SQLite and PostgreSQL.
+//!
+//! [`Store`] is one handle over two dialects: a file in the data folder, or a
+//! server where there is more than one replica. It keeps rows and says nothing
+//! of what they mean: hashes, canonical JSON and sealing are the audit's and the
+//! identity's business in `quaymaster-control`. Connectors to companies'
+//! databases are in `quaymaster-connectors` and share nothing with it.
+//!
+//! Invariants:
+//! - What a method reports as written is on disk.
+//! - The audit only grows, without a gap, and a batch is there whole or not at all.
+//! - Several processes may open one store at once.
+//! - Every wait, page and batch has a bound.
+//! - No error shows a connection string or stored data.
+//!
+//! Statements that mean the same in both dialects are written once, with
+//! parameters `$1`, `$2`, … SQLite takes those for names and numbers them as they
+//! come, so a statement must use them in ascending order.
+
+mod audit;
+mod config;
+mod error;
+mod number;
+mod postgres;
+mod schema;
+mod sqlite;
+mod store;
+mod subject;
+mod token;
+
+pub use audit::{AppendError, AuditFilter, MAX_APPEND, MAX_PAGE, NewRecord, StoredRecord, TreeState};
+pub use config::{PoolConfig, StoreConfig, StoreConfigError, StoreEngine, StoreTarget};
+pub use error::{StoreError, StoreFault};
+pub use store::Store;
+pub use token::{MAX_TOKENS, TokenRow};

@@ -1,0 +1,127 @@
+//! A tool of the catalogue: a declaration with its contract and compiled schema.
+
+use quaymaster_core::arguments::sha256_text;
+use quaymaster_core::json::canonical;
+use quaymaster_core::{Arguments, CallError, CallRequest, DataClass, Effect, ErrorCode, ToolDeclaration, ToolName};
+use serde_json::{Value, json};
+
+use crate::hidden;
+use crate::listing;
+use crate::schema::InputSchema;
+
+/// A tool as the path of a call knows it.
+#[derive(Debug)]
+pub struct Tool {
+    declaration: ToolDeclaration,
+    contract: String,
+    listing: String,
+    input: InputSchema,
+    output: Option<jsonschema::Validator>,
+}
+
+impl Tool {
+    /// Compiles a declaration.
+    ///
+    /// # Errors
+    ///
+    /// Says why a schema cannot be used.
+    pub(crate) fn new(declaration: ToolDeclaration) -> Result<Self, String> {
+        let visible = hidden::visible_schema(&declaration);
+        let object = listing::tool_object(&declaration, &visible);
+        let output = match (&declaration.output_schema, declaration.form) {
+            (Some(schema), quaymaster_core::tool::ResultForm::Upstream) => {
+                Some(jsonschema::validator_for(schema).map_err(|e| format!("the output schema is not usable: {e}"))?)
+            }
+            _ => None,
+        };
+        Ok(Self {
+            contract: contract_digest(&declaration, &object),
+            listing: object.to_string(),
+            input: InputSchema::compile(&visible, hidden::hidden_names(&declaration))?,
+            output,
+            declaration,
+        })
+    }
+
+    /// What the connector declared.
+    pub fn declaration(&self) -> &ToolDeclaration {
+        &self.declaration
+    }
+
+    /// The name under which agents know the tool.
+    pub fn name(&self) -> &ToolName {
+        &self.declaration.name
+    }
+
+    /// What a call does to the world.
+    pub fn effect(&self) -> Effect {
+        self.declaration.effect
+    }
+
+    /// The digest of everything that agents are told of the tool, and of its effect.
+    pub fn contract(&self) -> &str {
+        &self.contract
+    }
+
+    /// The `Tool` object of MCP (2026-07-28, server/tools) as JSON text.
+    pub fn listing(&self) -> &str {
+        &self.listing
+    }
+
+    /// The schema that agents see.
+    pub fn input_schema(&self) -> &Value {
+        self.input.value()
+    }
+
+    /// Whether a result may hold data of `class` or above.
+    pub fn may_release(&self, class: DataClass) -> bool {
+        self.declaration.classification.highest_released() >= class
+    }
+
+    /// Checks the agent's arguments and returns those that are decided on and run.
+    ///
+    /// # Errors
+    ///
+    /// `input.invalid` with every problem, what would be right and where.
+    pub fn check_arguments(&self, request: &CallRequest) -> Result<Arguments, CallError> {
+        self.input.check(request.arguments.value())?;
+        Ok(hidden::effective_arguments(&self.declaration, request))
+    }
+
+    /// Checks a structured result against the output schema that the upstream published.
+    ///
+    /// # Errors
+    ///
+    /// `upstream.error` if the upstream broke its own contract; the result is not repeated.
+    pub fn check_output(&self, structured: &Value) -> Result<(), CallError> {
+        match &self.output {
+            Some(schema) if !schema.is_valid(structured) => {
+                let at = schema
+                    .iter_errors(structured)
+                    .next()
+                    .map(|e| e.instance_path().to_string())
+                    .unwrap_or_default();
+                Err(CallError::new(
+                    ErrorCode::UpstreamError,
+                    format!("the upstream's result does not fit its own output schema at `{at}`"),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the upstream promises a structured result.
+    pub fn promises_structure(&self) -> bool {
+        self.output.is_some()
+    }
+}
+
+fn contract_digest(declaration: &ToolDeclaration, object: &Value) -> String {
+    let contract = json!({
+        "connector": declaration.connector.as_str(),
+        "effect": declaration.effect,
+        "tool": object,
+        "version": declaration.version,
+    });
+    sha256_text(canonical(&contract).as_bytes())
+}

@@ -1,0 +1,12 @@
+//! The commands, one file each.
+
+pub(crate) mod audit;
+pub(crate) mod call;
+pub(crate) mod check;
+pub(crate) mod demo;
+pub(crate) mod place;
+pub(crate) mod schema;
+pub(crate) mod serve;
+pub(crate) mod stdio;
+pub(crate) mod token;
+pub(crate) mod tools;

@@ -1,0 +1,68 @@
+//! `quaymaster serve`: MCP over HTTP until a signal ends it.
+
+use clap::Args;
+use quaymaster_gateway::Gateway;
+use serde_json::json;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::place::Place;
+use crate::failure::Failure;
+use crate::out;
+
+/// Serves MCP over HTTP.
+///
+/// SIGHUP reads the configuration again at once (it is read again by itself
+/// within two seconds of a change); SIGTERM and SIGINT end it in order.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    place: Place,
+    /// Print one line of JSON when ready: `{"mcp_url", "config", "data"}`.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Serve {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let gateway = self.place.gateway().await?;
+        let listener = gateway.listen().await.map_err(Failure::outside)?;
+        let url = format!("http://{}/mcp", listener.local_addr().map_err(Failure::outside)?);
+        if self.json {
+            let data = gateway.data_folder();
+            out::json(&json!({"mcp_url": url, "config": self.place.config, "data": data}))?;
+        } else {
+            out::line(format!("serving MCP at {url}"))?;
+        }
+        serve_until_signal(&gateway, listener).await
+    }
+}
+
+/// Serves until SIGTERM or SIGINT, then drains, stops children and flushes the audit log.
+pub(crate) async fn serve_until_signal(
+    gateway: &Arc<Gateway>,
+    listener: tokio::net::TcpListener,
+) -> Result<(), Failure> {
+    let stop = CancellationToken::new();
+    let (mut term, mut int, mut hup) = (
+        signal(SignalKind::terminate()).map_err(Failure::outside)?,
+        signal(SignalKind::interrupt()).map_err(Failure::outside)?,
+        signal(SignalKind::hangup()).map_err(Failure::outside)?,
+    );
+    let mut serving = tokio::spawn(Arc::clone(gateway).serve(listener, stop.clone()));
+    loop {
+        tokio::select! {
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+            _ = hup.recv() => gateway.reload_now(),
+            _ = &mut serving => break,
+        }
+    }
+    stop.cancel();
+    if !serving.is_finished() {
+        let _ = serving.await;
+    }
+    gateway.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! `quaymaster tools`: what is published, and what agents make of it.
+
+use clap::{Args, Subcommand, ValueEnum};
+use quaymaster_catalog::{Tool, codex};
+use serde_json::{Value, json};
+
+use super::place::Place;
+use crate::failure::Failure;
+use crate::out;
+
+/// Lists and shows tools.
+#[derive(Debug, Args)]
+pub(crate) struct Tools {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Lists all tools, whoever may use them.
+    List(List),
+    /// Shows one tool as clients see it.
+    Show(Show),
+}
+
+#[derive(Debug, Args)]
+struct List {
+    #[command(flatten)]
+    place: Place,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Show {
+    #[command(flatten)]
+    place: Place,
+    /// The tool's name, as `tools list` shows it.
+    name: String,
+    /// As whom to see it.
+    #[arg(long = "as", value_enum, default_value = "mcp")]
+    viewer: Viewer,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Viewer {
+    /// The Tool object that MCP clients get.
+    Mcp,
+    /// The function that Codex offers its model.
+    Codex,
+}
+
+impl Tools {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        match self.action {
+            Action::List(list) => list.run().await,
+            Action::Show(show) => show.run().await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self) -> Result<(), Failure> {
+        let gateway = self.place.gateway().await?;
+        let plane = gateway.plane();
+        let listed = plane.catalogue().tools().try_for_each(|tool| {
+            if self.json { out::json(&described(tool)) } else { out::line(line(tool)) }
+        });
+        gateway.shutdown().await;
+        listed
+    }
+}
+
+fn described(tool: &Tool) -> Value {
+    let declaration = tool.declaration();
+    json!({
+        "name": tool.name(),
+        "connector": declaration.connector,
+        "version": declaration.version,
+        "contract": tool.contract(),
+        "effect": tool.effect(),
+        "workspaces": declaration.workspaces,
+        "roles": declaration.access.roles,
+        "title": declaration.title,
+        "warnings": codex::warnings(tool),
+    })
+}
+
+fn line(tool: &Tool) -> String {
+    let declaration = tool.declaration();
+    let roles: Vec<&str> = declaration.access.roles.iter().map(quaymaster_core::Role::as_str).collect();
+    let roles = if roles.is_empty() { "by policy".to_owned() } else { roles.join(",") };
+    format!("{:<40} {:<12} {:<24} {roles}", tool.name(), tool.effect().as_str(), declaration.connector)
+}
+
+impl Show {
+    async fn run(self) -> Result<(), Failure> {
+        let gateway = self.place.gateway().await?;
+        let plane = gateway.plane();
+        let shown = match plane.catalogue().tool(&self.name) {
+            Some(tool) => self.show(tool),
+            None => Err(Failure::Usage(format!("there is no tool `{}`: `tools list` names them", self.name))),
+        };
+        gateway.shutdown().await;
+        shown
+    }
+
+    fn show(&self, tool: &Tool) -> Result<(), Failure> {
+        match self.viewer {
+            Viewer::Mcp => {
+                let object: Value = serde_json::from_str(tool.listing()).map_err(Failure::outside)?;
+                out::line(format!("{object:#}"))
+            }
+            Viewer::Codex => out::line(format!("{:#}", codex::seen_by_codex(tool))),
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! The tour: what an agent gets and does not get, shown and checked.
+//!
+//! This module owns the steps, what each must answer, and how that is printed.
+//! How a call reaches Quaymaster is the [`Demo`]'s: the tour itself neither
+//! connects nor decides.
+//!
+//! Invariants:
+//! - A step that did not go as it should makes the tour fail; none is skipped.
+//! - No result is printed beyond counts, codes and ids.
+
+mod check;
+
+use std::io::Write;
+
+use quaymaster_core::ErrorCode;
+use quaymaster_core::result::AUDIT_ID_META;
+use serde_json::{Value, json};
+
+use check::{Checker, Effects};
+
+/// Who acts in a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Persona {
+    /// Holds the role `analyst`.
+    Analyst,
+    /// Holds the role `support`.
+    Support,
+}
+
+impl Persona {
+    /// The name of the role.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Analyst => "analyst",
+            Self::Support => "support",
+        }
+    }
+}
+
+/// One call of the tour.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    /// What is shown, as a sentence.
+    pub(crate) title: &'static str,
+    /// Who calls.
+    pub(crate) persona: Persona,
+    /// The tool, by the name that agents know.
+    pub(crate) tool: &'static str,
+    /// Its arguments.
+    pub(crate) arguments: Value,
+    /// What must come back.
+    pub(crate) expect: Expect,
+}
+
+/// What a step must answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expect {
+    /// A table of this many rows.
+    Rows(usize),
+    /// A row that lacks these columns and has these.
+    Columns { without: &'static [&'static str], with: &'static [&'static str] },
+    /// The list of an MCP server, with something in it.
+    Listed(&'static str),
+    /// A refusal with this code.
+    Refused(ErrorCode),
+    /// An escalation, created now or by an earlier tour.
+    Escalated,
+    /// The escalation of the step before, and no further effect.
+    SameEscalation,
+}
+
+/// How the tour reaches a demo that serves.
+pub(crate) trait Demo {
+    /// Calls the tool over MCP as the step's persona and returns the `CallToolResult`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no result, a JSON-RPC error included.
+    fn call(&mut self, step: &Step) -> anyhow::Result<Value>;
+
+    /// How many escalations there really are (see [`super::ticketing::effects`]).
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be counted.
+    fn effects(&mut self) -> anyhow::Result<u64>;
+
+    /// Verifies the audit log and says in a line what was found.
+    ///
+    /// # Errors
+    ///
+    /// If the log does not verify.
+    fn verify_audit(&mut self) -> anyhow::Result<String>;
+}
+
+/// The steps, in their order.
+pub(crate) fn steps() -> Vec<Step> {
+    reads().into_iter().chain(writes()).collect()
+}
+
+fn reads() -> [Step; 4] {
+    [
+        Step {
+            title: "An analyst asks the database for a quarter's revenue.",
+            persona: Persona::Analyst,
+            tool: "metrics_monthly_revenue",
+            arguments: json!({"from": "2026-01-01", "to": "2026-04-01", "region": "EMEA"}),
+            expect: Expect::Rows(3),
+        },
+        Step {
+            title: "An analyst looks at a customer: personal data stays behind.",
+            persona: Persona::Analyst,
+            tool: "metrics_account_summary",
+            arguments: json!({"account_id": "ACC-0007"}),
+            expect: Expect::Columns {
+                without: &["contact_name", "contact_email", "bank_account"],
+                with: &["booked_eur", "open_tickets"],
+            },
+        },
+        Step {
+            title: "Support may see whom to write to, but nobody the bank account.",
+            persona: Persona::Support,
+            tool: "metrics_account_summary",
+            arguments: json!({"account_id": "ACC-0007"}),
+            expect: Expect::Columns { without: &["bank_account"], with: &["contact_name", "contact_email"] },
+        },
+        Step {
+            title: "An analyst searches the tickets of an MCP server.",
+            persona: Persona::Analyst,
+            tool: "desk_search_tickets",
+            arguments: json!({"severity": "critical", "limit": 5}),
+            expect: Expect::Listed("tickets"),
+        },
+    ]
+}
+
+fn writes() -> [Step; 5] {
+    let refused_orders = "Orders from the customer portal are refused since this morning.";
+    let escalate = |title, persona, severity, summary, expect| Step {
+        title,
+        persona,
+        tool: "desk_create_support_escalation",
+        arguments: json!({"account_id": "ACC-0007", "severity": severity, "summary": summary}),
+        expect,
+    };
+    [
+        escalate(
+            "An analyst tries to escalate: for them the tool does not exist.",
+            Persona::Analyst,
+            "high",
+            refused_orders,
+            Expect::Refused(ErrorCode::ToolNotFound),
+        ),
+        escalate(
+            "Support puts an address into a summary: a policy forbids these arguments.",
+            Persona::Support,
+            "high",
+            "Please write to ada@example.test about the refused orders.",
+            Expect::Refused(ErrorCode::PolicyDenied),
+        ),
+        escalate(
+            "Support escalates as critical: a person has to agree first.",
+            Persona::Support,
+            "critical",
+            refused_orders,
+            Expect::Refused(ErrorCode::ApprovalRequired),
+        ),
+        escalate("Support escalates as high.", Persona::Support, "high", refused_orders, Expect::Escalated),
+        escalate(
+            "The agent is not sure and sends the same again: nothing happens twice.",
+            Persona::Support,
+            "high",
+            refused_orders,
+            Expect::SameEscalation,
+        ),
+    ]
+}
+
+/// Runs every step against `demo`, prints what happened, and says whether each went as it should.
+///
+/// # Errors
+///
+/// If `out` cannot be written to. What goes wrong in a step is printed and counts as a failed step.
+pub(crate) fn run(demo: &mut impl Demo, out: &mut impl Write) -> anyhow::Result<bool> {
+    let steps = steps();
+    let total = steps.len() + 1;
+    let mut checker = Checker::default();
+    let mut good = 0;
+    for (number, step) in (1..).zip(&steps) {
+        writeln!(out, "{number:>2}. {}", step.title)?;
+        writeln!(out, "    {} calls {} {}", step.persona.as_str(), step.tool, step.arguments)?;
+        good += report(out, attempt(demo, step, &mut checker))?;
+    }
+    writeln!(out, "{total:>2}. Every one of these calls is in the audit log, and none was changed since.")?;
+    writeln!(out, "    quaymaster audit verify")?;
+    good += report(out, demo.verify_audit().map_err(|error| format!("{error:#}")))?;
+    writeln!(out, "{good} of {total} steps went as they should.")?;
+    Ok(good == total)
+}
+
+fn attempt(demo: &mut impl Demo, step: &Step, checker: &mut Checker) -> Result<String, String> {
+    let failed = |error: anyhow::Error| format!("{error:#}");
+    let before = demo.effects().map_err(failed)?;
+    let result = demo.call(step).map_err(failed)?;
+    let effects = Effects { before, after: demo.effects().map_err(failed)? };
+    let line = checker.check(step.expect, &result, effects)?;
+    Ok(match result.get("_meta").and_then(|meta| meta.get(AUDIT_ID_META)).and_then(Value::as_str) {
+        Some(id) => format!("{line} ({id})"),
+        None => return Err(format!("{line}, but the result names no audit record")),
+    })
+}
+
+/// Prints the outcome of a step; 1 if it went as it should.
+fn report(out: &mut impl Write, outcome: Result<String, String>) -> std::io::Result<usize> {
+    match outcome {
+        Ok(line) => writeln!(out, "    ok: {line}\n").map(|()| 1),
+        Err(line) => writeln!(out, "    WRONG: {line}\n").map(|()| 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::bail;
+
+    use super::*;
+    use crate::demo::ticketing;
+
+    /// Answers as a demo that works would, and as one that does not where `broken` says so.
+    struct Scripted {
+        broken: Option<usize>,
+        calls: usize,
+        effects: u64,
+    }
+
+    impl Scripted {
+        fn new(broken: Option<usize>) -> Self {
+            Self { broken, calls: 0, effects: 0 }
+        }
+
+        fn answer(&mut self, step: &Step) -> Value {
+            let data = match step.expect {
+                Expect::Rows(rows) => json!({"columns": [{"name": "month"}], "rows": vec![["x"]; rows]}),
+                Expect::Columns { with, .. } => {
+                    let columns: Vec<Value> = with.iter().map(|name| json!({"name": name})).collect();
+                    json!({"columns": columns, "rows": [with]})
+                }
+                Expect::Listed(name) => return json!({"structuredContent": {name: [{}], "total": 1}}),
+                Expect::Refused(code) => {
+                    let status =
+                        if code == ErrorCode::ApprovalRequired { "requires_approval" } else { "failed" };
+                    let error = json!({"code": code, "retry": "never"});
+                    return json!({
+                        "isError": true,
+                        "structuredContent": {"status": status, "message": "no", "error": error}
+                    });
+                }
+                Expect::Escalated | Expect::SameEscalation => {
+                    let repeated = self.effects > 0;
+                    self.effects += u64::from(!repeated);
+                    return json!({"structuredContent": {"escalation_id": "ESC-0001", "repeated": repeated}});
+                }
+            };
+            json!({"structuredContent": {"status": "success", "data": data}})
+        }
+    }
+
+    impl Demo for Scripted {
+        fn call(&mut self, step: &Step) -> anyhow::Result<Value> {
+            self.calls += 1;
+            if self.broken == Some(self.calls) {
+                bail!("connection refused");
+            }
+            let mut result = self.answer(step);
+            result["_meta"][AUDIT_ID_META] = format!("call_{}", self.calls).into();
+            Ok(result)
+        }
+
+        fn effects(&mut self) -> anyhow::Result<u64> {
+            Ok(self.effects)
+        }
+
+        fn verify_audit(&mut self) -> anyhow::Result<String> {
+            match self.broken {
+                Some(0) => bail!("record 7 does not fit its hash"),
+                _ => Ok("18 records hold".into()),
+            }
+        }
+    }
+
+    fn printed(demo: &mut Scripted) -> (bool, String) {
+        let mut out = Vec::new();
+        let good = run(demo, &mut out).expect("an output");
+        (good, String::from_utf8(out).expect("UTF-8"))
+    }
+
+    #[test]
+    fn a_tour_on_which_all_goes_well_reads_like_this() {
+        let (good, text) = printed(&mut Scripted::new(None));
+        assert!(good, "{text}");
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn one_step_that_goes_wrong_makes_the_tour_fail_and_stops_nothing() {
+        for broken in 0..=steps().len() {
+            let mut demo = Scripted::new(Some(broken));
+            let (good, text) = printed(&mut demo);
+            assert!(!good, "{text}");
+            assert_eq!(demo.calls, steps().len());
+            assert!(text.contains("WRONG: "), "{text}");
+            let last = text.lines().last().expect("a line");
+            assert!(last.ends_with("of 10 steps went as they should.") && !last.starts_with("10"), "{last}");
+        }
+    }
+
+    #[test]
+    fn a_second_tour_over_the_same_desk_goes_well_too() {
+        let mut demo = Scripted::new(None);
+        assert!(printed(&mut demo).0);
+        assert!(printed(&mut demo).0);
+        assert_eq!(demo.effects, 1);
+    }
+
+    #[test]
+    fn a_result_without_an_audit_record_is_wrong() {
+        struct Unrecorded(Scripted);
+        impl Demo for Unrecorded {
+            fn call(&mut self, step: &Step) -> anyhow::Result<Value> {
+                Ok(self.0.answer(step))
+            }
+            fn effects(&mut self) -> anyhow::Result<u64> {
+                self.0.effects()
+            }
+            fn verify_audit(&mut self) -> anyhow::Result<String> {
+                self.0.verify_audit()
+            }
+        }
+        let mut out = Vec::new();
+        assert!(!run(&mut Unrecorded(Scripted::new(None)), &mut out).expect("an output"));
+    }
+
+    /// The steps name arguments that the desk and the company really know.
+    #[test]
+    fn the_arguments_of_the_tour_fit_the_sample_company() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let lines: String = (1..)
+            .zip(steps().iter().filter(|step| step.tool.starts_with("desk_")))
+            .map(|(id, step)| {
+                let mut arguments = step.arguments.clone();
+                if step.tool == "desk_create_support_escalation" {
+                    arguments["idempotency_key"] = json!(format!("key {}", step.arguments));
+                }
+                let params = json!({
+                    "name": step.tool.trim_start_matches("desk_"),
+                    "arguments": arguments,
+                    "_meta": {
+                        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                        "io.modelcontextprotocol/clientCapabilities": {}
+                    }
+                });
+                json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}).to_string()
+                    + "\n"
+            })
+            .collect();
+        let mut out = Vec::new();
+        ticketing::serve(folder.path(), lines.as_bytes(), &mut out).expect("a desk");
+        for line in String::from_utf8(out).expect("UTF-8").lines() {
+            let answer: Value = serde_json::from_str(line).expect("JSON");
+            assert_eq!(answer["result"]["isError"], false, "{line}");
+            let content = &answer["result"]["structuredContent"];
+            assert!(content["total"] != 0, "{line}");
+        }
+    }
+}

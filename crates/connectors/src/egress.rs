@@ -1,0 +1,226 @@
+//! Outbound HTTP: the one place that opens connections to other systems.
+//!
+//! It owns where a connector may connect to, how, and how much it reads. What
+//! is said over a connection is the engines' business (`mcp::streamable`).
+//!
+//! Invariants:
+//! - `https` anywhere, `http` on the loopback interface alone; never a user or a
+//!   password in an address.
+//! - No redirect is followed and no proxy is taken from the environment: a
+//!   credential goes to the address it was configured for, or nowhere.
+//! - Connecting has a time limit and reading a size limit.
+//! - Whether a request may have reached the other side is part of the error.
+
+use std::error::Error;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::uri::Scheme;
+use http::{Request, Response, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::crypto::aws_lc_rs;
+use rustls::{ClientConfig, RootCertStore};
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Shorter than the 5 s after which Node closes an idle connection: a request
+/// that meets such a close has an unknown outcome.
+const IDLE_LIMIT: Duration = Duration::from_secs(4);
+const MAX_IDLE: usize = 64;
+/// So that a peer that vanished without a word is noticed on a long stream.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// A pool of connections to one system.
+#[derive(Clone, Debug)]
+pub(crate) struct Egress {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+/// Why there is no response, each with its cause.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EgressError {
+    /// Nothing was sent.
+    #[error("no connection: {0}")]
+    NotSent(String),
+    /// The connection broke after something may have been sent.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+}
+
+/// Why a body could not be read.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum BodyError {
+    /// It is larger than allowed.
+    #[error("more than {limit_bytes} bytes")]
+    TooLarge { limit_bytes: usize },
+    /// It ended early.
+    #[error("it ended early: {0}")]
+    Broken(String),
+}
+
+impl Egress {
+    /// A pool for a system at `address`, which [`address`] has accepted.
+    ///
+    /// # Errors
+    ///
+    /// The reason, if the machine's root certificates cannot be read.
+    pub(crate) fn try_new(address: &Uri) -> Result<Self, String> {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(CONNECT_LIMIT));
+        http.set_keepalive(Some(TCP_KEEPALIVE));
+        let builder = HttpsConnectorBuilder::new();
+        let connector = if address.scheme() == Some(&Scheme::HTTPS) {
+            builder.with_tls_config(tls(true)?).https_only().enable_http1().wrap_connector(http)
+        } else {
+            builder.with_tls_config(tls(false)?).https_or_http().enable_http1().wrap_connector(http)
+        };
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_LIMIT)
+            .pool_max_idle_per_host(MAX_IDLE)
+            .build(connector);
+        Ok(Self { client })
+    }
+
+    /// Sends `request` and gives the response, its body unread.
+    ///
+    /// A connection that was closed before the request was written is replaced
+    /// without a word; that repeats nothing.
+    pub(crate) async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, EgressError> {
+        self.client.request(request).await.map_err(|error| {
+            let cause = cause(&error);
+            if error.is_connect() { EgressError::NotSent(cause) } else { EgressError::Broken(cause) }
+        })
+    }
+}
+
+/// What is at the bottom of `error`, such as that a connection was refused.
+fn cause(mut error: &dyn Error) -> String {
+    while let Some(deeper) = error.source() {
+        error = deeper;
+    }
+    error.to_string()
+}
+
+/// TLS 1.2 and 1.3. Reading the machine's certificates takes tens of
+/// milliseconds, so a pool that never speaks TLS does not.
+fn tls(with_roots: bool) -> Result<ClientConfig, String> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| format!("TLS cannot be set up: {e}"))?;
+    let builder = if with_roots {
+        builder
+            .with_native_roots()
+            .map_err(|e| format!("the machine's root certificates cannot be read: {e}"))?
+    } else {
+        builder.with_root_certificates(RootCertStore::empty())
+    };
+    Ok(builder.with_no_client_auth())
+}
+
+/// Reads an address that a connector may connect to.
+///
+/// # Errors
+///
+/// Says what is wrong; never repeats the text, which may hold a password.
+pub(crate) fn address(text: &str) -> Result<Uri, String> {
+    let uri: Uri = text.parse().map_err(|_| "not a URL such as `https://mcp.example.test/mcp`".to_owned())?;
+    let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+        return Err("not a URL such as `https://mcp.example.test/mcp`".into());
+    };
+    if authority.as_str().contains('@') {
+        return Err("a user or password does not belong in an address".into());
+    }
+    if *scheme == Scheme::HTTPS || (*scheme == Scheme::HTTP && is_loopback(authority.host())) {
+        return Ok(uri);
+    }
+    Err("must be `https://`; `http://` is for loopback addresses (127.0.0.1, [::1], localhost) alone".into())
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || bare.parse::<Ipv4Addr>().is_ok_and(|a| a.is_loopback())
+        || bare.parse::<Ipv6Addr>().is_ok_and(|a| a.is_loopback())
+}
+
+/// Reads `body` to its end, at most `limit_bytes`.
+pub(crate) async fn read(mut body: Incoming, limit_bytes: usize) -> Result<Bytes, BodyError> {
+    let too_large = BodyError::TooLarge { limit_bytes };
+    if usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX) > limit_bytes {
+        return Err(too_large);
+    }
+    // Most bodies arrive as one frame, which is passed on without copying.
+    let mut first = Bytes::new();
+    let mut rest: Option<BytesMut> = None;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| BodyError::Broken(e.to_string()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        let so_far = rest.as_ref().map_or(first.len(), BytesMut::len);
+        if so_far.saturating_add(data.len()) > limit_bytes {
+            return Err(too_large);
+        }
+        match &mut rest {
+            Some(rest) => rest.extend_from_slice(&data),
+            None if first.is_empty() => first = data,
+            None => {
+                let mut joined = BytesMut::with_capacity((first.len() + data.len()).saturating_mul(2));
+                joined.extend_from_slice(&first);
+                joined.extend_from_slice(&data);
+                rest = Some(joined);
+            }
+        }
+    }
+    Ok(rest.map_or(first, BytesMut::freeze))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_is_for_loopback_alone() {
+        for good in [
+            "https://mcp.example.test/mcp",
+            "https://mcp.example.test:8443/a?tenant=b",
+            "http://127.0.0.1:4201/mcp",
+            "http://127.9.9.9/mcp",
+            "http://localhost:1/mcp",
+            "http://LOCALHOST/mcp",
+            "http://[::1]:4201/mcp",
+        ] {
+            assert!(address(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://mcp.example.test/mcp",
+            "http://127.0.0.1.example.test/mcp",
+            "http://localhost.example.test/mcp",
+            "http://10.0.0.1/mcp",
+            "http://[::2]/mcp",
+            "http://0.0.0.0/mcp",
+            "ftp://localhost/mcp",
+            "/mcp",
+            "mcp.example.test",
+            "",
+        ] {
+            assert!(address(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_refused_and_not_repeated() {
+        let error = address("https://ada:hunter2@mcp.example.test/mcp").expect_err("a password");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}

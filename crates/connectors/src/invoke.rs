@@ -1,0 +1,107 @@
+//! Running a call: the one place where a permit is redeemed.
+//!
+//! A panic in a connector ends that call and nothing else. Whatever happens, the
+//! receipt comes back, so that the call can be closed.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use quaymaster_control::output::RawOutput;
+use quaymaster_control::{Job, Permit, Receipt};
+use quaymaster_core::setting::Slug;
+use quaymaster_core::{CallError, Effect, ErrorCode, ProgressSink};
+use tokio_util::sync::CancellationToken;
+
+use crate::ask::{Account, Ask};
+use crate::mcp::McpConnector;
+use crate::sql::SqlConnector;
+
+/// What a call has of the connection that it came in on.
+#[derive(Clone, Debug, Default)]
+pub struct Wire {
+    /// Cancelled when the client takes the call back.
+    pub cancel: CancellationToken,
+    /// Who wants to hear how far the call got.
+    pub progress: Option<Arc<dyn ProgressSink>>,
+}
+
+/// A system that tools are run on.
+#[derive(Clone, Debug)]
+pub enum Connector {
+    /// A SQL database.
+    Sql(Arc<SqlConnector>),
+    /// An MCP server.
+    Mcp(Arc<McpConnector>),
+}
+
+/// All systems, by the connector's name.
+#[derive(Clone, Debug, Default)]
+pub struct Connectors {
+    by_name: HashMap<Slug, Connector>,
+}
+
+impl Connectors {
+    /// The given connectors.
+    pub fn new(by_name: HashMap<Slug, Connector>) -> Self {
+        Self { by_name }
+    }
+
+    /// The connector called `name`.
+    pub fn connector(&self, name: &Slug) -> Option<&Connector> {
+        self.by_name.get(name)
+    }
+
+    /// Every connector with its name.
+    pub fn iter(&self) -> impl Iterator<Item = (&Slug, &Connector)> {
+        self.by_name.iter()
+    }
+
+    /// Runs the call that `permit` is for.
+    ///
+    /// The result is unread and can only be opened by release; the receipt comes
+    /// back whatever happened.
+    pub async fn invoke(&self, permit: Permit, wire: &Wire) -> (Result<RawOutput, CallError>, Receipt) {
+        let (job, mut receipt) = permit.redeem();
+        let job = match job {
+            Ok(job) => job,
+            Err(error) => return (Err(error), receipt),
+        };
+        let mut account = Account::default();
+        let running = AssertUnwindSafe(self.run(&job, wire, &mut account)).catch_unwind().await;
+        let outcome = running.unwrap_or_else(|_| Err(panicked(job.tool.effect())));
+        receipt.retries = account.retries;
+        receipt.upstream_ids = account.upstream_ids;
+        (outcome, receipt)
+    }
+
+    async fn run(&self, job: &Job, wire: &Wire, account: &mut Account) -> Result<RawOutput, CallError> {
+        let declaration = job.tool.declaration();
+        let ask = Ask {
+            tool: &declaration.local_name,
+            arguments: &job.arguments,
+            actor: &job.actor,
+            call: &job.call,
+            effect: declaration.effect,
+            cancel: &wire.cancel,
+            progress: wire.progress.clone(),
+        };
+        match self.by_name.get(&declaration.connector) {
+            Some(Connector::Sql(sql)) => sql.run(&ask, account).await,
+            Some(Connector::Mcp(mcp)) => mcp.run(&ask, account).await,
+            None => Err(CallError::new(ErrorCode::UpstreamUnavailable, "the connector of this tool is gone")),
+        }
+    }
+}
+
+/// What began and did not end may have taken effect.
+fn panicked(effect: Effect) -> CallError {
+    match effect {
+        Effect::Read => CallError::new(ErrorCode::GatewayInternal, "a fault in the connector ended the call"),
+        Effect::Write | Effect::Destructive => CallError::new(
+            ErrorCode::UpstreamOutcomeUnknown,
+            "a fault in the connector ended the call; it is not known whether it took effect",
+        ),
+    }
+}

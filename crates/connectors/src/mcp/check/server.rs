@@ -1,0 +1,255 @@
+//! The checks of how a server is reached, and what they leave of it.
+//!
+//! Invariants:
+//! - What is started is one file, named by its absolute path, and not a launcher
+//!   that fetches what it runs.
+//! - A child's environment holds nothing that its file does not name.
+//! - A header's value never comes from the file itself.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use quaymaster_core::SecretSource;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::Problems;
+use crate::egress::{self, Egress};
+use crate::mcp::config::{EnvValue, ServerConfig};
+
+/// Variables that `inheritEnv` may name: what programs need to find their way
+/// around a machine. Whatever else a server needs is written into `env`, where
+/// a reader of the file sees it.
+const INHERITABLE: [&str; 11] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+];
+
+/// Programs that download what they run.
+const FETCHING: [&str; 6] = ["npx", "uvx", "bunx", "pnpx", "pipx", "dlx"];
+
+/// How the names of variables end that hold a secret.
+const SECRET_NAMES: [&str; 6] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIALS"];
+
+/// Headers that are ours, or HTTP's, to set.
+const RESERVED_HEADERS: [&str; 12] = [
+    "accept",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "last-event-id",
+    "origin",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// How the server is reached.
+pub(in crate::mcp) enum Server {
+    /// By starting it.
+    Stdio(StdioServer),
+    /// At an address.
+    Http(Box<HttpServer>),
+}
+
+pub(in crate::mcp) struct StdioServer {
+    pub(in crate::mcp) command: PathBuf,
+    pub(in crate::mcp) args: Vec<String>,
+    pub(in crate::mcp) env: Vec<(String, SecretString)>,
+    pub(in crate::mcp) inherit_env: Vec<String>,
+    pub(in crate::mcp) folder: PathBuf,
+}
+
+pub(in crate::mcp) struct HttpServer {
+    pub(in crate::mcp) uri: Uri,
+    /// Marked sensitive, so that no `Debug` shows them.
+    pub(in crate::mcp) headers: HeaderMap,
+    egress: OnceLock<Egress>,
+}
+
+impl HttpServer {
+    /// The pool of connections to the server, made when it is first needed.
+    ///
+    /// # Errors
+    ///
+    /// The reason, if TLS cannot be set up.
+    pub(in crate::mcp) fn egress(&self) -> Result<Egress, String> {
+        if let Some(egress) = self.egress.get() {
+            return Ok(egress.clone());
+        }
+        let egress = Egress::try_new(&self.uri)?;
+        Ok(self.egress.get_or_init(|| egress).clone())
+    }
+}
+
+pub(super) fn stdio(
+    server: &ServerConfig,
+    secrets: &dyn SecretSource,
+    folder: &Path,
+    problems: &mut Problems,
+) -> Option<StdioServer> {
+    if server.url.is_some() {
+        problems.add("spec.server.url", "a server over `stdio` has no address: it is started by `command`");
+    }
+    if !server.headers.is_empty() {
+        problems.add("spec.server.headers", "a server over `stdio` gets no headers: give secrets in `env`");
+    }
+    for (at, name) in server.inherit_env.iter().enumerate() {
+        if !INHERITABLE.contains(&name.as_str()) {
+            problems.add_with_help(
+                format!("spec.server.inheritEnv[{at}]"),
+                format!("`{}` is not passed on from the gateway's environment", name.escape_debug()),
+                format!("one of {}; write anything else into `env`", INHERITABLE.join(", ")),
+            );
+        }
+    }
+    for (at, _) in server.args.iter().enumerate().filter(|(_, arg)| arg.contains("${")) {
+        problems.add_with_help(
+            format!("spec.server.args[{at}]"),
+            "nothing is expanded in arguments, which every user of the machine can read",
+            "give a secret in `env`",
+        );
+    }
+    let command = command(server, problems);
+    let env = environment(server, secrets, problems);
+    let working_folder = server.working_folder.as_deref().unwrap_or("");
+    Some(StdioServer {
+        command: command?,
+        args: server.args.clone(),
+        env,
+        inherit_env: server.inherit_env.clone(),
+        folder: folder.join(working_folder),
+    })
+}
+
+fn command(server: &ServerConfig, problems: &mut Problems) -> Option<PathBuf> {
+    let path = "spec.server.command";
+    let Some(text) = server.command.as_deref() else {
+        problems.add(path, "a server over `stdio` needs the program to start");
+        return None;
+    };
+    let command = Path::new(text);
+    if !command.is_absolute() {
+        problems.add_with_help(
+            path,
+            format!("`{}` is not an absolute path", text.escape_debug()),
+            "what is started must be pinned to one file: a name is looked up in folders that others may write \
+             to; install the server and give its path, such as /usr/local/bin/mcp-server-filesystem",
+        );
+        return None;
+    }
+    let name = command.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    if FETCHING.contains(&name) {
+        problems.add_with_help(
+            path,
+            format!("`{name}` downloads what it runs, which can be something else tomorrow"),
+            "install the server at a fixed version and give the path of its own program",
+        );
+        return None;
+    }
+    Some(command.to_owned())
+}
+
+fn environment(
+    server: &ServerConfig,
+    secrets: &dyn SecretSource,
+    problems: &mut Problems,
+) -> Vec<(String, SecretString)> {
+    let mut env = Vec::new();
+    for (name, value) in &server.env {
+        let path = format!("spec.server.env.{name}");
+        if name.is_empty() || name.contains(['=', '\0']) {
+            problems.add(&path, "not a name that an environment variable can have");
+        }
+        match value {
+            EnvValue::Literal(text) if text.contains('\0') => {
+                problems.add(&path, "a value cannot hold a NUL character");
+            }
+            EnvValue::Literal(text) if !text.is_empty() && is_secret_name(name) => {
+                problems.add_with_help(
+                    &path,
+                    "a variable of this name holds a secret, and a secret is never written into a configuration",
+                    "set the secret and refer to it, as in `${secret:NAME}`",
+                );
+            }
+            EnvValue::Literal(text) => env.push((name.clone(), text.clone().into())),
+            EnvValue::Secret(reference) => match secrets.resolve(reference) {
+                Ok(secret) if secret.expose_secret().contains('\0') => {
+                    problems.add(&path, format!("secret `{}` holds a NUL character", reference.name()));
+                }
+                Ok(secret) => env.push((name.clone(), secret)),
+                Err(error) => problems.add(&path, error.to_string()),
+            },
+        }
+    }
+    env
+}
+
+fn is_secret_name(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    SECRET_NAMES.iter().any(|end| upper.ends_with(end))
+}
+
+pub(super) fn http(
+    server: &ServerConfig,
+    secrets: &dyn SecretSource,
+    problems: &mut Problems,
+) -> Option<Box<HttpServer>> {
+    let misplaced = [
+        ("command", server.command.is_some()),
+        ("args", !server.args.is_empty()),
+        ("env", !server.env.is_empty()),
+        ("inheritEnv", !server.inherit_env.is_empty()),
+        ("workingFolder", server.working_folder.is_some()),
+    ];
+    for (member, _) in misplaced.iter().filter(|(_, is_there)| *is_there) {
+        problems.add(format!("spec.server.{member}"), "a server over `http` is not started: give its `url`");
+    }
+    let mut headers = HeaderMap::new();
+    for (name, reference) in &server.headers {
+        let path = format!("spec.server.headers.{name}");
+        let lower = name.to_ascii_lowercase();
+        if RESERVED_HEADERS.contains(&lower.as_str()) || lower.starts_with("mcp-") {
+            problems.add(&path, "this header is set by the protocol");
+            continue;
+        }
+        let Ok(header) = HeaderName::from_bytes(lower.as_bytes()) else {
+            problems.add(&path, "not a name that a header can have");
+            continue;
+        };
+        match secrets.resolve(reference).map(|secret| HeaderValue::from_str(secret.expose_secret())) {
+            Ok(Ok(mut value)) => {
+                value.set_sensitive(true);
+                headers.insert(header, value);
+            }
+            Ok(Err(_)) => problems.add(
+                &path,
+                format!("secret `{}` holds characters that a header cannot hold", reference.name()),
+            ),
+            Err(error) => problems.add(&path, error.to_string()),
+        }
+    }
+    let Some(url) = server.url.as_deref() else {
+        problems.add("spec.server.url", "a server over `http` needs its address");
+        return None;
+    };
+    match egress::address(url) {
+        Ok(uri) => Some(Box::new(HttpServer { uri, headers, egress: OnceLock::new() })),
+        Err(message) => {
+            problems.add("spec.server.url", message);
+            None
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The `spec` of a connector file for an MCP server, as it is read.
+//!
+//! Form alone: what belongs together, and what a deployment may not do, is
+//! judged in `check`, which makes the settings that the rest works with.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use quaymaster_core::connector::{Access, ApprovalConfig, IdempotencyConfig, LimitsConfig};
+use quaymaster_core::{Classification, Effect, SecretRef};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
+use serde_json::{Map, Value};
+
+/// An MCP server whose tools agents may use, one by one as they are listed here.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct McpSpec {
+    /// Which engine the file is for.
+    pub engine: Engine,
+    /// How the server is reached.
+    pub server: ServerConfig,
+    /// Put before every tool name of this server, with a `_` between. Empty for none.
+    pub prefix: String,
+    /// Whether Quaymaster is not ready without this server. Otherwise its
+    /// failure touches its own tools only.
+    #[serde(default)]
+    pub required: bool,
+    /// What one call may use at most.
+    pub limits: LimitsConfig,
+    /// How the results are classified.
+    pub classification: Classification,
+    /// The tools that are offered. The server's other tools do not exist for agents.
+    #[schemars(length(min = 1))]
+    pub tools: Vec<McpToolConfig>,
+}
+
+/// The engine of an MCP connector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// A server that speaks the Model Context Protocol.
+    Mcp,
+}
+
+/// How a server is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ServerConfig {
+    /// Whether the server is started as a child process or reached over HTTP.
+    pub transport: Transport,
+    /// `stdio`: the program to start, by its absolute path.
+    #[serde(default)]
+    pub command: Option<String>,
+    /// `stdio`: the program's arguments. Nothing is expanded in them.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// `stdio`: the program's environment. It gets no other variables than these and `inheritEnv`.
+    #[serde(default)]
+    pub env: BTreeMap<String, EnvValue>,
+    /// `stdio`: variables that are passed on from Quaymaster's own environment, such as `PATH`.
+    #[serde(default)]
+    pub inherit_env: Vec<String>,
+    /// `stdio`: the folder that the program starts in; relative to the configuration, which is the default.
+    #[serde(default)]
+    pub working_folder: Option<String>,
+    /// `http`: the server's address: `https://`, or `http://` on loopback.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// `http`: headers that are sent with every request. Their values are secrets.
+    #[serde(default)]
+    pub headers: BTreeMap<String, SecretRef>,
+    /// Which era of the protocol to speak. `auto` asks the server.
+    #[serde(default)]
+    pub era: EraConfig,
+}
+
+/// The way messages travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Lines over a child process's standard input and output.
+    Stdio,
+    /// Streamable HTTP.
+    Http,
+}
+
+/// The era of the protocol (MCP 2026-07-28, basic/versioning).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EraConfig {
+    /// Ask the server: 2026-07-28 first, then a session.
+    #[default]
+    Auto,
+    /// 2026-07-28, without sessions.
+    Modern,
+    /// 2024-11-05 to 2025-11-25, with a session.
+    Legacy,
+}
+
+/// The value of an environment variable: a text without `$`, or a reference to a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EnvValue {
+    /// The value itself.
+    Literal(String),
+    /// The secret that holds it.
+    Secret(SecretRef),
+}
+
+impl EnvValue {
+    /// Reads a text such as `info` or `${secret:API_KEY}`.
+    ///
+    /// # Errors
+    ///
+    /// Says what a value looks like; never repeats the text, which may be a secret.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if !text.contains('$') {
+            return Ok(Self::Literal(text.to_owned()));
+        }
+        SecretRef::parse(text).map(Self::Secret).map_err(|_| {
+            "a value with `$` must be one reference to a secret such as `${secret:NAME}`; nothing else is \
+             expanded"
+                .into()
+        })
+    }
+}
+
+/// Asks for it as for a reference to a secret, so that the place is never shown.
+impl<'de> Deserialize<'de> for EnvValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(SecretRef::SERDE_NAME, EnvValueVisitor)
+    }
+}
+
+struct EnvValueVisitor;
+
+impl<'de> Visitor<'de> for EnvValueVisitor {
+    type Value = EnvValue;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or a reference to a secret")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<EnvValue, D::Error> {
+        String::deserialize(deserializer).and_then(|text| self.visit_str(&text))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<EnvValue, E> {
+        EnvValue::parse(text).map_err(E::custom)
+    }
+}
+
+impl JsonSchema for EnvValue {
+    fn schema_name() -> Cow<'static, str> {
+        "EnvValue".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": r"^([^$]*|\$\{secret:[A-Z][A-Z0-9_]*\})$",
+            "description": "A text without `$`, or a reference to a secret such as `${secret:NAME}`."
+        })
+    }
+}
+
+/// One tool of the server that agents may use.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct McpToolConfig {
+    /// The server's own name for it.
+    pub name: String,
+    /// The name for agents, before the prefix is added. The server's name if absent.
+    #[serde(default)]
+    pub rename: Option<String>,
+    /// A short name for people, instead of the server's.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// When to use it, when not, and the units; instead of the server's.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// What a call does to the world, whatever the server says of it.
+    pub effect: Effect,
+    /// Who may use it.
+    pub access: Access,
+    /// Who has to agree to each call. Needed where the effect is destructive.
+    #[serde(default)]
+    pub approval: Option<ApprovalConfig>,
+    /// How a repeated write is recognised. Needed for everything but a read.
+    #[serde(default)]
+    pub idempotency: Option<IdempotencyConfig>,
+    /// Arguments that are always sent with this value and hidden from the agent.
+    #[serde(default)]
+    pub fixed: Map<String, Value>,
+    /// Arguments that are sent with this value unless the agent gives another.
+    #[serde(default)]
+    pub defaults: Map<String, Value>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_environment_value_is_plain_or_wholly_a_secret() {
+        let read = EnvValue::parse;
+        assert_eq!(read("info"), Ok(EnvValue::Literal("info".into())));
+        assert!(matches!(read("${secret:API_KEY}"), Ok(EnvValue::Secret(_))));
+        for bad in ["$HOME", "a${secret:API_KEY}", "${API_KEY}", "hunter2$"] {
+            let error = read(bad).expect_err(bad);
+            assert!(!error.contains("hunter2"));
+        }
+    }
+}

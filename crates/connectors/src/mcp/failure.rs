@@ -1,0 +1,290 @@
+//! Why a request to an upstream has no result, and what a caller is told.
+//!
+//! The transports say what happened and whether the upstream may have seen the
+//! request; only here is that turned into a code, because it depends on what the
+//! tool does to the world.
+//!
+//! Invariants:
+//! - A write that may have been seen and was not answered is
+//!   `upstream.outcome_unknown`, whatever went wrong.
+//! - Only what the upstream provably did not act on, or a read, is repeated.
+//! - What an upstream says of its error is shortened and holds no control characters.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use quaymaster_core::rpc::code;
+use quaymaster_core::{CallError, Effect, ErrorCode};
+
+const SHOWN_CHARS: usize = 300;
+
+/// What went wrong with one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// It was never sent. The connection is lost.
+    NotDelivered(String),
+    /// The server refused it unread, as it does when it lost the session. The connection is lost.
+    Rejected { status: StatusCode },
+    /// The server, or something before it, answered with an HTTP status alone.
+    Status { status: StatusCode, retry_after: Option<Duration> },
+    /// The connection broke before the answer.
+    Broken(String),
+    /// There was an answer, and it cannot be understood.
+    Malformed(String),
+    /// There was an answer of a kind that we did not ask for.
+    Unsupported(String),
+    /// There was an answer, and it is larger than allowed.
+    TooLarge { limit_bytes: usize },
+    /// The server answered with an error.
+    Rpc { code: i64, message: String },
+    /// Nothing came in time.
+    Timeout { sent: bool },
+    /// The caller took the call back.
+    Cancelled { sent: bool },
+    /// There is no connection now.
+    Down { auth_required: bool, retry_after: Duration },
+    /// Too many requests are under way.
+    Overloaded,
+    /// The connector is shutting down.
+    Ended,
+}
+
+impl Failure {
+    /// Whether the connection that gave this is of no more use.
+    pub(super) fn is_loss(&self) -> bool {
+        matches!(self, Self::NotDelivered(_) | Self::Rejected { .. })
+    }
+
+    /// Whether the same request may be sent again.
+    pub(super) fn may_be_repeated(&self, effect: Effect) -> bool {
+        match self {
+            Self::NotDelivered(_) | Self::Rejected { .. } => true,
+            Self::Broken(_) => effect == Effect::Read,
+            Self::Status { status, retry_after: None } => effect == Effect::Read && status.is_server_error(),
+            _ => false,
+        }
+    }
+
+    /// What went wrong, for the people who run the gateway.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::NotDelivered(why) | Self::Broken(why) | Self::Malformed(why) | Self::Unsupported(why) => {
+                shown(why)
+            }
+            Self::Rejected { status } | Self::Status { status, .. } => {
+                format!("the server answers with HTTP status {}", status.as_u16())
+            }
+            Self::TooLarge { limit_bytes } => format!("an answer of more than {limit_bytes} bytes"),
+            Self::Rpc { code, message } => {
+                format!("the server answers with error {code}: {}", shown(message))
+            }
+            Self::Timeout { .. } => "no answer in time".into(),
+            Self::Cancelled { .. } => "taken back".into(),
+            Self::Down { .. } => "no connection".into(),
+            Self::Overloaded => "too many requests at once".into(),
+            Self::Ended => "shutting down".into(),
+        }
+    }
+
+    /// What the caller of a tool with `effect` is told.
+    pub(super) fn into_call_error(self, effect: Effect) -> CallError {
+        let reason = self.reason();
+        let is_read = effect == Effect::Read;
+        let error = match self {
+            Self::NotDelivered(_) | Self::Rejected { .. } | Self::Timeout { sent: false } => {
+                unavailable(UNREACHABLE, None)
+            }
+            Self::Down { auth_required: true, .. } => auth_required(),
+            Self::Down { retry_after, .. } => unavailable(UNREACHABLE, Some(retry_after)),
+            Self::Status { status, retry_after } => of_status(status, retry_after, is_read),
+            Self::Rpc { code, message } => of_rpc(code, &message),
+            Self::Unsupported(what) => CallError::new(ErrorCode::UpstreamError, shown(&what)),
+            Self::Cancelled { sent } if is_read || !sent => {
+                CallError::new(ErrorCode::CallCancelled, "the call was taken back")
+            }
+            Self::Overloaded => CallError::new(
+                ErrorCode::GatewayOverloaded,
+                "too many calls of this MCP server are under way",
+            ),
+            Self::Ended => CallError::new(ErrorCode::GatewayShuttingDown, "the gateway is shutting down"),
+            _ if !is_read => outcome_unknown(),
+            Self::Broken(_) => unavailable("the connection to the MCP server broke before its answer", None),
+            Self::Timeout { .. } => {
+                CallError::new(ErrorCode::UpstreamTimeout, "the MCP server did not answer in time")
+                    .hint("ask for less, or try again later")
+            }
+            Self::TooLarge { limit_bytes } => CallError::new(
+                ErrorCode::UpstreamError,
+                format!("the MCP server's answer is larger than the limit of {limit_bytes} bytes"),
+            )
+            .hint("ask for less"),
+            Self::Malformed(_) | Self::Cancelled { .. } => {
+                CallError::new(ErrorCode::UpstreamError, "the MCP server's answer cannot be understood")
+            }
+        };
+        error.because(reason)
+    }
+}
+
+const UNREACHABLE: &str = "the MCP server cannot be reached";
+
+fn unavailable(message: impl Into<String>, retry_after: Option<Duration>) -> CallError {
+    let error = CallError::new(ErrorCode::UpstreamUnavailable, message);
+    match retry_after {
+        Some(after) => error.retry_after(after),
+        None => error,
+    }
+}
+
+fn auth_required() -> CallError {
+    CallError::new(
+        ErrorCode::UpstreamAuthRequired,
+        "the MCP server does not accept the gateway's credentials",
+    )
+}
+
+fn outcome_unknown() -> CallError {
+    CallError::new(
+        ErrorCode::UpstreamOutcomeUnknown,
+        "the MCP server gave no usable answer; it is not known whether the call took effect",
+    )
+    .hint("look up whether it happened before calling again")
+}
+
+fn of_status(status: StatusCode, retry_after: Option<Duration>, is_read: bool) -> CallError {
+    let said = || format!("the MCP server answered with HTTP status {}", status.as_u16());
+    match status {
+        StatusCode::UNAUTHORIZED => auth_required(),
+        StatusCode::FORBIDDEN => CallError::new(
+            ErrorCode::UpstreamPermission,
+            "the MCP server does not permit this to the gateway",
+        ),
+        StatusCode::TOO_MANY_REQUESTS => {
+            let error = CallError::new(ErrorCode::UpstreamRateLimited, "the MCP server asks for fewer calls");
+            match retry_after {
+                Some(after) => error.retry_after(after),
+                None => error,
+            }
+        }
+        status if status.is_server_error() && is_read => unavailable(said(), retry_after),
+        status if status.is_server_error() => outcome_unknown(),
+        status if status.is_redirection() => CallError::new(
+            ErrorCode::UpstreamError,
+            "the MCP server answered with a redirect, which is not followed",
+        ),
+        _ => CallError::new(ErrorCode::UpstreamError, said()),
+    }
+}
+
+fn of_rpc(code: i64, message: &str) -> CallError {
+    let message = shown(message);
+    match code {
+        code::INVALID_PARAMS => CallError::new(
+            ErrorCode::InputInvalid,
+            format!("the MCP server refused the arguments: {message}"),
+        ),
+        code::METHOD_NOT_FOUND => CallError::new(
+            ErrorCode::UpstreamNotFound,
+            format!("the MCP server does not know what was asked for: {message}"),
+        ),
+        code => CallError::new(
+            ErrorCode::UpstreamError,
+            format!("the MCP server answered with error {code}: {message}"),
+        ),
+    }
+}
+
+/// `text` as others may see it: at most 300 characters, and none that steer a
+/// terminal or hide text from a reader.
+pub(super) fn shown(text: &str) -> String {
+    let spaced = text.chars().map(|c| if matches!(c, '\n' | '\t') { ' ' } else { c });
+    let visible = spaced.filter(|c| !c.is_control() && !is_invisible(*c));
+    let mut shown: String = visible.take(SHOWN_CHARS + 1).collect();
+    if let Some((at, _)) = shown.char_indices().nth(SHOWN_CHARS) {
+        shown.truncate(at);
+        shown.push('…');
+    }
+    shown
+}
+
+/// Marks of direction, joiners and tags (Unicode general category Cf), with
+/// which a text can be made to read otherwise than it looks.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    fn every_failure() -> Vec<Failure> {
+        let status = |code: u16, retry_after: Option<u64>| Failure::Status {
+            status: StatusCode::from_u16(code).expect("a status"),
+            retry_after: retry_after.map(Duration::from_secs),
+        };
+        vec![
+            Failure::NotDelivered("connection refused".into()),
+            Failure::Rejected { status: StatusCode::NOT_FOUND },
+            status(302, None),
+            status(401, None),
+            status(403, None),
+            status(413, None),
+            status(429, Some(7)),
+            status(500, None),
+            status(503, Some(7)),
+            Failure::Broken("connection reset".into()),
+            Failure::Malformed("both `result` and `error`".into()),
+            Failure::Unsupported("the tool asks for input".into()),
+            Failure::TooLarge { limit_bytes: 1024 },
+            Failure::Rpc { code: -32602, message: "no such region".into() },
+            Failure::Rpc { code: -32601, message: "no such method".into() },
+            Failure::Rpc { code: -32000, message: "no".into() },
+            Failure::Timeout { sent: true },
+            Failure::Timeout { sent: false },
+            Failure::Cancelled { sent: true },
+            Failure::Cancelled { sent: false },
+            Failure::Down { auth_required: false, retry_after: Duration::from_secs(3) },
+            Failure::Down { auth_required: true, retry_after: Duration::from_secs(3) },
+            Failure::Overloaded,
+            Failure::Ended,
+        ]
+    }
+
+    #[test]
+    fn each_failure_has_a_code_for_reads_and_one_for_writes() {
+        let mut table = String::new();
+        for failure in every_failure() {
+            let of = |effect| {
+                let again = if failure.may_be_repeated(effect) { " (repeated once)" } else { "" };
+                let error = failure.clone().into_call_error(effect);
+                let after = error.retry_after.map_or(String::new(), |d| format!(" after {d:?}"));
+                format!("{error}, retry {:?}{after}{again}", error.retry)
+            };
+            table +=
+                &format!("{failure:?}\n    read:  {}\n    write: {}\n", of(Effect::Read), of(Effect::Write));
+        }
+        insta::assert_snapshot!(table);
+    }
+
+    #[test]
+    fn a_write_that_may_have_been_seen_is_never_repeated() {
+        for failure in every_failure() {
+            let provably_unseen = matches!(failure, Failure::NotDelivered(_) | Failure::Rejected { .. });
+            for effect in [Effect::Write, Effect::Destructive] {
+                assert_eq!(failure.may_be_repeated(effect), provably_unseen, "{failure:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_upstream_says_is_shortened_and_cleaned() {
+        assert_eq!(shown("a\u{1b}[31mb\r\nc\u{202e}d\u{200b}"), "a[31mb cd");
+        let long = shown(&"ä".repeat(500));
+        assert_eq!(long.chars().count(), SHOWN_CHARS + 1);
+        assert!(long.ends_with('…'));
+    }
+}

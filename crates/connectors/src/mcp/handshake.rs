@@ -1,0 +1,243 @@
+//! How a connection begins: which era the server speaks, and its session.
+//!
+//! `auto` asks with `server/discover` and falls back to `initialize`
+//! (MCP 2026-07-28, basic/versioning, "Backward Compatibility"): a modern answer
+//! or a modern error means a modern server, anything else a legacy one.
+//!
+//! Invariant: no link exists over a revision that we do not know.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use quaymaster_core::rpc::code;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::check::Settings;
+use super::check::server::Server;
+use super::config::EraConfig;
+use super::failure::{Failure, shown};
+use super::inbox::Inbox;
+use super::link::{Answer, Channel, Link, Query, Until};
+use super::state::{Health, Trouble};
+use super::stdio::Stdio;
+use super::streamable::Http;
+use super::wire::{self, Era};
+
+const DISCOVER_ID: u64 = 1;
+const INITIALIZE_ID: u64 = 2;
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+const MAX_SESSION_BYTES: usize = 1024;
+
+/// What server and client agreed on.
+struct Agreed {
+    era: Era,
+    session: Option<HeaderValue>,
+    tells_changes: bool,
+}
+
+/// Connects. `was_legacy` says that a probe is not worth its wait: the same
+/// child was found to be legacy before.
+pub(super) async fn open(
+    settings: &Settings,
+    was_legacy: bool,
+    stop: &CancellationToken,
+) -> Result<Link, Trouble> {
+    let inbox = Arc::new(Inbox::default());
+    let opening = Opening { settings, stop };
+    let mut channel = opening.connect(&inbox)?;
+    let agreed = match opening.agree(&mut channel, was_legacy, &inbox).await {
+        Ok(agreed) => agreed,
+        Err(trouble) => {
+            channel.close().await;
+            return Err(trouble);
+        }
+    };
+    if let Channel::Http(http) = &channel {
+        channel = Channel::Http(http.speaking(agreed.era, agreed.session));
+    }
+    if let Era::Legacy(_) = agreed.era {
+        let initialized = quaymaster_core::rpc::notification("notifications/initialized", "{}");
+        let notified = tokio::time::timeout(settings.pace.handshake, channel.notify(initialized)).await;
+        if let Err(failure) = notified.unwrap_or(Err(Failure::Timeout { sent: true })) {
+            channel.close().await;
+            return Err(Trouble::of(&failure));
+        }
+    }
+    let link = Link::new(channel, agreed.era, inbox);
+    if agreed.tells_changes {
+        link.listen().await;
+    }
+    Ok(link)
+}
+
+struct Opening<'a> {
+    settings: &'a Settings,
+    stop: &'a CancellationToken,
+}
+
+impl Opening<'_> {
+    fn connect(&self, inbox: &Arc<Inbox>) -> Result<Channel, Trouble> {
+        let channel = match &self.settings.server {
+            Server::Stdio(server) => {
+                let (connector, grace) = (self.settings.connector.as_str(), self.settings.pace.grace);
+                Stdio::start(server, connector, grace, Arc::clone(inbox)).map(Channel::Stdio)
+            }
+            Server::Http(server) => Http::try_new(server, Arc::clone(inbox)).map(Channel::Http),
+        };
+        channel.map_err(|failure| Trouble::of(&failure))
+    }
+
+    async fn agree(
+        &self,
+        channel: &mut Channel,
+        was_legacy: bool,
+        inbox: &Arc<Inbox>,
+    ) -> Result<Agreed, Trouble> {
+        let asks = match self.settings.era {
+            EraConfig::Auto => !was_legacy,
+            EraConfig::Modern => true,
+            EraConfig::Legacy => false,
+        };
+        if asks {
+            if let Some(agreed) = self.discover(channel).await? {
+                return Ok(agreed);
+            }
+            if self.settings.era == EraConfig::Modern {
+                let reason = format!("the server does not speak {}, as `era: modern` demands", wire::MODERN);
+                return Err(Trouble::new(Health::Incompatible, reason));
+            }
+            // Some servers do not survive a question that they do not know.
+            if channel.has_ended() {
+                channel.close().await;
+                *channel = self.connect(inbox)?;
+            }
+        }
+        self.initialize(channel).await
+    }
+
+    /// Asks whether the server is a modern one; `None` if not.
+    async fn discover(&self, channel: &Channel) -> Result<Option<Agreed>, Trouble> {
+        let probe;
+        let channel = match channel {
+            Channel::Http(http) => {
+                probe = Channel::Http(http.speaking(Era::Modern, None));
+                &probe
+            }
+            Channel::Stdio(_) => channel,
+        };
+        let limit = self.settings.pace.probe;
+        let failure = match self.ask(channel, Ask::Discover, limit).await {
+            Ok(answer) => return read_discovery(&answer.result),
+            Err(failure) => failure,
+        };
+        match &failure {
+            Failure::NotDelivered(_) if !channel.has_ended() => Err(Trouble::of(&failure)),
+            Failure::Cancelled { .. } => Err(Trouble::of(&failure)),
+            // Whoever refuses our credentials or our pace will do so in any era.
+            Failure::Status { status, .. } if matches!(status.as_u16(), 401 | 403 | 429) => {
+                Err(Trouble::of(&failure))
+            }
+            Failure::Rpc { code: code::HEADER_MISMATCH | code::MISSING_CLIENT_CAPABILITY, .. } => {
+                Err(Trouble::new(Health::Incompatible, failure.reason()))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn initialize(&self, channel: &Channel) -> Result<Agreed, Trouble> {
+        let limit = self.settings.pace.handshake;
+        let answer =
+            self.ask(channel, Ask::Initialize, limit).await.map_err(|failure| Trouble::of(&failure))?;
+        let Ok(initialized) = serde_json::from_str::<Initialized>(answer.result.get()) else {
+            let reason = "the server's answer to `initialize` cannot be understood";
+            return Err(Trouble::new(Health::Incompatible, reason));
+        };
+        let version = initialized.protocol_version;
+        let Some(revision) = wire::LEGACY.into_iter().find(|known| *known == version) else {
+            let version: String = shown(&version).chars().take(64).collect();
+            let reason = format!("the server wants revision `{version}`, which we do not speak");
+            return Err(Trouble::new(Health::Incompatible, reason));
+        };
+        if answer.session.as_ref().is_some_and(|session| !is_session_id(session)) {
+            let reason = "the server gave a session id that is none";
+            return Err(Trouble::new(Health::Incompatible, reason));
+        }
+        Ok(Agreed {
+            era: Era::Legacy(revision),
+            session: answer.session,
+            tells_changes: initialized.capabilities.tools.list_changed,
+        })
+    }
+
+    async fn ask(&self, channel: &Channel, ask: Ask, limit: Duration) -> Result<Answer, Failure> {
+        let (id, method, members, era): (u64, &str, &[&str], Era) = match ask {
+            Ask::Discover => (DISCOVER_ID, "server/discover", &[], Era::Modern),
+            Ask::Initialize => {
+                (INITIALIZE_ID, "initialize", &[wire::INITIALIZE], Era::Legacy(wire::PROPOSED))
+            }
+        };
+        let until = Until { deadline: Instant::now() + limit, cancel: self.stop };
+        let query = Query { method, members, headers: &[], sink: None, limit_bytes: MAX_ANSWER_BYTES, until };
+        channel.ask(id, era, &query).await
+    }
+}
+
+fn read_discovery(result: &RawValue) -> Result<Option<Agreed>, Trouble> {
+    let Ok(discovered) = serde_json::from_str::<Discovered>(result.get()) else { return Ok(None) };
+    let versions = discovered.supported_versions;
+    if versions.iter().any(|version| version == wire::MODERN) {
+        let tells_changes = discovered.capabilities.tools.list_changed;
+        return Ok(Some(Agreed { era: Era::Modern, session: None, tells_changes }));
+    }
+    if versions.iter().any(|version| wire::LEGACY.contains(&version.as_str())) {
+        return Ok(None);
+    }
+    let versions = shown(&versions.join(", "));
+    let reason = format!("the server speaks {versions}, and nothing that we speak");
+    Err(Trouble::new(Health::Incompatible, reason))
+}
+
+#[derive(Clone, Copy)]
+enum Ask {
+    Discover,
+    Initialize,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Discovered {
+    supported_versions: Vec<String>,
+    #[serde(default)]
+    capabilities: Capabilities,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Initialized {
+    protocol_version: String,
+    #[serde(default)]
+    capabilities: Capabilities,
+}
+
+#[derive(Default, Deserialize)]
+struct Capabilities {
+    #[serde(default)]
+    tools: ToolsCapability,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ToolsCapability {
+    #[serde(default)]
+    list_changed: bool,
+}
+
+/// Visible ASCII (MCP 2025-11-25, basic/transports, "Session Management").
+fn is_session_id(value: &HeaderValue) -> bool {
+    let bytes = value.as_bytes();
+    !bytes.is_empty() && bytes.len() <= MAX_SESSION_BYTES && bytes.iter().all(u8::is_ascii_graphic)
+}

@@ -1,0 +1,235 @@
+//! A connection that is ready for calls: a transport, and the era agreed on it.
+//!
+//! Adds to the transports (`stdio`, `streamable`) what they have in common: ids, the
+//! time limit, and that a server hears of a request that is no longer wanted.
+//! How a link comes to be is in `handshake`, when in `supervise`.
+//!
+//! Invariant: one link serves all calls of a connector; ids on it are never
+//! used twice.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use http::{HeaderName, HeaderValue};
+use quaymaster_core::ProgressSink;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::failure::Failure;
+use super::inbox::Inbox;
+use super::stdio::Stdio;
+use super::streamable::{Http, Listening};
+use super::wire::{self, Era};
+
+/// The first id of a link; smaller ones are used in the handshake.
+const FIRST_ID: u64 = 10;
+
+/// Until when a request is worth waiting for.
+#[derive(Clone, Copy)]
+pub(super) struct Until<'a> {
+    pub(super) deadline: Instant,
+    pub(super) cancel: &'a CancellationToken,
+}
+
+/// A request, before it has an id.
+pub(super) struct Query<'a> {
+    pub(super) method: &'static str,
+    /// Pieces of JSON text: the members of the parameters.
+    pub(super) members: &'a [&'a str],
+    /// Headers that mirror the body, for a modern server over HTTP.
+    pub(super) headers: &'a [(HeaderName, HeaderValue)],
+    pub(super) sink: Option<&'a Arc<dyn ProgressSink>>,
+    /// How large the message that holds the answer may be.
+    pub(super) limit_bytes: usize,
+    pub(super) until: Until<'a>,
+}
+
+/// A request as a transport takes it.
+pub(super) struct Outgoing<'a> {
+    pub(super) id: u64,
+    pub(super) method: &'static str,
+    pub(super) body: String,
+    pub(super) headers: &'a [(HeaderName, HeaderValue)],
+    pub(super) sink: Option<&'a Arc<dyn ProgressSink>>,
+    pub(super) limit_bytes: usize,
+}
+
+/// Whether the server may have seen a request.
+#[derive(Default)]
+pub(super) struct Sent(AtomicBool);
+
+impl Sent {
+    /// From now on it may have.
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A result and what came with it.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) result: Box<RawValue>,
+    /// The session that an HTTP server opened.
+    pub(super) session: Option<HeaderValue>,
+    /// The server's own id for the request, where it gave one.
+    pub(super) upstream_id: Option<String>,
+}
+
+/// A transport.
+pub(super) enum Channel {
+    Stdio(Stdio),
+    Http(Http),
+}
+
+impl Channel {
+    /// Sends `query` under `id` and waits for its result, within its limits.
+    pub(super) async fn ask(&self, id: u64, era: Era, query: &Query<'_>) -> Result<Answer, Failure> {
+        let outgoing = Outgoing {
+            id,
+            method: query.method,
+            body: wire::request(id, query.method, query.members, era, query.sink.is_some()),
+            headers: query.headers,
+            sink: query.sink,
+            limit_bytes: query.limit_bytes,
+        };
+        let (sent, until) = (Sent::default(), query.until);
+        if until.cancel.is_cancelled() {
+            return Err(Failure::Cancelled { sent: false });
+        }
+        tokio::select! {
+            biased;
+            answer = self.exchange(outgoing, &sent) => answer,
+            () = until.cancel.cancelled() => Err(Failure::Cancelled { sent: sent.get() }),
+            () = tokio::time::sleep_until(until.deadline) => Err(Failure::Timeout { sent: sent.get() }),
+        }
+    }
+
+    /// Sends a message that has no answer.
+    pub(super) async fn notify(&self, message: String) -> Result<(), Failure> {
+        match self {
+            Self::Stdio(stdio) => stdio.send(message).await,
+            Self::Http(http) => http.notify(message).await,
+        }
+    }
+
+    /// Whether no more answers can come.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self, Self::Stdio(stdio) if stdio.has_ended())
+    }
+
+    /// Ends the session or the child process.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Stdio(stdio) => stdio.close().await,
+            Self::Http(http) => http.close().await,
+        }
+    }
+
+    async fn exchange(&self, outgoing: Outgoing<'_>, sent: &Sent) -> Result<Answer, Failure> {
+        match self {
+            Self::Stdio(stdio) => {
+                let result = stdio.exchange(outgoing, sent).await?;
+                Ok(Answer { result, session: None, upstream_id: None })
+            }
+            Self::Http(http) => http.exchange(outgoing, sent).await,
+        }
+    }
+
+    fn abandon(&self, id: u64) {
+        match self {
+            Self::Stdio(stdio) => stdio.abandon(id),
+            Self::Http(http) => http.abandon(id),
+        }
+    }
+}
+
+/// A connection that is ready for calls.
+pub(super) struct Link {
+    channel: Channel,
+    era: Era,
+    ids: Arc<AtomicU64>,
+    inbox: Arc<Inbox>,
+    /// Ends the task that listens for changes.
+    listening: DropGuard,
+}
+
+impl Link {
+    /// The link over `channel`, on which `era` was agreed.
+    pub(super) fn new(channel: Channel, era: Era, inbox: Arc<Inbox>) -> Self {
+        let ids = Arc::new(AtomicU64::new(FIRST_ID));
+        Self { channel, era, ids, inbox, listening: CancellationToken::new().drop_guard() }
+    }
+
+    /// Whether calls need headers that mirror their body.
+    pub(super) fn mirrors(&self) -> bool {
+        self.era == Era::Modern && matches!(self.channel, Channel::Http(_))
+    }
+
+    /// Whether the server is a modern one.
+    pub(super) fn is_modern(&self) -> bool {
+        self.era == Era::Modern
+    }
+
+    /// The protocol revision.
+    pub(super) fn revision(&self) -> &'static str {
+        self.era.revision()
+    }
+
+    /// What the server has told without being asked.
+    pub(super) fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    /// Sends `query` and waits for its result.
+    pub(super) async fn ask(&self, query: &Query<'_>) -> Result<Answer, Failure> {
+        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        let answer = self.channel.ask(id, self.era, query).await;
+        if let Err(Failure::Timeout { sent: true } | Failure::Cancelled { sent: true }) = answer {
+            self.channel.abandon(id);
+        }
+        answer
+    }
+
+    /// Has the server tell when its tools change.
+    pub(super) async fn listen(&self) {
+        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        match (&self.channel, self.era) {
+            (Channel::Http(http), era) => {
+                let stop = self.listening.token().clone();
+                let listening = Listening { ids: Arc::clone(&self.ids), era };
+                let http = http.clone();
+                tokio::spawn(async move { stop.run_until_cancelled(http.listen(listening)).await });
+            }
+            // The answer comes when the subscription ends, and then says nothing.
+            (Channel::Stdio(stdio), Era::Modern) => {
+                let _ = stdio.send(subscription(id)).await;
+            }
+            // A session tells of changes by itself.
+            (Channel::Stdio(_), Era::Legacy(_)) => {}
+        }
+    }
+
+    /// Waits until the connection is gone. Over HTTP only a request can tell.
+    pub(super) async fn ended(&self) {
+        match &self.channel {
+            Channel::Stdio(stdio) => stdio.ended().await,
+            Channel::Http(_) => std::future::pending().await,
+        }
+    }
+
+    /// Ends the session or the child process.
+    pub(super) async fn close(&self) {
+        self.channel.close().await;
+    }
+}
+
+/// The request for the server's notice of changed tools (MCP 2026-07-28, basic/patterns/subscriptions).
+pub(super) fn subscription(id: u64) -> String {
+    let members = [r#""notifications":{"toolsListChanged":true}"#];
+    wire::request(id, "subscriptions/listen", &members, Era::Modern, false)
+}

@@ -1,0 +1,199 @@
+//! Server-sent events, read as they arrive (WHATWG HTML, section 9.2).
+//!
+//! Splits a stream of bytes into events and nothing else; what an event means
+//! is decided by `streamable`.
+//!
+//! Invariants:
+//! - How the bytes were cut into chunks makes no difference.
+//! - No more is held than one event of the allowed size.
+
+use std::time::Duration;
+
+use super::failure::Failure;
+
+const MAX_ID_BYTES: usize = 1024;
+const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
+
+/// The events of one stream.
+#[derive(Debug)]
+pub(super) struct Events {
+    limit_bytes: usize,
+    line: Vec<u8>,
+    data: Vec<u8>,
+    has_data: bool,
+    is_first_line: bool,
+    /// The last line ended with CR, so that a LF which follows belongs to it.
+    after_cr: bool,
+    last_id: Vec<u8>,
+    retry: Option<Duration>,
+}
+
+impl Events {
+    /// The events of a stream, none of which may hold more than `limit_bytes`.
+    pub(super) fn new(limit_bytes: usize) -> Self {
+        Self {
+            limit_bytes,
+            line: Vec::new(),
+            data: Vec::new(),
+            has_data: false,
+            is_first_line: true,
+            after_cr: false,
+            last_id: Vec::new(),
+            retry: None,
+        }
+    }
+
+    /// The id of the last event that had one; empty if none had.
+    pub(super) fn last_id(&self) -> &[u8] {
+        &self.last_id
+    }
+
+    /// How long the server wants a client to wait before it connects again.
+    pub(super) fn retry(&self) -> Option<Duration> {
+        self.retry
+    }
+
+    /// Starts over on a new connection that continues the stream.
+    pub(super) fn reconnected(&mut self) {
+        (self.has_data, self.is_first_line, self.after_cr) = (false, true, false);
+        self.line.clear();
+        self.data.clear();
+    }
+
+    /// Takes from `chunk` what belongs to the next event and gives the event's
+    /// data, or `None` when the chunk is used up before an event is complete.
+    pub(super) fn next(&mut self, chunk: &mut &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+        while let Some(&first) = chunk.first() {
+            if self.after_cr && first == b'\n' {
+                self.after_cr = false;
+                *chunk = chunk.get(1..).unwrap_or_default();
+                continue;
+            }
+            self.after_cr = false;
+            let end = chunk.iter().position(|b| matches!(b, b'\n' | b'\r'));
+            let (text, rest) = chunk.split_at(end.unwrap_or(chunk.len()));
+            if self.line.len() + self.data.len() + text.len() > self.limit_bytes {
+                return Err(Failure::TooLarge { limit_bytes: self.limit_bytes });
+            }
+            self.line.extend_from_slice(text);
+            *chunk = rest.get(1..).unwrap_or_default();
+            if end.is_some() {
+                self.after_cr = rest.first() == Some(&b'\r');
+                if let Some(event) = self.end_line() {
+                    return Ok(Some(event));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn end_line(&mut self) -> Option<Vec<u8>> {
+        let line = std::mem::take(&mut self.line);
+        let mut text = line.as_slice();
+        if std::mem::replace(&mut self.is_first_line, false) {
+            text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+        }
+        let event = if text.is_empty() {
+            self.dispatch()
+        } else {
+            self.field(text);
+            None
+        };
+        self.line = line;
+        self.line.clear();
+        event
+    }
+
+    fn dispatch(&mut self) -> Option<Vec<u8>> {
+        if !std::mem::replace(&mut self.has_data, false) {
+            return None;
+        }
+        Some(std::mem::take(&mut self.data))
+    }
+
+    fn field(&mut self, line: &[u8]) {
+        let colon = line.iter().position(|b| *b == b':').unwrap_or(line.len());
+        let (name, value) = line.split_at(colon);
+        let value = value.strip_prefix(b":").unwrap_or(value);
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match name {
+            b"data" => {
+                if self.has_data {
+                    self.data.push(b'\n');
+                }
+                self.has_data = true;
+                self.data.extend_from_slice(value);
+            }
+            b"id" if value.len() <= MAX_ID_BYTES && !value.contains(&0) => {
+                value.clone_into(&mut self.last_id);
+            }
+            b"retry" => {
+                if let Some(millis) = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()) {
+                    self.retry = Some(Duration::from_millis(millis));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(chunks: &[&[u8]]) -> (Vec<String>, Events) {
+        let mut events = Events::new(64);
+        let mut all = Vec::new();
+        for chunk in chunks {
+            let mut chunk = *chunk;
+            while let Some(data) = events.next(&mut chunk).expect("within the limit") {
+                all.push(String::from_utf8(data).expect("text"));
+            }
+        }
+        (all, events)
+    }
+
+    #[test]
+    fn data_ids_and_retry_are_read_and_all_else_is_skipped() {
+        let text = b"\xef\xbb\xbf: hello\nid: s1_4\nevent: message\nretry: 500\ndata: {\"a\":\ndata:1}\n\n\
+                     data\n\nretry: soon\nid: bad\0id\nfoo: bar\n\ndata: cut off";
+        let (all, events) = read(&[text]);
+        assert_eq!(all, ["{\"a\":\n1}", ""]);
+        assert_eq!(events.last_id(), b"s1_4");
+        assert_eq!(events.retry(), Some(Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn all_three_ends_of_line_are_known() {
+        assert_eq!(read(&[b"data: a\r\ndata: b\r\n\r\ndata: c\r\rdata: d\n\n"]).0, ["a\nb", "c", "d"]);
+        assert_eq!(read(&[b"data: a\r", b"\ndata: b\r", b"\n\r", b"\n"]).0, ["a\nb"]);
+    }
+
+    #[test]
+    fn an_event_beyond_the_limit_is_refused_before_it_is_held() {
+        for text in ["data: ".to_owned() + &"x".repeat(100), "data: x\n".repeat(100), "y".repeat(100)] {
+            let mut events = Events::new(64);
+            let refused = events.next(&mut text.as_bytes());
+            assert_eq!(refused, Err(Failure::TooLarge { limit_bytes: 64 }), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn how_the_bytes_are_cut_makes_no_difference(
+            text in "(data: [a-c]{0,3}|id: [0-9]|:|\r\n|\r|\n|data){0,20}",
+            cuts in prop::collection::vec(0_usize..64, 0..8),
+        ) {
+            let bytes = text.as_bytes();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let chunks: Vec<&[u8]> = cuts.windows(2).map(|w| &bytes[w[0]..w[1]]).collect();
+            let (whole, cut) = (read(&[bytes]), read(&chunks));
+            prop_assert_eq!(whole.0, cut.0);
+            prop_assert_eq!(whole.1.last_id(), cut.1.last_id());
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! Messages over Streamable HTTP: one POST for each (MCP 2026-07-28 and
+//! 2025-11-25, basic/transports).
+//!
+//! Owns requests, responses and their streams. Connections are `egress`'s; which
+//! era is spoken is agreed in `handshake`.
+//!
+//! Invariants:
+//! - A response is the answer to the request that it responds to, by its id too.
+//! - The headers of a request are the configured ones and the protocol's; none
+//!   of a caller's are here.
+//! - A stream that breaks is taken up again only where the server offered it,
+//!   which repeats nothing.
+
+mod response;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use quaymaster_core::rpc::{self, Message, RequestId};
+use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
+
+use self::response::{
+    ContentType, content_type, is_answer, names_session, no_body, no_response, plain_id, seconds, wait,
+};
+use super::check::server::HttpServer;
+use super::failure::Failure;
+use super::inbox::Inbox;
+use super::link::{Answer, Outgoing, Sent, subscription};
+use super::sse::Events;
+use super::wire::{self, Era};
+use crate::egress::{self, Egress};
+
+const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What an error's body may hold.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+/// What one event on a stream of notifications may hold.
+const MAX_NOTICE_BYTES: usize = 64 * 1024;
+/// How often one response's stream is taken up again.
+const MAX_RESUMPTIONS: usize = 5;
+/// How many answers to a server's requests are under way at most.
+const MAX_REPLIES: usize = 8;
+/// How long a message that nobody waits for may take.
+const ASIDE_LIMIT: Duration = Duration::from_secs(2);
+/// How long the rest of a stream is read after its answer, to keep the connection.
+const REST_LIMIT: Duration = Duration::from_millis(500);
+const RESUME_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+const LISTEN_WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
+
+/// A server at an address.
+#[derive(Clone)]
+pub(super) struct Http {
+    egress: Egress,
+    uri: Uri,
+    /// What is sent with every request.
+    headers: HeaderMap,
+    has_session: bool,
+    era: Era,
+    inbox: Arc<Inbox>,
+    replies: Arc<Semaphore>,
+}
+
+/// How a server is listened to.
+pub(super) struct Listening {
+    pub(super) ids: Arc<AtomicU64>,
+    pub(super) era: Era,
+}
+
+/// The answer that a stream should hold.
+struct Wanted<'a> {
+    outgoing: Outgoing<'a>,
+}
+
+impl Http {
+    /// The server at its address, of which nothing is known yet.
+    pub(super) fn try_new(server: &HttpServer, inbox: Arc<Inbox>) -> Result<Self, Failure> {
+        let egress = server.egress().map_err(Failure::NotDelivered)?;
+        let mut headers = server.headers.clone();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        headers
+            .entry(USER_AGENT)
+            .or_insert(HeaderValue::from_static(concat!("quaymaster/", env!("CARGO_PKG_VERSION"))));
+        if let Some(authority) = server.uri.authority()
+            && let Ok(host) = HeaderValue::from_str(authority.as_str())
+        {
+            headers.insert(http::header::HOST, host);
+        }
+        Ok(Self {
+            egress,
+            uri: server.uri.clone(),
+            headers,
+            has_session: false,
+            era: Era::Legacy(wire::PROPOSED),
+            inbox,
+            replies: Arc::new(Semaphore::new(MAX_REPLIES)),
+        })
+    }
+
+    /// The same server, spoken to in `era` and within `session`.
+    pub(super) fn speaking(&self, era: Era, session: Option<HeaderValue>) -> Self {
+        let mut http = Self { era, has_session: session.is_some(), ..self.clone() };
+        http.headers.remove(SESSION_ID);
+        // The header came with 2025-06-18; revisions sort by their date.
+        if era.revision() >= "2025-06-18" {
+            http.headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(era.revision()));
+        }
+        if let Some(mut session) = session {
+            session.set_sensitive(true);
+            http.headers.insert(SESSION_ID, session);
+        }
+        http
+    }
+
+    /// Sends a request and waits for its answer.
+    pub(super) async fn exchange(&self, mut outgoing: Outgoing<'_>, sent: &Sent) -> Result<Answer, Failure> {
+        let body = std::mem::take(&mut outgoing.body);
+        let request = self.post(body, outgoing.method, outgoing.headers);
+        sent.set();
+        let response = self.egress.send(request).await.map_err(no_response)?;
+        if !response.status().is_success() {
+            return Err(self.refusal(response, outgoing.id).await);
+        }
+        let session = response.headers().get(SESSION_ID).cloned();
+        let upstream_id = response.headers().get(REQUEST_ID).and_then(plain_id);
+        let result = match content_type(response.headers()) {
+            ContentType::Json => {
+                let body = egress::read(response.into_body(), outgoing.limit_bytes).await.map_err(no_body)?;
+                wire::answer(&body, outgoing.id)?
+            }
+            ContentType::Events => self.read_stream(response.into_body(), &Wanted { outgoing }).await?,
+            ContentType::Other => {
+                let status = response.status().as_u16();
+                return Err(Failure::Malformed(format!(
+                    "HTTP status {status} with neither JSON nor a stream of events"
+                )));
+            }
+        };
+        Ok(Answer { result, session, upstream_id })
+    }
+
+    /// Sends a message that has no answer.
+    pub(super) async fn notify(&self, message: String) -> Result<(), Failure> {
+        let response = self.egress.send(self.post(message, "", &[])).await.map_err(no_response)?;
+        let (status, body) = (response.status(), response.into_body());
+        let _ = egress::read(body, MAX_ERROR_BYTES).await;
+        if status.is_success() { Ok(()) } else { Err(Failure::Status { status, retry_after: None }) }
+    }
+
+    /// Tells the server that a request is no longer wanted. Without a session the
+    /// end of the response's stream has told it already.
+    pub(super) fn abandon(&self, id: u64) {
+        if matches!(self.era, Era::Legacy(_)) {
+            let http = self.clone();
+            tokio::spawn(async move {
+                let _ = tokio::time::timeout(ASIDE_LIMIT, http.notify(wire::cancelled(id))).await;
+            });
+        }
+    }
+
+    /// Ends the session, if there is one.
+    pub(super) async fn close(&self) {
+        if self.has_session {
+            let _ = tokio::time::timeout(ASIDE_LIMIT, self.egress.send(self.bare(Method::DELETE))).await;
+        }
+    }
+
+    /// Takes the server's notices of changes until it offers no more of them.
+    pub(super) async fn listen(self, listening: Listening) {
+        let mut was_open = false;
+        loop {
+            let request = match listening.era {
+                Era::Modern => {
+                    let id = listening.ids.fetch_add(1, Ordering::Relaxed);
+                    self.post(subscription(id), "subscriptions/listen", &[])
+                }
+                Era::Legacy(_) => self.bare(Method::GET),
+            };
+            let Some(body) = self.open_stream(request).await else {
+                // A stream that was there and cannot be had again: what it would
+                // have told has to be looked up.
+                if was_open {
+                    self.inbox.suspect_list();
+                }
+                return;
+            };
+            was_open = true;
+            let mut events = Events::new(MAX_NOTICE_BYTES);
+            let _ = self.take_notices(body, &mut events).await;
+            tokio::time::sleep(wait(events.retry(), LISTEN_WAIT)).await;
+        }
+    }
+
+    /// Ends with the stream, or with an event that is larger than a notice can be.
+    async fn take_notices(&self, mut body: Incoming, events: &mut Events) -> Result<(), Failure> {
+        while let Some(Ok(frame)) = body.frame().await {
+            let Ok(data) = frame.into_data() else { continue };
+            let mut chunk = &data[..];
+            while let Some(event) = events.next(&mut chunk)? {
+                match rpc::parse(&event) {
+                    Ok(Message::Notification { method, params }) => {
+                        self.inbox.take(&method, params, |_| None);
+                    }
+                    Ok(Message::Request { id, method, .. }) => self.reply(&id, &method),
+                    Ok(Message::Response { .. }) | Err(_) => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a response's stream up to its answer.
+    async fn read_stream(&self, mut body: Incoming, wanted: &Wanted<'_>) -> Result<Box<RawValue>, Failure> {
+        let mut events = Events::new(wanted.outgoing.limit_bytes);
+        for _ in 0..=MAX_RESUMPTIONS {
+            if let Some(result) = self.until_answer(&mut body, &mut events, wanted).await? {
+                // The connection can be used again once the stream was read to its
+                // end, which is mostly there already.
+                let mut rest =
+                    Box::pin(tokio::time::timeout(REST_LIMIT, egress::read(body, MAX_ERROR_BYTES)));
+                if rest.as_mut().now_or_never().is_none() {
+                    tokio::spawn(rest);
+                }
+                return Ok(result);
+            }
+            body = self.resume(&mut events).await?;
+        }
+        Err(Failure::Broken("the stream ended without an answer".into()))
+    }
+
+    /// `None` if the stream ended first.
+    async fn until_answer(
+        &self,
+        body: &mut Incoming,
+        events: &mut Events,
+        wanted: &Wanted<'_>,
+    ) -> Result<Option<Box<RawValue>>, Failure> {
+        while let Some(Ok(frame)) = body.frame().await {
+            let Ok(data) = frame.into_data() else { continue };
+            let mut chunk = &data[..];
+            while let Some(event) = events.next(&mut chunk)? {
+                // An event without data carries an id to resume from.
+                if !event.is_empty()
+                    && let Some(result) = self.take(&event, wanted)?
+                {
+                    return Ok(Some(result));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes up a session's stream where it broke (MCP 2025-11-25, basic/transports, "Resumability").
+    async fn resume(&self, events: &mut Events) -> Result<Incoming, Failure> {
+        let broken = || Failure::Broken("the stream ended without an answer".into());
+        let last_id = HeaderValue::from_bytes(events.last_id()).map_err(|_| broken())?;
+        if self.era == Era::Modern || last_id.is_empty() {
+            return Err(broken());
+        }
+        tokio::time::sleep(wait(events.retry(), RESUME_WAIT)).await;
+        events.reconnected();
+        let mut request = self.bare(Method::GET);
+        request.headers_mut().insert(LAST_EVENT_ID, last_id);
+        self.open_stream(request).await.ok_or_else(broken)
+    }
+
+    async fn open_stream(&self, request: Request<Full<Bytes>>) -> Option<Incoming> {
+        let response = self.egress.send(request).await.ok()?;
+        let is_stream =
+            response.status().is_success() && content_type(response.headers()) == ContentType::Events;
+        is_stream.then(|| response.into_body())
+    }
+
+    /// Takes one message of a response's stream; gives the result if it is the answer.
+    fn take(&self, event: &[u8], wanted: &Wanted<'_>) -> Result<Option<Box<RawValue>>, Failure> {
+        let id = wanted.outgoing.id;
+        match rpc::parse(event) {
+            Ok(Message::Response { .. }) => return wire::answer(event, id).map(Some),
+            Ok(Message::Notification { method, params }) => {
+                let sink = |token| wanted.outgoing.sink.filter(|_| token == id).cloned();
+                self.inbox.take(&method, params, sink);
+            }
+            Ok(Message::Request { id, method, .. }) => self.reply(&id, &method),
+            Err(error) => return Err(Failure::Malformed(error.message)),
+        }
+        Ok(None)
+    }
+
+    /// Answers a request of the server's. A modern server has none, and one that
+    /// asks faster than it takes answers gets none.
+    fn reply(&self, id: &RequestId, method: &str) {
+        if self.era == Era::Modern {
+            return;
+        }
+        if let Ok(permit) = Arc::clone(&self.replies).try_acquire_owned() {
+            let (http, message) = (self.clone(), wire::answer_to_server(id, method));
+            tokio::spawn(async move {
+                let _ = tokio::time::timeout(ASIDE_LIMIT, http.notify(message)).await;
+                drop(permit);
+            });
+        }
+    }
+
+    /// Why there is no result, from a response that is no success.
+    async fn refusal(&self, response: Response<Incoming>, id: u64) -> Failure {
+        let status = response.status();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
+        let body = egress::read(response.into_body(), MAX_ERROR_BYTES).await.unwrap_or_default();
+        // A session that the server does not know is told by 404 (2025-11-25,
+        // basic/transports, "Session Management"); many servers say 400.
+        let lost = status == StatusCode::NOT_FOUND
+            || (status == StatusCode::BAD_REQUEST && names_session(&body) && !is_answer(&body, id));
+        if self.has_session && lost {
+            return Failure::Rejected { status };
+        }
+        if let Err(failure @ Failure::Rpc { .. }) = wire::answer(&body, id) {
+            return failure;
+        }
+        if status.is_client_error() {
+            // Perhaps the server is another one by now; a listing will tell.
+            self.inbox.suspect_list();
+        }
+        Failure::Status { status, retry_after }
+    }
+
+    fn post(
+        &self,
+        body: String,
+        method: &'static str,
+        mirrored: &[(HeaderName, HeaderValue)],
+    ) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(Bytes::from(body)));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        let headers = request.headers_mut();
+        headers.clone_from(&self.headers);
+        if self.era == Era::Modern && !method.is_empty() {
+            headers.insert(METHOD, HeaderValue::from_static(method));
+            for (name, value) in mirrored {
+                headers.insert(name, value.clone());
+            }
+        }
+        request
+    }
+
+    /// A request without a body.
+    fn bare(&self, method: Method) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::default());
+        *request.method_mut() = method;
+        *request.uri_mut() = self.uri.clone();
+        request.headers_mut().clone_from(&self.headers);
+        request.headers_mut().remove(CONTENT_TYPE);
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        request
+    }
+}

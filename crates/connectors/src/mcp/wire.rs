@@ -1,0 +1,239 @@
+//! What is written to an upstream and how its answers are read, in either era.
+//!
+//! Requests are put together as text around parts that are JSON already, and a
+//! result is kept as the bytes that came: nothing in it is decoded but the one
+//! member that says what kind of result it is.
+//!
+//! Invariant: what is not clearly a complete result of ours is a failure.
+
+use std::borrow::Cow;
+
+use quaymaster_core::rpc::{self, Message, RequestId};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::failure::{Failure, shown};
+
+/// The modern revision that we speak.
+pub(super) const MODERN: &str = "2026-07-28";
+/// The revision that we propose in `initialize`.
+pub(super) const PROPOSED: &str = "2025-11-25";
+/// The revisions that a server may answer `initialize` with.
+pub(super) const LEGACY: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+
+/// How a server is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Era {
+    /// Every request stands alone ([`MODERN`]).
+    Modern,
+    /// After `initialize`, which agreed on this revision.
+    Legacy(&'static str),
+}
+
+impl Era {
+    /// The protocol revision.
+    pub(super) fn revision(self) -> &'static str {
+        match self {
+            Self::Modern => MODERN,
+            Self::Legacy(revision) => revision,
+        }
+    }
+}
+
+/// Who we are and what we can do: nothing that a server could ask of us.
+const MODERN_META: &str = concat!(
+    r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","#,
+    r#""io.modelcontextprotocol/clientInfo":{"name":"quaymaster","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#""},"io.modelcontextprotocol/clientCapabilities":{}"#
+);
+
+/// The members of `initialize`'s parameters.
+pub(super) const INITIALIZE: &str = concat!(
+    r#""protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"quaymaster","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#""}"#
+);
+
+/// A request. `members` are pieces of JSON text that together are the members of
+/// its parameters, without braces. The progress token, if progress is wanted, is
+/// the id.
+pub(super) fn request(id: u64, method: &str, members: &[&str], era: Era, wants_progress: bool) -> String {
+    let length: usize = members.iter().map(|m| m.len()).sum();
+    let mut text = String::with_capacity(length + MODERN_META.len() + method.len() + 128);
+    let id = id.to_string();
+    for piece in [r#"{"jsonrpc":"2.0","id":"#, &id, r#","method":""#, method, r#"","params":{"#] {
+        text.push_str(piece);
+    }
+    for member in members {
+        text.push_str(member);
+    }
+    if era == Era::Modern || wants_progress {
+        if length > 0 {
+            text.push(',');
+        }
+        text.push_str(r#""_meta":{"#);
+        if wants_progress {
+            text.push_str(r#""progressToken":"#);
+            text.push_str(&id);
+        }
+        if era == Era::Modern {
+            if wants_progress {
+                text.push(',');
+            }
+            text.push_str(MODERN_META);
+        }
+        text.push('}');
+    }
+    text.push_str("}}");
+    text
+}
+
+/// The notification that the request `id` is no longer wanted.
+pub(super) fn cancelled(id: u64) -> String {
+    let params =
+        format!(r#"{{"requestId":{id},"reason":"the caller took the call back or its time is up"}}"#);
+    rpc::notification("notifications/cancelled", &params)
+}
+
+/// Our answer to a request of the server's: we can be pinged and nothing else.
+pub(super) fn answer_to_server(id: &RequestId, method: &str) -> String {
+    if method == "ping" {
+        return rpc::response(id, "{}");
+    }
+    let message = "this client declares no capability for that";
+    rpc::error_response(Some(id), rpc::code::METHOD_NOT_FOUND, message, None)
+}
+
+/// Reads a message that must be the answer to our request `id`.
+///
+/// # Errors
+///
+/// [`Failure::Rpc`] if it is an error, [`Failure::Malformed`] if it is something else.
+pub(super) fn answer(bytes: &[u8], id: u64) -> Result<Box<RawValue>, Failure> {
+    match rpc::parse(bytes) {
+        Ok(Message::Response { id: answered, outcome }) if answered == RequestId::number(id) => {
+            settle(outcome)
+        }
+        Ok(Message::Response { .. }) => Err(Failure::Malformed("an answer to another request".into())),
+        Ok(_) => Err(Failure::Malformed("a message that is no answer".into())),
+        Err(error) => Err(Failure::Malformed(error.message)),
+    }
+}
+
+/// The result of an answer, copied out of the message that it came in.
+pub(super) fn settle(outcome: Result<&RawValue, &RawValue>) -> Result<Box<RawValue>, Failure> {
+    let result = match outcome {
+        Ok(result) => result,
+        Err(error) => return Err(rpc_failure(error)),
+    };
+    if !result.get().starts_with('{') {
+        return Err(Failure::Malformed("a result that is not an object".into()));
+    }
+    let head: ResultHead<'_> = serde_json::from_str(result.get())
+        .map_err(|_| Failure::Malformed("a result whose `resultType` cannot be read".into()))?;
+    match head.result_type.as_deref() {
+        None | Some("complete") => Ok(result.to_owned()),
+        Some("input_required") => {
+            Err(Failure::Unsupported("the tool asks for input, which cannot be passed on yet".into()))
+        }
+        Some("task") => {
+            Err(Failure::Unsupported("the tool started a task, which cannot be followed yet".into()))
+        }
+        Some(other) => {
+            let other: String = shown(other).chars().take(64).collect();
+            Err(Failure::Unsupported(format!("the MCP server gave a result of the unknown type `{other}`")))
+        }
+    }
+}
+
+/// `resultType` is the discriminator of a result (MCP 2026-07-28, basic); absent means complete.
+#[derive(Deserialize)]
+struct ResultHead<'a> {
+    #[serde(borrow, default, rename = "resultType")]
+    result_type: Option<Cow<'a, str>>,
+}
+
+fn rpc_failure(error: &RawValue) -> Failure {
+    #[derive(Deserialize)]
+    struct ErrorObject {
+        code: i64,
+        message: String,
+    }
+    match serde_json::from_str::<ErrorObject>(error.get()) {
+        Ok(ErrorObject { code, message }) => Failure::Rpc { code, message: shown(&message) },
+        Err(_) => Failure::Malformed("an error without a code and a message".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_of_both_eras_have_their_form() {
+        let members = [r#""name":"echo","arguments":"#, r#"{"text":"x"}"#];
+        let requests = [
+            request(7, "tools/call", &members, Era::Legacy("2025-06-18"), false),
+            request(7, "tools/call", &members, Era::Legacy("2025-06-18"), true),
+            request(7, "tools/call", &members, Era::Modern, true),
+            request(8, "tools/list", &[], Era::Modern, false),
+            request(9, "tools/list", &[], Era::Legacy("2025-06-18"), false),
+            request(2, "initialize", &[INITIALIZE], Era::Legacy(PROPOSED), false),
+            cancelled(7),
+        ];
+        for request in &requests {
+            assert!(rpc::parse(request.as_bytes()).is_ok(), "{request}");
+        }
+        insta::assert_snapshot!(requests.join("\n").replace(env!("CARGO_PKG_VERSION"), "0.0.0"));
+    }
+
+    #[test]
+    fn the_constants_name_the_revisions_they_are_for() {
+        assert!(MODERN_META.contains(MODERN));
+        assert!(INITIALIZE.contains(PROPOSED));
+        assert!(LEGACY.contains(&PROPOSED));
+    }
+
+    #[test]
+    fn only_a_complete_result_for_our_id_is_a_result() {
+        let cases = [
+            r#"{"jsonrpc":"2.0","id":7,"result":{"content":[]}}"#,
+            r#"{"jsonrpc":"2.0","id":7,"result":{"content":[],"resultType":"complete","big":123456789012345678901234567890}}"#,
+            r#"{"jsonrpc":"2.0","id":7,"result":{"isError":true,"content":[]}}"#,
+            r#"{"jsonrpc":"2.0","id":"7","result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":8,"result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":7,"result":{},"error":{"code":1,"message":"x"}}"#,
+            r#"{"jsonrpc":"2.0","id":7,"result":{},"result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":7,"result":[]}"#,
+            r#"{"jsonrpc":"2.0","id":7,"result":null}"#,
+            r#"{"jsonrpc":"2.0","id":7,"result":"done"}"#,
+            r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","inputRequests":{}}}"#,
+            r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"task","taskId":"t"}}"#,
+            r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"later\u001b[0m"}}"#,
+            r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":5}}"#,
+            r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"complete","resultType":"task"}}"#,
+            r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32602,"message":"no\nsuch region"}}"#,
+            r#"{"jsonrpc":"2.0","id":7,"error":{"code":"x"}}"#,
+            r#"{"jsonrpc":"2.0","id":7,"error":null}"#,
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"x"}}"#,
+            r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#,
+            r#"[{"jsonrpc":"2.0","id":7,"result":{}}]"#,
+            "",
+        ];
+        let report: Vec<String> = cases
+            .iter()
+            .map(|case| match answer(case.as_bytes(), 7) {
+                Ok(result) => format!("{case}\n    result {result}"),
+                Err(failure) => format!("{case}\n    {failure:?}"),
+            })
+            .collect();
+        insta::assert_snapshot!(report.join("\n"));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_no_answer() {
+        let answer = answer(b"{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"a\":\"\xff\"}}", 7);
+        assert!(matches!(answer, Err(Failure::Malformed(_))));
+    }
+}

@@ -1,0 +1,496 @@
+//! The text of a query template, with its `:name` parameters made positional.
+//!
+//! It finds parameters where the database's own scanner would look for them:
+//! outside literals, quoted identifiers, dollar quotes, comments and `::` casts.
+//! What the two scanners could read differently is refused. Whether the query
+//! only reads is the database's to enforce; the first word is checked here only
+//! because that makes the better message. Values are `parameter`'s business.
+//!
+//! Invariants:
+//! - The text that is sent is made when the configuration is loaded. No function
+//!   here takes a value, so no value can get into a text.
+//! - A template is one statement.
+
+use std::sync::Arc;
+
+use super::config::Dialect;
+
+const MAX_TEXT_BYTES: usize = 64 * 1024;
+const MAX_PARAMETERS: usize = 100;
+
+/// A query that is ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Template {
+    text: Arc<str>,
+    names: Vec<String>,
+}
+
+/// Why a text cannot be a template, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TemplateError {
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+impl Template {
+    /// Reads the statement of a template.
+    pub(crate) fn parse(sql: &str, dialect: Dialect) -> Result<Self, TemplateError> {
+        if sql.len() > MAX_TEXT_BYTES {
+            return Err(error("the statement is longer than 64 KiB"));
+        }
+        if sql.contains('\0') {
+            return Err(error("the statement holds a NUL character"));
+        }
+        let mut scanner = Scanner {
+            sql,
+            dialect,
+            at: 0,
+            copied: 0,
+            text: String::with_capacity(sql.len()),
+            names: Vec::new(),
+            first_word: None,
+        };
+        let end = scanner.scan()?;
+        scanner.copy_to(end);
+        scanner.check_first_word()?;
+        if scanner.names.len() > MAX_PARAMETERS {
+            return Err(error(format!("the statement has more than {MAX_PARAMETERS} parameters")));
+        }
+        Ok(Self { text: scanner.text.trim().into(), names: scanner.names })
+    }
+
+    /// What is sent to the database.
+    pub(crate) fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
+    /// The parameters' names; the first is bound to `$1` or `?1`, and so on.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+}
+
+struct Scanner<'a> {
+    sql: &'a str,
+    dialect: Dialect,
+    at: usize,
+    copied: usize,
+    text: String,
+    names: Vec<String>,
+    first_word: Option<&'a str>,
+}
+
+impl<'a> Scanner<'a> {
+    /// Scans the one statement and returns where it ends.
+    fn scan(&mut self) -> Result<usize, TemplateError> {
+        while let Some(byte) = self.peek(0) {
+            match byte {
+                b';' => return self.end_of_statement(),
+                _ if self.skip_space_or_comment()? => {}
+                b':' => self.colon()?,
+                _ => self.token(byte)?,
+            }
+        }
+        Ok(self.at)
+    }
+
+    fn token(&mut self, byte: u8) -> Result<(), TemplateError> {
+        let postgres = self.dialect == Dialect::Postgres;
+        if !is_word_start(byte) {
+            // Anything but a word in first place is no SELECT.
+            self.first_word.get_or_insert("");
+        }
+        match byte {
+            b'\'' => self.literal(),
+            b'"' => self.quoted(b'"', "quoted identifier"),
+            b'`' if !postgres => self.quoted(b'`', "quoted identifier"),
+            b'[' if !postgres => self.bracketed(),
+            b'$' if postgres => self.dollar_quoted(),
+            b'$' | b'?' | b'@' if !postgres => Err(positional(byte)),
+            b'0'..=b'9' => {
+                self.at += self.length_of(|b| is_word_part(b) || b == b'.');
+                Ok(())
+            }
+            _ if is_word_start(byte) => {
+                let word = self.slice(self.at, self.at + self.length_of(is_word_part));
+                self.first_word.get_or_insert(word);
+                self.at += word.len();
+                Ok(())
+            }
+            _ => {
+                self.at += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// A `:`, which begins a parameter, is half of a cast, or part of an array slice.
+    fn colon(&mut self) -> Result<(), TemplateError> {
+        self.first_word.get_or_insert("");
+        let next = self.peek(1).unwrap_or(b' ');
+        if next == b':' {
+            self.at += 2;
+            return Ok(());
+        }
+        if !(next.is_ascii_alphabetic() || next == b'_') {
+            if is_word_part(next) && self.dialect == Dialect::Sqlite {
+                return Err(positional(b':'));
+            }
+            self.at += 1;
+            return Ok(());
+        }
+        let start = self.at;
+        self.at += 1;
+        let name = self.slice(self.at, self.at + self.length_of(|b| b.is_ascii_alphanumeric() || b == b'_'));
+        let after = self.peek(name.len()).unwrap_or(b' ');
+        let before = start.checked_sub(1).and_then(|at| self.sql.as_bytes().get(at)).copied();
+        if before.is_some_and(is_word_part) || is_word_part(after) {
+            return Err(TemplateError {
+                message: format!("the parameter `:{name}` touches the word beside it"),
+                help: Some("put a space before and after it; in an array slice, after its colon".into()),
+            });
+        }
+        self.copy_to(start);
+        let position = self.position_of(name);
+        self.text.push(if self.dialect == Dialect::Postgres { '$' } else { '?' });
+        self.text.push_str(&position.to_string());
+        self.at += name.len();
+        self.copied = self.at;
+        Ok(())
+    }
+
+    fn position_of(&mut self, name: &str) -> usize {
+        if let Some(at) = self.names.iter().position(|n| n == name) {
+            return at + 1;
+        }
+        self.names.push(name.to_owned());
+        self.names.len()
+    }
+
+    /// After a `;` there may be nothing but white space and comments.
+    fn end_of_statement(&mut self) -> Result<usize, TemplateError> {
+        let end = self.at;
+        while let Some(byte) = self.peek(0) {
+            if byte == b';' {
+                self.at += 1;
+            } else if !self.skip_space_or_comment()? {
+                return Err(TemplateError {
+                    message: "the statement goes on after a `;`".into(),
+                    help: Some("a template is one statement; make one tool of each".into()),
+                });
+            }
+        }
+        Ok(end)
+    }
+
+    fn skip_space_or_comment(&mut self) -> Result<bool, TemplateError> {
+        match (self.peek(0), self.peek(1)) {
+            (Some(byte), _) if byte.is_ascii_whitespace() || byte == 0x0b => self.at += 1,
+            (Some(b'-'), Some(b'-')) => self.at += self.length_of(|b| b != b'\n'),
+            (Some(b'/'), Some(b'*')) => self.block_comment()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// PostgreSQL nests block comments, SQLite does not.
+    fn block_comment(&mut self) -> Result<(), TemplateError> {
+        let mut depth = 0_usize;
+        loop {
+            match (self.peek(0), self.peek(1)) {
+                (Some(b'/'), Some(b'*')) => {
+                    depth = if self.dialect == Dialect::Postgres { depth + 1 } else { 1 };
+                    self.at += 2;
+                }
+                (Some(b'*'), Some(b'/')) => {
+                    depth -= 1;
+                    self.at += 2;
+                    if depth == 0 {
+                        return Ok(());
+                    }
+                }
+                (Some(_), _) => self.at += 1,
+                (None, _) => return Err(unclosed("comment")),
+            }
+        }
+    }
+
+    /// Whether a backslash escapes a quote depends, in PostgreSQL, on a letter in
+    /// front of the literal, on the literal before it, and on a setting of the
+    /// server. So that one is refused rather than guessed.
+    fn literal(&mut self) -> Result<(), TemplateError> {
+        let start = self.at;
+        self.quoted(b'\'', "literal")?;
+        if self.dialect == Dialect::Postgres && self.slice(start, self.at).contains("\\'") {
+            return Err(TemplateError {
+                message: "a literal holds a backslash before a quote, which can be read in two ways".into(),
+                help: Some("write a quote as `''`, or use a dollar-quoted literal".into()),
+            });
+        }
+        Ok(())
+    }
+
+    /// Skips what stands between two `quote`s; a doubled one does not end it.
+    fn quoted(&mut self, quote: u8, what: &str) -> Result<(), TemplateError> {
+        self.at += 1;
+        loop {
+            self.at += self.length_of(|b| b != quote);
+            match (self.peek(0), self.peek(1)) {
+                (Some(_), Some(second)) if second == quote => self.at += 2,
+                (Some(_), _) => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                (None, _) => return Err(unclosed(what)),
+            }
+        }
+    }
+
+    fn bracketed(&mut self) -> Result<(), TemplateError> {
+        self.at += self.length_of(|b| b != b']');
+        if self.peek(0).is_none() {
+            return Err(unclosed("quoted identifier"));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn dollar_quoted(&mut self) -> Result<(), TemplateError> {
+        let rest = self.slice(self.at + 1, self.sql.len());
+        let tag = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii()));
+        let tag = rest.get(..tag.unwrap_or(rest.len())).unwrap_or_default();
+        let closed = self.peek(1 + tag.len()) == Some(b'$');
+        if !closed || tag.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(positional(b'$'));
+        }
+        let fence = format!("${tag}$");
+        let body = self.at + fence.len();
+        let length =
+            self.slice(body, self.sql.len()).find(&fence).ok_or_else(|| unclosed("dollar-quoted literal"))?;
+        self.at = body + length + fence.len();
+        Ok(())
+    }
+
+    fn check_first_word(&self) -> Result<(), TemplateError> {
+        let word = self.first_word.unwrap_or_default();
+        if ["select", "with", "values"].iter().any(|w| word.eq_ignore_ascii_case(w)) {
+            return Ok(());
+        }
+        Err(TemplateError {
+            message: "the statement does not begin with SELECT, WITH or VALUES".into(),
+            help: Some("a template reads; statements that change something come with a later version".into()),
+        })
+    }
+
+    fn copy_to(&mut self, end: usize) {
+        let part = self.slice(self.copied, end);
+        self.text.push_str(part);
+        self.copied = end;
+    }
+
+    fn peek(&self, ahead: usize) -> Option<u8> {
+        self.sql.as_bytes().get(self.at + ahead).copied()
+    }
+
+    fn slice(&self, from: usize, to: usize) -> &'a str {
+        self.sql.get(from..to).unwrap_or_default()
+    }
+
+    /// How many of the next bytes are `part` of the same thing.
+    fn length_of(&self, part: impl Fn(u8) -> bool) -> usize {
+        let rest = self.sql.as_bytes().get(self.at..).unwrap_or_default();
+        rest.iter().position(|b| !part(*b)).unwrap_or(rest.len())
+    }
+}
+
+fn is_word_start(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
+}
+
+fn is_word_part(byte: u8) -> bool {
+    is_word_start(byte) || byte.is_ascii_digit() || byte == b'$'
+}
+
+fn error(message: impl Into<String>) -> TemplateError {
+    TemplateError { message: message.into(), help: None }
+}
+
+fn unclosed(what: &str) -> TemplateError {
+    error(format!("a {what} is not closed"))
+}
+
+fn positional(byte: u8) -> TemplateError {
+    TemplateError {
+        message: format!("the statement holds a `{}` parameter", char::from(byte)),
+        help: Some("write parameters as `:name`".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Dialect::{Postgres, Sqlite};
+    use super::*;
+
+    fn read(sql: &str, dialect: Dialect) -> (String, Vec<String>) {
+        let template = Template::parse(sql, dialect).expect("a template");
+        (template.text().to_string(), template.names().to_vec())
+    }
+
+    fn refused(sql: &str, dialect: Dialect) -> String {
+        Template::parse(sql, dialect).map_or_else(|e| e.message, |t| format!("accepted as {}", t.text()))
+    }
+
+    #[test]
+    fn a_parameter_used_twice_is_bound_once() {
+        let sql = "SELECT 1 WHERE a >= :from AND b < :to AND (:region::text IS NULL OR c = :region)";
+        let names = vec!["from".to_owned(), "to".to_owned(), "region".to_owned()];
+        assert_eq!(
+            read(sql, Postgres),
+            ("SELECT 1 WHERE a >= $1 AND b < $2 AND ($3::text IS NULL OR c = $3)".to_owned(), names.clone())
+        );
+        let plain = sql.replace("::text", "");
+        assert_eq!(
+            read(&plain, Sqlite),
+            ("SELECT 1 WHERE a >= ?1 AND b < ?2 AND (?3 IS NULL OR c = ?3)".to_owned(), names)
+        );
+    }
+
+    #[test]
+    fn what_looks_like_a_parameter_inside_quotes_or_comments_is_text() {
+        for sql in [
+            "SELECT ':a', 'it''s :a', \":a\", \"x\"\":a\" -- :a",
+            "SELECT $$ :a $$, $tag$ :a $$ $tag$, a$b$c",
+            "SELECT 1 /* :a /* :a */ :a */",
+            "SELECT x::int, '{}'::jsonb, arr[1: 2], E'\\n:a'",
+            "SELECT a -> 'b' ->> 'c', a @> '[]', a ? 'b'",
+        ] {
+            assert_eq!(read(sql, Postgres), (sql.to_owned(), vec![]), "{sql}");
+        }
+        for sql in ["SELECT [:a], `:a`, `x``:a`, ':a' /* /* :a */", "SELECT x'00', \":a\" -- :a"] {
+            assert_eq!(read(sql, Sqlite), (sql.to_owned(), vec![]), "{sql}");
+        }
+        assert_eq!(read("SELECT 1 /* /* */ + :a", Sqlite).1, ["a"]);
+    }
+
+    #[test]
+    fn one_statement_may_end_with_a_semicolon_and_two_are_refused() {
+        assert_eq!(read("SELECT 1 ; -- done\n;", Postgres).0, "SELECT 1");
+        assert_eq!(refused("SELECT 1; DROP TABLE t", Postgres), "the statement goes on after a `;`");
+        assert_eq!(refused("SELECT 1;/**/SELECT 2", Sqlite), "the statement goes on after a `;`");
+        assert_eq!(read("SELECT ';'", Sqlite).0, "SELECT ';'");
+    }
+
+    #[test]
+    fn a_statement_that_does_not_read_is_refused_with_a_reason() {
+        let message = "the statement does not begin with SELECT, WITH or VALUES";
+        for sql in
+            ["DELETE FROM t", "/* SELECT */ UPDATE t SET a = 1", "", "-- SELECT", "(SELECT 1)", "1", ":a"]
+        {
+            assert_eq!(refused(sql, Postgres), message, "{sql}");
+        }
+        for sql in ["select 1", "-- why\nWith a AS (SELECT 1) SELECT * FROM a", "VALUES (1)"] {
+            assert_eq!(read(sql, Postgres).0, sql);
+        }
+    }
+
+    #[test]
+    fn what_two_scanners_could_read_differently_is_refused() {
+        assert!(refused(r"SELECT E'\' :a'", Postgres).contains("can be read in two ways"));
+        assert!(refused(r"SELECT 'c:\', :a", Postgres).contains("can be read in two ways"));
+        assert_eq!(read(r"SELECT 'c:\', :a", Sqlite).1, ["a"]);
+        assert_eq!(refused("SELECT arr[1:n]", Postgres), "the parameter `:n` touches the word beside it");
+        assert_eq!(refused("SELECT :aé", Sqlite), "the parameter `:a` touches the word beside it");
+        assert_eq!(refused("SELECT $1", Postgres), "the statement holds a `$` parameter");
+        for (sql, sign) in [
+            ("SELECT ?", '?'),
+            ("SELECT $a", '$'),
+            ("SELECT @a", '@'),
+            ("SELECT :1", ':'),
+            ("SELECT :é", ':'),
+        ] {
+            assert_eq!(refused(sql, Sqlite), format!("the statement holds a `{sign}` parameter"));
+        }
+    }
+
+    #[test]
+    fn what_is_not_closed_is_refused() {
+        for (sql, what) in [
+            ("SELECT 'a", "literal"),
+            ("SELECT \"a", "quoted identifier"),
+            ("SELECT $x$ a $y$", "dollar-quoted literal"),
+            ("SELECT 1 /* /* */", "comment"),
+        ] {
+            assert_eq!(refused(sql, Postgres), format!("a {what} is not closed"));
+        }
+        assert_eq!(refused("SELECT [a", Sqlite), "a quoted identifier is not closed");
+        assert_eq!(refused("SELECT 'a\0'", Sqlite), "the statement holds a NUL character");
+        assert!(refused(&format!("SELECT '{}'", "a".repeat(MAX_TEXT_BYTES)), Sqlite).contains("64 KiB"));
+    }
+
+    /// A piece of SQL in which nothing is a parameter.
+    fn inert(dialect: Dialect) -> impl Strategy<Value = String> {
+        let quote = if dialect == Postgres { "$q$" } else { "`" };
+        prop_oneof![
+            "[a-z :;$?@-]{0,12}".prop_map(|s| format!("'{s}'")),
+            "[a-z :;?@'-]{0,12}".prop_map(|s| format!("\"{s}\"")),
+            "[a-z :;?@'\"-]{0,12}".prop_map(move |s| format!("{quote}{s}{quote}")),
+            "[a-z :;$?@'\"`-]{0,12}".prop_map(|s| format!("/*{s}*/")),
+            "[a-z :;$?@'\"`-]{0,12}".prop_map(|s| format!("--{s}\n")),
+            "[a-z_é][a-z0-9_]{0,5}",
+            Just("::int".to_owned()),
+            Just("(1 + 2.5e3)".to_owned()),
+        ]
+    }
+
+    fn pieces(dialect: Dialect) -> impl Strategy<Value = Vec<(String, Option<u8>)>> {
+        prop::collection::vec((inert(dialect), prop::option::of(0_u8..4)), 0..10)
+    }
+
+    fn found_are_the_planted(dialect: Dialect, pieces: &[(String, Option<u8>)]) -> Result<(), TestCaseError> {
+        let sign = if dialect == Postgres { '$' } else { '?' };
+        let (mut sql, mut expected, mut names) =
+            ("SELECT ".to_owned(), "SELECT ".to_owned(), Vec::<String>::new());
+        for (text, parameter) in pieces {
+            sql.push_str(text);
+            expected.push_str(text);
+            if let Some(number) = parameter {
+                let name = format!("p{number}");
+                if !names.contains(&name) {
+                    names.push(name.clone());
+                }
+                let position = names.iter().position(|n| *n == name).unwrap_or_default() + 1;
+                sql.push_str(&format!(" :{name}"));
+                expected.push_str(&format!(" {sign}{position}"));
+            }
+            sql.push(' ');
+            expected.push(' ');
+        }
+        let template = Template::parse(&sql, dialect).map_err(|e| TestCaseError::fail(e.message))?;
+        prop_assert_eq!(template.text().as_ref(), expected.trim());
+        prop_assert_eq!(template.names(), names);
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn exactly_the_planted_parameters_are_found_in_postgres(pieces in pieces(Postgres)) {
+            found_are_the_planted(Postgres, &pieces)?;
+        }
+
+        #[test]
+        fn exactly_the_planted_parameters_are_found_in_sqlite(pieces in pieces(Sqlite)) {
+            found_are_the_planted(Sqlite, &pieces)?;
+        }
+
+        #[test]
+        fn no_text_makes_the_scanner_panic(sql in "(SELECT )?[a-z:;'\"`$é\\[\\]?@/*\\\\ -]{0,40}") {
+            for dialect in [Postgres, Sqlite] {
+                if let Ok(template) = Template::parse(&sql, dialect) {
+                    prop_assert!(!template.text().contains('\0'));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! One key for each actor: names stay out of the log, and can be forgotten.
+//!
+//! An actor's key is made at its first call, wrapped by the installation's
+//! sealing key and kept in the store. With it the actor's id becomes a keyed
+//! commitment in the records, and what is sealed beside them can be opened.
+//! Destroying the key makes both meaningless without touching a record.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quaymaster_core::{ActorId, Clock, Randomness};
+use quaymaster_store::Store;
+use zeroize::Zeroizing;
+
+use crate::audit::AuditError;
+use crate::crypto::SealingKey;
+
+/// How many subjects' keys are kept in memory.
+const CACHED: usize = 10_000;
+
+/// The key of one actor, and what the log calls it.
+#[derive(Debug)]
+pub struct Subject {
+    key: SealingKey,
+    commitment: Arc<str>,
+}
+
+impl Subject {
+    /// What the records call the actor.
+    pub fn commitment(&self) -> &Arc<str> {
+        &self.commitment
+    }
+
+    /// Seals `plain` under the actor's key, for one record.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError::Crypto`] if the library refuses.
+    pub fn seal(&self, call: &str, plain: &[u8]) -> Result<Vec<u8>, AuditError> {
+        Ok(self.key.seal(&purpose(call), plain)?)
+    }
+
+    /// Opens what [`Subject::seal`] made for the record of `call`.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError::Crypto`] if it was not sealed by this key for this call.
+    pub fn open(&self, call: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, AuditError> {
+        Ok(self.key.open(&purpose(call), sealed)?)
+    }
+}
+
+fn purpose(call: &str) -> Vec<u8> {
+    [b"decision input of ", call.as_bytes()].concat()
+}
+
+/// The keys of all actors.
+#[derive(Debug)]
+pub struct Subjects {
+    store: Store,
+    sealing: Arc<SealingKey>,
+    clock: Arc<dyn Clock>,
+    randomness: Arc<dyn Randomness>,
+    cached: Mutex<HashMap<ActorId, Arc<Subject>>>,
+}
+
+impl Subjects {
+    /// The keys that `store` holds, wrapped by `sealing`.
+    pub fn new(
+        store: Store,
+        sealing: Arc<SealingKey>,
+        clock: Arc<dyn Clock>,
+        randomness: Arc<dyn Randomness>,
+    ) -> Self {
+        Self { store, sealing, clock, randomness, cached: Mutex::default() }
+    }
+
+    /// The key of `actor`, made if it has none yet.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError`] if the store or the sealing key fails.
+    pub async fn of(&self, actor: &ActorId) -> Result<Arc<Subject>, AuditError> {
+        if let Some(subject) = self.cached().get(actor) {
+            return Ok(Arc::clone(subject));
+        }
+        let wrapped = match self.store.subject_key(actor.as_str()).await? {
+            Some(wrapped) => wrapped,
+            None => self.create(actor).await?,
+        };
+        self.unwrap(actor, &wrapped)
+    }
+
+    /// The key of `actor`, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError`] if the store or the sealing key fails.
+    pub async fn find(&self, actor: &ActorId) -> Result<Option<Arc<Subject>>, AuditError> {
+        match self.store.subject_key(actor.as_str()).await? {
+            Some(wrapped) => self.unwrap(actor, &wrapped).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn create(&self, actor: &ActorId) -> Result<Vec<u8>, AuditError> {
+        let mut fresh = Zeroizing::new([0_u8; 32]);
+        self.randomness.fill(fresh.as_mut());
+        let wrapped = self.sealing.seal(&wrapping(actor), fresh.as_ref())?;
+        // Two processes may race for a new actor; the store says whose key it is.
+        Ok(self.store.subject_insert(actor.as_str(), &wrapped, self.clock.now().as_micros()).await?)
+    }
+
+    fn unwrap(&self, actor: &ActorId, wrapped: &[u8]) -> Result<Arc<Subject>, AuditError> {
+        let bytes = self.sealing.open(&wrapping(actor), wrapped)?;
+        let key = SealingKey::new(&bytes, Arc::clone(&self.randomness))?;
+        let commitment = key.commitment(actor.as_str().as_bytes()).into();
+        let subject = Arc::new(Subject { key, commitment });
+        let mut cached = self.cached();
+        if cached.len() >= CACHED {
+            cached.clear();
+        }
+        cached.insert(actor.clone(), Arc::clone(&subject));
+        Ok(subject)
+    }
+
+    fn cached(&self) -> std::sync::MutexGuard<'_, HashMap<ActorId, Arc<Subject>>> {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn wrapping(actor: &ActorId) -> Vec<u8> {
+    [b"key of subject ", actor.as_str().as_bytes()].concat()
+}

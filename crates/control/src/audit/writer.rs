@@ -1,0 +1,329 @@
+//! The one way into the audit log.
+//!
+//! A task takes records from a bounded queue, numbers them, hashes them and
+//! gives them to the store in batches: one transaction and one wait for the disk
+//! for many records. A record that somebody waits for is written at once;
+//! others within the batch window. Several processes may write to one log: the
+//! store refuses a batch that was numbered against an old tree, and the writer
+//! numbers it again.
+//!
+//! Invariants:
+//! - An accepted record is never dropped: a batch that fails is tried again until
+//!   it is stored, and meanwhile nothing new is accepted but the outcomes of calls
+//!   that already run.
+//! - A waiter hears of success only after the transaction is durable.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use quaymaster_core::{CallError, Clock, ErrorCode, WriterId};
+use quaymaster_store::{AppendError, NewRecord, Store, StoreError, TreeState};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::audit::merkle::{Tree, leaf_hash};
+use crate::audit::record::{Event, Record};
+use crate::crypto::CryptoError;
+
+/// How many records may wait.
+const QUEUE: usize = 8_192;
+/// How many records one transaction takes at most.
+const BATCH: usize = 512;
+/// How long a call waits for room in the queue before it is refused.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The longest pause between two attempts to store a batch that failed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How the audit log writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// How long a record that nobody waits for may wait for others.
+    pub batch_window: Duration,
+    /// Every call waits until its records are on disk, reads included.
+    pub strict: bool,
+}
+
+impl Default for AuditSettings {
+    fn default() -> Self {
+        Self { batch_window: Duration::from_millis(5), strict: false }
+    }
+}
+
+/// Why the log did not take a record.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The store failed.
+    #[error("the audit log cannot be written: {0}")]
+    Store(#[from] StoreError),
+    /// A key failed.
+    #[error("the audit log cannot be sealed: {0}")]
+    Crypto(#[from] CryptoError),
+    /// The log is stopped, stuck or full.
+    #[error("the audit log takes no records: {0}")]
+    Unavailable(&'static str),
+    /// What the store holds is no tree.
+    #[error("the audit log is damaged: {0}")]
+    Damaged(String),
+}
+
+impl From<AuditError> for CallError {
+    fn from(error: AuditError) -> Self {
+        Self::new(ErrorCode::AuditUnavailable, "the audit log does not take records, so nothing runs").because(error)
+    }
+}
+
+/// When a record counts as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// When the writer has accepted it; it is on disk within the batch window.
+    Accepted,
+    /// When it is on disk.
+    Durable,
+}
+
+struct Entry {
+    record: Record,
+    actor: Option<Arc<str>>,
+    sealed: Option<Vec<u8>>,
+    done: Option<oneshot::Sender<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Signals {
+    /// Somebody waits for a record in the queue.
+    hurry: Notify,
+    /// The last attempt to store a batch failed.
+    stuck: AtomicBool,
+}
+
+/// A handle to the audit log.
+#[derive(Debug)]
+pub struct Audit {
+    queue: mpsc::Sender<Entry>,
+    signals: Arc<Signals>,
+    strict: bool,
+    writer: WriterId,
+    clock: Arc<dyn Clock>,
+    task: std::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Audit {
+    /// Opens the log of `store` and starts its writer, whose start is the first record.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError`] if the log cannot be read or written.
+    pub async fn open(
+        store: Store,
+        writer: WriterId,
+        settings: AuditSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, AuditError> {
+        let tree = read_tree(store.audit_tree().await?)?;
+        let (queue, entries) = mpsc::channel(QUEUE);
+        let signals = Arc::new(Signals::default());
+        let sequencer = Sequencer {
+            store,
+            tree,
+            writer: writer.as_str().into(),
+            window: settings.batch_window,
+            signals: Arc::clone(&signals),
+        };
+        let task = tokio::spawn(sequencer.run(entries));
+        let audit = Self {
+            queue,
+            signals,
+            strict: settings.strict,
+            writer,
+            clock,
+            task: std::sync::Mutex::new(Some(task)),
+        };
+        let started = Record::new(Event::WriterStarted, audit.clock.now().to_string());
+        audit.append(started, None, Durability::Durable).await?;
+        Ok(audit)
+    }
+
+    /// Whether every record waits for the disk.
+    pub fn strict(&self) -> bool {
+        self.strict
+    }
+
+    /// Whether the last attempt to write failed. Nothing runs while it is so.
+    pub fn stuck(&self) -> bool {
+        self.signals.stuck.load(Ordering::Acquire)
+    }
+
+    /// Appends a record; `sealed` is kept beside it.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError::Unavailable`] if the log is stuck, stopped or stays full.
+    pub async fn append(
+        &self,
+        record: Record,
+        sealed: Option<Vec<u8>>,
+        durability: Durability,
+    ) -> Result<(), AuditError> {
+        if self.stuck() && record.event != Event::CallOutcome {
+            return Err(AuditError::Unavailable("the last write failed and is being tried again"));
+        }
+        let room = tokio::time::timeout(PATIENCE, self.queue.reserve()).await;
+        let room = match room {
+            Ok(Ok(room)) => room,
+            Ok(Err(_)) => return Err(AuditError::Unavailable("its writer has stopped")),
+            Err(_) => return Err(AuditError::Unavailable("its queue is full")),
+        };
+        let actor = record.actor.as_ref().map(|a| Arc::clone(&a.id));
+        if durability == Durability::Accepted && !self.strict {
+            room.send(Entry { record, actor, sealed, done: None });
+            return Ok(());
+        }
+        let (done, stored) = oneshot::channel();
+        room.send(Entry { record, actor, sealed, done: Some(done) });
+        self.signals.hurry.notify_one();
+        // The sender is dropped without a word when a first attempt fails.
+        stored.await.map_err(|_| AuditError::Unavailable("the last write failed and is being tried again"))
+    }
+
+    /// Writes what is queued and a last record, then stops. Later appends are refused.
+    pub async fn close(&self) {
+        let stopped = Record::new(Event::WriterStopped, self.clock.now().to_string());
+        if let Err(error) = self.append(stopped, None, Durability::Durable).await {
+            tracing::error!(event = "audit.close", %error, "the audit log could not be closed in order");
+        }
+        let task = self.task.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(task) = task {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+
+    /// The id under which this process writes.
+    pub fn writer(&self) -> &WriterId {
+        &self.writer
+    }
+}
+
+fn read_tree(state: TreeState) -> Result<Tree, AuditError> {
+    Tree::from_frontier(state.size, state.frontier).map_err(AuditError::Damaged)
+}
+
+/// Numbers, hashes and stores.
+struct Sequencer {
+    store: Store,
+    tree: Tree,
+    writer: Arc<str>,
+    window: Duration,
+    signals: Arc<Signals>,
+}
+
+impl Sequencer {
+    async fn run(mut self, mut entries: mpsc::Receiver<Entry>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while entries.recv_many(&mut batch, BATCH).await > 0 {
+            if batch.iter().all(|entry| entry.done.is_none()) && batch.len() < BATCH {
+                tokio::select! {
+                    () = tokio::time::sleep(self.window) => {}
+                    () = self.signals.hurry.notified() => {}
+                }
+                while batch.len() < BATCH
+                    && let Ok(entry) = entries.try_recv()
+                {
+                    batch.push(entry);
+                }
+            }
+            self.store_batch(&mut batch).await;
+            for entry in batch.drain(..) {
+                if let Some(done) = entry.done {
+                    let _ = done.send(());
+                }
+            }
+        }
+    }
+
+    /// Tries until the batch is stored.
+    async fn store_batch(&mut self, batch: &mut [Entry]) {
+        let mut pause = Duration::from_millis(50);
+        loop {
+            match self.try_batch(batch).await {
+                Ok(()) => {
+                    self.signals.stuck.store(false, Ordering::Release);
+                    return;
+                }
+                Err(AppendError::Conflict { actual }) => match read_tree(actual) {
+                    Ok(tree) => {
+                        self.tree = tree;
+                        continue;
+                    }
+                    Err(error) => self.complain(&error.to_string()),
+                },
+                Err(error) => self.complain(&error.to_string()),
+            }
+            // Whoever waits is told now: the record will be stored late, and the call must not go on.
+            for entry in batch.iter_mut() {
+                entry.done = None;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            if self.was_stored_after_all(batch).await {
+                self.signals.stuck.store(false, Ordering::Release);
+                return;
+            }
+        }
+    }
+
+    /// Whether an attempt that was reported as failed reached the store nevertheless,
+    /// as when a connection breaks after the commit. Also brings the tree up to date.
+    async fn was_stored_after_all(&mut self, batch: &[Entry]) -> bool {
+        let before = self.tree.size();
+        let Ok(Ok(tree)) = self.store.audit_tree().await.map(read_tree) else { return false };
+        self.tree = tree;
+        let Some(first) = batch.first().and_then(|entry| entry.record.canonical().ok()) else { return false };
+        let stored = self.store.audit_read(before, 1).await.unwrap_or_default();
+        stored.first().is_some_and(|record| record.body == first)
+    }
+
+    fn complain(&self, error: &str) {
+        self.signals.stuck.store(true, Ordering::Release);
+        tracing::error!(event = "audit.write", error, "the audit log could not be written; nothing runs until it can");
+    }
+
+    async fn try_batch(&mut self, batch: &mut [Entry]) -> Result<(), AppendError> {
+        let mut tree = self.tree.clone();
+        let mut records = Vec::with_capacity(batch.len());
+        for entry in batch.iter_mut() {
+            entry.record.seq = tree.size();
+            entry.record.writer = Arc::clone(&self.writer);
+            // The types of a record leave nothing that could fail to serialize.
+            let body = entry.record.canonical().unwrap_or_default();
+            let leaf = leaf_hash(&body);
+            tree.append(leaf);
+            records.push(row(entry, body, leaf));
+        }
+        let state = TreeState { size: tree.size(), frontier: tree.frontier().to_vec() };
+        self.store.audit_append(self.tree.size(), records, state).await?;
+        self.tree = tree;
+        Ok(())
+    }
+}
+
+/// The record with the columns that it is found by.
+fn row(entry: &Entry, body: Vec<u8>, leaf: [u8; 32]) -> NewRecord {
+    let record = &entry.record;
+    NewRecord {
+        seq: record.seq,
+        time_us: quaymaster_core::Timestamp::parse(&record.time).map_or(0, quaymaster_core::Timestamp::as_micros),
+        event: record.event.as_str(),
+        call_id: record.call.clone(),
+        actor: entry.actor.as_ref().map(ToString::to_string),
+        workspace: record.workspace.clone(),
+        tool: record.tool.as_ref().map(|t| t.name.clone()),
+        status: record.status.map(Into::into),
+        code: record.code.map(Into::into),
+        writer: record.writer.to_string(),
+        body,
+        leaf,
+        sealed: entry.sealed.clone(),
+    }
+}

@@ -1,0 +1,221 @@
+//! Cryptography: randomness, keyed commitments and sealing.
+//!
+//! One key per installation (the sealing key) wraps one key per subject; the
+//! subject's key makes commitments to its name and seals what is about it, so
+//! that destroying that one key makes both unreadable. Algorithms: AES-256-GCM
+//! (NIST SP 800-38D) with random nonces, HMAC-SHA-256 (RFC 2104).
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
+use quaymaster_core::Randomness;
+use quaymaster_core::arguments::push_hex;
+use zeroize::{Zeroize, Zeroizing};
+
+const KEY_BYTES: usize = 32;
+
+/// Why something could not be sealed or opened. Says nothing of the content.
+#[derive(Debug, thiserror::Error)]
+pub enum CryptoError {
+    /// The key file cannot be read or made.
+    #[error("the sealing key {path} cannot be used: {reason}")]
+    KeyFile {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The bytes were not sealed with this key for this purpose, or were changed.
+    #[error("sealed bytes do not open: another key, another purpose, or changed")]
+    DoesNotOpen,
+    /// The library refused.
+    #[error("the cryptographic library refused to seal")]
+    Refused,
+}
+
+/// The machine's random number generator.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemRandomness;
+
+impl Randomness for SystemRandomness {
+    fn fill(&self, bytes: &mut [u8]) {
+        // The library aborts rather than returns where the system has no randomness;
+        // what it returned as an error would leave predictable bytes behind.
+        if aws_lc_rs::rand::fill(bytes).is_err() {
+            std::process::abort();
+        }
+    }
+}
+
+/// A key that seals and opens, and makes commitments.
+pub struct SealingKey {
+    aead: LessSafeKey,
+    commit: hmac::Key,
+    randomness: Arc<dyn Randomness>,
+}
+
+impl std::fmt::Debug for SealingKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SealingKey(..)")
+    }
+}
+
+impl SealingKey {
+    /// A key of the given 32 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Refused`] if there are not 32.
+    pub fn new(bytes: &[u8], randomness: Arc<dyn Randomness>) -> Result<Self, CryptoError> {
+        let unbound = UnboundKey::new(&AES_256_GCM, bytes).map_err(|_| CryptoError::Refused)?;
+        let root = hmac::Key::new(hmac::HMAC_SHA256, bytes);
+        let commit = hmac::sign(&root, b"quaymaster commitment v1");
+        Ok(Self {
+            aead: LessSafeKey::new(unbound),
+            commit: hmac::Key::new(hmac::HMAC_SHA256, commit.as_ref()),
+            randomness,
+        })
+    }
+
+    /// Reads the key of this installation, or makes it on the first start (mode 0600).
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::KeyFile`] if the file is not a key, is open to others, or cannot be made.
+    pub fn open_or_create(path: &Path, randomness: Arc<dyn Randomness>) -> Result<Self, CryptoError> {
+        let fault = |reason: String| CryptoError::KeyFile { path: path.display().to_string(), reason };
+        let mut fresh = Zeroizing::new([0_u8; KEY_BYTES]);
+        randomness.fill(fresh.as_mut());
+        create_once(path, fresh.as_ref()).map_err(|e| fault(e.to_string()))?;
+        only_for_owner(path).map_err(fault)?;
+        let mut bytes = fs::read(path).map_err(|e| fault(e.to_string()))?;
+        let key = Self::new(&bytes, randomness).map_err(|_| fault(format!("it holds {} bytes, not 32", bytes.len())));
+        bytes.zeroize();
+        key
+    }
+
+    /// Seals `plain` for `purpose`; opening needs the same purpose.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Refused`] if the library refuses.
+    pub fn seal(&self, purpose: &[u8], plain: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        let mut nonce = [0_u8; NONCE_LEN];
+        self.randomness.fill(&mut nonce);
+        let mut sealed = Vec::with_capacity(NONCE_LEN + plain.len() + AES_256_GCM.tag_len());
+        sealed.extend_from_slice(&nonce);
+        let mut body = plain.to_vec();
+        self.aead
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(purpose), &mut body)
+            .map_err(|_| CryptoError::Refused)?;
+        sealed.extend_from_slice(&body);
+        Ok(sealed)
+    }
+
+    /// Opens what [`SealingKey::seal`] made.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::DoesNotOpen`] if it was not made with this key for this purpose.
+    pub fn open(&self, purpose: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        let (nonce, body) = sealed.split_at_checked(NONCE_LEN).ok_or(CryptoError::DoesNotOpen)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CryptoError::DoesNotOpen)?;
+        let mut body = Zeroizing::new(body.to_vec());
+        let length = self
+            .aead
+            .open_in_place(nonce, Aad::from(purpose), body.as_mut_slice())
+            .map_err(|_| CryptoError::DoesNotOpen)?
+            .len();
+        body.truncate(length);
+        Ok(body)
+    }
+
+    /// A commitment to `value`: the same for the same key and value, and no way back.
+    pub fn commitment(&self, value: &[u8]) -> String {
+        let mut text = String::from("hmac-sha256:");
+        push_hex(&mut text, hmac::sign(&self.commit, value).as_ref());
+        text
+    }
+}
+
+/// Writes the file whole or not at all, and leaves one that is there alone.
+fn create_once(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    if path.exists() {
+        return Ok(());
+    }
+    let draft = path.with_extension(format!("new-{}", std::process::id()));
+    let written = options.open(&draft).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_all()
+    });
+    // A hard link fails if another process was first; its key is the one that counts.
+    let linked = written.and_then(|()| fs::hard_link(&draft, path));
+    let _ = fs::remove_file(&draft);
+    match linked {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(unix)]
+fn only_for_owner(path: &Path) -> Result<(), String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(path).map_err(|e| e.to_string())?.permissions().mode();
+    if mode & 0o077 == 0 { Ok(()) } else { Err("it is readable by group or others: chmod 600 it".into()) }
+}
+
+#[cfg(not(unix))]
+fn only_for_owner(_: &Path) -> Result<(), String> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(byte: u8) -> SealingKey {
+        SealingKey::new(&[byte; 32], Arc::new(SystemRandomness)).expect("32 bytes")
+    }
+
+    #[test]
+    fn what_is_sealed_opens_with_the_same_key_and_purpose_alone() {
+        let sealed = key(1).seal(b"decision:call_1", b"plain").expect("sealed");
+        assert_eq!(key(1).open(b"decision:call_1", &sealed).expect("opened").as_slice(), b"plain");
+        assert!(key(2).open(b"decision:call_1", &sealed).is_err());
+        assert!(key(1).open(b"decision:call_2", &sealed).is_err());
+        let mut changed = sealed;
+        *changed.last_mut().expect("bytes") ^= 1;
+        assert!(key(1).open(b"decision:call_1", &changed).is_err());
+    }
+
+    #[test]
+    fn a_commitment_depends_on_key_and_value() {
+        assert_eq!(key(1).commitment(b"ada"), key(1).commitment(b"ada"));
+        assert_ne!(key(1).commitment(b"ada"), key(2).commitment(b"ada"));
+        assert_ne!(key(1).commitment(b"ada"), key(1).commitment(b"bob"));
+    }
+
+    #[test]
+    fn the_key_file_is_made_once_and_kept_from_others() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("seal.key");
+        let first = SealingKey::open_or_create(&path, Arc::new(SystemRandomness)).expect("made");
+        let again = SealingKey::open_or_create(&path, Arc::new(SystemRandomness)).expect("read");
+        assert_eq!(first.commitment(b"x"), again.commitment(b"x"));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("chmod");
+            let refused = SealingKey::open_or_create(&path, Arc::new(SystemRandomness)).expect_err("open to others");
+            assert!(refused.to_string().contains("chmod 600"));
+        }
+    }
+}

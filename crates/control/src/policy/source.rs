@@ -1,0 +1,236 @@
+//! Policy files, read and checked before anything is sliced.
+//!
+//! What is checked here does not depend on a tool: syntax, ids, annotations, and
+//! whether every role, tool, connector and workspace that a policy names exists.
+//! An unknown annotation is an error, because a mistyped `@approval` would
+//! silently let calls through.
+
+use std::collections::{BTreeSet, HashMap};
+use std::str::FromStr;
+
+use cedar_policy::{ActionConstraint, Policy, PolicyId, PolicySet, ResourceConstraint};
+
+use super::problem::{PolicyProblem, Severity};
+use super::Known;
+
+const ANNOTATIONS: [&str; 4] = ["id", "reason", "description", "approval"];
+
+/// A file of Cedar policies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyFile {
+    /// Where it is, for messages.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// Which tools a policy can bear on, from its scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    Any,
+    Tool(String),
+    Connector(String),
+    Workspace(String),
+}
+
+/// A policy with what the slices need to know of it.
+#[derive(Clone, Debug)]
+pub(super) struct SourcePolicy {
+    pub(super) policy: Policy,
+    pub(super) file: Option<usize>,
+    pub(super) offset: usize,
+    pub(super) length: usize,
+    pub(super) scope: Scope,
+    pub(super) approvers: Vec<String>,
+    pub(super) reason: Option<String>,
+}
+
+/// All policies of all files, indexed by scope.
+#[derive(Debug, Default)]
+pub(super) struct Source {
+    by_scope: HashMap<(u8, String), Vec<SourcePolicy>>,
+}
+
+impl Source {
+    pub(super) fn read(files: &[PolicyFile], known: &Known) -> (Self, Vec<PolicyProblem>) {
+        let mut reader = Reader { known, source: Self::default(), problems: vec![], ids: BTreeSet::new() };
+        for (index, file) in files.iter().enumerate() {
+            match PolicySet::from_str(&file.text) {
+                Ok(set) => reader.read_file(index, file, &set),
+                Err(errors) => {
+                    let found = errors.iter().map(|e| PolicyProblem::of_diagnostic(Some(index), e));
+                    reader.problems.extend(found);
+                }
+            }
+        }
+        (reader.source, reader.problems)
+    }
+
+    /// The policies whose scope admits a tool, in the order of their ids.
+    pub(super) fn bearing_on(&self, tool: &str, connector: &str, workspaces: &[&str]) -> Vec<&SourcePolicy> {
+        let mut keys = vec![Scope::Any.key(), Scope::Tool(tool.into()).key(), Scope::Connector(connector.into()).key()];
+        keys.extend(workspaces.iter().map(|w| Scope::Workspace((*w).into()).key()));
+        let mut found: Vec<_> = keys.iter().filter_map(|key| self.by_scope.get(key)).flatten().collect();
+        found.sort_by(|a, b| a.policy.id().cmp(b.policy.id()));
+        found
+    }
+}
+
+impl Scope {
+    fn key(&self) -> (u8, String) {
+        match self {
+            Self::Any => (0, String::new()),
+            Self::Tool(name) => (1, name.clone()),
+            Self::Connector(name) => (2, name.clone()),
+            Self::Workspace(name) => (3, name.clone()),
+        }
+    }
+}
+
+struct Reader<'a> {
+    known: &'a Known,
+    source: Source,
+    problems: Vec<PolicyProblem>,
+    ids: BTreeSet<String>,
+}
+
+impl Reader<'_> {
+    fn read_file(&mut self, index: usize, file: &PolicyFile, set: &PolicySet) {
+        if set.templates().next().is_some() {
+            self.problems.push(PolicyProblem {
+                file: Some(index),
+                span: None,
+                severity: Severity::Error,
+                message: "policy templates are not supported".into(),
+                help: Some("write the principal and the resource instead of `?principal` and `?resource`".into()),
+            });
+        }
+        for policy in set.policies() {
+            let text = policy.to_string();
+            let offset = file.text.find(&text).unwrap_or(0);
+            self.read_policy(policy, index, (offset, text.len()));
+        }
+    }
+
+    fn read_policy(&mut self, policy: &Policy, file: usize, span: (usize, usize)) {
+        let mut problem = |message: String, help: Option<String>| {
+            self.problems.push(PolicyProblem {
+                file: Some(file),
+                span: Some(span),
+                severity: Severity::Error,
+                message,
+                help,
+            });
+        };
+        let Some(id) = policy.annotation("id").filter(|id| !id.is_empty() && !id.contains('/')) else {
+            problem(
+                "a policy needs an id without `/`, by which decisions and audit records name it".into(),
+                Some("put @id(\"a-short-name\") before it".into()),
+            );
+            return;
+        };
+        if !self.ids.insert(id.to_owned()) {
+            problem(format!("another policy has the id `{id}`"), None);
+        }
+        for (name, _) in policy.annotations().filter(|(name, _)| !ANNOTATIONS.contains(name)) {
+            problem(format!("unknown annotation `@{name}`"), suggestion(name, ANNOTATIONS.into_iter()));
+        }
+        let approvers: Vec<String> = policy
+            .annotation("approval")
+            .map(|roles| roles.split(',').map(|r| r.trim().to_owned()).collect())
+            .unwrap_or_default();
+        for role in approvers.iter().filter(|role| !self.known.roles.contains(*role)) {
+            problem(
+                format!("`@approval` names the unknown role `{role}`"),
+                suggestion(role, self.known.roles.iter().map(String::as_str)),
+            );
+        }
+        for (message, help) in unknown_entities(policy, self.known) {
+            problem(message, help);
+        }
+        let Some(scope) = scope_of(policy) else {
+            problem("a policy for `call` has a tool, a connector or a workspace as its resource".into(), None);
+            return;
+        };
+        let read = SourcePolicy {
+            policy: policy.new_id(PolicyId::new(id)),
+            file: Some(file),
+            offset: span.0,
+            length: span.1,
+            approvers,
+            reason: policy.annotation("reason").map(str::to_owned),
+            scope,
+        };
+        self.source.by_scope.entry(read.scope.key()).or_default().push(read);
+    }
+}
+
+/// Every role, tool, connector, workspace and action that a policy names and that does not exist.
+fn unknown_entities(policy: &Policy, known: &Known) -> Vec<(String, Option<String>)> {
+    let actions = BTreeSet::from(["call".to_owned()]);
+    let mut unknown = Vec::new();
+    let named_actions = match policy.action_constraint() {
+        ActionConstraint::Any => vec![],
+        ActionConstraint::In(list) => list,
+        ActionConstraint::Eq(one) => vec![one],
+    };
+    for entity in policy.entity_literals().into_iter().chain(named_actions) {
+        let kind = entity.type_name().to_string();
+        let id = entity.id().unescaped().to_owned();
+        let names = match kind.as_str() {
+            "Role" => &known.roles,
+            "Tool" => &known.tools,
+            "Connector" => &known.connectors,
+            "Workspace" => &known.workspaces,
+            "Action" => &actions,
+            // Actors are not listed anywhere; other types are the validator's business.
+            _ => continue,
+        };
+        if !names.contains(&id) {
+            let message = format!("unknown {} `{id}`", kind.to_ascii_lowercase());
+            if !unknown.iter().any(|(m, _)| *m == message) {
+                unknown.push((message, suggestion(&id, names.iter().map(String::as_str))));
+            }
+        }
+    }
+    unknown
+}
+
+fn scope_of(policy: &Policy) -> Option<Scope> {
+    let entity = match policy.resource_constraint() {
+        ResourceConstraint::Any | ResourceConstraint::Is(_) => return Some(Scope::Any),
+        ResourceConstraint::In(entity) | ResourceConstraint::Eq(entity) | ResourceConstraint::IsIn(_, entity) => entity,
+    };
+    let id = entity.id().unescaped().to_owned();
+    match entity.type_name().to_string().as_str() {
+        "Tool" => Some(Scope::Tool(id)),
+        "Connector" => Some(Scope::Connector(id)),
+        "Workspace" => Some(Scope::Workspace(id)),
+        _ => None,
+    }
+}
+
+/// The known name that is nearest, if any is near.
+fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    let nearest = known.map(|k| (distance(name, k), k)).min()?;
+    (nearest.0 <= 1 + name.len() / 4).then(|| format!("did you mean `{}`?", nearest.1))
+}
+
+/// Levenshtein distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        let mut next = vec![left];
+        for (cb, above) in b.iter().zip(row.iter().skip(1)) {
+            let cost = diagonal + usize::from(ca != *cb);
+            left = cost.min(above + 1).min(left + 1);
+            diagonal = *above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}

@@ -1,0 +1,290 @@
+//! What policies decide, on tools like those of the demo.
+
+use std::sync::Arc;
+
+use quaymaster_core::connector::{Access, ApprovalConfig};
+use quaymaster_core::setting::Slug;
+use quaymaster_core::tool::ResultForm;
+use quaymaster_core::{
+    ActorId, Authentication, Classification, DataClass, Effect, ToolDeclaration, ToolName,
+};
+use serde_json::{Map, Value, json};
+
+use super::*;
+
+fn slug(text: &str) -> Slug {
+    Slug::parse(text).expect("a slug")
+}
+
+fn declaration(name: &str, roles: &[&str], input_schema: Value) -> ToolDeclaration {
+    ToolDeclaration {
+        connector: slug("desk"),
+        version: "1.0.0".into(),
+        workspaces: [slug("sales")].into(),
+        name: ToolName::parse(name).expect("a tool name"),
+        local_name: name.into(),
+        title: None,
+        description: "A tool.".into(),
+        effect: Effect::Read,
+        input_schema,
+        output_schema: None,
+        form: ResultForm::Upstream,
+        access: Access { roles: roles.iter().map(|r| slug(r)).collect() },
+        approval: None,
+        idempotency: None,
+        fixed: Map::new(),
+        defaults: Map::new(),
+        classification: Arc::new(Classification { default: DataClass::Internal, columns: vec![], fields: vec![] }),
+        passed_on: Map::new(),
+    }
+}
+
+fn escalate(roles: &[&str]) -> ToolDeclaration {
+    declaration(
+        "escalate",
+        roles,
+        json!({
+            "type": "object",
+            "properties": {
+                "severity": {"enum": ["low", "high", "critical"]},
+                "amount": {"type": "integer"}
+            },
+            "required": ["severity"]
+        }),
+    )
+}
+
+fn known() -> Known {
+    let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
+    Known {
+        roles: set(&["analyst", "support", "manager"]),
+        workspaces: set(&["sales"]),
+        connectors: set(&["desk"]),
+        tools: set(&["escalate", "search"]),
+    }
+}
+
+fn actor(role: &str) -> Actor {
+    Actor {
+        id: ActorId::parse("ada").expect("an id"),
+        roles: [slug(role)].into(),
+        workspace: slug("sales"),
+        clearance: DataClass::Internal,
+        authentication: Authentication::LocalUser,
+    }
+}
+
+fn file(text: &str) -> PolicyFile {
+    PolicyFile { path: "test.cedar".into(), text: text.into() }
+}
+
+struct World {
+    catalogue: Catalogue,
+    policies: Policies,
+    problems: Vec<PolicyProblem>,
+}
+
+fn world(policy: &str, declarations: Vec<ToolDeclaration>) -> World {
+    let (catalogue, found) = Catalogue::build(declarations);
+    assert_eq!(found, vec![]);
+    let (policies, problems) = Policies::build(&[file(policy)], &catalogue, &known());
+    World { catalogue, policies, problems }
+}
+
+impl World {
+    fn decide(&self, role: &str, arguments: &Value) -> Decision {
+        let tool = self.catalogue.tool("escalate").expect("the tool");
+        let map = arguments.as_object().cloned().unwrap_or_default();
+        self.policies.decide(&actor(role), tool, &Arguments::from_map(map), &AgentClaims::default())
+    }
+
+    fn sees(&self, role: &str) -> bool {
+        self.policies.could_permit(&actor(role), self.catalogue.tool("escalate").expect("the tool"))
+    }
+}
+
+const ESCALATIONS: &str = r#"
+@id("support-escalates")
+@reason("support may open escalations below critical")
+permit (principal in Role::"support", action == Action::"call", resource == Tool::"escalate")
+when { context.arguments.severity != "critical" };
+
+@id("critical-needs-a-manager")
+@approval("manager")
+permit (principal in Role::"support", action == Action::"call", resource == Tool::"escalate")
+when { context.arguments.severity == "critical" };
+
+@id("not-too-much")
+@reason("amounts above 100 are never opened by agents")
+forbid (principal, action == Action::"call", resource in Connector::"desk")
+when { context.arguments has amount && context.arguments.amount > 100 };
+"#;
+
+#[test]
+fn without_a_policy_nothing_is_visible_and_nothing_may_be_called() {
+    let world = world("", vec![escalate(&[])]);
+    assert!(!world.sees("support"));
+    assert_eq!(world.decide("support", &json!({"severity": "low"})), Decision::default_deny());
+}
+
+#[test]
+fn arguments_decide_and_forbid_wins() {
+    let world = world(ESCALATIONS, vec![escalate(&[])]);
+    assert_eq!(world.problems, vec![]);
+    let effect = |arguments: Value| world.decide("support", &arguments).effect;
+    assert_eq!(effect(json!({"severity": "low"})), DecisionEffect::Allow);
+    let managers = DecisionEffect::NeedsApproval { roles: vec!["manager".into()] };
+    assert_eq!(effect(json!({"severity": "critical"})), managers);
+    assert_eq!(effect(json!({"severity": "low", "amount": 101})), DecisionEffect::Deny);
+    let denied = world.decide("support", &json!({"severity": "critical", "amount": 101}));
+    assert_eq!(denied.policies, ["not-too-much"]);
+    assert_eq!(denied.reasons, ["amounts above 100 are never opened by agents"]);
+}
+
+#[test]
+fn a_tool_is_seen_if_and_only_if_some_call_could_be_permitted() {
+    let world = world(ESCALATIONS, vec![escalate(&[])]);
+    assert!(world.sees("support"));
+    assert!(!world.sees("analyst"));
+    let never = r#"
+        @id("p") permit (principal in Role::"support", action, resource) when { principal.authentication == "token" };
+        @id("f") forbid (principal in Role::"analyst", action, resource);
+        @id("q") permit (principal in Role::"analyst", action, resource) when { context.arguments.severity == "low" };
+    "#;
+    let world = self::world(never, vec![escalate(&[])]);
+    assert_eq!(world.problems, vec![]);
+    assert!(!world.sees("support"), "a local user is never a token's bearer");
+    assert!(!world.sees("analyst"), "what is forbidden whatever the arguments is not seen");
+}
+
+#[test]
+fn access_and_approval_of_a_connector_are_policies_too() {
+    let mut declaration = escalate(&["analyst"]);
+    let world = world("", vec![declaration.clone()]);
+    assert_eq!(world.decide("analyst", &json!({"severity": "low"})).policies, ["access/escalate/analyst"]);
+    assert!(world.sees("analyst") && !world.sees("support"));
+
+    declaration.approval = Some(ApprovalConfig { by: Access { roles: vec![slug("manager")] } });
+    let world = self::world("", vec![declaration]);
+    let managers = DecisionEffect::NeedsApproval { roles: vec!["manager".into()] };
+    assert_eq!(world.decide("analyst", &json!({"severity": "low"})).effect, managers);
+}
+
+#[test]
+fn a_forbid_that_an_approval_lifts_asks_for_that_approval() {
+    let policy = r#"
+        @id("all") permit (principal, action, resource);
+        @id("gate") @approval("manager") forbid (principal, action, resource)
+        when { context.arguments.severity == "critical" && !context.approved };
+    "#;
+    let world = world(policy, vec![escalate(&[])]);
+    assert_eq!(world.problems, vec![]);
+    assert_eq!(world.decide("analyst", &json!({"severity": "low"})).effect, DecisionEffect::Allow);
+    let managers = DecisionEffect::NeedsApproval { roles: vec!["manager".into()] };
+    assert_eq!(world.decide("analyst", &json!({"severity": "critical"})).effect, managers);
+}
+
+#[test]
+fn a_policy_that_fails_to_evaluate_denies_even_if_another_permits() {
+    let policy = r#"
+        @id("all") permit (principal, action, resource);
+        @id("sum") forbid (principal, action, resource)
+        when { context.arguments has amount && context.arguments.amount + 1 < 0 };
+    "#;
+    let world = world(policy, vec![escalate(&[])]);
+    assert_eq!(world.problems, vec![]);
+    let overflow = world.decide("analyst", &json!({"severity": "low", "amount": i64::MAX}));
+    assert_eq!((overflow.effect, overflow.errors), (DecisionEffect::Deny, 1));
+}
+
+#[test]
+fn what_is_wrong_with_a_policy_is_said_with_its_place_and_what_would_be_right() {
+    let cases = [
+        "permit (principal, action, resource)",
+        "permit (principal, action, resource);",
+        r#"@id("a") @aproval("manager") permit (principal, action, resource);"#,
+        r#"@id("a") permit (principal in Role::"analist", action, resource);"#,
+        r#"@id("a") permit (principal, action == Action::"cal", resource);"#,
+        r#"@id("a") permit (principal, action, resource == Tool::"escalte");"#,
+        r#"@id("a") permit (principal, action, resource == Role::"analyst");"#,
+        r#"@id("a") @approval("boss") permit (principal, action, resource);"#,
+        r#"@id("a") permit (principal, action, resource) when { context.arguments.severty == "low" };"#,
+        r#"@id("a") permit (principal, action, resource) when { context.arguments.severity == 5 };"#,
+        r#"@id("a") permit (principal, action, resource) when { principal.clearanse };"#,
+        r#"@id("a") permit (principal, action, resource); @id("a") permit (principal, action, resource);"#,
+        r#"@id("a") permit (principal == ?principal, action, resource);"#,
+    ];
+    let report: Vec<String> = cases
+        .iter()
+        .map(|case| {
+            let problems = world(case, vec![escalate(&[])]).problems;
+            assert!(!problems.is_empty(), "{case}");
+            let told: Vec<String> = problems
+                .iter()
+                .map(|p| format!("    {:?} {} ({})", p.span, p.message, p.help.as_deref().unwrap_or("-")))
+                .collect();
+            format!("{case}\n{}", told.join("\n"))
+        })
+        .collect();
+    insta::assert_snapshot!(report.join("\n"));
+}
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SHAPES: [&str; 6] = [
+        "permit (principal in Role::\"ROLE\", action, resource)",
+        "permit (principal in Role::\"ROLE\", action, resource) when { context.arguments.severity == \"low\" }",
+        "permit (principal, action, resource == Tool::\"escalate\") when { context.approved }",
+        "forbid (principal in Role::\"ROLE\", action, resource)",
+        "forbid (principal, action, resource in Connector::\"desk\") when { context.arguments.severity == \"high\" }",
+        "forbid (principal, action, resource) unless { context.approved || context.arguments.severity == \"low\" }",
+    ];
+
+    fn any_policy() -> impl Strategy<Value = String> {
+        (prop::sample::select(SHAPES.to_vec()), prop::sample::select(vec!["analyst", "support"]), any::<bool>()).prop_map(
+            |(shape, role, approval)| {
+                let approval = if approval { "@approval(\"manager\") " } else { "" };
+                format!("{approval}{};", shape.replace("ROLE", role))
+            },
+        )
+    }
+
+    fn text(policies: &[String]) -> String {
+        let named: Vec<String> = policies.iter().enumerate().map(|(n, p)| format!("@id(\"p{n}\") {p}")).collect();
+        named.join("\n")
+    }
+
+    fn rank(effect: &DecisionEffect) -> u8 {
+        match effect {
+            DecisionEffect::Deny => 0,
+            DecisionEffect::NeedsApproval { .. } => 1,
+            DecisionEffect::Allow => 2,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn adding_a_forbid_never_allows_more_and_hidden_is_never_callable(
+            policies in prop::collection::vec(any_policy(), 0..5),
+            forbid in prop::sample::select(SHAPES[3..].to_vec()),
+        ) {
+            let before = world(&text(&policies), vec![escalate(&[])]);
+            let mut more = policies.clone();
+            more.push(format!("{};", forbid.replace("ROLE", "analyst")));
+            let after = world(&text(&more), vec![escalate(&[])]);
+            for role in ["analyst", "support"] {
+                for severity in ["low", "high", "critical"] {
+                    let call = json!({"severity": severity});
+                    let (was, is) = (before.decide(role, &call), after.decide(role, &call));
+                    prop_assert!(rank(&is.effect) <= rank(&was.effect));
+                    prop_assert!(before.sees(role) || was.effect == DecisionEffect::Deny);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The end of every call: its outcome in the audit log, then the reply.
+//!
+//! Refused calls come here as well as those that ran, so there is one place
+//! where a reply is made and one where an outcome is written.
+
+use std::sync::Arc;
+
+use quaymaster_core::result::{Envelope, tool_result};
+use quaymaster_core::{Actor, CallError, Clock, ConfigVersion, ErrorCode, Reply, Retry, SessionId, Status};
+
+use super::facts::{Facts, Refused};
+use super::permit::{Receipt, decision_input, decision_part, durability};
+use crate::audit::record::{ActorPart, Event, Record, ToolPart};
+use crate::audit::{Audit, AuditError, Durability, Subject, Subjects};
+use crate::output::SafeOutput;
+
+/// What writing evidence takes.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// The log.
+    pub audit: Arc<Audit>,
+    /// The keys that keep names out of it.
+    pub subjects: Arc<Subjects>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The configuration in force.
+    pub config: ConfigVersion,
+}
+
+/// How a call came to its end.
+#[derive(Debug)]
+pub enum Ended {
+    /// It was refused before it could run.
+    Refused(Refused),
+    /// It ran, and this came of it.
+    Ran(Receipt, Result<SafeOutput, CallError>),
+}
+
+impl From<Refused> for Ended {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+/// Writes the outcome and makes the reply.
+///
+/// Where the intent had to be on disk, so has the outcome before anyone hears of
+/// it; if it cannot be written, the caller is told that, and never of a success.
+pub async fn close(ended: Ended, evidence: &Evidence) -> Reply {
+    match ended {
+        Ended::Refused(refused) => {
+            if let Err(error) = write_refusal(&refused, evidence).await {
+                tracing::error!(event = "audit.refusal", %error, "a refusal could not be recorded");
+            }
+            failure(&refused.facts, &refused.error)
+        }
+        Ended::Ran(receipt, outcome) => {
+            let written = write_outcome(&receipt, &outcome, evidence).await;
+            let facts = &receipt.facts;
+            match (written, outcome) {
+                (Err(error), _) => failure(facts, &unrecorded(error)),
+                (Ok(()), Err(error)) => failure(facts, &error),
+                (Ok(()), Ok(safe)) => Reply {
+                    audit_id: facts.request.id.clone(),
+                    status: if safe.is_error { Status::Failed } else { Status::Success },
+                    code: safe.is_error.then_some(ErrorCode::UpstreamError),
+                    result: safe.result,
+                },
+            }
+        }
+    }
+}
+
+fn unrecorded(error: AuditError) -> CallError {
+    CallError::new(ErrorCode::AuditUnavailable, "the call ran, but its outcome could not be recorded and is withheld")
+        .retry(Retry::Never)
+        .hint("a person can look the effect up in the system behind the tool")
+        .because(error)
+}
+
+fn failure(facts: &Facts, error: &CallError) -> Reply {
+    if let Some(source) = &error.source {
+        tracing::warn!(event = "call.failed", call = %facts.request.id, code = %error.code, cause = %source, "a call failed");
+    }
+    let envelope = Envelope::failure(&facts.request.id, error);
+    let text = match &error.hint {
+        Some(hint) => format!("{}: {} ({hint})", error.code, error.public_message),
+        None => format!("{}: {}", error.code, error.public_message),
+    };
+    Reply {
+        audit_id: facts.request.id.clone(),
+        status: envelope.status,
+        code: Some(error.code),
+        result: tool_result(&envelope, &text),
+    }
+}
+
+async fn write_refusal(refused: &Refused, evidence: &Evidence) -> Result<(), AuditError> {
+    let facts = &refused.facts;
+    let subject = evidence.subjects.of(&facts.request.actor.id).await?;
+    let mut record = begin_record(Event::CallRefused, facts, evidence, &subject);
+    let decided = facts.decision.is_some().then(|| decision_input(facts)).flatten();
+    let sealed = match decided {
+        Some(input) => Some(subject.seal(facts.request.id.as_str(), input.as_bytes())?),
+        None => None,
+    };
+    record.decision = decision_part(facts, sealed.as_deref());
+    record.agent = Some(facts.request.agent.clone()).filter(|a| *a != quaymaster_core::AgentClaims::default());
+    record.arguments = Some(facts.arguments.as_ref().unwrap_or(&facts.request.arguments).digest());
+    record.code = Some(refused.error.code.as_str());
+    record.status = Some(Envelope::failure(&facts.request.id, &refused.error).status.as_str());
+    record.duration_us = Some(elapsed(facts, evidence));
+    evidence.audit.append(record, sealed, Durability::Accepted).await
+}
+
+async fn write_outcome(
+    receipt: &Receipt,
+    outcome: &Result<SafeOutput, CallError>,
+    evidence: &Evidence,
+) -> Result<(), AuditError> {
+    let facts = &receipt.facts;
+    let subject = evidence.subjects.of(&facts.request.actor.id).await?;
+    let mut record = begin_record(Event::CallOutcome, facts, evidence, &subject);
+    record.duration_us = Some(elapsed(facts, evidence));
+    record.retries = Some(u64::from(receipt.retries));
+    record.upstream_ids.clone_from(&receipt.upstream_ids);
+    match outcome {
+        Ok(safe) => {
+            record.status = Some(if safe.is_error { Status::Failed } else { Status::Success }.as_str());
+            record.code = safe.is_error.then_some(ErrorCode::UpstreamError.as_str());
+            record.classes.clone_from(&safe.released.classes);
+            record.redactions = safe.released.redactions.iter().cloned().collect();
+        }
+        Err(error) => {
+            record.status = Some(Status::Failed.as_str());
+            record.code = Some(error.code.as_str());
+        }
+    }
+    evidence.audit.append(record, None, durability(facts)).await
+}
+
+fn elapsed(facts: &Facts, evidence: &Evidence) -> u64 {
+    u64::try_from(evidence.clock.now().since(facts.request.received).as_micros()).unwrap_or(u64::MAX)
+}
+
+/// What every record of a call says.
+pub(super) fn begin_record(event: Event, facts: &Facts, evidence: &Evidence, subject: &Subject) -> Record {
+    let request = &facts.request;
+    let mut record = Record::new(event, evidence.clock.now().to_string());
+    record.actor = Some(actor_part(&request.actor, subject));
+    record.call = Some(request.id.to_string());
+    record.config = Some(evidence.config.to_string());
+    record.correlation.clone_from(&request.correlation_id);
+    record.trace.clone_from(&request.trace_id);
+    record.session = request.session.as_ref().map(ToString::to_string);
+    record.workspace = Some(request.actor.workspace.to_string());
+    record.effect = facts.tool.as_ref().map(|t| t.effect().as_str());
+    record.tool = Some(match &facts.tool {
+        Some(tool) => ToolPart {
+            connector: Some(tool.declaration().connector.to_string()),
+            contract: Some(tool.contract().to_owned()),
+            name: tool.name().to_string(),
+            version: Some(tool.declaration().version.clone()),
+        },
+        None => ToolPart {
+            connector: None,
+            contract: None,
+            name: request.tool.chars().take(64).collect(),
+            version: None,
+        },
+    });
+    record
+}
+
+fn actor_part(actor: &Actor, subject: &Subject) -> ActorPart {
+    ActorPart {
+        authentication: actor.authentication.as_str(),
+        id: Arc::clone(subject.commitment()),
+        roles: actor.roles.iter().map(ToString::to_string).collect(),
+        token: match &actor.authentication {
+            quaymaster_core::Authentication::Token(id) => Some(id.to_string()),
+            quaymaster_core::Authentication::LocalUser => None,
+        },
+    }
+}
+
+/// A request that never became a call: malformed, unknown, or without valid credentials.
+#[derive(Clone, Debug)]
+pub struct RequestRefusal {
+    /// Who asked, where that was established.
+    pub actor: Option<Arc<Actor>>,
+    /// Why it was refused.
+    pub code: ErrorCode,
+    /// The method that was asked for: at most 200 bytes, no control characters.
+    pub method: Option<String>,
+    /// What the client calls itself: at most 200 bytes, no control characters.
+    pub client: Option<String>,
+    /// The session, where it is one of the asker's own.
+    pub session: Option<SessionId>,
+}
+
+/// Records a request that never became a call.
+pub async fn close_request(refusal: RequestRefusal, evidence: &Evidence) {
+    let write = async {
+        let mut record = Record::new(Event::RequestRefused, evidence.clock.now().to_string());
+        if let Some(actor) = &refusal.actor {
+            let subject = evidence.subjects.of(&actor.id).await?;
+            record.actor = Some(actor_part(actor, &subject));
+            record.workspace = Some(actor.workspace.to_string());
+        }
+        record.agent = refusal.client.map(|client| quaymaster_core::AgentClaims {
+            client: Some(client),
+            ..quaymaster_core::AgentClaims::default()
+        });
+        record.code = Some(refusal.code.as_str());
+        record.config = Some(evidence.config.to_string());
+        record.method = refusal.method;
+        record.session = refusal.session.map(|s| s.to_string());
+        record.status = Some(Status::Failed.as_str());
+        evidence.audit.append(record, None, Durability::Accepted).await
+    };
+    if let Err(error) = write.await {
+        tracing::error!(event = "audit.refusal", %error, "a refusal could not be recorded");
+    }
+}

@@ -1,0 +1,135 @@
+//! Rules for fields of structured results: RFC 9535 JSONPath, compiled at load.
+
+use quaymaster_core::{Classification, DataClass, Handling};
+use serde_json::Value;
+use serde_json_path::JsonPath;
+
+use super::Tally;
+
+/// The compiled rules of one connector.
+#[derive(Debug)]
+pub(in crate::stages) struct FieldRules {
+    default: DataClass,
+    rules: Vec<(JsonPath, DataClass, Handling)>,
+}
+
+impl FieldRules {
+    /// Compiles the paths of a classification.
+    ///
+    /// # Errors
+    ///
+    /// Says which path is not one.
+    pub(in crate::stages) fn compile(classification: &Classification) -> Result<Self, String> {
+        let rules = classification.fields.iter().map(|rule| {
+            let path = JsonPath::parse(&rule.matches).map_err(|e| format!("`{}` is not a path: {e}", rule.matches))?;
+            Ok((path, rule.class, rule.action))
+        });
+        Ok(Self { default: classification.default, rules: rules.collect::<Result<_, String>>()? })
+    }
+
+    /// The class of whatever no rule names.
+    pub(super) fn default_class(&self) -> DataClass {
+        self.default
+    }
+
+    /// Whether something has to be taken out for this clearance.
+    pub(super) fn bind(&self, clearance: DataClass) -> bool {
+        self.rules.iter().any(|(_, class, handling)| withheld(*class, *handling, clearance))
+    }
+
+    /// The highest class among what is released under this clearance.
+    pub(super) fn note_released(&self, clearance: DataClass, tally: &mut Tally) {
+        tally.classes.insert(self.default);
+        let released = self.rules.iter().filter(|(_, class, handling)| !withheld(*class, *handling, clearance));
+        tally.classes.extend(released.map(|(_, class, _)| *class));
+    }
+
+    /// Takes out what may not leave.
+    pub(super) fn apply(&self, value: &mut Value, clearance: DataClass, tally: &mut Tally) {
+        for (path, class, _) in self.rules.iter().filter(|(_, c, h)| withheld(*c, *h, clearance)) {
+            let mut places: Vec<String> =
+                path.query_located(value).locations().map(serde_json_path::NormalizedPath::to_json_pointer).collect();
+            // From the back, so that taking out one item of a list does not move the next.
+            places.sort_by(|a, b| in_document_order(b, a));
+            for place in places {
+                if take_out(value, &place) {
+                    *tally.redactions.entry(*class).or_default() += 1;
+                }
+            }
+        }
+    }
+}
+
+fn withheld(class: DataClass, handling: Handling, clearance: DataClass) -> bool {
+    handling == Handling::Drop || class > clearance
+}
+
+/// Compares pointers so that list indexes count as numbers.
+fn in_document_order(a: &str, b: &str) -> std::cmp::Ordering {
+    let key = |p: &str| -> Vec<(usize, String)> {
+        p.split('/').map(|part| (part.parse().unwrap_or(0), part.to_owned())).collect()
+    };
+    key(a).cmp(&key(b))
+}
+
+/// Removes the value at `pointer`; the whole value becomes null.
+fn take_out(value: &mut Value, pointer: &str) -> bool {
+    let Some((parent, last)) = pointer.rsplit_once('/') else {
+        *value = Value::Null;
+        return true;
+    };
+    let last = last.replace("~1", "/").replace("~0", "~");
+    match value.pointer_mut(parent) {
+        Some(Value::Object(object)) => object.shift_remove(&last).is_some(),
+        Some(Value::Array(items)) => match last.parse::<usize>() {
+            Ok(index) if index < items.len() => {
+                items.remove(index);
+                true
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quaymaster_core::FieldRule;
+    use serde_json::json;
+
+    use super::*;
+
+    fn rules(rules: &[(&str, DataClass, Handling)]) -> FieldRules {
+        let fields = rules
+            .iter()
+            .map(|(path, class, action)| FieldRule { matches: (*path).into(), class: *class, action: *action })
+            .collect();
+        FieldRules::compile(&Classification { default: DataClass::Internal, columns: vec![], fields })
+            .expect("paths that parse")
+    }
+
+    #[test]
+    fn fields_are_taken_out_wherever_the_path_finds_them() {
+        let rules = rules(&[
+            ("$..email", DataClass::Confidential, Handling::Allow),
+            ("$.list[?@.hidden == true]", DataClass::Restricted, Handling::Drop),
+        ]);
+        let mut value = json!({
+            "email": "a@example.test",
+            "list": [{"hidden": true}, {"email": "b", "id": 1}, {"hidden": true}, {"hidden": false}],
+            "a/b": {"email": 1}
+        });
+        let mut tally = Tally::default();
+        rules.apply(&mut value, DataClass::Internal, &mut tally);
+        assert_eq!(value, json!({"list": [{"id": 1}, {"hidden": false}], "a/b": {}}));
+        assert_eq!(tally.kept_back(), 5);
+    }
+
+    #[test]
+    fn what_the_clearance_reaches_stays_unless_it_is_declared_drop() {
+        let rules = rules(&[("$.a", DataClass::Confidential, Handling::Allow), ("$.b", DataClass::Public, Handling::Drop)]);
+        let mut value = json!({"a": 1, "b": 2});
+        rules.apply(&mut value, DataClass::Confidential, &mut Tally::default());
+        assert_eq!(value, json!({"a": 1}));
+    }
+}

@@ -1,0 +1,126 @@
+//! Tables: columns that may not leave are taken out of every row.
+
+use std::fmt::Write as _;
+
+use quaymaster_catalog::Tool;
+use quaymaster_core::result::{Envelope, tool_result};
+use quaymaster_core::{CallError, CallId, DataClass, Handling};
+use serde_json::{Map, Value, json};
+
+use super::{Tally, refused};
+use crate::output::{Column, SafeOutput, Table};
+
+pub(super) fn release(
+    table: Table,
+    tool: &Tool,
+    clearance: DataClass,
+    call: &CallId,
+) -> Result<SafeOutput, CallError> {
+    if table.rows.iter().any(|row| row.len() != table.columns.len()) {
+        return Err(refused("the rows of the result do not fit its columns"));
+    }
+    let declaration = tool.declaration();
+    let mut tally = Tally::default();
+    let keep: Vec<bool> = table
+        .columns
+        .iter()
+        .map(|column| {
+            let (class, handling) = declaration.classification.column(&declaration.local_name, &column.name);
+            let keep = handling == Handling::Allow && class <= clearance;
+            if keep {
+                tally.classes.insert(class);
+            } else {
+                *tally.redactions.entry(class).or_default() += 1;
+            }
+            keep
+        })
+        .collect();
+    if !keep.contains(&true) {
+        return Err(refused("every column of the result is above your clearance or is never released"));
+    }
+    let table = without(table, &keep);
+    let mut warnings = table.warnings.clone();
+    if tally.kept_back() > 0 {
+        warnings.push(format!(
+            "{} column(s) were left out: they are never released, or above your clearance",
+            tally.kept_back()
+        ));
+    }
+    let text = text(&table);
+    let envelope = Envelope::success(call, summary(&table), data(&table), warnings);
+    Ok(SafeOutput { result: tool_result(&envelope, &text), is_error: false, released: tally.into_released() })
+}
+
+fn without(mut table: Table, keep: &[bool]) -> Table {
+    fn sift<T>(values: Vec<T>, keep: &[bool]) -> Vec<T> {
+        values.into_iter().zip(keep).filter_map(|(value, keep)| keep.then_some(value)).collect()
+    }
+    table.columns = sift(table.columns, keep);
+    table.rows = table.rows.into_iter().map(|row| sift(row, keep)).collect();
+    table
+}
+
+fn summary(table: &Table) -> String {
+    let rows = table.rows.len();
+    let noun = if rows == 1 { "row" } else { "rows" };
+    if table.stats.truncated { format!("the first {rows} {noun}; there are more") } else { format!("{rows} {noun}") }
+}
+
+fn data(table: &Table) -> Value {
+    let columns: Vec<Value> = table.columns.iter().map(column).collect();
+    json!({
+        "columns": columns,
+        "rows": table.rows,
+        "stats": {
+            "rows": table.rows.len(),
+            "truncated": table.stats.truncated,
+            "elapsed_ms": table.stats.elapsed_us / 1_000,
+            "query_hash": table.stats.query_hash,
+            "as_of": table.stats.as_of,
+        },
+    })
+}
+
+fn column(column: &Column) -> Value {
+    let mut object = Map::new();
+    object.insert("name".into(), column.name.as_str().into());
+    object.insert("type".into(), column.kind.as_str().into());
+    for (name, value) in [("unit", &column.unit), ("description", &column.description)] {
+        if let Some(value) = value {
+            object.insert(name.into(), value.as_str().into());
+        }
+    }
+    Value::Object(object)
+}
+
+/// Most rows that the text shows; the structured result has them all.
+const TEXT_ROWS: usize = 50;
+
+/// The table for people: one line for the columns, one for each row.
+fn text(table: &Table) -> String {
+    let mut text = summary(table);
+    text.push('\n');
+    let names: Vec<String> = table
+        .columns
+        .iter()
+        .map(|c| c.unit.as_ref().map_or_else(|| c.name.clone(), |unit| format!("{} ({unit})", c.name)))
+        .collect();
+    text.push_str(&names.join(" | "));
+    for row in table.rows.iter().take(TEXT_ROWS) {
+        text.push('\n');
+        for (at, value) in row.iter().enumerate() {
+            if at > 0 {
+                text.push_str(" | ");
+            }
+            let _ = match value {
+                Value::String(s) => write!(text, "{s}"),
+                Value::Null => Ok(()),
+                other => write!(text, "{other}"),
+            };
+        }
+    }
+    if table.rows.len() > TEXT_ROWS {
+        let _ = write!(text, "\n… {} more in the structured result", table.rows.len() - TEXT_ROWS);
+    }
+    text
+}

@@ -1,0 +1,54 @@
+//! Everything that was written down about what may happen: policies and
+//! classification, read at load and then only looked at.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use quaymaster_catalog::{Catalogue, Tool};
+
+use super::release::FieldRules;
+use crate::policy::{Known, Policies, PolicyFile, PolicyProblem, Severity};
+
+/// The rules in force.
+#[derive(Debug, Default)]
+pub struct Rulebook {
+    policies: Policies,
+    fields: HashMap<String, Arc<FieldRules>>,
+}
+
+impl Rulebook {
+    /// Reads policies and classification for the tools of `catalogue`.
+    ///
+    /// Any problem of severity [`Severity::Error`] is a reason not to put the
+    /// rulebook to work; where it is put to work nevertheless, the tools that are
+    /// concerned have no rules and can neither be seen nor called.
+    pub fn build(files: &[PolicyFile], catalogue: &Catalogue, known: &Known) -> (Self, Vec<PolicyProblem>) {
+        let (policies, mut problems) = Policies::build(files, catalogue, known);
+        let mut fields = HashMap::new();
+        for tool in catalogue.tools() {
+            match FieldRules::compile(&tool.declaration().classification) {
+                Ok(rules) => {
+                    fields.insert(tool.name().to_string(), Arc::new(rules));
+                }
+                Err(message) => problems.push(PolicyProblem {
+                    file: None,
+                    span: None,
+                    severity: Severity::Error,
+                    message: format!("the classification of connector `{}`: {message}", tool.declaration().connector),
+                    help: Some("write a JSONPath (RFC 9535) such as `$..email`".into()),
+                }),
+            }
+        }
+        problems.dedup();
+        (Self { policies, fields }, problems)
+    }
+
+    /// What policy says.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    pub(super) fn field_rules(&self, tool: &Tool) -> Option<&Arc<FieldRules>> {
+        self.fields.get(tool.name().as_str())
+    }
+}

@@ -1,0 +1,132 @@
+//! Invariants of the path, stage by stage.
+
+use quaymaster_control::output::RawOutput;
+use quaymaster_control::{Ended, Refused, close, release};
+use quaymaster_core::{DataClass, ErrorCode, Status};
+use serde_json::{Value, json};
+use serde_json::value::RawValue;
+
+use crate::world::World;
+
+fn code(refused: Result<impl std::fmt::Debug, Refused>) -> Option<ErrorCode> {
+    refused.err().map(|r| r.error().code)
+}
+
+fn upstream(value: &Value) -> RawOutput {
+    RawOutput::upstream(RawValue::from_string(value.to_string()).expect("JSON"))
+}
+
+#[tokio::test]
+async fn no_permit_without_an_audit_intent() {
+    let world = World::new().await;
+    let request = world.request("support", DataClass::Internal, "crm_refund", &json!({"id": "a", "amount": 5}));
+    let id = request.id.to_string();
+    world.permit(request).await.expect("a permit");
+    let records = world.records().await;
+    let intent = records.iter().find(|r| r["call"] == id.as_str()).expect("the intent is on disk already");
+    assert_eq!((&intent["event"], &intent["effect"]), (&json!("call.intent"), &json!("write")));
+    assert_eq!(intent["decision"]["policies"], json!(["small-refunds"]));
+
+    world.evidence.audit.close().await;
+    let request = world.request("support", DataClass::Internal, "crm_refund", &json!({"id": "a", "amount": 5}));
+    assert_eq!(code(world.permit(request).await), Some(ErrorCode::AuditUnavailable));
+}
+
+#[tokio::test]
+async fn what_an_actor_may_never_call_is_answered_like_what_does_not_exist() {
+    let world = World::new().await;
+    let ask = async |tool: &str| {
+        let request = world.request("manager", DataClass::Internal, tool, &json!({"id": "a"}));
+        let refused = world.permit(request).await.expect_err("hidden");
+        refused.error().to_string().replace(tool, "TOOL")
+    };
+    assert_eq!(ask("crm_account").await, ask("crm_nothing").await);
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_code_its_reason_and_a_record() {
+    let world = World::new().await;
+    let cases = [
+        ("support", "crm_refund", json!({"id": "a", "amount": "5"})),
+        ("support", "crm_refund", json!({"id": "a", "amount": 0})),
+        ("support", "crm_refund", json!({"id": "a", "amount": 101})),
+        ("support", "crm_refund", json!({"id": "a", "amount": 5, "key": "mine"})),
+        ("support", "crm_account", json!({})),
+        ("analyst", "crm_account", json!({"id": 7})),
+    ];
+    let mut told = Vec::new();
+    for (role, tool, arguments) in cases {
+        let request = world.request(role, DataClass::Internal, tool, &arguments);
+        let refused = world.permit(request).await.expect_err("a refusal");
+        let reply = close(refused.into(), &world.evidence).await;
+        let result: Value = serde_json::from_str(&reply.result).expect("JSON");
+        told.push(format!("{role} {tool} {arguments}\n    {}", result["content"][0]["text"]));
+        assert_eq!(result["isError"], json!(true));
+    }
+    insta::assert_snapshot!(told.join("\n"));
+    world.evidence.audit.close().await;
+    let refused = world.records().await.into_iter().filter(|r| r["event"] == "call.refused").count();
+    assert_eq!(refused, 6);
+}
+
+#[tokio::test]
+async fn the_outcome_is_recorded_whatever_happened_and_never_says_a_success_that_was_not_seen() {
+    let world = World::new().await;
+    for (raw, status) in [
+        (Ok(upstream(&json!({"content": []}))), Status::Success),
+        (Ok(upstream(&json!({"content": [{"type": "text", "text": "no such account"}], "isError": true}))), Status::Failed),
+        (Ok(upstream(&json!({"content": [], "isError": "no"}))), Status::Failed),
+        (Ok(upstream(&json!({"tools": []}))), Status::Failed),
+        (Ok(upstream(&json!([]))), Status::Failed),
+        (Err(quaymaster_core::CallError::new(ErrorCode::UpstreamTimeout, "too slow")), Status::Failed),
+    ] {
+        let request = world.request("analyst", DataClass::Restricted, "crm_status", &json!({"id": "a"}));
+        let id = request.id.to_string();
+        let (job, receipt) = world.permit(request).await.expect("a permit").redeem();
+        assert!(job.is_ok());
+        let safe = release(raw, &receipt, &world.rulebook);
+        let reply = close(Ended::Ran(receipt, safe), &world.evidence).await;
+        assert_eq!(reply.status, status, "{}", reply.result);
+        assert_eq!(reply.audit_id.to_string(), id);
+    }
+    world.evidence.audit.close().await;
+    let outcomes: Vec<Value> = world.records().await.into_iter().filter(|r| r["event"] == "call.outcome").collect();
+    let statuses: Vec<&str> = outcomes.iter().filter_map(|r| r["status"].as_str()).collect();
+    assert_eq!(statuses, ["success", "failed", "failed", "failed", "failed", "failed"]);
+    assert_eq!(outcomes[0]["classes"], json!(["public"]));
+}
+
+#[tokio::test]
+async fn the_same_write_has_the_same_idempotency_key_and_another_has_another() {
+    let world = World::new().await;
+    let key = async |id: &str, amount: u64| {
+        let arguments = json!({"id": id, "amount": amount});
+        let request = world.request("support", DataClass::Internal, "crm_refund", &arguments);
+        let (job, _) = world.permit(request).await.expect("a permit").redeem();
+        job.expect("a job").arguments.get("key").cloned().expect("a key")
+    };
+    assert_eq!(key("a", 5).await, key("a", 5).await);
+    assert_ne!(key("a", 5).await, key("a", 6).await);
+    assert_ne!(key("a", 5).await, key("b", 5).await);
+}
+
+#[tokio::test]
+async fn records_name_nobody_and_hold_no_argument_and_what_is_sealed_opens_with_the_actors_key() {
+    let world = World::new().await;
+    let arguments = json!({"id": "private-4711", "amount": 5});
+    let request = world.request("support", DataClass::Internal, "crm_refund", &arguments);
+    let (actor, call) = (request.actor.id.clone(), request.id.to_string());
+    world.permit(request).await.expect("a permit");
+    let stored = world.store.audit_read(0, 100).await.expect("records");
+    for record in &stored {
+        let text = String::from_utf8_lossy(&record.body);
+        assert!(!text.contains("example.test") && !text.contains("private-4711"), "{text}");
+    }
+    let intent = stored.last().expect("the intent").seq;
+    let sealed = world.store.audit_sealed(intent).await.expect("readable").expect("sealed");
+    assert!(!String::from_utf8_lossy(&sealed).contains("private-4711"));
+    let subject = world.evidence.subjects.find(&actor).await.expect("readable").expect("a key");
+    let input: Value = serde_json::from_slice(&subject.open(&call, &sealed).expect("opened")).expect("JSON");
+    assert_eq!(input["arguments"]["id"], "private-4711");
+    assert_eq!(input["actor"]["roles"], json!(["support"]));
+}

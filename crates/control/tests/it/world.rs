@@ -1,0 +1,181 @@
+//! A small company: two tools, two roles, one workspace, on a real SQLite store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quaymaster_catalog::{Call, Catalogue};
+use quaymaster_control::audit::writer::AuditSettings;
+use quaymaster_control::audit::{Audit, Subjects};
+use quaymaster_control::crypto::{SealingKey, SystemRandomness};
+use quaymaster_control::policy::{Known, PolicyFile};
+use quaymaster_control::{Evidence, Permit, Refused, Rulebook, approve, authorize, record};
+use quaymaster_core::class::FieldRule;
+use quaymaster_core::connector::{Access, IdempotencyConfig};
+use quaymaster_core::setting::Slug;
+use quaymaster_core::tool::ResultForm;
+use quaymaster_core::{
+    Actor, ActorId, AgentClaims, Arguments, Authentication, CallId, CallRequest, Classification, Clock, ConfigVersion,
+    DataClass, Effect, Handling, SystemClock, ToolDeclaration, ToolName, WriterId,
+};
+use quaymaster_store::{Store, StoreTarget};
+use serde_json::{Map, Value, json};
+
+pub(crate) const POLICY: &str = r#"
+@id("analysts-read")
+permit (principal in Role::"analyst", action == Action::"call", resource in Connector::"crm");
+
+@id("big-needs-a-manager") @approval("manager")
+permit (principal in Role::"support", action == Action::"call", resource == Tool::"crm_refund")
+when { context.arguments.amount > 100 };
+
+@id("small-refunds") @reason("support may refund up to 100")
+permit (principal in Role::"support", action == Action::"call", resource == Tool::"crm_refund")
+when { context.arguments.amount <= 100 };
+
+@id("never-negative") @reason("a refund is positive")
+forbid (principal, action, resource == Tool::"crm_refund") when { context.arguments.amount < 1 };
+"#;
+
+pub(crate) fn slug(text: &str) -> Slug {
+    Slug::parse(text).expect("a slug")
+}
+
+pub(crate) fn classification() -> Classification {
+    let rule = |matches: &str, class, action| FieldRule { matches: matches.into(), class, action };
+    Classification {
+        default: DataClass::Internal,
+        columns: vec![
+            rule("*.email", DataClass::Confidential, Handling::Allow),
+            rule("*.bank_account", DataClass::Restricted, Handling::Drop),
+        ],
+        fields: vec![
+            rule("$..email", DataClass::Confidential, Handling::Allow),
+            rule("$..bank_account", DataClass::Restricted, Handling::Drop),
+        ],
+    }
+}
+
+fn declaration(local: &str, effect: Effect, form: ResultForm, input_schema: Value) -> ToolDeclaration {
+    ToolDeclaration {
+        connector: slug("crm"),
+        version: "1.0.0".into(),
+        workspaces: [slug("sales")].into(),
+        name: ToolName::parse(&format!("crm_{local}")).expect("a tool name"),
+        local_name: local.into(),
+        title: None,
+        description: "A tool of the customer database.".into(),
+        effect,
+        input_schema,
+        output_schema: None,
+        form,
+        access: Access { roles: vec![] },
+        approval: None,
+        idempotency: None,
+        fixed: Map::new(),
+        defaults: Map::new(),
+        classification: Arc::new(classification()),
+        passed_on: Map::new(),
+    }
+}
+
+pub(crate) fn declarations() -> Vec<ToolDeclaration> {
+    let by_id = json!({"type": "object", "properties": {"id": {"type": "string"}}, "additionalProperties": false});
+    let refund = json!({
+        "type": "object",
+        "properties": {"id": {"type": "string"}, "amount": {"type": "integer"}, "key": {"type": "string"}},
+        "required": ["id", "amount", "key"],
+        "additionalProperties": false
+    });
+    let mut refund = declaration("refund", Effect::Write, ResultForm::Upstream, refund);
+    refund.idempotency = Some(IdempotencyConfig { from: vec!["id".into(), "amount".into()], argument: "key".into() });
+    let mut public = declaration("status", Effect::Read, ResultForm::Upstream, by_id.clone());
+    public.classification =
+        Arc::new(Classification { default: DataClass::Public, columns: vec![], fields: vec![] });
+    vec![
+        declaration("account", Effect::Read, ResultForm::Upstream, by_id.clone()),
+        declaration("table", Effect::Read, ResultForm::Envelope, by_id),
+        public,
+        refund,
+    ]
+}
+
+pub(crate) struct World {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) store: Store,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) rulebook: Rulebook,
+    pub(crate) evidence: Evidence,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(StoreTarget::Sqlite { path: folder.path().join("quaymaster.db") }).await.expect("a store");
+        let evidence = evidence(folder.path(), store.clone()).await;
+        let (catalogue, problems) = Catalogue::build(declarations());
+        assert_eq!(problems, vec![]);
+        let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
+        let known = Known {
+            roles: set(&["analyst", "support", "manager"]),
+            workspaces: set(&["sales"]),
+            connectors: set(&["crm"]),
+            tools: set(&["crm_account", "crm_table", "crm_status", "crm_refund"]),
+        };
+        let file = PolicyFile { path: "crm.cedar".into(), text: POLICY.into() };
+        let (rulebook, problems) = Rulebook::build(&[file], &catalogue, &known);
+        assert_eq!(problems, vec![]);
+        Self { folder, store, catalogue, rulebook, evidence }
+    }
+
+    pub(crate) fn request(&self, role: &str, clearance: DataClass, tool: &str, arguments: &Value) -> CallRequest {
+        let actor = Actor {
+            id: ActorId::parse(&format!("{role}@example.test")).expect("an id"),
+            roles: [slug(role)].into(),
+            workspace: slug("sales"),
+            clearance,
+            authentication: Authentication::LocalUser,
+        };
+        CallRequest {
+            id: CallId::new(&SystemClock, &SystemRandomness),
+            received: SystemClock.now(),
+            actor: Arc::new(actor),
+            session: None,
+            agent: AgentClaims::default(),
+            trace_id: None,
+            correlation_id: None,
+            tool: tool.into(),
+            arguments: Arguments::from_map(arguments.as_object().cloned().unwrap_or_default()),
+        }
+    }
+
+    pub(crate) fn resolve(&self, request: CallRequest) -> Result<Call, Refused> {
+        let actor = Arc::clone(&request.actor);
+        let view = self.catalogue.view(|tool| self.rulebook.policies().could_permit(&actor, tool));
+        Ok(view.resolve(request)?)
+    }
+
+    pub(crate) async fn permit(&self, request: CallRequest) -> Result<Permit, Refused> {
+        let authorized = authorize(self.resolve(request)?, &self.rulebook)?;
+        record(approve(authorized)?, &self.evidence).await
+    }
+
+    pub(crate) async fn records(&self) -> Vec<Value> {
+        let stored = self.store.audit_read(0, 1_000).await.expect("records");
+        stored.iter().map(|r| serde_json::from_slice(&r.body).expect("JSON")).collect()
+    }
+}
+
+pub(crate) async fn evidence(folder: &std::path::Path, store: Store) -> Evidence {
+    let randomness = Arc::new(SystemRandomness);
+    let sealing = SealingKey::open_or_create(&folder.join("seal.key"), randomness.clone()).expect("a key");
+    let settings = AuditSettings { batch_window: Duration::from_millis(1), strict: false };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let writer = WriterId::new(&SystemClock, &SystemRandomness);
+    let audit = Audit::open(store.clone(), writer, settings, Arc::clone(&clock)).await.expect("an audit log");
+    Evidence {
+        audit: Arc::new(audit),
+        subjects: Arc::new(Subjects::new(store, Arc::new(sealing), Arc::clone(&clock), randomness)),
+        clock,
+        config: ConfigVersion::new(&SystemClock, &SystemRandomness),
+    }
+}

@@ -1,0 +1,182 @@
+//! From a configuration to what governs and runs calls.
+//!
+//! Connectors whose file did not change are kept with their connections; the
+//! catalogue and the rulebook are made anew, which takes milliseconds.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use quaymaster_catalog::Catalogue;
+use quaymaster_connectors::mcp::McpConnector;
+use quaymaster_connectors::problem::SpecProblem;
+use quaymaster_connectors::sql::SqlConnector;
+use quaymaster_connectors::{Connector, Connectors};
+use quaymaster_control::Rulebook;
+use quaymaster_control::policy::{Known, PolicyFile};
+use quaymaster_core::setting::Slug;
+use quaymaster_core::{Clock, SystemClock, ToolDeclaration};
+
+use crate::config::{self, Diagnostic, Diagnostics, Loaded, LoadedConnector, SecretCheck};
+
+/// How long the first listing of upstreams is waited for before calls are taken.
+const FIRST_LISTING: Duration = Duration::from_secs(5);
+
+/// A connector at work, with the file that it was made of.
+#[derive(Clone, Debug)]
+struct Built {
+    file: config::Connector,
+    connector: Connector,
+}
+
+/// The connectors of a configuration.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fleet {
+    by_name: BTreeMap<Slug, Built>,
+}
+
+impl Fleet {
+    /// The connectors of `loaded`; those that did not change are taken from `before`.
+    pub(crate) fn build(loaded: &Loaded, before: &Self, clock: &Arc<dyn Clock>) -> Result<Self, Diagnostics> {
+        let mut found = Diagnostics::default();
+        let mut fleet = Self::default();
+        for LoadedConnector { connector: file, source } in &loaded.connectors {
+            let name = file.metadata().name.clone();
+            let kept = before.by_name.get(&name).filter(|built| built.file == *file).cloned();
+            let built = match kept {
+                Some(built) => Ok(built),
+                None => build(file, loaded, clock).map(|connector| Built { file: file.clone(), connector }),
+            };
+            match built {
+                Ok(built) => {
+                    fleet.by_name.insert(name, built);
+                }
+                Err(problems) => found.add(
+                    problems.into_iter().map(|SpecProblem { path, message, help }| source.problem_at(&path, &message, help)),
+                ),
+            }
+        }
+        if found.has_errors() { Err(found) } else { Ok(fleet) }
+    }
+
+    /// Starts what is not started yet and waits, within a limit, for the first listings.
+    pub(crate) async fn start(&self) {
+        let upstreams = self.upstreams().map(|upstream| async move {
+            upstream.start();
+            let state = upstream.ready(FIRST_LISTING).await;
+            if !state.health.is_up() {
+                tracing::warn!(event = "upstream.state", connector = upstream.name(), health = state.health.as_str(), reason = state.reason, "an upstream is not ready");
+            }
+        });
+        join_all(upstreams).await;
+    }
+
+    /// Stops the children and ends the sessions of everything that is not in `kept`.
+    pub(crate) async fn stop_except(&self, kept: &Self) {
+        let gone = self.by_name.iter().filter(|(name, built)| {
+            !kept.by_name.get(*name).is_some_and(|other| other.file == built.file)
+        });
+        join_all(gone.map(|(_, built)| async move {
+            if let Connector::Mcp(upstream) = &built.connector {
+                upstream.shutdown().await;
+            }
+        }))
+        .await;
+    }
+
+    /// The MCP servers.
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Arc<McpConnector>> {
+        self.by_name.values().filter_map(|built| match &built.connector {
+            Connector::Mcp(upstream) => Some(upstream),
+            Connector::Sql(_) => None,
+        })
+    }
+
+    /// The connectors as the path of a call needs them.
+    pub(crate) fn connectors(&self) -> Connectors {
+        let by_name: HashMap<Slug, Connector> =
+            self.by_name.iter().map(|(name, built)| (name.clone(), built.connector.clone())).collect();
+        Connectors::new(by_name)
+    }
+
+    fn declarations(&self) -> Vec<ToolDeclaration> {
+        self.by_name
+            .values()
+            .flat_map(|built| match &built.connector {
+                Connector::Sql(sql) => sql.tools(),
+                Connector::Mcp(upstream) => upstream.tools().borrow().to_vec(),
+            })
+            .collect()
+    }
+}
+
+fn build(file: &config::Connector, loaded: &Loaded, clock: &Arc<dyn Clock>) -> Result<Connector, Vec<SpecProblem>> {
+    let (secrets, folder) = (loaded.secrets(), loaded.folder.as_path());
+    match file {
+        config::Connector::Sql(file) => {
+            SqlConnector::new(file.clone(), &secrets, folder, Arc::clone(clock)).map(|sql| Connector::Sql(Arc::new(sql)))
+        }
+        config::Connector::Mcp(file) => McpConnector::new(file.clone(), &secrets, folder).map(Connector::Mcp),
+    }
+}
+
+/// Catalogue and rulebook for the tools that there are now, and what is wrong with them.
+pub(crate) fn rules(loaded: &Loaded, fleet: &Fleet) -> (Catalogue, Rulebook, Diagnostics) {
+    let (catalogue, problems) = Catalogue::build(fleet.declarations());
+    let mut found = Diagnostics::default();
+    for problem in problems {
+        let source = loaded.connectors.iter().find(|c| c.connector.metadata().name.as_str() == problem.connector);
+        let message = format!("tool `{}`: {}", problem.tool, problem.message);
+        match source {
+            Some(LoadedConnector { connector: config::Connector::Sql(_), source }) => {
+                found.add([source.problem_at("spec.tools", &message, None)]);
+            }
+            // What an upstream offers is no fault of the configuration.
+            _ => tracing::warn!(event = "catalogue.left_out", connector = problem.connector, message, "a tool is left out"),
+        }
+    }
+    let files: Vec<PolicyFile> = loaded
+        .policies
+        .iter()
+        .map(|source| PolicyFile { path: source.path().to_owned(), text: source.text().to_owned() })
+        .collect();
+    let (rulebook, problems) = Rulebook::build(&files, &catalogue, &known(loaded));
+    let diagnosed: Vec<Diagnostic> = problems.iter().map(|problem| loaded.policy_diagnostic(problem)).collect();
+    found.add(diagnosed);
+    (catalogue, rulebook, found)
+}
+
+/// The names that policies may speak of.
+fn known(loaded: &Loaded) -> Known {
+    let settings = &loaded.settings;
+    Known {
+        roles: settings.roles.keys().map(ToString::to_string).collect(),
+        workspaces: settings.workspaces.keys().map(ToString::to_string).collect(),
+        connectors: loaded.connectors.iter().map(|c| c.connector.metadata().name.to_string()).collect(),
+        tools: loaded.connectors.iter().flat_map(|c| c.connector.tool_names()).collect(),
+    }
+}
+
+/// Everything that can be said of the configuration in `folder` without starting anything.
+pub fn check(folder: &Path, with_secrets: bool) -> Diagnostics {
+    let secrets = if with_secrets { SecretCheck::Resolve } else { SecretCheck::Skip };
+    let loaded = match config::load(folder, secrets) {
+        Ok(loaded) => loaded,
+        Err(found) => return found,
+    };
+    let mut found = loaded.warnings.clone();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    match Fleet::build(&loaded, &Fleet::default(), &clock) {
+        Ok(fleet) => {
+            let (catalogue, _, problems) = rules(&loaded, &fleet);
+            found.add(problems.iter().cloned());
+            found.add(loaded.catalogue_warnings(&catalogue));
+        }
+        // Without its secrets a connector cannot be built, and `load` said all there is to say.
+        Err(_) if !with_secrets => {}
+        Err(problems) => found.add(problems.iter().cloned()),
+    }
+    found
+}

@@ -1,0 +1,55 @@
+//! The path of one call, from top to bottom. There is no other path: clients,
+//! workflows, tests and the command line all enter at [`call`].
+//!
+//! ```text
+//! request → admission  → room for one more                        else gateway.overloaded
+//!         → resolve    → Call        the actor may see the tool   else tool.not_found
+//!         → authorize  → Authorized  arguments valid, policy      else input.invalid, policy.denied
+//!         → approve    → Approved    nobody has to agree first    else approval.required
+//!         → record     → Permit      the intent is in the audit   else audit.unavailable
+//!         → invoke     → RawOutput and Receipt, once
+//!         → release    → SafeOutput  what this actor may have     else release.refused
+//!         → close      → Reply       the outcome is in the audit
+//! ```
+//!
+//! Every arrow takes the value before it *by value*, and no value can be made
+//! except by the stage that stands here, so a stage cannot be left out, changed
+//! in order or taken twice: it would not compile (`crates/control/tests/ui`).
+//!
+//! What this module does not do: speak a protocol (`ingress`), decide
+//! (`quaymaster_control`), reach a system (`quaymaster_connectors`).
+
+use quaymaster_connectors::Wire;
+use quaymaster_control::{Ended, Permit, Refused, approve, authorize, close, record, release};
+use quaymaster_core::{CallRequest, Reply};
+
+use crate::admission::Admission;
+use crate::plane::Plane;
+
+/// Governs and runs one call.
+///
+/// Must be driven to its end whatever becomes of the client: `close` is what
+/// makes the evidence whole. Refusals and failures are replies too.
+pub(crate) async fn call(plane: &Plane, admission: &Admission, request: CallRequest, wire: &Wire) -> Reply {
+    let _place = match admission.enter() {
+        Ok(place) => place,
+        Err(error) => return close(Refused::at_the_door(request, error).into(), &plane.evidence).await,
+    };
+    let ended = match permitted(plane, request).await {
+        Ok(permit) => {
+            let (raw, receipt) = plane.connectors.invoke(permit, wire).await;
+            let safe = release(raw, &receipt, &plane.rulebook);
+            Ended::Ran(receipt, safe)
+        }
+        Err(refused) => refused.into(),
+    };
+    close(ended, &plane.evidence).await
+}
+
+/// Everything that must hold before a call may run.
+async fn permitted(plane: &Plane, request: CallRequest) -> Result<Permit, Refused> {
+    let call = plane.view(&request.actor).resolve(request)?;
+    let authorized = authorize(call, &plane.rulebook)?;
+    let approved = approve(authorized)?;
+    record(approved, &plane.evidence).await
+}

@@ -1,0 +1,162 @@
+//! The configuration folder: read, checked, watched.
+//!
+//! [`load`] takes a folder to a [`Loaded`] configuration that holds together, or
+//! to [`Diagnostics`] that name everything that is wrong with it. The steps, each
+//! in its module: [`folder`] reads files, [`yaml`] makes trees of them, [`shape`]
+//! makes typed values of trees, [`checked`], [`connector`] and [`across`] judge
+//! what the values mean. Nothing is put to work here: that is `gateway::serve`'s
+//! part, and the policies are compiled by `quaymaster-control`.
+//!
+//! Invariants:
+//! - Every problem is reported, not only the first, each where it is.
+//! - No text in the folder makes loading panic or run without bound.
+//! - A secret that stands in a file is neither repeated nor shown.
+
+mod across;
+mod checked;
+mod connector;
+mod decode;
+mod diagnostic;
+mod document;
+mod folder;
+mod late;
+mod render;
+pub mod schema;
+mod settings;
+mod shape;
+mod suggest;
+mod watch;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use quaymaster_connectors::problem::SpecProblem;
+use quaymaster_control::secrets::Secrets;
+
+use self::checked::{Known, PathProblem};
+use self::document::Document;
+use self::folder::Contents;
+
+pub use self::checked::{AuditSettings, Listen, LocalUser, Settings};
+pub use self::connector::Connector;
+pub use self::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Source, Span};
+pub use self::folder::SETTINGS_FILE;
+pub use self::render::Style;
+pub use self::settings::{
+    AuditConfig, ListenConfig, LocalUserConfig, SecretsConfig, SettingsConfig, SettingsVersion,
+    WorkspaceConfig,
+};
+pub use self::watch::{Change, Reload, watch};
+pub use self::yaml::locate;
+
+/// Whether loading finds the secrets that a configuration names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretCheck {
+    /// Names are taken on trust, as where a configuration is checked far from where it will run.
+    Skip,
+    /// A secret that cannot be had is an error.
+    Resolve,
+}
+
+/// A configuration that holds together.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// The connectors in the order of their names, each with its file.
+    pub connectors: Vec<LoadedConnector>,
+    /// The policy files in the order of their names. Not yet compiled.
+    pub policies: Vec<Arc<Source>>,
+    /// SHA-256 over all files, as `sha256:<64 hexadecimal digits>`.
+    pub digest: String,
+    /// What is worth knowing and no reason to refuse.
+    pub warnings: Diagnostics,
+    /// The folder, to which paths in connectors are relative.
+    pub folder: PathBuf,
+}
+
+/// A connector with its file.
+#[derive(Clone, Debug)]
+pub struct LoadedConnector {
+    /// What the file says.
+    pub connector: Connector,
+    /// The file.
+    pub source: Arc<Source>,
+}
+
+impl Loaded {
+    /// Where this configuration finds its secrets.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::new(self.settings.secret_files.clone())
+    }
+}
+
+/// Reads and checks the configuration in `folder`.
+///
+/// # Errors
+///
+/// Everything that is wrong, warnings included.
+pub fn load(folder: &Path, secrets: SecretCheck) -> Result<Loaded, Diagnostics> {
+    let (contents, found) = folder::read(folder);
+    check(folder, contents, found, secrets)
+}
+
+fn check(
+    folder: &Path,
+    contents: Contents,
+    mut found: Diagnostics,
+    secrets: SecretCheck,
+) -> Result<Loaded, Diagnostics> {
+    let digest = contents.digest();
+    let mut settings_file = contents.settings.map(Document::<SettingsConfig>::read);
+    let read = |source| Document::read_with(source, connector::read);
+    let mut connectors: Vec<Document<Connector>> = contents.connectors.into_iter().map(read).collect();
+
+    across::report_duplicates(&mut connectors);
+    let mut settings = None;
+    if let Some(document) = &mut settings_file
+        && let Some(config) = document.value.take()
+    {
+        let known = Known { workspaces: &config.workspaces, roles: &config.roles };
+        across::report_unknown_names(known, &mut connectors);
+        let problems;
+        (settings, problems) = checked::settings(config, folder);
+        problems.into_iter().for_each(|problem| document.report(problem));
+    }
+    let resolved = settings.as_ref().filter(|_| secrets == SecretCheck::Resolve);
+    let secrets = resolved.map(|settings| Secrets::new(settings.secret_files.clone()));
+    if let Some(secrets) = &secrets {
+        settings_file.iter_mut().for_each(|document| document.report_missing_secrets(secrets));
+        connectors.iter_mut().for_each(|document| document.report_missing_secrets(secrets));
+    }
+    for document in &mut connectors {
+        let spec = document.value.as_ref();
+        let problems = spec.map(|connector| connector.problems(secrets.as_ref(), folder)).unwrap_or_default();
+        for SpecProblem { path, message, help } in problems {
+            document.report(PathProblem::error(Code::Connector, path, message).help(help));
+        }
+    }
+    found.add(settings_file.into_iter().flat_map(|document| document.found));
+    let mut loaded = Vec::new();
+    for document in connectors {
+        found.add(document.found);
+        let source = document.source;
+        loaded.extend(document.value.map(|connector| LoadedConnector { connector, source }));
+    }
+    loaded.sort_by(|a, b| a.connector.metadata().name.cmp(&b.connector.metadata().name));
+    match settings {
+        Some(settings) if !found.has_errors() => Ok(Loaded {
+            settings,
+            connectors: loaded,
+            policies: contents.policies,
+            digest,
+            warnings: found,
+            folder: folder.to_owned(),
+        }),
+        _ => Err(found),
+    }
+}

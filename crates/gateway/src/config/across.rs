@@ -1,0 +1,91 @@
+//! What the files of a configuration say of each other.
+//!
+//! Names that one file uses and another declares, and names that two files claim.
+
+use std::collections::BTreeMap;
+
+use super::checked::{Known, PathProblem};
+use super::connector::Connector;
+use super::diagnostic::Code;
+use super::document::Document;
+
+/// Reports every role and workspace that a connector names and the settings do not declare.
+pub(super) fn report_unknown_names(known: Known<'_>, connectors: &mut [Document<Connector>]) {
+    for document in connectors {
+        let problems = document.value.as_ref().map(|connector| unknown_names(known, connector));
+        problems.into_iter().flatten().for_each(|problem| document.report(problem));
+    }
+}
+
+fn unknown_names(known: Known<'_>, connector: &Connector) -> Vec<PathProblem> {
+    let mut problems = Vec::new();
+    for (index, workspace) in connector.metadata().workspaces.iter().enumerate() {
+        problems.extend(known.workspace(&format!("metadata.workspaces[{index}]"), workspace));
+    }
+    for (index, tool) in connector.tools().into_iter().enumerate() {
+        let path = format!("spec.tools[{index}]");
+        problems.extend(known.roles(&format!("{path}.access.roles"), &tool.access.roles));
+        if let Some(approval) = tool.approval {
+            problems.extend(known.roles(&format!("{path}.approval.by.roles"), &approval.by.roles));
+        }
+    }
+    problems
+}
+
+/// Reports every name, prefix and tool that a connector before it already has.
+pub(super) fn report_duplicates(connectors: &mut [Document<Connector>]) {
+    let mut claims = Claims::default();
+    for document in connectors {
+        let Some(connector) = &document.value else { continue };
+        let problems = claims.claim(connector, document.source.path());
+        problems.into_iter().for_each(|problem| document.report(problem));
+    }
+}
+
+/// What is taken, and the file that took it.
+#[derive(Default)]
+struct Claims {
+    names: BTreeMap<String, String>,
+    prefixes: BTreeMap<String, String>,
+    tools: BTreeMap<String, String>,
+}
+
+impl Claims {
+    fn claim(&mut self, connector: &Connector, file: &str) -> Vec<PathProblem> {
+        let name = connector.metadata().name.to_string();
+        let prefix = connector.prefix();
+        let mut problems = Vec::new();
+        if let Some(other) = claimed(&mut self.names, &name, file) {
+            let message = format!("the connector `{name}` is already in {other}");
+            problems.push(PathProblem::error(Code::Duplicate, "metadata.name", message));
+            // Its prefix and tools are then most likely the same ones, too.
+            return problems;
+        }
+        let taken = if prefix.is_empty() { None } else { claimed(&mut self.prefixes, &prefix, file) };
+        if let Some(other) = taken {
+            let message = format!("the prefix `{prefix}` is already that of {other}");
+            problems.push(PathProblem::error(Code::Duplicate, "spec.prefix", message));
+            return problems;
+        }
+        for (index, tool) in connector.tools().into_iter().enumerate() {
+            let full =
+                if prefix.is_empty() { tool.name.to_owned() } else { format!("{prefix}_{}", tool.name) };
+            // A name that is twice in one file is the engine's to tell.
+            if let Some(other) = claimed(&mut self.tools, &full, file).filter(|other| other != file) {
+                let message = format!("the tool `{full}` is already in {other}");
+                let path = format!("spec.tools[{index}].name");
+                problems.push(PathProblem::error(Code::Duplicate, path, message));
+            }
+        }
+        problems
+    }
+}
+
+/// The file that has `name` already; else it is `file`'s from now on.
+fn claimed(claims: &mut BTreeMap<String, String>, name: &str, file: &str) -> Option<String> {
+    if let Some(other) = claims.get(name) {
+        return Some(other.clone());
+    }
+    claims.insert(name.to_owned(), file.to_owned());
+    None
+}

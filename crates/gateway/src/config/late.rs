@@ -1,0 +1,58 @@
+//! Problems that are found only when a configuration is put to work, shown like the others.
+//!
+//! Policies are compiled by `quaymaster-control`, tools are listed by
+//! `quaymaster-catalog`; what they find wrong gets its place in a file here.
+
+use std::sync::Arc;
+
+use quaymaster_catalog::{Catalogue, Tool, codex};
+use quaymaster_control::policy::{self, PolicyProblem};
+
+use super::diagnostic::{Code, Diagnostic, Problem, Source, Span};
+use super::{Loaded, locate};
+
+impl Loaded {
+    /// What publishers should know of the tools before their clients meet them.
+    pub fn catalogue_warnings(&self, catalogue: &Catalogue) -> Vec<Diagnostic> {
+        let of_tool = |tool: &Arc<Tool>| -> Vec<Diagnostic> {
+            let connector = &tool.declaration().connector;
+            let file = self.connectors.iter().find(|c| c.connector.metadata().name == *connector);
+            let warn = |text: String| {
+                let message = format!("tool `{}`: {text}", tool.name());
+                file.map(|file| Problem::warning(Code::Connector, None, message).in_file(&file.source))
+            };
+            codex::warnings(tool).into_iter().filter_map(warn).collect()
+        };
+        catalogue.tools().flat_map(of_tool).collect()
+    }
+
+    /// A problem that was found when the policies were compiled, in the file where it is.
+    pub fn policy_diagnostic(&self, found: &PolicyProblem) -> Diagnostic {
+        let new = match found.severity {
+            policy::Severity::Error => Problem::error,
+            policy::Severity::Warning => Problem::warning,
+        };
+        let problem = |span| new(Code::PolicyInvalid, span, found.message.clone()).help(found.help.clone());
+        match found.file.and_then(|file| self.policies.get(file)) {
+            Some(source) => {
+                let span = found.span.map(|(offset, length)| span_within(source.text(), offset, length));
+                problem(span).in_file(source)
+            }
+            None => problem(None).at_path("policies"),
+        }
+    }
+}
+
+impl Source {
+    /// A problem at a path of this YAML file, such as `spec.tools[2].name`.
+    pub fn problem_at(self: &Arc<Self>, path: &str, message: &str, help: Option<String>) -> Diagnostic {
+        let span = locate(self.text(), path);
+        Problem::error(Code::Connector, span, message).help(help).in_file(self)
+    }
+}
+
+fn span_within(text: &str, offset: usize, length: usize) -> Span {
+    let start = text.floor_char_boundary(offset);
+    let end = text.ceil_char_boundary(offset.saturating_add(length));
+    Span::new(start, end.saturating_sub(start))
+}

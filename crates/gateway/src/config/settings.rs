@@ -1,0 +1,178 @@
+//! `quaymaster.yaml` as it is written.
+//!
+//! Every section is a struct whose documentation is what the JSON Schema and so
+//! an editor shows. What follows from the values, such as paths below the
+//! configuration folder, is in [`super::checked`].
+//!
+//! Invariant: nothing that widens access has a default that does so.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use quaymaster_core::actor::RoleConfig;
+use quaymaster_core::setting::{ByteSize, DurationSetting, Slug};
+use quaymaster_store::StoreConfig;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The settings of a gateway: the file `quaymaster.yaml` of a configuration folder.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SettingsConfig {
+    /// The version of this format.
+    pub api_version: SettingsVersion,
+    /// Where clients connect, and what they may send.
+    #[serde(default)]
+    pub listen: ListenConfig,
+    /// Where the gateway keeps its own state.
+    #[serde(default)]
+    pub store: StoreConfig,
+    /// The folder for state and logs; relative to the configuration folder.
+    #[serde(default = "default_data_folder")]
+    #[schemars(length(min = 1))]
+    pub data_folder: String,
+    /// The workspaces. Nothing crosses from one to another.
+    #[schemars(extend("minProperties" = 1))]
+    pub workspaces: BTreeMap<Slug, WorkspaceConfig>,
+    /// The workspace at `/mcp`. The others are at `/w/<workspace>/mcp`.
+    pub default_workspace: Slug,
+    /// The roles that actors can have. A role that is not declared does not exist.
+    pub roles: BTreeMap<Slug, RoleConfig>,
+    /// Who the user of this machine is over `quaymaster stdio` and on the command line.
+    /// Without it they may do nothing.
+    #[serde(default)]
+    pub local_user: Option<LocalUserConfig>,
+    /// Where secrets come from, besides the environment.
+    #[serde(default)]
+    pub secrets: SecretsConfig,
+    /// How calls are recorded.
+    #[serde(default)]
+    pub audit: AuditConfig,
+}
+
+fn default_data_folder() -> String {
+    "./data".into()
+}
+
+/// The version of the format of `quaymaster.yaml`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum SettingsVersion {
+    /// The first and only one.
+    #[serde(rename = "quaymaster/v1")]
+    V1,
+}
+
+/// Where clients connect, and what they may send.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ListenConfig {
+    /// Address and port, such as `127.0.0.1:8080`. Port 0 takes a free one.
+    #[serde(default = "default_address")]
+    pub address: String,
+    /// Whether `address` may be reachable from other machines.
+    #[serde(default)]
+    pub allow_non_loopback: bool,
+    /// Host names under which clients reach the gateway, besides those of loopback, such as
+    /// `gateway.example.test`. A request for another host is refused.
+    #[serde(default)]
+    pub allowed_hosts: Vec<String>,
+    /// Origins of web pages that may call the gateway, such as `https://app.example.test`.
+    /// A request of another origin is refused.
+    #[serde(default)]
+    pub allowed_origins: Vec<String>,
+    /// Most bytes of one request; at most 64 MiB.
+    #[serde(default = "default_max_body")]
+    pub max_body_bytes: ByteSize,
+    /// Most sessions of clients that are open at once.
+    #[serde(default = "default_max_sessions")]
+    pub max_sessions: NonZeroU32,
+    /// How long a session without a request stays open.
+    #[serde(default = "default_session_idle")]
+    pub session_idle: DurationSetting,
+}
+
+fn default_address() -> String {
+    "127.0.0.1:8080".into()
+}
+
+fn default_max_body() -> ByteSize {
+    ByteSize::new(4 * 1024 * 1024)
+}
+
+fn default_max_sessions() -> NonZeroU32 {
+    NonZeroU32::new(10_000).unwrap_or(NonZeroU32::MIN)
+}
+
+fn default_session_idle() -> DurationSetting {
+    DurationSetting::new(Duration::from_hours(1))
+}
+
+impl Default for ListenConfig {
+    fn default() -> Self {
+        Self {
+            address: default_address(),
+            allow_non_loopback: false,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            max_body_bytes: default_max_body(),
+            max_sessions: default_max_sessions(),
+            session_idle: default_session_idle(),
+        }
+    }
+}
+
+/// A workspace: a tenant of the gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct WorkspaceConfig {
+    /// A name for people.
+    #[serde(default)]
+    pub title: Option<String>,
+}
+
+/// Who the user of this machine is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct LocalUserConfig {
+    /// The roles of the local user.
+    pub roles: Vec<Slug>,
+    /// The workspace that the local user acts in. The default workspace if absent.
+    #[serde(default)]
+    pub workspace: Option<Slug>,
+}
+
+/// Where secrets come from, besides the environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SecretsConfig {
+    /// A folder with one file for each secret, named like it and readable by its owner only;
+    /// relative to the configuration folder. A secret without a file there is taken from the
+    /// environment.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub files: Option<String>,
+}
+
+/// How calls are recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct AuditConfig {
+    /// How long the record of a read may wait to be written together with others; at most `1s`.
+    #[serde(default = "default_batch_window")]
+    pub batch_window: DurationSetting,
+    /// Whether the record of a read must be on disk before the read begins, as it always is
+    /// for a write.
+    #[serde(default)]
+    pub strict: bool,
+}
+
+fn default_batch_window() -> DurationSetting {
+    DurationSetting::new(Duration::from_millis(5))
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self { batch_window: default_batch_window(), strict: false }
+    }
+}

@@ -1,0 +1,65 @@
+//! The gateway as ingress sees it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use quaymaster_connectors::Wire;
+use quaymaster_control::RequestRefusal;
+use quaymaster_core::{
+    Actor, CallError, CallId, CallRequest, CallTool, Clock, ProgressSink, Reply, SessionId,
+};
+use tokio::sync::watch;
+
+use crate::gateway::Gateway;
+use crate::ingress::Door;
+
+impl Door for Gateway {
+    async fn authenticate(
+        &self,
+        authorization: Option<&str>,
+        workspace: Option<&str>,
+    ) -> Result<Arc<Actor>, CallError> {
+        let identity = Arc::clone(&self.plane().identity);
+        identity.authenticate(authorization, workspace).await
+    }
+
+    fn tools(&self, actor: &Actor) -> Arc<str> {
+        self.plane().view(actor).listing()
+    }
+
+    async fn call(self: Arc<Self>, request: CallRequest, wire: Wire) -> Reply {
+        Gateway::call(&self, request, wire).await
+    }
+
+    async fn refused(&self, refusal: RequestRefusal) {
+        self.note_refusal(refusal).await;
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        Gateway::changes(self)
+    }
+
+    fn call_id(&self) -> CallId {
+        self.new_call_id()
+    }
+
+    fn session_id(&self) -> SessionId {
+        SessionId::new(self.state.clock.as_ref(), self.state.randomness.as_ref())
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        self.state.clock.as_ref()
+    }
+}
+
+impl CallTool for Gateway {
+    fn call_tool<'a>(
+        &'a self,
+        request: CallRequest,
+        progress: Option<Arc<dyn ProgressSink>>,
+    ) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>> {
+        let wire = Wire { progress, ..Wire::default() };
+        Box::pin(self.call(request, wire))
+    }
+}

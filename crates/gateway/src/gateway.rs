@@ -1,0 +1,280 @@
+//! A running gateway: one configuration at work, and the next one taking its place.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use quaymaster_connectors::Wire;
+use quaymaster_control::audit::{Durability, Event, Record};
+use quaymaster_control::identity::Identity;
+use quaymaster_control::{Evidence, RequestRefusal, close_request};
+use quaymaster_core::{
+    Actor, ActorId, AgentClaims, Arguments, CallError, CallId, CallRequest, ErrorCode, Reply,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::admission::Admission;
+use crate::assembly::{Fleet, rules};
+use crate::call::call;
+use crate::config::{Diagnostics, Loaded, Reload, SecretCheck, Settings, load};
+use crate::ingress::{self, RefusalCounters};
+use crate::plane::Plane;
+use crate::reload;
+use crate::state::{StartError, StartOptions, State};
+
+/// How long calls that run may take to end when the gateway stops.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// The configuration at work.
+#[derive(Clone, Debug)]
+pub(crate) struct AtWork {
+    pub(crate) loaded: Arc<Loaded>,
+    pub(crate) fleet: Fleet,
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(crate) state: State,
+    plane: ArcSwap<Plane>,
+    pub(crate) at_work: Mutex<AtWork>,
+    /// One change at a time: a new configuration and new tools of an upstream do not overtake each other.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    changes: watch::Sender<u64>,
+    admission: Admission,
+    counters: Arc<RefusalCounters>,
+    reload: Mutex<Option<Reload>>,
+    pub(crate) stopped: CancellationToken,
+}
+
+impl Gateway {
+    /// Loads the configuration, opens the store and the audit log, starts the connectors.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]; nothing runs then.
+    pub async fn start(options: StartOptions) -> Result<Arc<Self>, StartError> {
+        let loaded = load(&options.folder, SecretCheck::Resolve)?;
+        for warning in loaded.warnings.iter() {
+            tracing::warn!(event = "config.warning", %warning, "worth knowing");
+        }
+        let state = State::open(&loaded, &options).await?;
+        let fleet = Fleet::build(&loaded, &Fleet::default(), &options.clock)?;
+        let evidence = state.evidence(&loaded).await?;
+        fleet.start().await;
+        let plane = match assemble(&state, &loaded, &fleet, evidence.clone()) {
+            Ok(plane) => plane,
+            Err(found) => {
+                fleet.stop_except(&Fleet::default()).await;
+                evidence.audit.close().await;
+                return Err(found.into());
+            }
+        };
+        record_config(&plane.evidence, Event::ConfigApplied, None).await?;
+        let gateway = Arc::new(Self {
+            state,
+            plane: ArcSwap::from_pointee(plane),
+            at_work: Mutex::new(AtWork { loaded: Arc::new(loaded), fleet }),
+            changing: tokio::sync::Mutex::default(),
+            changes: watch::Sender::new(0),
+            admission: Admission::new(),
+            counters: Arc::default(),
+            reload: Mutex::default(),
+            stopped: CancellationToken::new(),
+        });
+        reload::follow_upstreams(&gateway);
+        Ok(gateway)
+    }
+
+    /// What governs calls that begin now.
+    pub fn plane(&self) -> Arc<Plane> {
+        self.plane.load_full()
+    }
+
+    /// Puts a new plane to work. Calls that run go on with the old one.
+    pub(crate) fn put_to_work(&self, plane: Plane) {
+        self.plane.store(Arc::new(plane));
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    pub(crate) fn at_work(&self) -> AtWork {
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The settings at work.
+    fn settings(&self) -> Settings {
+        self.at_work().loaded.settings.clone()
+    }
+
+    /// Where this installation keeps its state.
+    pub fn data_folder(&self) -> PathBuf {
+        self.settings().data_folder
+    }
+
+    /// Governs and runs one call: the top of its path.
+    pub async fn call(&self, request: CallRequest, wire: Wire) -> Reply {
+        call(&self.plane(), &self.admission, request, &wire).await
+    }
+
+    /// Calls a tool as the local user.
+    ///
+    /// # Errors
+    ///
+    /// `auth.missing` if the configuration has no local user.
+    pub async fn call_as_local_user(&self, tool: &str, arguments: Arguments) -> Result<Reply, CallError> {
+        let request = CallRequest {
+            id: self.new_call_id(),
+            received: self.state.clock.now(),
+            actor: self.local_user()?,
+            session: None,
+            agent: AgentClaims {
+                client: Some(format!("quaymaster/{}", env!("CARGO_PKG_VERSION"))),
+                ..AgentClaims::default()
+            },
+            trace_id: None,
+            correlation_id: None,
+            tool: tool.to_owned(),
+            arguments,
+        };
+        Ok(self.call(request, Wire::default()).await)
+    }
+
+    /// The user of this machine, as the configuration has it.
+    ///
+    /// # Errors
+    ///
+    /// `auth.missing` if the configuration has no local user.
+    pub fn local_user(&self) -> Result<Arc<Actor>, CallError> {
+        let user = self.settings().local_user.ok_or_else(|| {
+            CallError::new(ErrorCode::AuthMissing, "the configuration has no local user")
+                .hint("add `localUser: {roles: [...]}` to quaymaster.yaml")
+        })?;
+        let id = ActorId::parse(&format!("local:{}", rustix::process::getuid().as_raw()))
+            .map_err(|e| CallError::new(ErrorCode::GatewayInternal, e))?;
+        Ok(self.plane().identity.local_user(id, user.roles, user.workspace))
+    }
+
+    /// Records a request that never became a call.
+    pub(crate) async fn note_refusal(&self, refusal: RequestRefusal) {
+        close_request(refusal, &self.plane().evidence).await;
+    }
+
+    pub(crate) fn new_call_id(&self) -> CallId {
+        CallId::new(self.state.clock.as_ref(), self.state.randomness.as_ref())
+    }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Opens the configured port.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, with the address.
+    pub async fn listen(&self) -> std::io::Result<TcpListener> {
+        let address = self.settings().listen.address;
+        TcpListener::bind(address)
+            .await
+            .map_err(|e| std::io::Error::new(e.kind(), format!("cannot listen on {address}: {e}")))
+    }
+
+    /// Serves MCP over HTTP until `stop`, and follows changes of the configuration meanwhile.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
+        self.follow_configuration();
+        let listen = self.settings().listen;
+        let defaults = ingress::http::HttpSettings::default();
+        let settings = ingress::http::HttpSettings {
+            allowed_hosts: [defaults.allowed_hosts.clone(), listen.allowed_hosts].concat(),
+            allowed_origins: [defaults.allowed_origins.clone(), listen.allowed_origins].concat(),
+            max_body_bytes: listen.max_body_bytes,
+            max_sessions: listen.max_sessions,
+            session_idle: listen.session_idle,
+            counters: Arc::clone(&self.counters),
+            ..defaults
+        };
+        ingress::http::serve(listener, self, settings, stop).await;
+    }
+
+    /// Serves MCP over a pair of pipes as the local user.
+    ///
+    /// # Errors
+    ///
+    /// `auth.missing` if the configuration has no local user.
+    pub async fn serve_stdio<R, W>(self: Arc<Self>, input: R, output: W, stop: CancellationToken) -> Result<(), CallError>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin + Send + 'static,
+    {
+        let actor = self.local_user()?;
+        self.follow_configuration();
+        let settings = ingress::stdio::StdioSettings {
+            counters: Arc::clone(&self.counters),
+            ..ingress::stdio::StdioSettings::default()
+        };
+        ingress::stdio::serve(self, actor, (input, output), settings, stop).await;
+        Ok(())
+    }
+
+    fn follow_configuration(self: &Arc<Self>) {
+        let follower = reload::follow_configuration(self);
+        *self.reload.lock().unwrap_or_else(PoisonError::into_inner) = Some(follower);
+    }
+
+    /// Has the configuration read again at once.
+    pub fn reload_now(&self) {
+        if let Some(reload) = self.reload.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            reload.now();
+        }
+    }
+
+    /// How many requests were refused, by code.
+    pub fn refusals(&self) -> &RefusalCounters {
+        &self.counters
+    }
+
+    /// Lets running calls end, stops the children and flushes the audit log.
+    pub async fn shutdown(&self) {
+        self.stopped.cancel();
+        if !self.admission.drain(DRAIN).await {
+            tracing::warn!(event = "gateway.drain", "calls still ran when the time to drain was over");
+        }
+        self.at_work().fleet.stop_except(&Fleet::default()).await;
+        self.plane().evidence.audit.close().await;
+        if let Err(error) = self.state.store.close().await {
+            tracing::error!(event = "store.close", %error, "the store could not be closed in order");
+        }
+    }
+}
+
+/// Everything that a call is governed by, or what is wrong with it.
+pub(crate) fn assemble(
+    state: &State,
+    loaded: &Loaded,
+    fleet: &Fleet,
+    evidence: Evidence,
+) -> Result<Plane, Diagnostics> {
+    let (catalogue, rulebook, found) = rules(loaded, fleet);
+    if found.has_errors() {
+        return Err(found);
+    }
+    let roles = loaded.settings.roles.clone();
+    let identity = Identity::new(state.store.clone(), Arc::clone(&state.clock), roles);
+    Ok(Plane::new(catalogue, rulebook, fleet.connectors(), Arc::new(identity), evidence))
+}
+
+/// Records that a configuration was put to work, or refused.
+pub(crate) async fn record_config(
+    evidence: &Evidence,
+    event: Event,
+    code: Option<&'static str>,
+) -> Result<(), quaymaster_control::audit::AuditError> {
+    let mut record = Record::new(event, evidence.clock.now().to_string());
+    record.config = Some(evidence.config.to_string());
+    record.code = code;
+    evidence.audit.append(record, None, Durability::Durable).await
+}

@@ -1,0 +1,173 @@
+//! What a client says of itself and its agent: evidence for the audit.
+//!
+//! Nothing here is believed. Each claim is cut to a bound and freed of
+//! characters that would let it pose as something else in a log or a terminal;
+//! one that has the wrong type is left out rather than refused, because no call
+//! depends on it.
+
+use std::borrow::Cow;
+
+use quaymaster_core::AgentClaims;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::params::{Implementation, Meta, TurnClaims, text};
+use super::refusal::bounded;
+
+/// How long a claim may be, in bytes.
+const MAX_CLAIM_BYTES: usize = 200;
+
+/// What a request says of where it comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Claims {
+    /// What the client says of its agent.
+    pub(super) agent: AgentClaims,
+    /// The trace id of `traceparent`.
+    pub(super) trace_id: Option<String>,
+    /// The turn of the conversation, which ties its calls together.
+    pub(super) correlation_id: Option<String>,
+}
+
+/// Reads the claims of `meta`. `client` is what is known of the client from
+/// elsewhere, `traceparent` the header of that name.
+pub(super) fn read(meta: &Meta<'_>, client: Option<String>, traceparent: Option<&str>) -> Claims {
+    let turn_text = text(meta.turn);
+    let turn = turn(meta.turn, turn_text.as_deref());
+    let in_meta = text(meta.traceparent);
+    Claims {
+        agent: AgentClaims {
+            call: claim(meta.call_id),
+            client: implementation(meta.client_info).or(client),
+            model: claim(turn.model),
+            parent_thread: claim(turn.parent_thread_id),
+            sandbox_mode: claim(turn.sandbox_mode),
+            session: claim(meta.session_id).or_else(|| claim(turn.session_id)),
+            thread: claim(meta.thread_id).or_else(|| claim(turn.thread_id)),
+        },
+        trace_id: in_meta.as_deref().or(traceparent).and_then(trace_id).map(str::to_owned),
+        correlation_id: claim(turn.turn_id),
+    }
+}
+
+/// Name and version of a client, as `name/version`.
+pub(super) fn implementation(info: Option<&RawValue>) -> Option<String> {
+    let info: Implementation<'_> = members(info?.get());
+    let name = claim(info.name)?;
+    Some(match claim(info.version) {
+        Some(version) => cleaned(&format!("{name}/{version}")).unwrap_or(name),
+        None => name,
+    })
+}
+
+/// `text` with at most 200 bytes and no control characters; nothing if nothing is left.
+pub(super) fn cleaned(text: &str) -> Option<String> {
+    let kept: String = text.chars().take(MAX_CLAIM_BYTES).filter(|c| !misleads(*c)).collect();
+    let kept = bounded(&kept, MAX_CLAIM_BYTES).trim();
+    (!kept.is_empty()).then(|| kept.to_owned())
+}
+
+/// Control characters, line separators, and marks that turn the direction of a text.
+fn misleads(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+fn claim(raw: Option<&RawValue>) -> Option<String> {
+    cleaned(&text(raw)?)
+}
+
+/// Codex sends the turn as an object; as a header it was JSON in a string.
+fn turn<'a>(raw: Option<&'a RawValue>, text: Option<&'a str>) -> TurnClaims<'a> {
+    text.or(raw.map(RawValue::get)).map(members).unwrap_or_default()
+}
+
+fn members<'a, T: Deserialize<'a> + Default>(text: &'a str) -> T {
+    if text.starts_with('{') { serde_json::from_str(text).unwrap_or_default() } else { T::default() }
+}
+
+/// The trace id of a `traceparent` (W3C Trace Context, section 3.2).
+fn trace_id(traceparent: &str) -> Option<&str> {
+    let mut fields = traceparent.split('-');
+    let (version, trace, span, flags) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    let hex = |field: &str, len: usize| {
+        field.len() == len && field.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let zero = |field: &str| field.bytes().all(|b| b == b'0');
+    let well_formed = hex(version, 2) && hex(trace, 32) && hex(span, 16) && hex(flags, 2);
+    let known = version != "ff" && (version != "00" || fields.next().is_none());
+    (well_formed && known && !zero(trace) && !zero(span)).then_some(trace)
+}
+
+/// What a `User-Agent` header says of the client.
+pub(super) fn user_agent(header: Option<&http::HeaderValue>) -> Option<String> {
+    let bytes = header?.as_bytes();
+    let text: Cow<'_, str> = String::from_utf8_lossy(bytes.get(..bytes.len().min(400)).unwrap_or_default());
+    cleaned(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn claims(meta: &serde_json::Value) -> Claims {
+        let raw = RawValue::from_string(meta.to_string()).expect("JSON");
+        read(&Meta::read(Some(&raw)).expect("meta"), Some("from-elsewhere".into()), None)
+    }
+
+    #[test]
+    fn what_codex_says_of_a_call_is_kept() {
+        let turn = json!({
+            "session_id": "s-1", "thread_id": "t-1", "turn_id": "u-1", "parent_thread_id": "t-0",
+            "model": "gpt-5.2-codex", "sandbox_mode": "read-only", "thread_source": "user"
+        });
+        let expected = Claims {
+            agent: AgentClaims {
+                call: Some("call_9".into()),
+                client: Some("from-elsewhere".into()),
+                model: Some("gpt-5.2-codex".into()),
+                parent_thread: Some("t-0".into()),
+                sandbox_mode: Some("read-only".into()),
+                session: Some("s-1".into()),
+                thread: Some("t-1".into()),
+            },
+            trace_id: None,
+            correlation_id: Some("u-1".into()),
+        };
+        assert_eq!(claims(&json!({"callId": "call_9", "x-codex-turn-metadata": turn})), expected);
+        assert_eq!(claims(&json!({"callId": "call_9", "x-codex-turn-metadata": turn.to_string()})), expected);
+    }
+
+    #[test]
+    fn a_claim_cannot_pose_as_something_else() {
+        let long = "é".repeat(300);
+        let claims = claims(&json!({
+            "callId": "a\u{1b}[2J\nb\u{202e}c", "threadId": long, "sessionId": {"not": "text"},
+            "io.modelcontextprotocol/clientInfo": {"name": "x\r\n", "version": 3},
+        }));
+        assert_eq!(claims.agent.call.as_deref(), Some("a[2Jbc"));
+        assert_eq!(claims.agent.thread.map(|t| t.len()), Some(200));
+        assert_eq!(claims.agent.session, None);
+        assert_eq!(claims.agent.client.as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn a_trace_id_is_taken_only_from_a_well_formed_traceparent() {
+        let good = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
+        assert_eq!(trace_id(good), Some("0af7651916cd43dd8448eb211c80319c"));
+        for bad in [
+            "",
+            "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7",
+            "00-0AF7651916CD43DD8448EB211C80319C-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            "ff-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01",
+            "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01-x",
+        ] {
+            assert_eq!(trace_id(bad), None, "{bad}");
+        }
+        let meta = json!({"traceparent": good});
+        assert_eq!(claims(&meta).trace_id.as_deref(), Some("0af7651916cd43dd8448eb211c80319c"));
+    }
+}

@@ -1,0 +1,248 @@
+//! Streamable HTTP, both eras on one endpoint.
+//!
+//! This file owns the listener: connections, their bounds and their end. What a
+//! request is answered with is in `endpoint` and below.
+//!
+//! Invariants:
+//! - A client that is slow to send, slow to read or gone is dropped within a
+//!   bound, whichever part of an exchange it stops in.
+//! - When the server stops, calls that were begun have the drain time to end;
+//!   then they are taken back, and no answer is promised to anyone.
+
+mod body;
+mod endpoint;
+mod guard;
+mod post;
+mod reading;
+mod stall;
+mod stream;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::endpoint::Endpoint;
+use self::stall::Stall;
+use super::counters::RefusalCounters;
+use super::door::Door;
+use super::front::ServerIdentity;
+
+/// How large the head of a request may be.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// How long calls have to end after they were taken back.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How long to wait after the system refused a connection, such as for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the listener is to do.
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// The names under which the server may be addressed; one without a port
+    /// stands for any port.
+    pub allowed_hosts: Vec<String>,
+    /// The web origins that may send requests, such as `http://localhost:*`.
+    pub allowed_origins: Vec<String>,
+    /// How large the body of a request may be.
+    pub max_body_bytes: usize,
+    /// How many connections there may be.
+    pub max_connections: usize,
+    /// How many sessions there may be.
+    pub max_sessions: usize,
+    /// How many sessions one principal may have.
+    pub max_sessions_per_actor: usize,
+    /// After which a session ends that nobody uses.
+    pub session_idle: Duration,
+    /// How long a connection may go without the complete head of a request, idle
+    /// time between requests included.
+    pub head_wait: Duration,
+    /// How long the body of a request may take.
+    pub body_wait: Duration,
+    /// How long a client may take nothing of what it is sent.
+    pub stall_wait: Duration,
+    /// How often a stream of events shows that it is alive.
+    pub keep_alive: Duration,
+    /// How long requests have to end when the server stops.
+    pub drain: Duration,
+    /// What the server calls itself.
+    pub identity: ServerIdentity,
+    /// Where refusals are counted.
+    pub counters: Arc<RefusalCounters>,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        let loopback = ["localhost", "127.0.0.1", "[::1]"];
+        Self {
+            allowed_hosts: loopback.map(String::from).to_vec(),
+            allowed_origins: loopback.map(|host| format!("http://{host}:*")).to_vec(),
+            max_body_bytes: 4 * 1024 * 1024,
+            max_connections: 1_024,
+            max_sessions: 10_000,
+            max_sessions_per_actor: 1_000,
+            session_idle: Duration::from_mins(30),
+            head_wait: Duration::from_mins(1),
+            body_wait: Duration::from_secs(30),
+            stall_wait: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(15),
+            drain: Duration::from_secs(20),
+            identity: ServerIdentity::default(),
+            counters: Arc::default(),
+        }
+    }
+}
+
+/// Serves `door` on `listener` until `shutdown`, and returns when what was begun
+/// has ended or the drain time is over.
+pub async fn serve<D: Door>(
+    listener: TcpListener,
+    door: Arc<D>,
+    settings: HttpSettings,
+    shutdown: CancellationToken,
+) {
+    let mut server = Server::new(door, settings, shutdown);
+    server.accept(&listener).await;
+    drop(listener);
+    server.drain().await;
+}
+
+/// The tokens by which a server ends, one after the other.
+#[derive(Clone, Debug)]
+struct Lifecycle {
+    /// No more requests; streams of notifications end.
+    draining: CancellationToken,
+    /// Calls are taken back.
+    calls: CancellationToken,
+    /// Connections are dropped.
+    connections: CancellationToken,
+}
+
+struct Server<D> {
+    endpoint: Arc<Endpoint<D>>,
+    http: http1::Builder,
+    connections: TaskTracker,
+    room: Arc<Semaphore>,
+    lifecycle: Lifecycle,
+}
+
+impl<D: Door> Server<D> {
+    fn new(door: Arc<D>, settings: HttpSettings, shutdown: CancellationToken) -> Self {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(settings.head_wait).max_header_size(MAX_HEAD_BYTES);
+        let lifecycle = Lifecycle {
+            draining: shutdown,
+            calls: CancellationToken::new(),
+            connections: CancellationToken::new(),
+        };
+        Self {
+            http,
+            connections: TaskTracker::new(),
+            room: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
+            endpoint: Arc::new(Endpoint::new(door, settings, lifecycle.clone())),
+            lifecycle,
+        }
+    }
+
+    async fn accept(&mut self, listener: &TcpListener) {
+        let idle = self.endpoint.settings.session_idle;
+        let mut sweep = interval((idle / 4).clamp(Duration::from_secs(1), Duration::from_mins(1)));
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.lifecycle.draining.cancelled() => return,
+                _ = sweep.tick() => self.endpoint.sweep(),
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => self.admit(stream),
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection was not accepted");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+    }
+
+    fn admit(&self, stream: TcpStream) {
+        // Without it an answer waits for the acknowledgement of the one before.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY was refused");
+        }
+        match self.room.clone().try_acquire_owned() {
+            Ok(permit) => {
+                self.connections.spawn(self.connection(stream, permit));
+            }
+            Err(_) => self.endpoint.turn_away(&stream),
+        }
+    }
+
+    fn connection(
+        &self,
+        stream: TcpStream,
+        permit: OwnedSemaphorePermit,
+    ) -> impl Future<Output = ()> + Send + use<D> {
+        let io = TokioIo::new(Stall::new(stream, self.endpoint.settings.stall_wait));
+        let endpoint = self.endpoint.clone();
+        let service = service_fn(move |request| {
+            let endpoint = endpoint.clone();
+            async move { Ok::<_, Infallible>(endpoint.handle(request).await) }
+        });
+        let connection = self.http.serve_connection(io, service);
+        let lifecycle = self.lifecycle.clone();
+        async move {
+            let _permit = permit;
+            let mut connection = std::pin::pin!(connection);
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => return noted(ended),
+                () = lifecycle.draining.cancelled() => connection.as_mut().graceful_shutdown(),
+            }
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => noted(ended),
+                () = lifecycle.connections.cancelled() => {}
+            }
+        }
+    }
+
+    async fn drain(self) {
+        let drain = self.endpoint.settings.drain;
+        let calls = self.endpoint.abandoned();
+        self.connections.close();
+        calls.close();
+        let ended = async {
+            self.connections.wait().await;
+            calls.wait().await;
+        };
+        let mut ended = std::pin::pin!(ended);
+        if timeout(drain, ended.as_mut()).await.is_ok() {
+            return;
+        }
+        self.lifecycle.calls.cancel();
+        if timeout(GRACE, ended.as_mut()).await.is_err() {
+            tracing::warn!(
+                connections = self.connections.len(),
+                calls = calls.len(),
+                "stopped before everything had ended"
+            );
+            self.lifecycle.connections.cancel();
+            self.connections.wait().await;
+        }
+    }
+}
+
+fn noted(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke");
+    }
+}

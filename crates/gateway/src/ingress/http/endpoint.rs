@@ -1,0 +1,240 @@
+//! The endpoint: from a request to a response.
+//!
+//! Routes, the checks that every request goes through, and the one place where
+//! a refusal is recorded and written. What a POST and the methods of sessions do
+//! is in `post` and `stream`.
+
+use std::sync::Arc;
+
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use hyper::body::Incoming;
+use quaymaster_core::{Actor, ErrorCode, Timestamp};
+use tokio::net::TcpStream;
+use tokio_util::task::TaskTracker;
+
+use super::body::Body;
+use super::guard::{self, Guard};
+use super::{HttpSettings, Lifecycle, reading};
+use crate::ingress::answer::Pieces;
+use crate::ingress::claims;
+use crate::ingress::door::Door;
+use crate::ingress::front::{Front, Trail};
+use crate::ingress::refusal::Refusal;
+use crate::ingress::session::{SessionLimits, Sessions};
+
+/// What is sent to a connection beyond the limit.
+const BUSY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
+
+/// A server's answers, without its connections.
+pub(super) struct Endpoint<D> {
+    pub(super) front: Front<D>,
+    pub(super) settings: HttpSettings,
+    pub(super) sessions: Sessions,
+    pub(super) lifecycle: Lifecycle,
+    guard: Guard,
+}
+
+enum Route<'a> {
+    Alive,
+    Ready,
+    Mcp { workspace: Option<&'a str> },
+    Unknown,
+}
+
+fn route(path: &str) -> Route<'_> {
+    match path {
+        "/mcp" => Route::Mcp { workspace: None },
+        "/healthz" => Route::Alive,
+        "/readyz" => Route::Ready,
+        _ => match path.strip_prefix("/w/").and_then(|rest| rest.strip_suffix("/mcp")) {
+            Some(workspace) if !workspace.is_empty() && !workspace.contains('/') => {
+                Route::Mcp { workspace: Some(workspace) }
+            }
+            _ => Route::Unknown,
+        },
+    }
+}
+
+impl<D: Door> Endpoint<D> {
+    /// The endpoint of `door`.
+    pub(super) fn new(door: Arc<D>, settings: HttpSettings, lifecycle: Lifecycle) -> Self {
+        let limits = SessionLimits {
+            total: settings.max_sessions,
+            per_actor: settings.max_sessions_per_actor,
+            idle: settings.session_idle,
+        };
+        Self {
+            front: Front::new(door, settings.identity.clone(), settings.counters.clone()),
+            guard: Guard::new(&settings.allowed_hosts, &settings.allowed_origins),
+            sessions: Sessions::new(limits),
+            settings,
+            lifecycle,
+        }
+    }
+
+    /// Answers a request, whatever it is.
+    pub(super) async fn handle(self: Arc<Self>, request: hyper::Request<Incoming>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        match route(head.uri.path()) {
+            Route::Mcp { workspace } => self.mcp(&head, body, workspace).await,
+            Route::Alive => plain(StatusCode::OK, "alive\n"),
+            Route::Ready if self.lifecycle.draining.is_cancelled() => {
+                plain(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
+            }
+            Route::Ready => plain(StatusCode::OK, "ready\n"),
+            Route::Unknown => {
+                reading::discard(body).await;
+                let text = r#"{"error":"not_found","message":"the endpoint is /mcp or /w/<workspace>/mcp"}"#;
+                json(StatusCode::NOT_FOUND, Pieces::whole(text.into()))
+            }
+        }
+    }
+
+    async fn mcp(self: &Arc<Self>, head: &Parts, body: Incoming, workspace: Option<&str>) -> Response<Body> {
+        let mut trail = Trail::default();
+        let mut body = Some(body);
+        let refusal = match self.answer(head, &mut body, workspace, &mut trail).await {
+            Ok(response) => return response,
+            Err(refusal) => refusal,
+        };
+        if let Some(unread) = body {
+            reading::discard(unread).await;
+        }
+        let response = refused(&refusal, &trail);
+        if trail.client.is_none() {
+            trail.client = claims::user_agent(head.headers.get(USER_AGENT)).map(Arc::from);
+        }
+        self.front.record(&refusal, trail).await;
+        response
+    }
+
+    async fn answer(
+        self: &Arc<Self>,
+        head: &Parts,
+        body: &mut Option<Incoming>,
+        workspace: Option<&str>,
+        trail: &mut Trail,
+    ) -> Result<Response<Body>, Refusal> {
+        self.guard.check(head)?;
+        let actor = self.authenticate(&head.headers, workspace).await?;
+        trail.actor = Some(actor.clone());
+        if head.uri.query().is_some() {
+            // What stands in an address ends up in logs, so nothing is read from there.
+            return Err(Refusal::invalid_request(
+                StatusCode::BAD_REQUEST,
+                "the endpoint takes no query: send credentials as `Authorization: Bearer`",
+            ));
+        }
+        match head.method {
+            Method::POST => self.post(head, body, actor, trail).await,
+            Method::GET => self.listen(&head.headers, &actor, trail),
+            Method::DELETE => self.end(&head.headers, &actor, trail),
+            _ => Err(Refusal::invalid_request(StatusCode::METHOD_NOT_ALLOWED, "use POST, GET or DELETE")),
+        }
+    }
+
+    async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        workspace: Option<&str>,
+    ) -> Result<Arc<Actor>, Refusal> {
+        let authorization = guard::single(headers, &AUTHORIZATION).map_err(|refusal| {
+            let message = refusal.message;
+            Refusal::new(StatusCode::UNAUTHORIZED, refusal.rpc_code, ErrorCode::AuthInvalid, message)
+        })?;
+        Ok(self.front.door.authenticate(authorization, workspace).await?)
+    }
+
+    /// Answers a connection for which there is no room, as far as that goes without waiting.
+    pub(super) fn turn_away(&self, stream: &TcpStream) {
+        self.front.counters.add(ErrorCode::GatewayOverloaded);
+        if stream.try_write(BUSY).is_err() {
+            tracing::debug!("a connection beyond the limit went unanswered");
+        }
+    }
+
+    /// Ends what nobody used for too long.
+    pub(super) fn sweep(&self) {
+        self.sessions.sweep(self.now());
+    }
+
+    /// The calls whose clients have gone.
+    pub(super) fn abandoned(&self) -> TaskTracker {
+        self.front.haven.tasks().clone()
+    }
+
+    /// What time it is.
+    pub(super) fn now(&self) -> Timestamp {
+        self.front.door.clock().now()
+    }
+}
+
+/// A response that carries JSON.
+pub(super) fn json(status: StatusCode, pieces: Pieces) -> Response<Body> {
+    with_type(status, "application/json", Body::message(pieces))
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
+    with_type(status, "text/plain", Body::message(Pieces::whole(text.into())))
+}
+
+/// A response of the content type `content_type`.
+pub(super) fn with_type(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// A response without a body.
+pub(super) fn bare(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+fn refused(refusal: &Refusal, trail: &Trail) -> Response<Body> {
+    let mut response = json(refusal.status, Pieces::whole(refusal.to_json(trail.id.as_ref())));
+    let headers = response.headers_mut();
+    match (refusal.status, refusal.code) {
+        (StatusCode::UNAUTHORIZED, ErrorCode::AuthMissing) => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        (StatusCode::UNAUTHORIZED, _) => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer error="invalid_token""#));
+        }
+        (StatusCode::FORBIDDEN, ErrorCode::AuthScope) => {
+            headers
+                .insert(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer error="insufficient_scope""#));
+        }
+        (StatusCode::METHOD_NOT_ALLOWED, _) => {
+            headers.insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
+        }
+        _ => {}
+    }
+    if let Some(after) = refusal.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_leads_to_one_place() {
+        let workspace = |path| match route(path) {
+            Route::Mcp { workspace } => Some(workspace),
+            _ => None,
+        };
+        assert_eq!(workspace("/mcp"), Some(None));
+        assert_eq!(workspace("/w/sales/mcp"), Some(Some("sales")));
+        for path in ["/", "/mcp/", "/w//mcp", "/w/a/b/mcp", "/w/mcp", "/MCP", "/w/sales/mcp/"] {
+            assert_eq!(workspace(path), None, "{path}");
+        }
+    }
+}

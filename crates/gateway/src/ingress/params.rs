@@ -1,0 +1,154 @@
+//! What ingress reads of `params` and of `_meta`, and nothing more.
+//!
+//! Members that it does not know stay unread. One that it knows and that is
+//! there twice is an error, so that no two readers can see different values.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::refusal::{Refusal, bounded};
+
+/// A member that is there with any value, `null` included, is told apart from one that is not.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+macro_rules! members {
+    ($(#[$doc:meta])* $name:ident { $($field:ident = $key:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, Deserialize)]
+        #[serde(expecting = "an object")]
+        pub(super) struct $name<'a> {
+            $(
+                #[serde(rename = $key, borrow, default, deserialize_with = "present")]
+                pub(super) $field: Option<&'a RawValue>,
+            )*
+        }
+    };
+}
+
+members! {
+    /// The members of `params`.
+    Params {
+        meta = "_meta",
+        name = "name",
+        arguments = "arguments",
+        cursor = "cursor",
+        request_id = "requestId",
+        protocol_version = "protocolVersion",
+        client_info = "clientInfo",
+        request_state = "requestState",
+        input_responses = "inputResponses",
+    }
+}
+
+members! {
+    /// The members of `params._meta`.
+    Meta {
+        protocol_version = "io.modelcontextprotocol/protocolVersion",
+        client_capabilities = "io.modelcontextprotocol/clientCapabilities",
+        client_info = "io.modelcontextprotocol/clientInfo",
+        progress_token = "progressToken",
+        traceparent = "traceparent",
+        call_id = "callId",
+        thread_id = "threadId",
+        session_id = "sessionId",
+        turn = "x-codex-turn-metadata",
+    }
+}
+
+members! {
+    /// What a client calls itself.
+    Implementation {
+        name = "name",
+        version = "version",
+    }
+}
+
+members! {
+    /// What Codex says of the turn that a call belongs to.
+    TurnClaims {
+        session_id = "session_id",
+        thread_id = "thread_id",
+        turn_id = "turn_id",
+        parent_thread_id = "parent_thread_id",
+        model = "model",
+        sandbox_mode = "sandbox_mode",
+    }
+}
+
+impl<'a> Params<'a> {
+    /// Reads the parameters of a message; none at all are the empty object.
+    pub(super) fn read(raw: Option<&'a RawValue>) -> Result<Self, Refusal> {
+        raw.map_or_else(|| Ok(Self::default()), |raw| object(raw, "params"))
+    }
+}
+
+impl<'a> Meta<'a> {
+    /// Reads `_meta`; none at all is the empty object.
+    pub(super) fn read(raw: Option<&'a RawValue>) -> Result<Self, Refusal> {
+        raw.map_or_else(|| Ok(Self::default()), |raw| object(raw, "_meta"))
+    }
+}
+
+fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue, what: &str) -> Result<T, Refusal> {
+    if !raw.get().starts_with('{') {
+        return Err(Refusal::malformed(format!("`{what}` must be an object")));
+    }
+    serde_json::from_str(raw.get()).map_err(|error| {
+        let error = error.to_string();
+        Refusal::malformed(format!("`{what}` cannot be read: {}", bounded(&error, 200)))
+    })
+}
+
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The string that `raw` is, if it is one.
+pub(super) fn text<'a>(raw: Option<&'a RawValue>) -> Option<Cow<'a, str>> {
+    let raw = raw?.get();
+    raw.starts_with('"').then(|| serde_json::from_str::<Text<'a>>(raw).ok()).flatten().map(|text| text.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).expect("JSON")
+    }
+
+    #[test]
+    fn a_known_member_that_is_there_twice_is_refused_even_when_spelled_otherwise() {
+        for params in [r#"{"name":"a","name":"b"}"#, r#"{"name":"a","n\u0061me":"b"}"#] {
+            let refusal = Params::read(Some(&raw(params))).expect_err("twice");
+            assert!(
+                refusal.message.starts_with("`params` cannot be read: duplicate field `name`"),
+                "{}",
+                refusal.message
+            );
+        }
+    }
+
+    #[test]
+    fn an_array_is_not_taken_for_an_object() {
+        let refusal = Meta::read(Some(&raw(r#"["2026-07-28"]"#))).expect_err("an array");
+        assert_eq!(refusal.message, "`_meta` must be an object");
+    }
+
+    #[test]
+    fn null_is_a_value() {
+        let params = raw(r#"{"cursor":null}"#);
+        assert_eq!(Params::read(Some(&params)).expect("params").cursor.map(RawValue::get), Some("null"));
+    }
+
+    #[test]
+    fn only_a_string_is_text() {
+        assert_eq!(text(Some(&raw(r#""a\u0062""#))).as_deref(), Some("ab"));
+        for other in ["1", "null", "[]", r#"{"a":"b"}"#] {
+            assert_eq!(text(Some(&raw(other))), None);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! How far a call got, on its way to the client.
+//!
+//! A call reports as fast as it likes and never waits for the client. Reports
+//! queue up to a bound; beyond it the newest replaces the one before, so what a
+//! slow client sees grows all the same and ends with the latest.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
+
+use quaymaster_core::rpc::RequestId;
+use quaymaster_core::{Progress, ProgressSink};
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use super::params::Meta;
+use super::refusal::{Refusal, bounded};
+
+/// How many reports wait for a client.
+const MAX_WAITING: usize = 16;
+
+/// How long the message of a report may be, in bytes.
+const MAX_MESSAGE_BYTES: usize = 1_000;
+
+/// The token under which a client wants to hear of progress, as JSON text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ProgressToken(RequestId);
+
+impl ProgressToken {
+    /// The token of a request, if it has one.
+    pub(super) fn read(meta: &Meta<'_>) -> Result<Option<Self>, Refusal> {
+        let Some(raw) = meta.progress_token else { return Ok(None) };
+        RequestId::parse(raw).map(|token| Some(Self(token))).map_err(|_| {
+            Refusal::malformed("`_meta.progressToken` must be a string or an integer of at most 512 bytes")
+        })
+    }
+
+    /// The notification that carries `progress`.
+    pub(super) fn notification(&self, progress: &Progress) -> String {
+        let mut members = format!(r#""progressToken":{},"progress":{}"#, self.0.as_json(), progress.progress);
+        if let Some(total) = &progress.total {
+            let _ = write!(members, r#","total":{total}"#);
+        }
+        if let Some(message) = &progress.message {
+            let _ = write!(members, r#","message":{}"#, Value::from(bounded(message, MAX_MESSAGE_BYTES)));
+        }
+        quaymaster_core::rpc::notification("notifications/progress", &format!("{{{members}}}"))
+    }
+}
+
+/// Reports that wait for a client.
+#[derive(Debug, Default)]
+pub(super) struct ProgressQueue {
+    waiting: Mutex<VecDeque<Progress>>,
+    arrived: Notify,
+}
+
+impl ProgressQueue {
+    /// The next report, if one waits.
+    pub(super) fn next(&self) -> Option<Progress> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// Waits until a report arrived. May come back without one.
+    pub(super) async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+}
+
+impl ProgressSink for ProgressQueue {
+    fn report(&self, progress: Progress) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() >= MAX_WAITING {
+            waiting.pop_back();
+        }
+        waiting.push_back(progress);
+        drop(waiting);
+        self.arrived.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Number;
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    fn progress(n: u64) -> Progress {
+        Progress { progress: n.into(), total: None, message: None }
+    }
+
+    fn token(text: &str) -> Result<Option<ProgressToken>, Refusal> {
+        let raw = RawValue::from_string(format!(r#"{{"progressToken":{text}}}"#)).expect("JSON");
+        ProgressToken::read(&Meta::read(Some(&raw)).expect("meta"))
+    }
+
+    #[test]
+    fn a_slow_client_sees_the_latest_and_nothing_goes_back() {
+        let queue = ProgressQueue::default();
+        (0..100).for_each(|n| queue.report(progress(n)));
+        let seen: Vec<Number> = std::iter::from_fn(|| queue.next()).map(|p| p.progress).collect();
+        let expected: Vec<Number> = (0..15).chain([99]).map(|n: u64| n.into()).collect();
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn the_clients_own_token_comes_back_as_it_was_sent() {
+        let token = token(r#""a\u0062""#).expect("a token").expect("one");
+        let report =
+            Progress { progress: 1.into(), total: Number::from_f64(2.5), message: Some("half\n".into()) };
+        assert_eq!(
+            token.notification(&report),
+            r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"a\u0062","progress":1,"total":2.5,"message":"half\n"}}"#
+        );
+    }
+
+    #[test]
+    fn a_token_is_a_string_or_an_integer() {
+        assert!(token("0").is_ok_and(|t| t.is_some()));
+        for bad in ["null", "1.5", "[]", "{}", "true"] {
+            assert!(token(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! MCP over a pair of pipes: one message a line, both eras on one stream.
+//!
+//! The client is the process that started us, and acts as the local user. It may
+//! have many calls under way. When its end of the input closes, the calls that
+//! run have the drain time to end.
+//!
+//! Invariants:
+//! - Nothing but messages is written to the output, each on one line.
+//! - A call that its client took back is not answered.
+//! - A client that does not read stops us from reading, not from stopping.
+
+mod lines;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http::StatusCode;
+use quaymaster_core::rpc::{self, Message, RequestId};
+use quaymaster_core::{Actor, Progress, ProgressSink, SessionId};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::lines::{Line, Lines};
+use super::answer::{LIST_CHANGED, Pieces};
+use super::call::ToolCall;
+use super::changes::Changes;
+use super::claims;
+use super::counters::RefusalCounters;
+use super::door::{Door, Wire};
+use super::era::{self, Detected, Era, RequestHead};
+use super::front::{Asked, Front, Origin, Plan, ServerIdentity, Trail, is_notification, notified};
+use super::inflight::InFlight;
+use super::modern;
+use super::progress::ProgressToken;
+use super::refusal::Refusal;
+
+/// How many messages may wait for the client to read them.
+const OUTBOX: usize = 64;
+
+/// How long calls have to end after they were taken back, and the client to read what is left.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What the server on the pipes is to do.
+#[derive(Clone, Debug)]
+pub struct StdioSettings {
+    /// How long a line may be.
+    pub max_line_bytes: usize,
+    /// How long calls have to end when the input closes.
+    pub drain: Duration,
+    /// What the server calls itself.
+    pub identity: ServerIdentity,
+    /// Where refusals are counted.
+    pub counters: Arc<RefusalCounters>,
+}
+
+impl Default for StdioSettings {
+    fn default() -> Self {
+        Self {
+            max_line_bytes: 4 * 1024 * 1024,
+            drain: Duration::from_secs(20),
+            identity: ServerIdentity::default(),
+            counters: Arc::default(),
+        }
+    }
+}
+
+/// Serves `door` to `actor` on `pipes` (input, output) until the input ends, the
+/// output breaks or `shutdown`.
+pub async fn serve<D, R, W>(
+    door: Arc<D>,
+    actor: Arc<Actor>,
+    pipes: (R, W),
+    settings: StdioSettings,
+    shutdown: CancellationToken,
+) where
+    D: Door,
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin + Send + 'static,
+{
+    let (input, output) = pipes;
+    let (outbox, inbox) = mpsc::channel(OUTBOX);
+    let broken = CancellationToken::new();
+    let writer = tokio::spawn(write(output, inbox, broken.clone()));
+    let mut lines = Lines::new(input, settings.max_line_bytes);
+    let mut changes = Changes::of(door.changes());
+    let mut client = Client {
+        front: Arc::new(Front::new(door, settings.identity, settings.counters)),
+        actor,
+        outbox,
+        session: None,
+        calls: Arc::default(),
+        cancel: CancellationToken::new(),
+        tasks: TaskTracker::new(),
+    };
+    loop {
+        let work = async {
+            tokio::select! {
+                biased;
+                () = changes.next() => client.list_changed().await,
+                line = lines.next() => match line {
+                    Ok(Line::Message(bytes)) => client.take(&bytes).await,
+                    Ok(Line::TooLong) => client.too_long(settings.max_line_bytes).await,
+                    Ok(Line::End) | Err(_) => return false,
+                },
+            }
+            true
+        };
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            () = broken.cancelled() => break,
+            more = work => if !more { break },
+        }
+    }
+    client.drain(settings.drain).await;
+    if timeout(GRACE, writer).await.is_err() {
+        tracing::debug!("the client did not read everything");
+    }
+}
+
+async fn write<W>(mut output: W, mut inbox: mpsc::Receiver<Vec<u8>>, broken: CancellationToken)
+where
+    W: AsyncWrite + Unpin,
+{
+    let _broken = broken.drop_guard();
+    while let Some(mut line) = inbox.recv().await {
+        line.push(b'\n');
+        let written = output.write_all(&line).await.is_ok();
+        if !written || (inbox.is_empty() && output.flush().await.is_err()) {
+            return;
+        }
+    }
+}
+
+/// What a legacy client opened.
+struct Session {
+    id: SessionId,
+    client: Option<Arc<str>>,
+}
+
+struct Client<D> {
+    front: Arc<Front<D>>,
+    actor: Arc<Actor>,
+    outbox: mpsc::Sender<Vec<u8>>,
+    session: Option<Session>,
+    calls: Arc<InFlight>,
+    cancel: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl<D: Door> Client<D> {
+    async fn take(&mut self, line: &[u8]) {
+        if line.trim_ascii().is_empty() {
+            return;
+        }
+        let mut trail = self.trail();
+        match self.read(line, &mut trail) {
+            Ok(Some(pieces)) => self.send(pieces.one_line()).await,
+            Ok(None) => {}
+            Err(refusal) => self.refuse(&refusal, trail).await,
+        }
+    }
+
+    async fn too_long(&self, max: usize) {
+        let message = format!("the line is longer than {max} bytes");
+        let refusal = Refusal::invalid_request(StatusCode::PAYLOAD_TOO_LARGE, message);
+        self.refuse(&refusal, self.trail()).await;
+    }
+
+    async fn refuse(&self, refusal: &Refusal, trail: Trail) {
+        // A notification is not answered, not even a bad one (JSON-RPC 2.0, section 4.1).
+        if trail.id.is_some() || !trail.method.as_deref().is_some_and(is_notification) {
+            self.send(refusal.to_json(trail.id.as_ref()).into()).await;
+        }
+        self.front.record(refusal, trail).await;
+    }
+
+    async fn list_changed(&self) {
+        if self.session.is_some() {
+            self.send(LIST_CHANGED.into()).await;
+        }
+    }
+
+    async fn send(&self, line: Vec<u8>) {
+        // A reader that has gone ends the loop by itself.
+        let _ = self.outbox.send(line).await;
+    }
+
+    fn trail(&self) -> Trail {
+        Trail {
+            actor: Some(self.actor.clone()),
+            session: self.session.as_ref().map(|s| s.id.clone()),
+            client: self.session.as_ref().and_then(|s| s.client.clone()),
+            ..Trail::default()
+        }
+    }
+
+    fn read(&mut self, line: &[u8], trail: &mut Trail) -> Result<Option<Pieces>, Refusal> {
+        let message = rpc::parse(line).map_err(|error| {
+            trail.id.clone_from(&error.id);
+            Refusal::from(&error)
+        })?;
+        let outcome = era::detect(&RequestHead::default(), &message)
+            .and_then(|detected| self.message(&message, &detected, trail));
+        if outcome.is_err() {
+            trail.name(&message);
+        }
+        outcome
+    }
+
+    fn message(
+        &mut self,
+        message: &Message<'_>,
+        detected: &Detected<'_>,
+        trail: &mut Trail,
+    ) -> Result<Option<Pieces>, Refusal> {
+        match message {
+            Message::Request { id, method, .. } => {
+                let outcome = self.request(&Asked { id, method, detected });
+                if outcome.is_err() && trail.client.is_none() {
+                    trail.client = claims::implementation(detected.meta.client_info).map(Arc::from);
+                }
+                outcome
+            }
+            Message::Notification { method, .. } => {
+                notified(method)?;
+                if method == "notifications/cancelled"
+                    && let Some(id) = detected.params.request_id.and_then(|raw| RequestId::parse(raw).ok())
+                {
+                    self.calls.cancel(&id);
+                }
+                Ok(None)
+            }
+            Message::Response { .. } => Ok(None),
+        }
+    }
+
+    fn request(&mut self, asked: &Asked<'_>) -> Result<Option<Pieces>, Refusal> {
+        match asked.detected.era {
+            Era::Modern => modern::check(None, asked.method, asked.detected)?,
+            Era::Legacy if self.session.is_some() || matches!(asked.method, "initialize" | "ping") => {}
+            Era::Legacy => {
+                return Err(Refusal::invalid_request(
+                    StatusCode::BAD_REQUEST,
+                    "send `initialize` first, or a request of 2026-07-28 with its `_meta`",
+                ));
+            }
+        }
+        match self.front.plan(asked, &self.actor)? {
+            Plan::Answer(pieces) => Ok(Some(pieces)),
+            Plan::Call(call) => self.call(asked, call).map(|()| None),
+            Plan::Open { answer, client } => {
+                self.session = Some(Session { id: self.front.door.session_id(), client });
+                Ok(Some(answer))
+            }
+        }
+    }
+
+    fn call(&mut self, asked: &Asked<'_>, call: ToolCall) -> Result<(), Refusal> {
+        let Asked { id, detected, .. } = asked;
+        let (id, era) = ((*id).clone(), detected.era);
+        let token = ProgressToken::read(&detected.meta)?;
+        let cancel = self.cancel.child_token();
+        self.calls.begin(&id, &cancel)?;
+        let session = self.session.as_ref().filter(|_| era == Era::Legacy);
+        let origin = Origin {
+            actor: self.actor.clone(),
+            session: session.map(|s| s.id.clone()),
+            claims: claims::read(
+                &detected.meta,
+                session.and_then(|s| s.client.as_deref()).map(str::to_owned),
+                None,
+            ),
+        };
+        let outbox = self.outbox.clone();
+        let progress = token.map(|token| Arc::new(Reports { token, outbox, open: AtomicBool::new(true) }));
+        let wire = Wire {
+            cancel: cancel.clone(),
+            progress: progress.clone().map(|sink| sink as Arc<dyn ProgressSink>),
+        };
+        let (calls, ended) = (self.calls.clone(), id.clone());
+        let running = self.front.run(self.front.request(call, origin), wire, move |_| calls.end(&ended));
+        let (front, outbox, stopping) = (self.front.clone(), self.outbox.clone(), self.cancel.clone());
+        self.tasks.spawn(async move {
+            let reply = running.await;
+            if let Some(progress) = progress {
+                progress.open.store(false, Ordering::Release);
+            }
+            let taken_back = cancel.is_cancelled() && !stopping.is_cancelled();
+            if !taken_back {
+                let _ = outbox.send(front.answered(&id, era, reply).one_line()).await;
+            }
+        });
+        Ok(())
+    }
+
+    /// Waits for the calls that run, then takes them back.
+    async fn drain(self, wait: Duration) {
+        self.tasks.close();
+        if timeout(wait, self.tasks.wait()).await.is_ok() {
+            return;
+        }
+        self.cancel.cancel();
+        if timeout(GRACE, self.tasks.wait()).await.is_err() {
+            tracing::warn!(calls = self.tasks.len(), "stopped before every call had ended");
+        }
+    }
+}
+
+/// Reports of progress, which go out as they come as long as there is room.
+#[derive(Debug)]
+struct Reports {
+    token: ProgressToken,
+    outbox: mpsc::Sender<Vec<u8>>,
+    open: AtomicBool,
+}
+
+impl ProgressSink for Reports {
+    fn report(&self, progress: Progress) {
+        if self.open.load(Ordering::Acquire) {
+            // One that finds no room is dropped: the next says more.
+            let _ = self.outbox.try_send(self.token.notification(&progress).into());
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! A server on loopback, and clients that speak to it: one over hyper, one in
+//! bytes for what no honest client would send.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::harbour::Harbour;
+use crate::ingress::http::{HttpSettings, serve};
+
+pub(crate) struct Server {
+    pub(crate) harbour: Arc<Harbour>,
+    pub(crate) address: SocketAddr,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) running: JoinHandle<()>,
+}
+
+impl Server {
+    pub(crate) async fn start(settings: HttpSettings) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (harbour, shutdown) = (Harbour::new(), CancellationToken::new());
+        let running = tokio::spawn(serve(listener, harbour.clone(), settings, shutdown.clone()));
+        Self { harbour, address, shutdown, running }
+    }
+
+    pub(crate) async fn plain() -> Self {
+        Self::start(HttpSettings::default()).await
+    }
+
+    /// A client that sends as `ana`.
+    pub(crate) async fn client(&self) -> Client {
+        let stream = TcpStream::connect(self.address).await.expect("connected");
+        let (send, connection) = handshake(TokioIo::new(stream)).await.expect("shaken");
+        let connection = tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        Client { send, connection, token: "ana", session: None, path: "/mcp", address: self.address }
+    }
+
+    /// Sends bytes, and reads until the server closes.
+    pub(crate) async fn exchange(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.expect("connected");
+        stream.write_all(bytes).await.expect("sent");
+        let mut answer = Vec::new();
+        // A server that turns a connection away resets it; what came before counts.
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+/// The answer to one request.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {}", self.text))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+pub(crate) struct Client {
+    send: SendRequest<Full<Bytes>>,
+    connection: JoinHandle<()>,
+    pub(crate) token: &'static str,
+    pub(crate) session: Option<String>,
+    pub(crate) path: &'static str,
+    address: SocketAddr,
+}
+
+impl Client {
+    fn request(&self, method: &str, headers: &[(&str, &str)], body: &str) -> Request<Full<Bytes>> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(self.path)
+            .header("host", self.address.to_string())
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("user-agent", "test/1")
+            .header("accept", "application/json, text/event-stream");
+        if method == "POST" {
+            request = request.header("content-type", "application/json");
+        }
+        if let Some(session) = &self.session {
+            request = request.header("mcp-session-id", session);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(Full::from(body.to_owned())).expect("a request")
+    }
+
+    /// Sends a request, and gives the response whose body is still to come.
+    pub(crate) async fn open(
+        &mut self,
+        method: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> http::Response<Incoming> {
+        let request = self.request(method, headers, body);
+        self.send.send_request(request).await.expect("a response")
+    }
+
+    pub(crate) async fn exchange(&mut self, method: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let (head, body) = self.open(method, headers, body).await.into_parts();
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+        }
+    }
+
+    /// A legacy message.
+    pub(crate) async fn post(&mut self, body: &Value) -> Answer {
+        self.exchange("POST", &[], &body.to_string()).await
+    }
+
+    /// Opens a session, and keeps it.
+    pub(crate) async fn initialize(&mut self, version: &str) -> Answer {
+        let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+            "protocolVersion": version, "capabilities": {},
+            "clientInfo": {"name": "codex-mcp-client", "version": "0.169.0"},
+        }});
+        let answer = self.post(&body).await;
+        self.session = answer.header("mcp-session-id").map(str::to_owned);
+        answer
+    }
+
+    /// A modern request with all that belongs to it.
+    pub(crate) async fn modern(&mut self, method: &str, params: Value) -> Answer {
+        let (headers, body) = modern(method, params);
+        let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        self.exchange("POST", &headers, &body).await
+    }
+
+    /// Closes the connection at once.
+    pub(crate) async fn vanish(self) {
+        self.connection.abort();
+        let _ = self.connection.await;
+        drop(self.send);
+    }
+}
+
+/// The headers and the body of a modern request.
+pub(crate) fn modern(method: &str, mut params: Value) -> (Vec<(&'static str, String)>, String) {
+    let mut headers =
+        vec![("mcp-protocol-version", "2026-07-28".to_owned()), ("mcp-method", method.to_owned())];
+    if let Some(name) = params["name"].as_str() {
+        headers.push(("mcp-name", name.to_owned()));
+    }
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": {"name": "claude-code", "version": "2.1.329"},
+    });
+    let own = params["_meta"].take();
+    params["_meta"] = meta;
+    if let (Some(meta), Some(own)) = (params["_meta"].as_object_mut(), own.as_object()) {
+        meta.extend(own.clone());
+    }
+    (headers, json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string())
+}
+
+/// The next event of a stream, comments left out.
+pub(crate) async fn next_event(body: &mut Incoming) -> Option<Value> {
+    loop {
+        let frame = body.frame().await?.ok()?;
+        let text = String::from_utf8(frame.into_data().ok()?.to_vec()).ok()?;
+        if let Some(data) = text.strip_prefix("event: message\ndata: ") {
+            return Some(serde_json::from_str(data.trim_end()).expect("an event on one line"));
+        }
+        assert_eq!(text, ":\n\n");
+    }
+}
+
+/// A bound on what must happen at once.
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future).await.expect("in time")
+}

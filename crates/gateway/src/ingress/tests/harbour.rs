@@ -1,0 +1,170 @@
+//! A door with a few tools whose every call can be watched and held.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quaymaster_core::clock::FixedClock;
+use quaymaster_core::random::CountingRandomness;
+use quaymaster_core::setting::Slug;
+use quaymaster_core::{
+    Actor, ActorId, Authentication, CallError, CallId, CallRequest, Clock, DataClass, ErrorCode, Progress,
+    Reply, SessionId, Status, Timestamp,
+};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use crate::ingress::{Door, RequestRefusal, Wire};
+
+/// What happened to a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The call of this tool began.
+    Began(String),
+    /// The call of this tool ended; whether it had been taken back.
+    Ended(String, bool),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Harbour {
+    pub(crate) clock: FixedClock,
+    randomness: CountingRandomness,
+    list: watch::Sender<u64>,
+    go: Semaphore,
+    seen: Mutex<Vec<CallRequest>>,
+    refusals: Mutex<Vec<RequestRefusal>>,
+    tell: mpsc::UnboundedSender<Event>,
+    events: tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>,
+}
+
+/// An actor of this name in this workspace.
+pub(crate) fn actor(name: &str, workspace: &str) -> Actor {
+    Actor {
+        id: ActorId::parse(name).expect("a name"),
+        roles: Arc::new([]),
+        workspace: Slug::parse(workspace).expect("a workspace"),
+        clearance: DataClass::Internal,
+        authentication: Authentication::LocalUser,
+    }
+}
+
+impl Harbour {
+    pub(crate) fn new() -> Arc<Self> {
+        let (tell, events) = mpsc::unbounded_channel();
+        Arc::new(Self {
+            clock: FixedClock::new(Timestamp::from_micros(1_795_255_200_000_000)),
+            randomness: CountingRandomness::default(),
+            list: watch::Sender::new(0),
+            go: Semaphore::new(0),
+            seen: Mutex::default(),
+            refusals: Mutex::default(),
+            tell,
+            events: tokio::sync::Mutex::new(events),
+        })
+    }
+
+    /// Lets one held call go on.
+    pub(crate) fn release(&self) {
+        self.go.add_permits(1);
+    }
+
+    /// Says that the list of tools changed.
+    pub(crate) fn change(&self) {
+        self.list.send_modify(|n| *n += 1);
+    }
+
+    /// Waits for the next event.
+    pub(crate) async fn event(&self) -> Event {
+        self.events.lock().await.recv().await.expect("the harbour stands")
+    }
+
+    /// The calls that arrived.
+    pub(crate) fn seen(&self) -> Vec<CallRequest> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The refusals that were told.
+    pub(crate) fn refusals(&self) -> Vec<RequestRefusal> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn held(&self, wire: &Wire) {
+        tokio::select! {
+            () = wire.cancel.cancelled() => {}
+            permit = self.go.acquire() => permit.expect("never closed").forget(),
+        }
+    }
+
+    async fn run(&self, request: &CallRequest, wire: &Wire) -> String {
+        let report = |n: u64| {
+            if let Some(sink) = &wire.progress {
+                sink.report(Progress { progress: n.into(), total: Some(3.into()), message: None });
+            }
+        };
+        match request.tool.as_str() {
+            "empty" => "{}".into(),
+            "pretty" => "{\n  \"content\": []\n}".into(),
+            "not_json" => "oops".into(),
+            "panic" => panic!("on purpose"),
+            "hold" => {
+                self.held(wire).await;
+                r#"{"content":[]}"#.into()
+            }
+            "report" => {
+                report(1);
+                report(2);
+                self.held(wire).await;
+                r#"{"content":[]}"#.into()
+            }
+            "big" => format!(r#"{{"content":[],"_meta":{{"x":"{}"}}}}"#, "x".repeat(16 << 20)),
+            _ => format!(r#"{{"content":[],"structuredContent":{}}}"#, request.arguments.as_json()),
+        }
+    }
+}
+
+impl Door for Harbour {
+    async fn authenticate(
+        &self,
+        authorization: Option<&str>,
+        workspace: Option<&str>,
+    ) -> Result<Arc<Actor>, CallError> {
+        match authorization.map(|text| text.strip_prefix("Bearer ").unwrap_or_default()) {
+            None => Err(CallError::new(ErrorCode::AuthMissing, "no credentials").hint("send a bearer token")),
+            Some(name @ ("ana" | "bo")) => Ok(Arc::new(actor(name, workspace.unwrap_or("main")))),
+            Some("narrow") => Err(CallError::new(ErrorCode::AuthScope, "the token is for another workspace")),
+            Some("hasty") => Err(CallError::new(ErrorCode::LimitRate, "too many requests")
+                .retry_after(std::time::Duration::from_secs(7))),
+            Some(_) => Err(CallError::new(ErrorCode::AuthInvalid, "unknown token")),
+        }
+    }
+
+    fn tools(&self, actor: &Actor) -> Arc<str> {
+        format!(r#"[{{"name":"for_{}","inputSchema":{{"type":"object"}}}}]"#, actor.id).into()
+    }
+
+    async fn call(self: Arc<Self>, request: CallRequest, wire: Wire) -> Reply {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
+        let _ = self.tell.send(Event::Began(request.tool.clone()));
+        let result = self.run(&request, &wire).await;
+        let _ = self.tell.send(Event::Ended(request.tool, wire.cancel.is_cancelled()));
+        Reply { audit_id: request.id, status: Status::Success, code: None, result }
+    }
+
+    async fn refused(&self, refusal: RequestRefusal) {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).push(refusal);
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.list.subscribe()
+    }
+
+    fn call_id(&self) -> CallId {
+        CallId::new(&self.clock, &self.randomness)
+    }
+
+    fn session_id(&self) -> SessionId {
+        SessionId::new(&self.clock, &self.randomness)
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &self.clock
+    }
+}

@@ -1,0 +1,115 @@
+//! An installation without a gateway: for those who administer and audit it.
+//!
+//! Starts no connector and calls nothing. Opens the audit log for writing only
+//! where something is changed, so that reading leaves no trace in it.
+
+use std::sync::Arc;
+
+use quaymaster_control::audit::{Durability, Event, Record, Subjects};
+use quaymaster_control::identity::{NewToken, TokenRequest, create_token};
+use quaymaster_core::{TokenId, Workspace};
+use quaymaster_store::Store;
+
+use crate::config::{Loaded, SecretCheck, load};
+use crate::state::{StartError, StartOptions, State};
+
+/// An installation, open for administration.
+#[derive(Debug)]
+pub struct Office {
+    state: State,
+    loaded: Loaded,
+}
+
+impl Office {
+    /// Opens the installation that the configuration in `options.folder` describes.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if the configuration is not valid or the store cannot be opened.
+    pub async fn open(options: StartOptions) -> Result<Self, StartError> {
+        let loaded = load(&options.folder, SecretCheck::Skip)?;
+        let state = State::open(&loaded, &options).await?;
+        Ok(Self { state, loaded })
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.state.store
+    }
+
+    /// The keys that keep names out of the audit log.
+    pub fn subjects(&self) -> &Arc<Subjects> {
+        &self.state.subjects
+    }
+
+    /// The workspace that is meant where none is named.
+    pub fn default_workspace(&self) -> &Workspace {
+        &self.loaded.settings.default_workspace
+    }
+
+    /// Whether the roles and the workspace of a request exist.
+    ///
+    /// # Errors
+    ///
+    /// Says which does not, and which there are.
+    pub fn check_token(&self, request: &TokenRequest) -> Result<(), String> {
+        let settings = &self.loaded.settings;
+        let list = |names: Vec<String>| names.join(", ");
+        if let Some(role) = request.roles.iter().find(|role| !settings.roles.contains_key(*role)) {
+            let known = list(settings.roles.keys().map(ToString::to_string).collect());
+            return Err(format!("unknown role `{role}`: the configuration has {known}"));
+        }
+        if !settings.workspaces.contains_key(&request.workspace) {
+            let known = list(settings.workspaces.keys().map(ToString::to_string).collect());
+            return Err(format!("unknown workspace `{}`: the configuration has {known}", request.workspace));
+        }
+        Ok(())
+    }
+
+    /// Makes a token. That it was made is in the audit log before it is shown.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if the store or the log fails.
+    pub async fn create_token(&self, request: TokenRequest) -> Result<NewToken, StartError> {
+        let (clock, randomness) = (self.state.clock.as_ref(), self.state.randomness.as_ref());
+        let token = create_token(&self.state.store, request, clock, randomness).await?;
+        let subject = self.state.subjects.of(&token.row.actor).await?;
+        let mut record = Record::new(Event::TokenCreated, clock.now().to_string());
+        record.token = Some(token.row.id.to_string());
+        record.on_behalf_of = Some(subject.commitment().to_string());
+        record.workspace = Some(token.row.workspace.to_string());
+        self.write(record).await?;
+        Ok(token)
+    }
+
+    /// Revokes a token; false if there is none that could be revoked.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if the store or the log fails.
+    pub async fn revoke_token(&self, id: &TokenId) -> Result<bool, StartError> {
+        let now = self.state.clock.now();
+        let revoked = self.state.store.token_revoke(id, now.as_micros()).await?;
+        if revoked {
+            let mut record = Record::new(Event::TokenRevoked, now.to_string());
+            record.token = Some(id.to_string());
+            self.write(record).await?;
+        }
+        Ok(revoked)
+    }
+
+    async fn write(&self, record: Record) -> Result<(), StartError> {
+        let evidence = self.state.evidence(&self.loaded).await?;
+        evidence.audit.append(record, None, Durability::Durable).await?;
+        evidence.audit.close().await;
+        Ok(())
+    }
+
+    /// Closes the store.
+    pub async fn close(self) {
+        if let Err(error) = self.state.store.close().await {
+            tracing::error!(event = "store.close", %error, "the store could not be closed in order");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Following what changes while the gateway runs: its configuration, and the
+//! tools of its upstreams.
+//!
+//! Invariant: what cannot be put to work changes nothing. The old plane goes on
+//! serving, the refusal is logged and in the audit.
+
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::Duration;
+
+use quaymaster_control::Evidence;
+use quaymaster_control::audit::Event;
+use tokio::sync::mpsc;
+
+use crate::assembly::Fleet;
+use crate::config::{Change, Diagnostics, Loaded, Reload, SecretCheck, Settings, Style, watch};
+use crate::gateway::{AtWork, Gateway, assemble, record_config};
+
+/// How often the configuration folder is looked at.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Watches the configuration folder of `gateway` until it is dropped or stopped.
+pub(crate) fn follow_configuration(gateway: &Arc<Gateway>) -> Reload {
+    let loaded = gateway.at_work().loaded;
+    let (changes, reload) =
+        watch(loaded.folder.clone(), loaded.digest.clone(), SecretCheck::Resolve, INTERVAL);
+    tokio::spawn(take_changes(Arc::downgrade(gateway), changes));
+    reload
+}
+
+async fn take_changes(gateway: Weak<Gateway>, mut changes: mpsc::Receiver<Change>) {
+    let Some(stopped) = gateway.upgrade().map(|g| g.stopped.clone()) else { return };
+    loop {
+        let change = tokio::select! {
+            change = changes.recv() => change,
+            () = stopped.cancelled() => return,
+        };
+        match (change, gateway.upgrade()) {
+            (Some(change), Some(gateway)) => take_change(&gateway, change).await,
+            _ => return,
+        }
+    }
+}
+
+async fn take_change(gateway: &Arc<Gateway>, change: Change) {
+    let _one_at_a_time = gateway.changing.lock().await;
+    let applied = match change.outcome {
+        Ok(loaded) => apply(gateway, loaded).await,
+        Err(found) => Err(found),
+    };
+    if let Err(found) = applied {
+        let rendered = found.render(Style::Plain);
+        tracing::error!(event = "config.refused", digest = change.digest, "the configuration is not valid; the old one goes on\n{rendered}");
+        let evidence = &gateway.plane().evidence;
+        let code = found.iter().next().map_or("config.invalid", |first| first.code.as_str());
+        if let Err(error) = record_config(evidence, Event::ConfigRefused, Some(code)).await {
+            tracing::error!(event = "audit.config", %error, "a refused configuration could not be recorded");
+        }
+    }
+}
+
+/// Puts a configuration to work, all of it or nothing.
+async fn apply(gateway: &Arc<Gateway>, loaded: Loaded) -> Result<(), Diagnostics> {
+    let before = gateway.at_work();
+    warn_of_restart(&before.loaded.settings, &loaded.settings);
+    let fleet = Fleet::build(&loaded, &before.fleet, &gateway.state.clock)?;
+    fleet.start().await;
+    let evidence =
+        Evidence { config: gateway.state.config_version(), ..gateway.plane().evidence.clone() };
+    let plane = match assemble(&gateway.state, &loaded, &fleet, evidence) {
+        Ok(plane) => plane,
+        Err(found) => {
+            fleet.stop_except(&before.fleet).await;
+            return Err(found);
+        }
+    };
+    if let Err(error) = record_config(&plane.evidence, Event::ConfigApplied, None).await {
+        tracing::error!(event = "audit.config", %error, "a configuration that cannot be recorded is not put to work");
+        fleet.stop_except(&before.fleet).await;
+        return Ok(());
+    }
+    tracing::info!(event = "config.applied", digest = loaded.digest, "a new configuration is at work");
+    gateway.put_to_work(plane);
+    let now = AtWork { loaded: Arc::new(loaded), fleet: fleet.clone() };
+    *gateway.at_work.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    follow_upstreams(gateway);
+    // Calls that run on what is gone end as they would if the upstream went away.
+    before.fleet.stop_except(&fleet).await;
+    Ok(())
+}
+
+/// What is opened once cannot be changed under way.
+fn warn_of_restart(before: &Settings, after: &Settings) {
+    let fixed = [
+        ("listen", before.listen == after.listen),
+        ("store", before.store == after.store),
+        ("dataFolder", before.data_folder == after.data_folder),
+        ("audit", before.audit == after.audit),
+    ];
+    for (section, _) in fixed.iter().filter(|(_, same)| !same) {
+        tracing::warn!(event = "config.restart", section, "this section changed and takes effect at the next start");
+    }
+}
+
+/// Makes a new plane whenever an upstream's tools change. Each watcher ends with its upstream.
+pub(crate) fn follow_upstreams(gateway: &Arc<Gateway>) {
+    for upstream in gateway.at_work().fleet.upstreams() {
+        let mut tools = upstream.tools();
+        tools.mark_unchanged();
+        let gateway = Arc::downgrade(gateway);
+        tokio::spawn(async move {
+            while tools.changed().await.is_ok() {
+                let Some(gateway) = gateway.upgrade() else { return };
+                take_tools(&gateway).await;
+            }
+        });
+    }
+}
+
+async fn take_tools(gateway: &Arc<Gateway>) {
+    let _one_at_a_time = gateway.changing.lock().await;
+    let AtWork { loaded, fleet } = gateway.at_work();
+    let evidence = gateway.plane().evidence.clone();
+    match assemble(&gateway.state, &loaded, &fleet, evidence) {
+        Ok(plane) => {
+            tracing::info!(event = "catalogue.changed", "an upstream's tools changed");
+            gateway.put_to_work(plane);
+        }
+        Err(found) => {
+            let rendered = found.render(Style::Plain);
+            tracing::error!(event = "catalogue.refused", "an upstream's tools changed and no longer fit the policies; the old ones go on\n{rendered}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What an installation keeps: its store, its keys and its audit log.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use quaymaster_control::Evidence;
+use quaymaster_control::audit::{Audit, AuditError, AuditSettings, Subjects};
+use quaymaster_control::crypto::{CryptoError, SealingKey};
+use quaymaster_core::{Clock, ConfigVersion, Randomness, WriterId};
+use quaymaster_store::{Store, StoreConfigError, StoreError};
+
+use crate::config::{Diagnostics, Loaded};
+
+const DATABASE: &str = "quaymaster.db";
+const SEALING_KEY: &str = "seal.key";
+
+/// What starting takes.
+#[derive(Clone, Debug)]
+pub struct StartOptions {
+    /// The configuration folder.
+    pub folder: PathBuf,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness, fit for keys.
+    pub randomness: Arc<dyn Randomness>,
+}
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration is not valid.
+    #[error("the configuration is not valid: {} problem(s)", .0.len())]
+    Configuration(Box<Diagnostics>),
+    /// The data folder cannot be made.
+    #[error("the data folder {path} cannot be made: {reason}")]
+    DataFolder {
+        /// The folder.
+        path: String,
+        /// The operating system's reason.
+        reason: String,
+    },
+    /// The store is not configured so that it can be opened.
+    #[error(transparent)]
+    StoreConfig(#[from] StoreConfigError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The sealing key cannot be used.
+    #[error(transparent)]
+    Key(#[from] CryptoError),
+    /// The audit log cannot be opened: without it nothing runs.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+}
+
+impl From<Diagnostics> for StartError {
+    fn from(found: Diagnostics) -> Self {
+        Self::Configuration(Box::new(found))
+    }
+}
+
+/// Store and keys, open.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) store: Store,
+    pub(crate) subjects: Arc<Subjects>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) randomness: Arc<dyn Randomness>,
+}
+
+impl State {
+    /// Opens what `loaded` says, and makes it on the first start.
+    pub(crate) async fn open(loaded: &Loaded, options: &StartOptions) -> Result<Self, StartError> {
+        let folder = &loaded.settings.data_folder;
+        make_private(folder)?;
+        let secrets = loaded.secrets();
+        let store = Store::open(loaded.settings.store.resolve(folder.join(DATABASE), &secrets)?).await?;
+        let (clock, randomness) = (Arc::clone(&options.clock), Arc::clone(&options.randomness));
+        let sealing = Arc::new(SealingKey::open_or_create(&folder.join(SEALING_KEY), Arc::clone(&randomness))?);
+        let subjects = Subjects::new(store.clone(), sealing, Arc::clone(&clock), Arc::clone(&randomness));
+        Ok(Self { store, subjects: Arc::new(subjects), clock, randomness })
+    }
+
+    /// Opens the audit log for writing. Its first record is that it was opened.
+    pub(crate) async fn evidence(&self, loaded: &Loaded) -> Result<Evidence, AuditError> {
+        let settings = AuditSettings {
+            batch_window: loaded.settings.audit.batch_window,
+            strict: loaded.settings.audit.strict,
+        };
+        let writer = WriterId::new(self.clock.as_ref(), self.randomness.as_ref());
+        let audit = Audit::open(self.store.clone(), writer, settings, Arc::clone(&self.clock)).await?;
+        Ok(Evidence {
+            audit: Arc::new(audit),
+            subjects: Arc::clone(&self.subjects),
+            clock: Arc::clone(&self.clock),
+            config: self.config_version(),
+        })
+    }
+
+    /// An id for a configuration that is put to work.
+    pub(crate) fn config_version(&self) -> ConfigVersion {
+        ConfigVersion::new(self.clock.as_ref(), self.randomness.as_ref())
+    }
+}
+
+/// The data folder holds keys: nobody else may look into it.
+fn make_private(folder: &Path) -> Result<(), StartError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(folder)
+        .map_err(|e| StartError::DataFolder { path: folder.display().to_string(), reason: e.to_string() })
+}

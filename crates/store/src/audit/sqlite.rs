@@ -1,0 +1,103 @@
+//! The audit's rows in SQLite.
+
+use rusqlite::types::{ToSql, ToSqlOutput};
+use rusqlite::{Connection, OptionalExtension, Transaction, params_from_iter};
+
+use super::query::{Parameter, Query};
+use super::{
+    APPEND, NewRecord, READ, READ_TREE, SELECT_SEALED, SELECT_TREE, StoredRecord, TreeRow, TreeState,
+};
+use crate::StoreError;
+use crate::number::{signed, unsigned};
+use crate::sqlite::Sqlite;
+
+const INSERT_RECORD: &str = "
+    INSERT INTO audit_records
+        (seq, time_us, event, call_id, actor, workspace, tool, status, code, writer, body, leaf)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+const INSERT_SEALED: &str = "INSERT INTO audit_sealed (seq, ciphertext) VALUES ($1, $2)";
+const UPDATE_TREE: &str = "UPDATE audit_tree SET size = $1, frontier = $2 WHERE id = 1";
+
+pub(super) async fn tree(store: &Sqlite) -> Result<TreeRow, StoreError> {
+    store.read(READ_TREE, select_tree).await
+}
+
+/// Appends the batch, or returns the tree that is there instead of the expected one.
+pub(super) async fn append(
+    store: &Sqlite,
+    expected_size: u64,
+    records: Vec<NewRecord>,
+    tree: TreeState,
+) -> Result<Option<TreeRow>, StoreError> {
+    let append = move |transaction: &Transaction<'_>| {
+        let found = select_tree(transaction)?;
+        if found.size != signed(expected_size) {
+            return Ok(Some(found));
+        }
+        insert(transaction, &records)?;
+        transaction
+            .prepare_cached(UPDATE_TREE)?
+            .execute((signed(tree.size), tree.frontier.as_flattened()))?;
+        Ok(None)
+    };
+    store.write(APPEND, append).await
+}
+
+pub(super) async fn select(store: &Sqlite, query: Query) -> Result<Vec<StoredRecord>, StoreError> {
+    let select = move |connection: &Connection| {
+        let mut statement = connection.prepare_cached(&query.sql)?;
+        let rows = statement.query_map(params_from_iter(&query.parameters), |row| {
+            Ok(StoredRecord { seq: unsigned(row.get(0)?), body: row.get(1)?, leaf: row.get(2)? })
+        })?;
+        rows.collect()
+    };
+    store.read(READ, select).await
+}
+
+pub(super) async fn sealed(store: &Sqlite, seq: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    let select = move |connection: &Connection| {
+        connection.prepare_cached(SELECT_SEALED)?.query_row([signed(seq)], |row| row.get(0)).optional()
+    };
+    store.read(READ, select).await
+}
+
+fn select_tree(connection: &Connection) -> rusqlite::Result<TreeRow> {
+    connection
+        .prepare_cached(SELECT_TREE)?
+        .query_row((), |row| Ok(TreeRow { size: row.get(0)?, frontier: row.get(1)? }))
+}
+
+fn insert(transaction: &Transaction<'_>, records: &[NewRecord]) -> rusqlite::Result<()> {
+    let mut insert_record = transaction.prepare_cached(INSERT_RECORD)?;
+    let mut insert_sealed = transaction.prepare_cached(INSERT_SEALED)?;
+    for record in records {
+        let seq = signed(record.seq);
+        insert_record.execute((
+            seq,
+            signed(record.time_us),
+            record.event,
+            &record.call_id,
+            &record.actor,
+            &record.workspace,
+            &record.tool,
+            &record.status,
+            &record.code,
+            &record.writer,
+            &record.body,
+            record.leaf,
+        ))?;
+        if let Some(sealed) = &record.sealed {
+            insert_sealed.execute((seq, sealed))?;
+        }
+    }
+    Ok(())
+}
+
+impl ToSql for Parameter {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Self::Text(text) => text.to_sql(),
+            Self::Number(number) => number.to_sql(),
+        }
+    }
+}

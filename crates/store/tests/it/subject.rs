@@ -1,0 +1,32 @@
+//! One key for each subject.
+
+use crate::database::Database;
+
+crate::over_both! {
+    a_subject_keeps_its_first_key,
+    subjects_that_are_stored_at_once_get_one_key,
+}
+
+async fn a_subject_keeps_its_first_key(database: &Database) {
+    let store = database.store().await;
+    assert_eq!(store.subject_key("ada").await.expect("an answer"), None);
+    assert_eq!(store.subject_insert("ada", b"first", 1).await.expect("a key"), b"first");
+    assert_eq!(store.subject_insert("ada", b"second", 2).await.expect("a key"), b"first");
+    assert_eq!(store.subject_insert("bo", b"third", 3).await.expect("a key"), b"third");
+    assert_eq!(store.subject_key("ada").await.expect("an answer"), Some(b"first".to_vec()));
+}
+
+async fn subjects_that_are_stored_at_once_get_one_key(database: &Database) {
+    let mut inserts = Vec::new();
+    for number in 0..8_u8 {
+        let store = database.store().await;
+        inserts.push(tokio::spawn(async move { store.subject_insert("ada", &[number], 1).await }));
+    }
+    let mut keys = Vec::new();
+    for insert in inserts {
+        keys.push(insert.await.expect("no panic").expect("a key"));
+    }
+    keys.dedup();
+    assert_eq!(keys.len(), 1);
+    assert_eq!(database.store().await.subject_key("ada").await.expect("an answer"), keys.pop());
+}

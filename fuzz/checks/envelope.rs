@@ -1,0 +1,66 @@
+//! What must hold for any bytes that are taken as a JSON-RPC message.
+//!
+//! Used by the fuzz target and, with the corpus, by the gateway's tests.
+
+use quaymaster_core::rpc::{self, Message, code};
+
+/// Fails if the envelope parser lets `bytes` be two things at once, or refuses them badly.
+pub fn check(bytes: &[u8]) {
+    match rpc::parse(bytes) {
+        Ok(message) => a_message_written_again_reads_the_same(&message),
+        Err(error) => {
+            let known = [code::PARSE_ERROR, code::INVALID_REQUEST, code::INVALID_PARAMS];
+            assert!(known.contains(&error.code), "{} is no code of a bad envelope", error.code);
+            assert!(!error.message.is_empty(), "a refusal says why");
+            let answer: Result<serde_json::Value, _> = serde_json::from_str(&error.to_json());
+            assert!(answer.is_ok_and(|a| a["error"]["code"] == error.code), "the answer must be JSON");
+        }
+    }
+}
+
+fn a_message_written_again_reads_the_same(message: &Message<'_>) {
+    let written = write(message);
+    let read = rpc::parse(written.as_bytes());
+    assert!(read.is_ok(), "what was read and written again is refused: {written}");
+    if let Ok(read) = read {
+        assert_eq!(parts(&read), parts(message), "{written}");
+    }
+}
+
+fn write(message: &Message<'_>) -> String {
+    match message {
+        Message::Request { id, method, params: Some(params) } => rpc::request(id, method, params.get()),
+        Message::Request { id, method, params: None } => {
+            let method = serde_json::Value::from(method.as_ref());
+            format!(r#"{{"jsonrpc":"2.0","id":{},"method":{method}}}"#, id.as_json())
+        }
+        Message::Notification { method, params: Some(params) } => rpc::notification(method, params.get()),
+        Message::Notification { method, params: None } => {
+            format!(r#"{{"jsonrpc":"2.0","method":{}}}"#, serde_json::Value::from(method.as_ref()))
+        }
+        Message::Response { id, outcome: Ok(result) } => rpc::response(id, result.get()),
+        Message::Response { id, outcome: Err(error) } => {
+            format!(r#"{{"jsonrpc":"2.0","id":{},"error":{}}}"#, id.as_json(), error.get())
+        }
+    }
+}
+
+/// The kind, the id, the method, and the payload with whether it is an error.
+type Parts<'a> = (&'static str, Option<&'a str>, Option<&'a str>, Option<&'a str>);
+
+fn parts<'a>(message: &'a Message<'_>) -> Parts<'a> {
+    match message {
+        Message::Request { id, method, params } => {
+            ("request", Some(id.as_json()), Some(method), params.map(|raw| raw.get()))
+        }
+        Message::Notification { method, params } => {
+            ("notification", None, Some(method), params.map(|raw| raw.get()))
+        }
+        Message::Response { id, outcome: Ok(result) } => {
+            ("result", Some(id.as_json()), None, Some(result.get()))
+        }
+        Message::Response { id, outcome: Err(error) } => {
+            ("error", Some(id.as_json()), None, Some(error.get()))
+        }
+    }
+}

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Drives the real binary with real MCP clients. Installs nothing: `scripts/setup.sh` does.
+#
+#   scripts/test-clients.sh sdk      the Python and TypeScript SDKs, the MCP Inspector, and MCP
+#                                    servers of both eras behind the gateway
+#   scripts/test-clients.sh agents   Codex by a scripted model, and Claude Code
+#
+#   QM_BIN   the binary to test (default: it is built)
+set -euo pipefail
+. "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
+cd "$root"
+
+stop() {
+    printf 'test-clients: %s\n' "$*" >&2
+    exit 1
+}
+
+build() {
+    if [ -n "${QM_BIN:-}" ]; then
+        [ -x "$QM_BIN" ] || stop "there is no binary at $QM_BIN. Build it: cargo build --workspace --bins --tests"
+        return
+    fi
+    cargo build --locked --package quaymaster --bin quaymaster
+    export QM_BIN=$target/debug/quaymaster
+}
+
+need_clients() {
+    [ -d "$clients" ] && [ "$root/tests/clients/node_modules" -ef "$clients/node_modules" ] ||
+        stop "the MCP clients are not installed. Install them: scripts/setup.sh test"
+    QM_NODE=$(clients_node) || stop "there is no Node. Install it: scripts/setup.sh test"
+    export QM_NODE
+}
+
+sdk() {
+    need_clients
+    build
+    local gateway=tests/clients/with_gateway.py python="$clients/venv/bin/python"
+    export PYTHONDONTWRITEBYTECODE=1
+    echo "-- the demo: Python SDK, TypeScript SDK, MCP Inspector"
+    "$gateway" -- bash -c '
+        set -e
+        "$1" tests/clients/python_sdk/test_demo.py
+        "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/typescript_sdk/demo.test.mjs
+        "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/inspector/demo.test.mjs
+    ' clients "$python"
+    echo "-- upstreams of both eras and the filesystem server: Python SDK, TypeScript SDK"
+    "$gateway" --upstreams -- bash -c '
+        set -e
+        "$1" tests/clients/python_sdk/test_upstreams.py
+        "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/typescript_sdk/upstreams.test.mjs
+    ' clients "$python"
+}
+
+agents() {
+    [ -d "$agents" ] || stop "Codex and Claude Code are not installed. Install them: scripts/setup.sh agents"
+    build
+    tests/clients/with_gateway.py -- tests/clients/codex/run.sh "$agents"
+    tests/clients/with_gateway.py -- tests/clients/claude_code/run.sh "$agents"
+}
+
+case ${1:-} in
+    sdk) sdk ;;
+    agents) agents ;;
+    *)
+        sed -n '2,/^set /{s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}" >&2
+        exit 2
+        ;;
+esac

@@ -1,0 +1,52 @@
+// The TypeScript SDK's client, connected to the gateway in one era or over stdio.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+
+export const LEGACY = '2025-11-25';
+export const MODERN = '2026-07-28';
+export const LIMIT = { timeout: 30_000 };
+export const scenario = JSON.parse(readFileSync(new URL('../scenario.json', import.meta.url), 'utf8'));
+
+async function connected(version, transport, use) {
+  const mode = version === MODERN ? { pin: MODERN } : 'legacy';
+  const client = new Client({ name: 'quaymaster-tests', version: '1.0.0' }, { versionNegotiation: { mode } });
+  await client.connect(transport, LIMIT);
+  try {
+    assert.equal(client.getNegotiatedProtocolVersion(), version);
+    return await use(client);
+  } finally {
+    await client.close();
+  }
+}
+
+/** Runs `use` with a client of `role` over HTTP. */
+export function overHttp(version, role, use) {
+  const token = process.env[`QM_TOKEN_${role.toUpperCase()}`];
+  const requestInit = { headers: { Authorization: `Bearer ${token}` } };
+  return connected(version, new StreamableHTTPClientTransport(new URL(process.env.QM_URL), { requestInit }), use);
+}
+
+/** Runs `use` with a client over stdio. */
+export function overStdio(version, use) {
+  const args = ['stdio', '--config', process.env.QM_STDIO_CONFIG];
+  return connected(version, new StdioClientTransport({ command: process.env.QM_BIN, args, stderr: 'inherit' }), use);
+}
+
+/** Makes one of the scenario's calls; gives the result, or the protocol error. */
+export function call(client, name, options = {}) {
+  const step = scenario[name];
+  return client.callTool({ name: step.tool, arguments: step.arguments }, { ...LIMIT, ...options }).catch((error) => error);
+}
+
+/** The stable code of a refusal: in a tool result or a protocol error, as MCP has it. */
+export function refusal(outcome) {
+  if (outcome instanceof Error) {
+    const said = JSON.stringify([outcome.message, outcome.data]);
+    const codes = Object.values(scenario).flatMap((step) => step.code ?? []);
+    return codes.find((code) => said.includes(code)) ?? said;
+  }
+  assert.equal(outcome.isError, true, `not refused: ${JSON.stringify(outcome)}`);
+  return outcome.structuredContent.error.code;
+}
