@@ -42,12 +42,14 @@ sdk() {
         "$1" tests/clients/python_sdk/test_demo.py
         "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/typescript_sdk/demo.test.mjs
         "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/inspector/demo.test.mjs
+        "$QM_BIN" audit verify --config "$QM_CONFIG"
     ' clients "$python"
     echo "-- upstreams of both eras and the filesystem server: Python SDK, TypeScript SDK"
     "$gateway" --upstreams -- bash -c '
         set -e
         "$1" tests/clients/python_sdk/test_upstreams.py
         "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/typescript_sdk/upstreams.test.mjs
+        "$QM_BIN" audit verify --config "$QM_CONFIG"
     ' clients "$python"
 }
 

@@ -3,6 +3,7 @@
 //! Used by the fuzz target and, with the corpus, by the gateway's tests.
 
 use quaymaster_core::rpc::{self, Message, code};
+use serde_json::value::RawValue;
 
 /// Fails if the envelope parser lets `bytes` be two things at once, or refuses them badly.
 pub fn check(bytes: &[u8]) {
@@ -12,8 +13,11 @@ pub fn check(bytes: &[u8]) {
             let known = [code::PARSE_ERROR, code::INVALID_REQUEST, code::INVALID_PARAMS];
             assert!(known.contains(&error.code), "{} is no code of a bad envelope", error.code);
             assert!(!error.message.is_empty(), "a refusal says why");
-            let answer: Result<serde_json::Value, _> = serde_json::from_str(&error.to_json());
-            assert!(answer.is_ok_and(|a| a["error"]["code"] == error.code), "the answer must be JSON");
+            let answer = error.to_json();
+            // Read raw: the id is repeated as it was written, which may be more digits than a number holds.
+            let raw: Result<&RawValue, _> = serde_json::from_str(&answer);
+            let code = format!(r#""code":{}"#, error.code);
+            assert!(raw.is_ok_and(|raw| raw.get().contains(&code)), "the answer must be JSON with the code");
         }
     }
 }

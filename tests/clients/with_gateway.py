@@ -15,7 +15,6 @@ The command finds everything in its environment:
     QM_TOKEN_ANALYST     tokens of the demo's two roles
     QM_TOKEN_SUPPORT
     QM_CONFIG            the configuration folder that is being served
-    QM_STDIO_CONFIG      another configuration folder, which nobody serves, for `quaymaster stdio`
     QM_FILES             the folder that the filesystem server shows (`--upstreams` only)
     QM_SCRATCH           a folder that is removed in the end
 
@@ -135,8 +134,6 @@ class Gateway:
 
     def start(self) -> dict[str, str]:
         self.binary = setting("QM_BIN", "run the tests by scripts/test-clients.sh")
-        stdio = self.demo("stdio")
-        self.children.pop().stop()
         facts = self.demo("demo")
         variables = {
             "QM_URL": facts["mcp_url"],
@@ -144,7 +141,6 @@ class Gateway:
             "QM_TOKEN_ANALYST": facts["tokens"]["analyst"],
             "QM_TOKEN_SUPPORT": facts["tokens"]["support"],
             "QM_CONFIG": facts["config"],
-            "QM_STDIO_CONFIG": stdio["config"],
             "QM_SCRATCH": str(self.folder),
         }
         if self.upstreams:

@@ -44,7 +44,10 @@ impl Catalogue {
     fn add(&mut self, tool: Tool) -> Result<(), String> {
         let name = tool.name().to_string();
         if let Some(other) = self.tools.get(&name) {
-            return Err(format!("connector `{}` already has a tool of this name", other.declaration().connector));
+            return Err(format!(
+                "connector `{}` already has a tool of this name",
+                other.declaration().connector
+            ));
         }
         self.tools.insert(name, Arc::new(tool));
         Ok(())

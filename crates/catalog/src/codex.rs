@@ -17,8 +17,18 @@ const WARN_BYTES: usize = 4_750;
 const WARN_DEPTH: usize = 3;
 
 const KEPT: [&str; 12] = [
-    "type", "description", "enum", "items", "minItems", "properties", "required", "additionalProperties", "anyOf",
-    "oneOf", "allOf", "$ref",
+    "type",
+    "description",
+    "enum",
+    "items",
+    "minItems",
+    "properties",
+    "required",
+    "additionalProperties",
+    "anyOf",
+    "oneOf",
+    "allOf",
+    "$ref",
 ];
 
 /// The function that Codex offers its model for `tool`.
@@ -98,7 +108,8 @@ fn strip_descriptions(schema: &mut Value) {
 }
 
 fn depth(schema: &Value) -> usize {
-    let children = |key: &str| schema.get(key).and_then(Value::as_object).into_iter().flatten().map(|(_, s)| s);
+    let children =
+        |key: &str| schema.get(key).and_then(Value::as_object).into_iter().flatten().map(|(_, s)| s);
     let deepest = children("properties").chain(schema.get("items")).map(depth).max().unwrap_or(0);
     let combined = ["anyOf", "oneOf", "allOf"]
         .iter()

@@ -54,30 +54,51 @@ impl InputSchema {
     }
 
     fn known_arguments(&self) -> String {
-        let required: Vec<&str> =
-            self.value.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-        let names: Vec<String> = self
+        let required: Vec<&str> = self
             .value
-            .get("properties")
-            .and_then(Value::as_object)
+            .get("required")
+            .and_then(Value::as_array)
             .into_iter()
             .flatten()
-            .map(|(name, _)| if required.contains(&name.as_str()) { format!("{name} (required)") } else { name.clone() })
+            .filter_map(Value::as_str)
             .collect();
-        if names.is_empty() { "this tool takes no arguments".into() } else { format!("arguments: {}", names.join(", ")) }
+        let names: Vec<String> =
+            self.value
+                .get("properties")
+                .and_then(Value::as_object)
+                .into_iter()
+                .flatten()
+                .map(|(name, _)| {
+                    if required.contains(&name.as_str()) {
+                        format!("{name} (required)")
+                    } else {
+                        name.clone()
+                    }
+                })
+                .collect();
+        if names.is_empty() {
+            "this tool takes no arguments".into()
+        } else {
+            format!("arguments: {}", names.join(", "))
+        }
     }
 }
 
 /// One problem: where it is and what the schema wants, without the value.
 fn describe(error: &ValidationError<'_>) -> String {
     let path = error.instance_path().to_string();
-    let at = if path.is_empty() { "the arguments".to_owned() } else { format!("`{}`", path.trim_start_matches('/')) };
+    let at = if path.is_empty() {
+        "the arguments".to_owned()
+    } else {
+        format!("`{}`", path.trim_start_matches('/'))
+    };
     match error.kind() {
         ValidationErrorKind::Required { property } => {
             format!("{} is missing", property.as_str().map_or_else(|| at.clone(), |p| format!("`{p}`")))
         }
         ValidationErrorKind::AdditionalProperties { unexpected } => {
-            let names: Vec<String> = unexpected.iter().take(MAX_PROBLEMS).map(|n| format!("`{}`", shown(n))).collect();
+            let names: Vec<String> =
+                unexpected.iter().take(MAX_PROBLEMS).map(|n| format!("`{}`", shown(n))).collect();
             format!("unknown argument {}", names.join(", "))
         }
         ValidationErrorKind::Type { kind } => format!("{at} must be of type {}", type_names(kind)),
@@ -144,14 +165,20 @@ mod tests {
         ];
         let report: Vec<String> = cases
             .iter()
-            .map(|case| schema().check(case).map_or_else(|e| format!("{e} ({})", e.hint.as_deref().unwrap_or_default()), |()| "ok".into()))
+            .map(|case| {
+                schema().check(case).map_or_else(
+                    |e| format!("{e} ({})", e.hint.as_deref().unwrap_or_default()),
+                    |()| "ok".into(),
+                )
+            })
             .collect();
         insta::assert_snapshot!(report.join("\n"));
     }
 
     #[test]
     fn a_schema_with_a_remote_reference_is_not_usable() {
-        let schema = json!({"type": "object", "properties": {"a": {"$ref": "https://example.test/schema.json"}}});
+        let schema =
+            json!({"type": "object", "properties": {"a": {"$ref": "https://example.test/schema.json"}}});
         assert!(InputSchema::compile(&schema, std::iter::empty()).is_err());
     }
 }

@@ -2,7 +2,9 @@
 
 use quaymaster_core::arguments::sha256_text;
 use quaymaster_core::json::canonical;
-use quaymaster_core::{Arguments, CallError, CallRequest, DataClass, Effect, ErrorCode, ToolDeclaration, ToolName};
+use quaymaster_core::{
+    Arguments, CallError, CallRequest, DataClass, Effect, ErrorCode, ToolDeclaration, ToolName,
+};
 use serde_json::{Value, json};
 
 use crate::hidden;
@@ -29,9 +31,10 @@ impl Tool {
         let visible = hidden::visible_schema(&declaration);
         let object = listing::tool_object(&declaration, &visible);
         let output = match (&declaration.output_schema, declaration.form) {
-            (Some(schema), quaymaster_core::tool::ResultForm::Upstream) => {
-                Some(jsonschema::validator_for(schema).map_err(|e| format!("the output schema is not usable: {e}"))?)
-            }
+            (Some(schema), quaymaster_core::tool::ResultForm::Upstream) => Some(
+                jsonschema::validator_for(schema)
+                    .map_err(|e| format!("the output schema is not usable: {e}"))?,
+            ),
             _ => None,
         };
         Ok(Self {

@@ -113,7 +113,8 @@ fn run(command: Command) -> Result<(), Failure> {
 
 /// Runs a command on a runtime that does not wait for what still blocks at its end.
 fn within(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::outside)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::outside)?;
     let done = runtime.block_on(command);
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     done

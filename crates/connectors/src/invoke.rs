@@ -36,6 +36,17 @@ pub enum Connector {
     Mcp(Arc<McpConnector>),
 }
 
+impl Connector {
+    /// Whether both are one and the same, connections included.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Sql(one), Self::Sql(other)) => Arc::ptr_eq(one, other),
+            (Self::Mcp(one), Self::Mcp(other)) => Arc::ptr_eq(one, other),
+            (Self::Sql(_) | Self::Mcp(_), _) => false,
+        }
+    }
+}
+
 /// All systems, by the connector's name.
 #[derive(Clone, Debug, Default)]
 pub struct Connectors {

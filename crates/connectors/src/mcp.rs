@@ -169,6 +169,8 @@ impl McpConnector {
                 return Err(failure.into_call_error(ask.effect));
             }
             account.retries += 1;
+            let (connector, reason) = (self.name(), failure.reason());
+            tracing::debug!(connector, call = %ask.call, reason, "the call is sent once more");
         }
     }
 

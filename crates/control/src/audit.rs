@@ -21,4 +21,4 @@ pub mod writer;
 pub use record::{Event, Record};
 pub use subject::{Subject, Subjects};
 pub use verify::{Verification, verify};
-pub use writer::{Audit, AuditSettings, AuditError, Durability};
+pub use writer::{Audit, AuditError, AuditSettings, Durability};

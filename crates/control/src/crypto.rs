@@ -93,7 +93,8 @@ impl SealingKey {
         create_once(path, fresh.as_ref()).map_err(|e| fault(e.to_string()))?;
         only_for_owner(path).map_err(fault)?;
         let mut bytes = fs::read(path).map_err(|e| fault(e.to_string()))?;
-        let key = Self::new(&bytes, randomness).map_err(|_| fault(format!("it holds {} bytes, not 32", bytes.len())));
+        let key = Self::new(&bytes, randomness)
+            .map_err(|_| fault(format!("it holds {} bytes, not 32", bytes.len())));
         bytes.zeroize();
         key
     }
@@ -214,7 +215,8 @@ mod tests {
         {
             use std::os::unix::fs::PermissionsExt;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("chmod");
-            let refused = SealingKey::open_or_create(&path, Arc::new(SystemRandomness)).expect_err("open to others");
+            let refused =
+                SealingKey::open_or_create(&path, Arc::new(SystemRandomness)).expect_err("open to others");
             assert!(refused.to_string().contains("chmod 600"));
         }
     }

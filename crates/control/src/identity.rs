@@ -13,8 +13,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::{
-    Actor, ActorId, Authentication, CallError, Clock, DataClass, ErrorCode, Randomness, Role, Timestamp, TokenId,
-    Workspace,
+    Actor, ActorId, Authentication, CallError, Clock, DataClass, ErrorCode, Randomness, Role, Timestamp,
+    TokenId, Workspace,
 };
 use quaymaster_store::{Store, StoreError, TokenRow};
 use sha2::{Digest, Sha256};
@@ -204,5 +204,8 @@ impl Identity {
 }
 
 fn invalid() -> CallError {
-    CallError::new(ErrorCode::AuthInvalid, "the bearer token is unknown, expired, revoked or for another workspace")
+    CallError::new(
+        ErrorCode::AuthInvalid,
+        "the bearer token is unknown, expired, revoked or for another workspace",
+    )
 }

@@ -16,6 +16,6 @@ pub mod secrets;
 mod stages;
 
 pub use stages::{
-    Approved, Authorized, Ended, Evidence, Job, Permit, Receipt, Refused, RequestRefusal, Rulebook, approve, authorize,
-    close, close_request, record, release,
+    Approved, Authorized, Ended, Evidence, Job, Permit, Receipt, Refused, RequestRefusal, Rulebook, approve,
+    authorize, close, close_request, record, release,
 };

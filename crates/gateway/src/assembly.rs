@@ -17,7 +17,8 @@ use quaymaster_connectors::{Connector, Connectors};
 use quaymaster_control::Rulebook;
 use quaymaster_control::policy::{Known, PolicyFile};
 use quaymaster_core::setting::Slug;
-use quaymaster_core::{Clock, SystemClock, ToolDeclaration};
+use quaymaster_core::{Clock, SecretError, SecretRef, SecretSource, SystemClock, ToolDeclaration};
+use secrecy::SecretString;
 
 use crate::config::{self, Diagnostic, Diagnostics, Loaded, LoadedConnector, SecretCheck};
 
@@ -39,7 +40,12 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     /// The connectors of `loaded`; those that did not change are taken from `before`.
-    pub(crate) fn build(loaded: &Loaded, before: &Self, clock: &Arc<dyn Clock>) -> Result<Self, Diagnostics> {
+    pub(crate) fn build(
+        loaded: &Loaded,
+        before: &Self,
+        secrets: &dyn SecretSource,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, Diagnostics> {
         let mut found = Diagnostics::default();
         let mut fleet = Self::default();
         for LoadedConnector { connector: file, source } in &loaded.connectors {
@@ -47,14 +53,17 @@ impl Fleet {
             let kept = before.by_name.get(&name).filter(|built| built.file == *file).cloned();
             let built = match kept {
                 Some(built) => Ok(built),
-                None => build(file, loaded, clock).map(|connector| Built { file: file.clone(), connector }),
+                None => build(file, &loaded.folder, secrets, clock)
+                    .map(|connector| Built { file: file.clone(), connector }),
             };
             match built {
                 Ok(built) => {
                     fleet.by_name.insert(name, built);
                 }
                 Err(problems) => found.add(
-                    problems.into_iter().map(|SpecProblem { path, message, help }| source.problem_at(&path, &message, help)),
+                    problems
+                        .into_iter()
+                        .map(|SpecProblem { path, message, help }| source.problem_at(&path, &message, help)),
                 ),
             }
         }
@@ -67,7 +76,13 @@ impl Fleet {
             upstream.start();
             let state = upstream.ready(FIRST_LISTING).await;
             if !state.health.is_up() {
-                tracing::warn!(event = "upstream.state", connector = upstream.name(), health = state.health.as_str(), reason = state.reason, "an upstream is not ready");
+                tracing::warn!(
+                    event = "upstream.state",
+                    connector = upstream.name(),
+                    health = state.health.as_str(),
+                    reason = state.reason,
+                    "an upstream is not ready"
+                );
             }
         });
         join_all(upstreams).await;
@@ -76,7 +91,7 @@ impl Fleet {
     /// Stops the children and ends the sessions of everything that is not in `kept`.
     pub(crate) async fn stop_except(&self, kept: &Self) {
         let gone = self.by_name.iter().filter(|(name, built)| {
-            !kept.by_name.get(*name).is_some_and(|other| other.file == built.file)
+            !kept.by_name.get(*name).is_some_and(|other| other.connector.is_same(&built.connector))
         });
         join_all(gone.map(|(_, built)| async move {
             if let Connector::Mcp(upstream) = &built.connector {
@@ -112,13 +127,16 @@ impl Fleet {
     }
 }
 
-fn build(file: &config::Connector, loaded: &Loaded, clock: &Arc<dyn Clock>) -> Result<Connector, Vec<SpecProblem>> {
-    let (secrets, folder) = (loaded.secrets(), loaded.folder.as_path());
+fn build(
+    file: &config::Connector,
+    folder: &Path,
+    secrets: &dyn SecretSource,
+    clock: &Arc<dyn Clock>,
+) -> Result<Connector, Vec<SpecProblem>> {
     match file {
-        config::Connector::Sql(file) => {
-            SqlConnector::new(file.clone(), &secrets, folder, Arc::clone(clock)).map(|sql| Connector::Sql(Arc::new(sql)))
-        }
-        config::Connector::Mcp(file) => McpConnector::new(file.clone(), &secrets, folder).map(Connector::Mcp),
+        config::Connector::Sql(file) => SqlConnector::new(file.clone(), secrets, folder, Arc::clone(clock))
+            .map(|sql| Connector::Sql(Arc::new(sql))),
+        config::Connector::Mcp(file) => McpConnector::new(file.clone(), secrets, folder).map(Connector::Mcp),
     }
 }
 
@@ -127,14 +145,20 @@ pub(crate) fn rules(loaded: &Loaded, fleet: &Fleet) -> (Catalogue, Rulebook, Dia
     let (catalogue, problems) = Catalogue::build(fleet.declarations());
     let mut found = Diagnostics::default();
     for problem in problems {
-        let source = loaded.connectors.iter().find(|c| c.connector.metadata().name.as_str() == problem.connector);
+        let source =
+            loaded.connectors.iter().find(|c| c.connector.metadata().name.as_str() == problem.connector);
         let message = format!("tool `{}`: {}", problem.tool, problem.message);
         match source {
             Some(LoadedConnector { connector: config::Connector::Sql(_), source }) => {
                 found.add([source.problem_at("spec.tools", &message, None)]);
             }
             // What an upstream offers is no fault of the configuration.
-            _ => tracing::warn!(event = "catalogue.left_out", connector = problem.connector, message, "a tool is left out"),
+            _ => tracing::warn!(
+                event = "catalogue.left_out",
+                connector = problem.connector,
+                message,
+                "a tool is left out"
+            ),
         }
     }
     let files: Vec<PolicyFile> = loaded
@@ -143,7 +167,8 @@ pub(crate) fn rules(loaded: &Loaded, fleet: &Fleet) -> (Catalogue, Rulebook, Dia
         .map(|source| PolicyFile { path: source.path().to_owned(), text: source.text().to_owned() })
         .collect();
     let (rulebook, problems) = Rulebook::build(&files, &catalogue, &known(loaded));
-    let diagnosed: Vec<Diagnostic> = problems.iter().map(|problem| loaded.policy_diagnostic(problem)).collect();
+    let diagnosed: Vec<Diagnostic> =
+        problems.iter().map(|problem| loaded.policy_diagnostic(problem)).collect();
     found.add(diagnosed);
     (catalogue, rulebook, found)
 }
@@ -168,15 +193,24 @@ pub fn check(folder: &Path, with_secrets: bool) -> Diagnostics {
     };
     let mut found = loaded.warnings.clone();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    match Fleet::build(&loaded, &Fleet::default(), &clock) {
+    let source: &dyn SecretSource = if with_secrets { &loaded.secrets() } else { &StandIn };
+    match Fleet::build(&loaded, &Fleet::default(), source, &clock) {
         Ok(fleet) => {
             let (catalogue, _, problems) = rules(&loaded, &fleet);
-            found.add(problems.iter().cloned());
+            found.add(problems);
             found.add(loaded.catalogue_warnings(&catalogue));
         }
-        // Without its secrets a connector cannot be built, and `load` said all there is to say.
-        Err(_) if !with_secrets => {}
-        Err(problems) => found.add(problems.iter().cloned()),
+        Err(problems) => found.add(problems),
     }
     found
+}
+
+/// A secret that looks like a connection string, where a configuration is checked
+/// far from where its secrets are. Nothing is connected to.
+struct StandIn;
+
+impl SecretSource for StandIn {
+    fn resolve(&self, _: &SecretRef) -> Result<SecretString, SecretError> {
+        Ok(SecretString::from("postgres://nobody@127.0.0.1/nothing"))
+    }
 }

@@ -4,7 +4,7 @@
 //! to [`Diagnostics`] that name everything that is wrong with it. The steps, each
 //! in its module: [`folder`] reads files, [`yaml`] makes trees of them, [`shape`]
 //! makes typed values of trees, [`checked`], [`connector`] and [`across`] judge
-//! what the values mean. Nothing is put to work here: that is `gateway::serve`'s
+//! what the values mean. Nothing is put to work here: that is `assembly`'s
 //! part, and the policies are compiled by `quaymaster-control`.
 //!
 //! Invariants:
@@ -116,36 +116,22 @@ fn check(
     let read = |source| Document::read_with(source, connector::read);
     let mut connectors: Vec<Document<Connector>> = contents.connectors.into_iter().map(read).collect();
 
-    across::report_duplicates(&mut connectors);
-    let mut settings = None;
-    if let Some(document) = &mut settings_file
-        && let Some(config) = document.value.take()
-    {
-        let known = Known { workspaces: &config.workspaces, roles: &config.roles };
-        across::report_unknown_names(known, &mut connectors);
-        let problems;
-        (settings, problems) = checked::settings(config, folder);
-        problems.into_iter().for_each(|problem| document.report(problem));
-    }
+    let settings = settings_file.as_mut().and_then(|file| check_settings(folder, file, &mut connectors));
     let resolved = settings.as_ref().filter(|_| secrets == SecretCheck::Resolve);
     let secrets = resolved.map(|settings| Secrets::new(settings.secret_files.clone()));
-    if let Some(secrets) = &secrets {
-        settings_file.iter_mut().for_each(|document| document.report_missing_secrets(secrets));
-        connectors.iter_mut().for_each(|document| document.report_missing_secrets(secrets));
+    if let Some((secrets, file)) = secrets.as_ref().zip(settings_file.as_mut()) {
+        file.report_missing_secrets(secrets);
     }
-    for document in &mut connectors {
-        let spec = document.value.as_ref();
-        let problems = spec.map(|connector| connector.problems(secrets.as_ref(), folder)).unwrap_or_default();
-        for SpecProblem { path, message, help } in problems {
-            document.report(PathProblem::error(Code::Connector, path, message).help(help));
-        }
+    across::report_duplicates(&mut connectors);
+    for file in &mut connectors {
+        check_connector(folder, file, secrets.as_ref());
     }
-    found.add(settings_file.into_iter().flat_map(|document| document.found));
+
+    found.add(settings_file.into_iter().flat_map(|file| file.found));
     let mut loaded = Vec::new();
-    for document in connectors {
-        found.add(document.found);
-        let source = document.source;
-        loaded.extend(document.value.map(|connector| LoadedConnector { connector, source }));
+    for Document { source, value, found: of_file, .. } in connectors {
+        found.add(of_file);
+        loaded.extend(value.map(|connector| LoadedConnector { connector, source }));
     }
     loaded.sort_by(|a, b| a.connector.metadata().name.cmp(&b.connector.metadata().name));
     match settings {
@@ -159,4 +145,30 @@ fn check(
         }),
         _ => Err(found),
     }
+}
+
+/// Checks the settings, and the names that connectors take from them.
+fn check_settings(
+    folder: &Path,
+    file: &mut Document<SettingsConfig>,
+    connectors: &mut [Document<Connector>],
+) -> Option<Settings> {
+    let config = file.value.take()?;
+    let known = Known { workspaces: &config.workspaces, roles: &config.roles };
+    across::report_unknown_names(known, connectors);
+    let (settings, problems) = checked::settings(config, folder);
+    file.report(problems);
+    settings
+}
+
+/// Checks what a connector says of itself, and its secrets where there are any to look at.
+fn check_connector(folder: &Path, file: &mut Document<Connector>, secrets: Option<&Secrets>) {
+    if let Some(secrets) = secrets {
+        file.report_missing_secrets(secrets);
+    }
+    let problems = file.value.as_ref().map(|connector| connector.problems(secrets, folder));
+    let problem = |SpecProblem { path, message, help }: SpecProblem| {
+        PathProblem::error(Code::Connector, path, message).help(help)
+    };
+    file.report(problems.unwrap_or_default().into_iter().map(problem));
 }

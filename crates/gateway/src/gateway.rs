@@ -63,7 +63,7 @@ impl Gateway {
             tracing::warn!(event = "config.warning", %warning, "worth knowing");
         }
         let state = State::open(&loaded, &options).await?;
-        let fleet = Fleet::build(&loaded, &Fleet::default(), &options.clock)?;
+        let fleet = Fleet::build(&loaded, &Fleet::default(), &loaded.secrets(), &options.clock)?;
         let evidence = state.evidence(&loaded).await?;
         fleet.start().await;
         let plane = match assemble(&state, &loaded, &fleet, evidence.clone()) {
@@ -205,7 +205,12 @@ impl Gateway {
     /// # Errors
     ///
     /// `auth.missing` if the configuration has no local user.
-    pub async fn serve_stdio<R, W>(self: Arc<Self>, input: R, output: W, stop: CancellationToken) -> Result<(), CallError>
+    pub async fn serve_stdio<R, W>(
+        self: Arc<Self>,
+        input: R,
+        output: W,
+        stop: CancellationToken,
+    ) -> Result<(), CallError>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin + Send + 'static,

@@ -48,8 +48,12 @@ impl Plane {
     /// What `actor` may see: tools of its workspace of which some call could be
     /// permitted. Whether a tool is hidden or does not exist takes the same time.
     pub fn view(&self, actor: &Actor) -> Arc<View> {
-        let viewer =
-            (actor.id.clone(), Arc::clone(&actor.roles), actor.workspace.clone(), actor.authentication.as_str());
+        let viewer = (
+            actor.id.clone(),
+            Arc::clone(&actor.roles),
+            actor.workspace.clone(),
+            actor.authentication.as_str(),
+        );
         if let Some(view) = self.views().get(&viewer) {
             return Arc::clone(view);
         }

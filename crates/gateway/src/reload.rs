@@ -44,12 +44,16 @@ async fn take_changes(gateway: Weak<Gateway>, mut changes: mpsc::Receiver<Change
 async fn take_change(gateway: &Arc<Gateway>, change: Change) {
     let _one_at_a_time = gateway.changing.lock().await;
     let applied = match change.outcome {
-        Ok(loaded) => apply(gateway, loaded).await,
+        Ok(loaded) => apply(gateway, loaded, change.asked).await,
         Err(found) => Err(found),
     };
     if let Err(found) = applied {
         let rendered = found.render(Style::Plain);
-        tracing::error!(event = "config.refused", digest = change.digest, "the configuration is not valid; the old one goes on\n{rendered}");
+        tracing::error!(
+            event = "config.refused",
+            digest = change.digest,
+            "the configuration is not valid; the old one goes on\n{rendered}"
+        );
         let evidence = &gateway.plane().evidence;
         let code = found.iter().next().map_or("config.invalid", |first| first.code.as_str());
         if let Err(error) = record_config(evidence, Event::ConfigRefused, Some(code)).await {
@@ -59,13 +63,16 @@ async fn take_change(gateway: &Arc<Gateway>, change: Change) {
 }
 
 /// Puts a configuration to work, all of it or nothing.
-async fn apply(gateway: &Arc<Gateway>, loaded: Loaded) -> Result<(), Diagnostics> {
+///
+/// Whoever asked for it may have rotated a secret, which no file shows: then
+/// every connector is made anew.
+async fn apply(gateway: &Arc<Gateway>, loaded: Loaded, asked: bool) -> Result<(), Diagnostics> {
     let before = gateway.at_work();
+    let kept = if asked { Fleet::default() } else { before.fleet.clone() };
     warn_of_restart(&before.loaded.settings, &loaded.settings);
-    let fleet = Fleet::build(&loaded, &before.fleet, &gateway.state.clock)?;
+    let fleet = Fleet::build(&loaded, &kept, &loaded.secrets(), &gateway.state.clock)?;
     fleet.start().await;
-    let evidence =
-        Evidence { config: gateway.state.config_version(), ..gateway.plane().evidence.clone() };
+    let evidence = Evidence { config: gateway.state.config_version(), ..gateway.plane().evidence.clone() };
     let plane = match assemble(&gateway.state, &loaded, &fleet, evidence) {
         Ok(plane) => plane,
         Err(found) => {
@@ -97,7 +104,11 @@ fn warn_of_restart(before: &Settings, after: &Settings) {
         ("audit", before.audit == after.audit),
     ];
     for (section, _) in fixed.iter().filter(|(_, same)| !same) {
-        tracing::warn!(event = "config.restart", section, "this section changed and takes effect at the next start");
+        tracing::warn!(
+            event = "config.restart",
+            section,
+            "this section changed and takes effect at the next start"
+        );
     }
 }
 
@@ -127,7 +138,10 @@ async fn take_tools(gateway: &Arc<Gateway>) {
         }
         Err(found) => {
             let rendered = found.render(Style::Plain);
-            tracing::error!(event = "catalogue.refused", "an upstream's tools changed and no longer fit the policies; the old ones go on\n{rendered}");
+            tracing::error!(
+                event = "catalogue.refused",
+                "an upstream's tools changed and no longer fit the policies; the old ones go on\n{rendered}"
+            );
         }
     }
 }

@@ -77,7 +77,8 @@ impl State {
         let secrets = loaded.secrets();
         let store = Store::open(loaded.settings.store.resolve(folder.join(DATABASE), &secrets)?).await?;
         let (clock, randomness) = (Arc::clone(&options.clock), Arc::clone(&options.randomness));
-        let sealing = Arc::new(SealingKey::open_or_create(&folder.join(SEALING_KEY), Arc::clone(&randomness))?);
+        let sealing =
+            Arc::new(SealingKey::open_or_create(&folder.join(SEALING_KEY), Arc::clone(&randomness))?);
         let subjects = Subjects::new(store.clone(), sealing, Arc::clone(&clock), Arc::clone(&randomness));
         Ok(Self { store, subjects: Arc::new(subjects), clock, randomness })
     }

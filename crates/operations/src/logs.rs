@@ -24,7 +24,8 @@ pub enum LogFormat {
 /// Says so if logging was started before.
 pub fn start(format: LogFormat) -> Result<(), String> {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
-    let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let base =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let started = match format {
         LogFormat::Text => base.with_ansi(false).try_init(),
         LogFormat::Json => base.json().flatten_event(true).try_init(),

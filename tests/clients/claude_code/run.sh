@@ -21,7 +21,7 @@ export DISABLE_AUTOUPDATER=1 CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
 run() { timeout --kill-after=5 120 "$claude" "$@" </dev/null; }
 
 run mcp add --transport http quaymaster "$QM_URL" --header "Authorization: Bearer $QM_TOKEN_ANALYST"
-run mcp add quaymaster-stdio -- "$QM_BIN" stdio --config "$QM_STDIO_CONFIG"
+run mcp add quaymaster-stdio -- "$QM_BIN" stdio --config "$QM_CONFIG"
 run mcp add --transport http quaymaster-stranger "$QM_URL" --header "Authorization: Bearer nobody"
 
 # Its exit status is 0 in any case, so the words decide.

@@ -29,6 +29,7 @@ scenario, names = json.load(open(sys.argv[1])), sys.argv[2:]
 expectations = {
     "allowed": {"status": "completed", "contains": '"status":"success"'},
     "denied": {"status": "failed", "contains": "policy.denied"},
+    "gated": {"contains": "approval.required"},
     # The role may not see it, so Codex was not offered it and does not know it.
     "hidden": {"status": "unsupported"},
     "unknown": {"status": "unsupported"},
@@ -59,8 +60,8 @@ run_as() {
 
 echo "-- Codex as the analyst: an allowed call, and tools that it is not offered"
 run_as analyst allowed hidden unknown
-echo "-- Codex as the support agent: a call that policy denies for its arguments"
-run_as support denied
+echo "-- Codex as the support agent: a call denied for its arguments, and one that needs approval"
+run_as support denied gated
 
 echo "-- the audit knows what Codex claimed of itself"
 "$QM_BIN" audit query --config "$QM_CONFIG" --json >"$out/audit.json"

@@ -18,7 +18,7 @@ const home = mkdtempSync(join(process.env.QM_SCRATCH, 'inspector-'));
 
 // `quaymaster stdio --config` on the command line would be read as the Inspector's own `--config`.
 const servers = join(home, 'servers.json');
-const args = ['stdio', '--config', process.env.QM_STDIO_CONFIG];
+const args = ['stdio', '--config', process.env.QM_CONFIG];
 writeFileSync(servers, JSON.stringify({ mcpServers: { quaymaster: { type: 'stdio', command: process.env.QM_BIN, args } } }));
 
 function inspect(target, args) {

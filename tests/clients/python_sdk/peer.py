@@ -5,6 +5,7 @@ reason of a refusal, which is a tool result or a protocol error (MCP keeps both)
 """
 
 import json
+import logging
 import os
 import pathlib
 from contextlib import asynccontextmanager
@@ -13,6 +14,9 @@ from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.exceptions import MCPError
+
+# unittest turns asyncio's debug mode on, which complains of every slow import.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 LEGACY, MODERN = "2025-11-25", "2026-07-28"
 ERAS = {LEGACY: "legacy", MODERN: "auto"}
@@ -38,7 +42,7 @@ async def over_http(version: str, role: str, url: str | None = None):
 @asynccontextmanager
 async def over_stdio(version: str):
     server = StdioServerParameters(
-        command=os.environ["QM_BIN"], args=["stdio", "--config", os.environ["QM_STDIO_CONFIG"]]
+        command=os.environ["QM_BIN"], args=["stdio", "--config", os.environ["QM_CONFIG"]]
     )
     async with Client(server, mode=ERAS[version], read_timeout_seconds=LIMIT_S) as client:
         assert client.protocol_version == version, client.protocol_version

@@ -30,7 +30,7 @@ export function overHttp(version, role, use) {
 
 /** Runs `use` with a client over stdio. */
 export function overStdio(version, use) {
-  const args = ['stdio', '--config', process.env.QM_STDIO_CONFIG];
+  const args = ['stdio', '--config', process.env.QM_CONFIG];
   return connected(version, new StdioClientTransport({ command: process.env.QM_BIN, args, stderr: 'inherit' }), use);
 }
 

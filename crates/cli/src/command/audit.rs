@@ -171,7 +171,11 @@ impl Verify {
                 out::line(format!("  {event:<18} {count}"))?;
             }
             if !found.open_calls.is_empty() {
-                out::line(format!("  {} call(s) without an outcome: {}", found.open_calls.len(), found.open_calls.join(", ")))?;
+                out::line(format!(
+                    "  {} call(s) without an outcome: {}",
+                    found.open_calls.len(),
+                    found.open_calls.join(", ")
+                ))?;
             }
             for problem in &found.problems {
                 out::line(format!("  problem: {problem}"))?;

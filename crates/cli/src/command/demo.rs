@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::Args;
 use quaymaster_control::identity::TokenRequest;
-use quaymaster_core::setting::Slug;
 use quaymaster_core::ActorId;
+use quaymaster_core::setting::Slug;
 use quaymaster_gateway::{Gateway, Office};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -84,7 +84,11 @@ impl Demo {
         if self.tour {
             return served.tour(&gateway, listener).await;
         }
-        if self.json { served.print_json()? } else { served.print()? }
+        if self.json {
+            served.print_json()?;
+        } else {
+            served.print()?;
+        }
         serve_until_signal(&gateway, listener).await
     }
 
@@ -175,7 +179,8 @@ Connect an agent:
         let serving = tokio::spawn(Arc::clone(gateway).serve(listener, stop.clone()));
         let runtime = tokio::runtime::Handle::current();
         let touring = tokio::task::spawn_blocking(move || {
-            let mut demo = client::Visitor::new(runtime, self.folder, self.address, self.analyst, self.support);
+            let mut demo =
+                client::Visitor::new(runtime, self.folder, self.address, self.analyst, self.support);
             tour::run(&mut demo, &mut std::io::stdout())
         });
         let went_well = touring.await.map_err(Failure::outside)?;

@@ -64,9 +64,10 @@ impl List {
     async fn run(self) -> Result<(), Failure> {
         let gateway = self.place.gateway().await?;
         let plane = gateway.plane();
-        let listed = plane.catalogue().tools().try_for_each(|tool| {
-            if self.json { out::json(&described(tool)) } else { out::line(line(tool)) }
-        });
+        let listed = plane
+            .catalogue()
+            .tools()
+            .try_for_each(|tool| if self.json { out::json(&described(tool)) } else { out::line(line(tool)) });
         gateway.shutdown().await;
         listed
     }

@@ -87,7 +87,8 @@ impl Visitor {
         if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
             bail!("the answer is a stream, though none was asked for");
         }
-        serde_json::from_str(body).with_context(|| format!("the answer is not JSON: {}", head.lines().next().unwrap_or("")))
+        serde_json::from_str(body)
+            .with_context(|| format!("the answer is not JSON: {}", head.lines().next().unwrap_or("")))
     }
 }
 

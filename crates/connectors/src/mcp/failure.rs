@@ -264,8 +264,8 @@ mod tests {
                 let after = error.retry_after.map_or(String::new(), |d| format!(" after {d:?}"));
                 format!("{error}, retry {:?}{after}{again}", error.retry)
             };
-            table +=
-                &format!("{failure:?}\n    read:  {}\n    write: {}\n", of(Effect::Read), of(Effect::Write));
+            let (read, write) = (of(Effect::Read), of(Effect::Write));
+            let _ = writeln!(table, "{failure:?}\n    read:  {read}\n    write: {write}");
         }
         insta::assert_snapshot!(table);
     }

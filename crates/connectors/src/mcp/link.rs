@@ -154,6 +154,8 @@ pub(super) struct Link {
     era: Era,
     ids: Arc<AtomicU64>,
     inbox: Arc<Inbox>,
+    /// Cancelled when a call has found the connection or the session gone.
+    lost: CancellationToken,
     /// Ends the task that listens for changes.
     listening: DropGuard,
 }
@@ -162,7 +164,8 @@ impl Link {
     /// The link over `channel`, on which `era` was agreed.
     pub(super) fn new(channel: Channel, era: Era, inbox: Arc<Inbox>) -> Self {
         let ids = Arc::new(AtomicU64::new(FIRST_ID));
-        Self { channel, era, ids, inbox, listening: CancellationToken::new().drop_guard() }
+        let lost = CancellationToken::new();
+        Self { channel, era, ids, inbox, lost, listening: CancellationToken::new().drop_guard() }
     }
 
     /// Whether calls need headers that mirror their body.
@@ -214,11 +217,24 @@ impl Link {
         }
     }
 
+    /// A request has found that the connection or the session is gone.
+    pub(super) fn lose(&self) {
+        self.lost.cancel();
+    }
+
+    /// Whether a request has found that the connection or the session is gone.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.is_cancelled()
+    }
+
     /// Waits until the connection is gone. Over HTTP only a request can tell.
     pub(super) async fn ended(&self) {
         match &self.channel {
-            Channel::Stdio(stdio) => stdio.ended().await,
-            Channel::Http(_) => std::future::pending().await,
+            Channel::Stdio(stdio) => tokio::select! {
+                () = stdio.ended() => {}
+                () = self.lost.cancelled() => {}
+            },
+            Channel::Http(_) => self.lost.cancelled().await,
         }
     }
 

@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     fn read(chunks: &[&[u8]]) -> (Vec<String>, Events) {
-        let mut events = Events::new(64);
+        let mut events = Events::new(1024);
         let mut all = Vec::new();
         for chunk in chunks {
             let mut chunk = *chunk;

@@ -131,7 +131,7 @@ impl Http {
         sent.set();
         let response = self.egress.send(request).await.map_err(no_response)?;
         if !response.status().is_success() {
-            return Err(self.refusal(response, outgoing.id).await);
+            return Err(self.refusal(response, &outgoing).await);
         }
         let session = response.headers().get(SESSION_ID).cloned();
         let upstream_id = response.headers().get(REQUEST_ID).and_then(plain_id);
@@ -314,7 +314,8 @@ impl Http {
     }
 
     /// Why there is no result, from a response that is no success.
-    async fn refusal(&self, response: Response<Incoming>, id: u64) -> Failure {
+    async fn refusal(&self, response: Response<Incoming>, outgoing: &Outgoing<'_>) -> Failure {
+        let id = outgoing.id;
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
         let body = egress::read(response.into_body(), MAX_ERROR_BYTES).await.unwrap_or_default();
@@ -328,7 +329,7 @@ impl Http {
         if let Err(failure @ Failure::Rpc { .. }) = wire::answer(&body, id) {
             return failure;
         }
-        if status.is_client_error() {
+        if status.is_client_error() && outgoing.method == "tools/call" {
             // Perhaps the server is another one by now; a listing will tell.
             self.inbox.suspect_list();
         }

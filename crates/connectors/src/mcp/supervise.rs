@@ -95,6 +95,7 @@ impl Shared {
 
     /// A call found that `link` is gone.
     pub(super) fn lost(&self, link: &Arc<Link>) {
+        link.lose();
         self.connection.send_if_modified(|connection| {
             let is_current = matches!(connection, Connection::Up(live) if Arc::ptr_eq(&live.link, link));
             if is_current {
@@ -118,8 +119,18 @@ impl Shared {
         if is_new {
             self.tools.send_replace(declarations.into());
         }
-        self.connection.send_replace(Connection::Up(Arc::new(Live { link: Arc::clone(link), routes })));
-        self.state.send_replace(state);
+        let live = Arc::new(Live { link: Arc::clone(link), routes });
+        let published = self.connection.send_if_modified(|connection| {
+            // Looked at under the lock: what was lost meanwhile must not come back.
+            let is_up = !link.is_lost();
+            if is_up {
+                *connection = Connection::Up(live);
+            }
+            is_up
+        });
+        if published {
+            self.state.send_replace(state);
+        }
     }
 
     fn down(&self, trouble: &Trouble, wait: Duration) {
@@ -200,7 +211,6 @@ async fn connected(shared: &Shared, was_legacy: &mut bool, stop: &CancellationTo
 
 /// Lists the tools, and again whenever they may have changed, until the connection is lost.
 async fn attend(shared: &Shared, link: &Arc<Link>, stop: &CancellationToken) -> Trouble {
-    let mut connection = shared.connection.subscribe();
     loop {
         let until = Until { deadline: Instant::now() + shared.settings.pace.handshake, cancel: stop };
         match discovery::list(link, &shared.settings, until).await {
@@ -214,15 +224,10 @@ async fn attend(shared: &Shared, link: &Arc<Link>, stop: &CancellationToken) -> 
         };
         tokio::select! {
             () = stop.cancelled() => return Trouble::new(Health::Stopped, ""),
-            () = link.ended() => return Trouble::new(Health::Unreachable, "the server's process ended"),
-            () = told_lost(&mut connection) => {
-                return Trouble::new(Health::Unreachable, "the connection or the session was lost");
+            () = link.ended() => {
+                return Trouble::new(Health::Unreachable, "the connection, the session or the process ended");
             }
             () = changed => {}
         }
     }
-}
-
-async fn told_lost(connection: &mut watch::Receiver<Connection>) {
-    let _ = connection.wait_for(|connection| !matches!(connection, Connection::Up(_))).await;
 }

@@ -47,32 +47,25 @@ pub(crate) fn offset(seconds: i32) -> String {
 
 /// A length of time in the form of ISO 8601, such as `P1Y2M3DT4H5M6.5S`.
 pub(crate) fn interval(months: i32, days: i32, micros: i64) -> String {
-    let mut text = String::from("P");
-    let mut part = |number: i64, letter: char| {
-        if number != 0 {
-            text.push_str(&format!("{number}{letter}"));
-        }
+    let part = |number: i64, letter: char| {
+        if number == 0 { String::new() } else { format!("{number}{letter}") }
     };
-    part(i64::from(months / 12), 'Y');
-    part(i64::from(months % 12), 'M');
-    part(i64::from(days), 'D');
-    if micros != 0 {
-        text.push('T');
-    }
-    let mut part = |number: i64, letter: char| {
-        if number != 0 {
-            text.push_str(&format!("{number}{letter}"));
-        }
-    };
-    part(micros / 3_600_000_000, 'H');
-    part(micros / 60_000_000 % 60, 'M');
     let rest = micros % 60_000_000;
-    if rest != 0 {
-        let sign = if rest < 0 { "-" } else { "" };
-        let rest = rest.abs();
-        text.push_str(&format!("{sign}{}{}S", rest / 1_000_000, fraction(rest % 1_000_000)));
+    let date = part((months / 12).into(), 'Y') + &part((months % 12).into(), 'M') + &part(days.into(), 'D');
+    let time = part(micros / 3_600_000_000, 'H') + &part(micros / 60_000_000 % 60, 'M') + &seconds(rest);
+    match (date.is_empty(), time.is_empty()) {
+        (true, true) => "PT0S".into(),
+        (false, true) => format!("P{date}"),
+        (_, false) => format!("P{date}T{time}"),
     }
-    if text == "P" { "PT0S".into() } else { text }
+}
+
+fn seconds(micros: i64) -> String {
+    if micros == 0 {
+        return String::new();
+    }
+    let (sign, micros) = (if micros < 0 { "-" } else { "" }, micros.abs());
+    format!("{sign}{}{}S", micros / 1_000_000, fraction(micros % 1_000_000))
 }
 
 /// `.25` for 250,000 microseconds; nothing for none.

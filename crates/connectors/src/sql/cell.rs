@@ -44,7 +44,11 @@ impl Cell {
 
     /// A whole number.
     pub(crate) fn integer(number: i64) -> Self {
-        if number.unsigned_abs() <= MAX_SAFE_INTEGER { Self::exact(number) } else { Self::as_text(number) }
+        if number.unsigned_abs() <= MAX_SAFE_INTEGER {
+            Self::exact(number)
+        } else {
+            Self::as_text(number.to_string())
+        }
     }
 
     /// A number that a double holds. What is no number in JSON goes out as the word for it.
@@ -96,8 +100,8 @@ impl Cell {
         Self { value: base64(kept).into(), mark }
     }
 
-    fn as_text(text: impl ToString) -> Self {
-        Self { value: Value::String(text.to_string()), mark: Some(Mark::AsText) }
+    fn as_text(text: impl Into<String>) -> Self {
+        Self { value: Value::String(text.into()), mark: Some(Mark::AsText) }
     }
 }
 

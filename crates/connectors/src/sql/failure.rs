@@ -42,8 +42,8 @@ impl Failure {
     }
 
     /// Adds a cause for logs.
-    pub(crate) fn because(mut self, cause: impl ToString) -> Self {
-        self.cause = Some(cause.to_string());
+    pub(crate) fn because(mut self, cause: impl Into<String>) -> Self {
+        self.cause = Some(cause.into());
         self
     }
 

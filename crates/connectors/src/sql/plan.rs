@@ -5,16 +5,17 @@
 //! secret and opens no database; whether the database knows what a template
 //! names is found out by `sqlite` and `postgres`.
 
+mod rules;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use quaymaster_core::connector::ConnectorFile;
-use quaymaster_core::{Effect, ErrorCode, SecretRef, ToolName};
+use quaymaster_core::{Effect, SecretRef, ToolName};
 
-use super::config::{
-    ColumnConfig, ConnectionConfig, Dialect, ErrorRuleConfig, SqlSpec, SqlToolConfig, TemplateConfig,
-};
+use self::rules::Expected;
+use super::config::{ColumnConfig, ConnectionConfig, Dialect, SqlSpec, SqlToolConfig, TemplateConfig};
 use super::failure::ErrorRule;
 use super::parameter::Parameter;
 use super::rows::RowLimits;
@@ -60,6 +61,8 @@ pub(crate) struct PlannedTool {
     /// In the order in which they are bound.
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) columns: BTreeMap<String, ColumnConfig>,
+    /// The columns that the file speaks of, which the result has to have.
+    pub(crate) expected: Vec<Expected>,
     pub(crate) config: SqlToolConfig,
 }
 
@@ -113,7 +116,8 @@ impl Plan {
             }
             tools.extend(tool(at, config, &prefix, spec.connection.dialect, &mut problems));
         }
-        let rules = rules(&spec.errors, spec.connection.dialect, &mut problems);
+        rules::expect_classified(spec, &mut tools, &mut problems);
+        let rules = rules::rules(&spec.errors, spec.connection.dialect, &mut problems);
         match place {
             Some(place) if problems.0.is_empty() => Ok(Self {
                 place,
@@ -236,11 +240,17 @@ fn tool(
     for name in template.names() {
         bound.push(parameters.iter().find(|p| p.name == *name)?.clone());
     }
+    let noted = config.template.columns.keys().map(|column| Expected {
+        column: column.clone(),
+        path: format!("{path}.columns.{column}"),
+        any_case: false,
+    });
     Some(PlannedTool {
         name: name?,
         template,
         parameters: bound,
         columns: config.template.columns.clone(),
+        expected: noted.collect(),
         config: config.clone(),
     })
 }
@@ -315,46 +325,4 @@ fn template(
         );
     }
     Some(template)
-}
-
-fn rules(configs: &[ErrorRuleConfig], dialect: Dialect, problems: &mut Problems) -> Vec<ErrorRule> {
-    if dialect == Dialect::Sqlite && !configs.is_empty() {
-        problems.add("spec.errors", "rules for errors name SQLSTATE codes, which SQLite does not have");
-    }
-    let mut rules = Vec::with_capacity(configs.len());
-    for (at, config) in configs.iter().enumerate() {
-        let path = format!("spec.errors[{at}]");
-        for (state_at, state) in config.matches.sqlstate.iter().enumerate() {
-            let start = state.strip_suffix('*').unwrap_or(state);
-            let whole = start.len() == state.len();
-            let fits = if whole { start.len() == 5 } else { (2..5).contains(&start.len()) };
-            if !fits || !start.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) {
-                problems.add(
-                    format!("{path}.match.sqlstate[{state_at}]"),
-                    "an SQLSTATE has five of 0-9 and A-Z, as in `42601`; the start of some is written `08*`",
-                );
-            }
-        }
-        if config.matches.sqlstate.is_empty() {
-            problems.add(format!("{path}.match.sqlstate"), "the rule names no SQLSTATE, so it never holds");
-        }
-        let code = config.code.as_str();
-        if config.code != ErrorCode::InputInvalid
-            && !code.starts_with("query.")
-            && !code.starts_with("upstream.")
-        {
-            problems.add_with_help(
-                format!("{path}.code"),
-                format!("an error of the database cannot be `{code}`"),
-                "use a code of `query.*` or `upstream.*`, or `input.invalid`",
-            );
-        }
-        rules.push(ErrorRule {
-            sqlstate: config.matches.sqlstate.clone(),
-            code: config.code,
-            retry: config.retry,
-            hint: config.hint.clone(),
-        });
-    }
-    rules
 }

@@ -11,12 +11,14 @@
 mod decode;
 mod pool;
 
+use std::error::Error as _;
+
 use bytes::BytesMut;
 use futures_util::future::try_join;
 use futures_util::{StreamExt, pin_mut};
 use quaymaster_core::ErrorCode;
 use tokio_postgres::Statement;
-use tokio_postgres::error::Severity;
+use tokio_postgres::error::{DbError, Severity};
 use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 
 use self::decode::Raw;
@@ -108,10 +110,7 @@ impl Postgres {
     pub(crate) async fn verify(&self, tools: &[PlannedTool]) -> Vec<SpecProblem> {
         let mut lease = match self.connections.lease().await {
             Ok((lease, _)) => lease,
-            Err(failure) => {
-                let message = failure.into_call_error(&[]).public_message;
-                return vec![SpecProblem { path: "spec.connection.url".into(), message, help: None }];
-            }
+            Err(failure) => return vec![unreachable_server(failure)],
         };
         let mut problems = Vec::new();
         for (at, tool) in tools.iter().enumerate() {
@@ -200,7 +199,7 @@ fn settle(lease: Lease, outcome: Result<Rows, Trouble>) -> Result<Rows, Failure>
         }
         Err(Trouble::Server(error)) => {
             let failure = failure_of(&error);
-            let refused = error.as_db_error().and_then(|e| e.parsed_severity());
+            let refused = error.as_db_error().and_then(DbError::parsed_severity);
             if refused == Some(Severity::Error) {
                 lease.give_back();
             }
@@ -233,6 +232,17 @@ fn cells(row: &tokio_postgres::Row, most: usize) -> Result<Vec<Cell>, Trouble> {
     Ok(cells)
 }
 
+fn unreachable_server(failure: Failure) -> SpecProblem {
+    let cause = failure.cause.clone().map(|c| format!(": {c}")).unwrap_or_default();
+    let help = cause.contains("TLS").then(|| {
+        "the server's certificate has to be of an authority that this machine trusts; a server on this machine \
+         can do without TLS, by `sslmode=disable` in the connection string"
+            .into()
+    });
+    let message = failure.into_call_error(&[]).public_message + &cause;
+    SpecProblem { path: "spec.connection.url".into(), message, help }
+}
+
 fn verify_columns(statement: &Statement, at: usize, tool: &PlannedTool, problems: &mut Vec<SpecProblem>) {
     let (name, path) = (&tool.config.name, format!("spec.tools[{at}].template"));
     let columns = statement.columns();
@@ -247,21 +257,18 @@ fn verify_columns(statement: &Statement, at: usize, tool: &PlannedTool, problems
             help: Some("cast it to text".into()),
         });
     }
-    for noted in tool.columns.keys().filter(|noted| !columns.iter().any(|c| c.name() == noted.as_str())) {
-        let names: Vec<String> = columns.iter().map(|c| format!("`{}`", c.name())).collect();
-        problems.push(SpecProblem {
-            path: format!("{path}.columns.{noted}"),
-            message: format!("tool `{name}`: the result has no column `{noted}`"),
-            help: Some(format!("its columns are {}", names.join(", "))),
-        });
-    }
+    let columns: Vec<&str> = columns.iter().map(tokio_postgres::Column::name).collect();
+    problems.extend(tool.expected.iter().filter_map(|e| e.missing_from(name, &columns)));
 }
 
 /// The class of an error. What the server says of it may hold values, so it goes no further.
 fn failure_of(error: &tokio_postgres::Error) -> Failure {
     match error.as_db_error() {
         Some(refused) => Failure::sqlstate(refused.code().code()),
-        None => Failure::new(ErrorCode::UpstreamUnavailable).because(error),
+        None => {
+            let cause = error.source().map(|e| format!(": {e}")).unwrap_or_default();
+            Failure::new(ErrorCode::UpstreamUnavailable).because(format!("{error}{cause}"))
+        }
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct RowLimits {
 pub(crate) struct Rows {
     limits: RowLimits,
     headings: Vec<Heading>,
-    rows: Vec<Vec<Value>>,
+    kept: Vec<Vec<Value>>,
     left_bytes: usize,
     stopped_by: Option<Stop>,
     cut: usize,
@@ -63,7 +63,7 @@ impl Rows {
         Self {
             limits,
             headings,
-            rows: Vec::new(),
+            kept: Vec::new(),
             left_bytes: limits.bytes,
             stopped_by: None,
             cut: 0,
@@ -86,14 +86,14 @@ impl Rows {
 
     /// Takes one row. After `Break` there is no use in offering another.
     pub(crate) fn add(&mut self, mut row: Vec<Cell>) -> ControlFlow<()> {
-        if self.rows.len() >= self.limits.rows {
+        if self.kept.len() >= self.limits.rows {
             self.stopped_by = Some(Stop::Rows);
             return ControlFlow::Break(());
         }
         let mut size = row_size(&row);
         if size > self.left_bytes {
             self.stopped_by = Some(Stop::Bytes);
-            if !self.rows.is_empty() {
+            if !self.kept.is_empty() {
                 return ControlFlow::Break(());
             }
             // One row is always shown: an agent that sees nothing learns nothing.
@@ -110,7 +110,7 @@ impl Rows {
                 None => {}
             }
         }
-        self.rows.push(row.into_iter().map(|c| c.value).collect());
+        self.kept.push(row.into_iter().map(|c| c.value).collect());
         ControlFlow::Continue(())
     }
 
@@ -120,13 +120,13 @@ impl Rows {
         Table {
             warnings: self.warnings(),
             columns: self.headings.into_iter().map(|h| h.into_column(notes)).collect(),
-            rows: self.rows,
+            rows: self.kept,
             stats,
         }
     }
 
     fn warnings(&self) -> Vec<String> {
-        let shown = self.rows.len();
+        let shown = self.kept.len();
         let stopped = self.stopped_by.map(|stop| match stop {
             Stop::Rows => format!("there are more rows; shown: {shown}; ask for less at a time"),
             Stop::Bytes => {
@@ -197,7 +197,7 @@ fn shorten(row: &mut [Cell], budget: usize) {
         left -= size;
     }
     for cell in row {
-        if json_size(&cell.value) + 1 <= most {
+        if json_size(&cell.value) < most {
             continue;
         }
         match &mut cell.value {
@@ -322,8 +322,8 @@ mod tests {
                     break;
                 }
             }
-            let size: usize = some.rows.iter().map(|r| json_size(&Value::Array(r.clone())) + 1).sum();
-            prop_assert!(size <= bytes && some.rows.len() <= 5 && !some.rows.is_empty(), "{size} of {bytes}");
+            let size: usize = some.kept.iter().map(|r| json_size(&Value::Array(r.clone())) + 1).sum();
+            prop_assert!(size <= bytes && some.kept.len() <= 5 && !some.kept.is_empty(), "{size} of {bytes}");
         }
     }
 }

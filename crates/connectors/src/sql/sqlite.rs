@@ -106,7 +106,8 @@ impl Sqlite {
             file.put_back(opened);
             rows
         });
-        work.await.unwrap_or_else(|e| Err(Failure::new(ErrorCode::GatewayInternal).because(e)))
+        work.await
+            .unwrap_or_else(|_| Err(Failure::new(ErrorCode::GatewayInternal).because("the query panicked")))
     }
 }
 
@@ -129,14 +130,13 @@ fn select(connection: &mut Connection, query: &Query, stop: Stop) -> Result<Rows
 }
 
 fn collect(mut statement: Statement<'_>, query: &Query) -> rusqlite::Result<Rows> {
-    let columns: Vec<(String, Option<String>)> = statement
-        .columns()
-        .map(|c| (c.name().to_owned(), c.decl_type().map(str::to_ascii_lowercase)))
-        .collect();
-    let width = columns.len();
-    let mut rows = Rows::new(query.limits, columns);
+    let mut rows = None;
     let mut cursor = statement.query(rusqlite::params_from_iter(&query.values))?;
     while let Some(row) = cursor.next()? {
+        // Asked for after the first step, which prepares the statement again where a
+        // table has changed: release goes by the names, so they must be those of these values.
+        let rows = rows.get_or_insert_with(|| no_rows(row.as_ref(), query));
+        let width = row.as_ref().column_count();
         let mut cells = Vec::with_capacity(width);
         for column in 0..width {
             let (cell, kind) = cell(row.get_ref(column)?, rows.most_cell_bytes());
@@ -149,7 +149,16 @@ fn collect(mut statement: Statement<'_>, query: &Query) -> rusqlite::Result<Rows
             break;
         }
     }
-    Ok(rows)
+    drop(cursor);
+    Ok(rows.unwrap_or_else(|| no_rows(&statement, query)))
+}
+
+fn no_rows(statement: &Statement<'_>, query: &Query) -> Rows {
+    let columns = statement.columns();
+    Rows::new(
+        query.limits,
+        columns.map(|c| (c.name().to_owned(), c.decl_type().map(str::to_ascii_lowercase))),
+    )
 }
 
 fn cell(value: ValueRef<'_>, most: usize) -> (Cell, Option<&'static str>) {
@@ -214,14 +223,8 @@ fn verify_tool(connection: &Connection, at: usize, tool: &PlannedTool, problems:
         let message = format!("tool `{name}`: the database reads the statement in another way");
         problems.push(problem(format!("{path}.statement"), message));
     }
-    for column in tool.columns.keys().filter(|c| !statement.column_names().any(|n| n == c.as_str())) {
-        let names: Vec<String> = statement.column_names().map(|n| format!("`{n}`")).collect();
-        problems.push(SpecProblem {
-            path: format!("{path}.columns.{column}"),
-            message: format!("tool `{name}`: the result has no column `{column}`"),
-            help: Some(format!("its columns are {}", names.join(", "))),
-        });
-    }
+    let columns: Vec<&str> = statement.column_names().collect();
+    problems.extend(tool.expected.iter().filter_map(|e| e.missing_from(name, &columns)));
 }
 
 fn problem(path: String, message: String) -> SpecProblem {

@@ -461,8 +461,8 @@ mod tests {
                     names.push(name.clone());
                 }
                 let position = names.iter().position(|n| *n == name).unwrap_or_default() + 1;
-                sql.push_str(&format!(" :{name}"));
-                expected.push_str(&format!(" {sign}{position}"));
+                sql = format!("{sql} :{name}");
+                expected = format!("{expected} {sign}{position}");
             }
             sql.push(' ');
             expected.push(' ');

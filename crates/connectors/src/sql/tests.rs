@@ -37,7 +37,7 @@ impl SecretSource for OneSecret {
 }
 
 /// A connector file with this `spec`.
-pub(super) fn file(spec: Value) -> ConnectorFile<SqlSpec> {
+pub(super) fn file(spec: &Value) -> ConnectorFile<SqlSpec> {
     let file = json!({
         "apiVersion": "connector/v1",
         "kind": "Connector",
@@ -85,7 +85,7 @@ pub(super) fn with(mut spec: Value, pointer: &str, value: Value) -> Value {
 }
 
 /// Makes a connector of a `spec`, with every secret being `secret`.
-pub(super) fn connector(spec: Value, folder: &Path, secret: &str) -> Result<SqlConnector, Vec<SpecProblem>> {
+pub(super) fn connector(spec: &Value, folder: &Path, secret: &str) -> Result<SqlConnector, Vec<SpecProblem>> {
     SqlConnector::new(file(spec), &OneSecret(secret.to_owned()), folder, Arc::new(SystemClock))
 }
 

@@ -43,7 +43,11 @@ impl Tree {
         if usize::try_from(size.count_ones()).ok() == Some(frontier.len()) {
             return Ok(Self { size, frontier });
         }
-        Err(format!("a tree of {size} leaves has {} subtree roots, not {}", size.count_ones(), frontier.len()))
+        Err(format!(
+            "a tree of {size} leaves has {} subtree roots, not {}",
+            size.count_ones(),
+            frontier.len()
+        ))
     }
 
     /// Appends a leaf.
@@ -106,7 +110,12 @@ mod tests {
     #[test]
     fn roots_are_those_of_the_known_test_vectors() {
         let entries: [&[u8]; 8] = [
-            b"", b"\x00", b"\x10", b"\x20\x21", b"\x30\x31", b"\x40\x41\x42\x43",
+            b"",
+            b"\x00",
+            b"\x10",
+            b"\x20\x21",
+            b"\x30\x31",
+            b"\x40\x41\x42\x43",
             b"\x50\x51\x52\x53\x54\x55\x56\x57",
             b"\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f",
         ];

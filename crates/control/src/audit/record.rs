@@ -329,12 +329,19 @@ mod tests {
 
     #[test]
     fn an_event_is_written_as_its_word() {
-        for event in [Event::CallIntent, Event::CallOutcome, Event::CallRefused, Event::RequestRefused,
-            Event::ConfigApplied, Event::ConfigRefused, Event::TokenCreated, Event::TokenRevoked,
-            Event::WriterStarted, Event::WriterStopped]
-        {
+        for event in [
+            Event::CallIntent,
+            Event::CallOutcome,
+            Event::CallRefused,
+            Event::RequestRefused,
+            Event::ConfigApplied,
+            Event::ConfigRefused,
+            Event::TokenCreated,
+            Event::TokenRevoked,
+            Event::WriterStarted,
+            Event::WriterStopped,
+        ] {
             assert_eq!(serde_json::to_value(event).ok(), Some(event.as_str().into()));
         }
     }
 }
-

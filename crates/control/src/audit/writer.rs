@@ -69,7 +69,8 @@ pub enum AuditError {
 
 impl From<AuditError> for CallError {
     fn from(error: AuditError) -> Self {
-        Self::new(ErrorCode::AuditUnavailable, "the audit log does not take records, so nothing runs").because(error)
+        Self::new(ErrorCode::AuditUnavailable, "the audit log does not take records, so nothing runs")
+            .because(error)
     }
 }
 
@@ -286,7 +287,11 @@ impl Sequencer {
 
     fn complain(&self, error: &str) {
         self.signals.stuck.store(true, Ordering::Release);
-        tracing::error!(event = "audit.write", error, "the audit log could not be written; nothing runs until it can");
+        tracing::error!(
+            event = "audit.write",
+            error,
+            "the audit log could not be written; nothing runs until it can"
+        );
     }
 
     async fn try_batch(&mut self, batch: &mut [Entry]) -> Result<(), AppendError> {
@@ -313,7 +318,8 @@ fn row(entry: &Entry, body: Vec<u8>, leaf: [u8; 32]) -> NewRecord {
     let record = &entry.record;
     NewRecord {
         seq: record.seq,
-        time_us: quaymaster_core::Timestamp::parse(&record.time).map_or(0, quaymaster_core::Timestamp::as_micros),
+        time_us: quaymaster_core::Timestamp::parse(&record.time)
+            .map_or(0, quaymaster_core::Timestamp::as_micros),
         event: record.event.as_str(),
         call_id: record.call.clone(),
         actor: entry.actor.as_ref().map(ToString::to_string),

@@ -107,8 +107,13 @@ impl ArgumentType {
 }
 
 fn members(schema: &Value) -> BTreeMap<String, Member> {
-    let required: Vec<&str> =
-        schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     properties
         .filter_map(|(name, property)| {
@@ -134,7 +139,10 @@ fn decimal(number: &Number) -> Result<String, String> {
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, "0"));
     let digits = whole.trim_start_matches('-').len();
     if text.contains(['e', 'E']) || fraction.len() > 4 || digits > 14 {
-        return Err("a number argument has more digits than policies can compare (14 before and 4 after the point)".into());
+        return Err(
+            "a number argument has more digits than policies can compare (14 before and 4 after the point)"
+                .into(),
+        );
     }
     Ok(format!("{whole}.{fraction}"))
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cedar_policy::{
     Authorizer, Context, Decision as Verdict, Effect, Entities, Entity, EntityId, EntityTypeName, EntityUid,
-    PartialEntities, PartialEntityUid, PartialRequest, PolicyId, PolicySet, Request, Response, RestrictedExpression,
-    Schema, ValidationMode, Validator,
+    PartialEntities, PartialEntityUid, PartialRequest, PolicyId, PolicySet, Request, Response,
+    RestrictedExpression, Schema, ValidationMode, Validator,
 };
 use quaymaster_catalog::Tool;
 use quaymaster_core::{Actor, ActorId, AgentClaims, Arguments, Role, Workspace};
@@ -48,22 +48,27 @@ impl Slice {
     /// Puts the policies of `tool` together and validates them strictly.
     pub(super) fn build(source: &Source, tool: &Tool) -> Result<Self, Vec<PolicyProblem>> {
         let declaration = tool.declaration();
-        let workspaces: Vec<&str> = declaration.workspaces.iter().map(quaymaster_core::setting::Slug::as_str).collect();
+        let workspaces: Vec<&str> =
+            declaration.workspaces.iter().map(quaymaster_core::setting::Slug::as_str).collect();
         let compiled = access::policies(tool);
-        let mut policies = source.bearing_on(tool.name().as_str(), declaration.connector.as_str(), &workspaces);
+        let mut policies =
+            source.bearing_on(tool.name().as_str(), declaration.connector.as_str(), &workspaces);
         policies.extend(&compiled);
 
-        let fault = |message: String| vec![PolicyProblem {
-            file: None,
-            span: None,
-            severity: Severity::Error,
-            message: format!("the policies of tool `{}` cannot be put together: {message}", tool.name()),
-            help: None,
-        }];
+        let fault = |message: String| {
+            vec![PolicyProblem {
+                file: None,
+                span: None,
+                severity: Severity::Error,
+                message: format!("the policies of tool `{}` cannot be put together: {message}", tool.name()),
+                help: None,
+            }]
+        };
         let arguments = ArgumentType::of_arguments(&declaration.input_schema);
         let (schema, _) =
             Schema::from_cedarschema_str(&cedar_schema(&arguments)).map_err(|e| fault(e.to_string()))?;
-        let set = PolicySet::from_policies(policies.iter().map(|p| p.policy.clone())).map_err(|e| fault(e.to_string()))?;
+        let set = PolicySet::from_policies(policies.iter().map(|p| p.policy.clone()))
+            .map_err(|e| fault(e.to_string()))?;
         validate(&set, &schema, &policies, tool)?;
         Ok(Self {
             ignores_context: !policies.iter().any(|p| mentions_context(p)),
@@ -82,8 +87,12 @@ impl Slice {
         if !self.ignores_context {
             return self.evaluate(actor, arguments, agent).unwrap_or_else(cannot_evaluate);
         }
-        let key =
-            (actor.id.clone(), Arc::clone(&actor.roles), actor.workspace.clone(), actor.authentication.as_str());
+        let key = (
+            actor.id.clone(),
+            Arc::clone(&actor.roles),
+            actor.workspace.clone(),
+            actor.authentication.as_str(),
+        );
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(decision) = remembered.get(&key) {
             return decision.clone();
@@ -100,7 +109,8 @@ impl Slice {
     pub(super) fn could_permit(&self, actor: &Actor) -> bool {
         let partial = || -> Result<bool, String> {
             let entities = self.entities(actor)?;
-            let entities = PartialEntities::from_concrete(entities, &self.schema).map_err(|e| e.to_string())?;
+            let entities =
+                PartialEntities::from_concrete(entities, &self.schema).map_err(|e| e.to_string())?;
             let request = PartialRequest::new(
                 PartialEntityUid::from_concrete(actor_uid(actor)?),
                 self.action.clone(),
@@ -119,7 +129,12 @@ impl Slice {
     }
 
     /// Twice at most: as things are, and, where that denies, as if an approval had been given.
-    fn evaluate(&self, actor: &Actor, arguments: &Arguments, agent: &AgentClaims) -> Result<Decision, String> {
+    fn evaluate(
+        &self,
+        actor: &Actor,
+        arguments: &Arguments,
+        agent: &AgentClaims,
+    ) -> Result<Decision, String> {
         let entities = self.entities(actor)?;
         let now = self.respond(actor, arguments, agent, &entities, false)?;
         let decision = self.read(&now);
@@ -156,7 +171,8 @@ impl Slice {
         if self.ignores_context {
             return Ok(Context::empty());
         }
-        let claimed = [("client", &agent.client), ("model", &agent.model), ("sandbox_mode", &agent.sandbox_mode)];
+        let claimed =
+            [("client", &agent.client), ("model", &agent.model), ("sandbox_mode", &agent.sandbox_mode)];
         let claimed = claimed.into_iter().filter_map(|(name, claim)| {
             claim.as_ref().map(|c| (name.to_owned(), RestrictedExpression::new_string(c.clone())))
         });
@@ -215,7 +231,8 @@ impl Slice {
     /// The reasons of the permits that exist for this tool, for a hint to whoever was denied.
     pub(super) fn permit_reasons(&self) -> Vec<String> {
         let permits = self.set.policies().filter(|p| p.effect() == Effect::Permit);
-        let reasons: BTreeSet<String> = permits.filter_map(|p| self.notes.get(p.id())?.reason.clone()).collect();
+        let reasons: BTreeSet<String> =
+            permits.filter_map(|p| self.notes.get(p.id())?.reason.clone()).collect();
         reasons.into_iter().collect()
     }
 }

@@ -10,8 +10,8 @@ use std::str::FromStr;
 
 use cedar_policy::{ActionConstraint, Policy, PolicyId, PolicySet, ResourceConstraint};
 
-use super::problem::{PolicyProblem, Severity};
 use super::Known;
+use super::problem::{PolicyProblem, Severity};
 
 const ANNOTATIONS: [&str; 4] = ["id", "reason", "description", "approval"];
 
@@ -68,7 +68,8 @@ impl Source {
 
     /// The policies whose scope admits a tool, in the order of their ids.
     pub(super) fn bearing_on(&self, tool: &str, connector: &str, workspaces: &[&str]) -> Vec<&SourcePolicy> {
-        let mut keys = vec![Scope::Any.key(), Scope::Tool(tool.into()).key(), Scope::Connector(connector.into()).key()];
+        let mut keys =
+            vec![Scope::Any.key(), Scope::Tool(tool.into()).key(), Scope::Connector(connector.into()).key()];
         keys.extend(workspaces.iter().map(|w| Scope::Workspace((*w).into()).key()));
         let mut found: Vec<_> = keys.iter().filter_map(|key| self.by_scope.get(key)).flatten().collect();
         found.sort_by(|a, b| a.policy.id().cmp(b.policy.id()));
@@ -102,7 +103,9 @@ impl Reader<'_> {
                 span: None,
                 severity: Severity::Error,
                 message: "policy templates are not supported".into(),
-                help: Some("write the principal and the resource instead of `?principal` and `?resource`".into()),
+                help: Some(
+                    "write the principal and the resource instead of `?principal` and `?resource`".into(),
+                ),
             });
         }
         for policy in set.policies() {
@@ -149,7 +152,10 @@ impl Reader<'_> {
             problem(message, help);
         }
         let Some(scope) = scope_of(policy) else {
-            problem("a policy for `call` has a tool, a connector or a workspace as its resource".into(), None);
+            problem(
+                "a policy for `call` has a tool, a connector or a workspace as its resource".into(),
+                None,
+            );
             return;
         };
         let read = SourcePolicy {
@@ -199,7 +205,9 @@ fn unknown_entities(policy: &Policy, known: &Known) -> Vec<(String, Option<Strin
 fn scope_of(policy: &Policy) -> Option<Scope> {
     let entity = match policy.resource_constraint() {
         ResourceConstraint::Any | ResourceConstraint::Is(_) => return Some(Scope::Any),
-        ResourceConstraint::In(entity) | ResourceConstraint::Eq(entity) | ResourceConstraint::IsIn(_, entity) => entity,
+        ResourceConstraint::In(entity)
+        | ResourceConstraint::Eq(entity)
+        | ResourceConstraint::IsIn(_, entity) => entity,
     };
     let id = entity.id().unescaped().to_owned();
     match entity.type_name().to_string().as_str() {

@@ -34,7 +34,11 @@ fn declaration(name: &str, roles: &[&str], input_schema: Value) -> ToolDeclarati
         idempotency: None,
         fixed: Map::new(),
         defaults: Map::new(),
-        classification: Arc::new(Classification { default: DataClass::Internal, columns: vec![], fields: vec![] }),
+        classification: Arc::new(Classification {
+            default: DataClass::Internal,
+            columns: vec![],
+            fields: vec![],
+        }),
         passed_on: Map::new(),
     }
 }
@@ -244,16 +248,20 @@ mod properties {
     ];
 
     fn any_policy() -> impl Strategy<Value = String> {
-        (prop::sample::select(SHAPES.to_vec()), prop::sample::select(vec!["analyst", "support"]), any::<bool>()).prop_map(
-            |(shape, role, approval)| {
+        (
+            prop::sample::select(SHAPES.to_vec()),
+            prop::sample::select(vec!["analyst", "support"]),
+            any::<bool>(),
+        )
+            .prop_map(|(shape, role, approval)| {
                 let approval = if approval { "@approval(\"manager\") " } else { "" };
                 format!("{approval}{};", shape.replace("ROLE", role))
-            },
-        )
+            })
     }
 
     fn text(policies: &[String]) -> String {
-        let named: Vec<String> = policies.iter().enumerate().map(|(n, p)| format!("@id(\"p{n}\") {p}")).collect();
+        let named: Vec<String> =
+            policies.iter().enumerate().map(|(n, p)| format!("@id(\"p{n}\") {p}")).collect();
         named.join("\n")
     }
 

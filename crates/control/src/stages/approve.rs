@@ -26,7 +26,10 @@ pub fn approve(authorized: Authorized) -> Result<Approved, Refused> {
         Some(DecisionEffect::Allow) => return Ok(Approved { facts }),
         Some(DecisionEffect::NeedsApproval { roles }) => roles.join("`, `"),
         Some(DecisionEffect::Deny) | None => {
-            return Err(Refused::new(facts, CallError::new(ErrorCode::PolicyDenied, "this call was not authorized")));
+            return Err(Refused::new(
+                facts,
+                CallError::new(ErrorCode::PolicyDenied, "this call was not authorized"),
+            ));
         }
     };
     let error = CallError::new(

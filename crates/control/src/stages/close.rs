@@ -47,6 +47,24 @@ impl From<Refused> for Ended {
 /// Where the intent had to be on disk, so has the outcome before anyone hears of
 /// it; if it cannot be written, the caller is told that, and never of a success.
 pub async fn close(ended: Ended, evidence: &Evidence) -> Reply {
+    // A name that no tool has is a stranger's text: it stays out of the log.
+    let tool = match &ended {
+        Ended::Refused(refused) => refused.facts.tool.clone(),
+        Ended::Ran(receipt, _) => receipt.facts.tool.clone(),
+    };
+    let reply = answer(ended, evidence).await;
+    tracing::info!(
+        event = "call.closed",
+        call = %reply.audit_id,
+        tool = tool.as_ref().map(|tool| tool.name().as_str()),
+        status = reply.status.as_str(),
+        code = reply.code.map(ErrorCode::as_str),
+        "a call ended"
+    );
+    reply
+}
+
+async fn answer(ended: Ended, evidence: &Evidence) -> Reply {
     match ended {
         Ended::Refused(refused) => {
             if let Err(error) = write_refusal(&refused, evidence).await {
@@ -72,10 +90,13 @@ pub async fn close(ended: Ended, evidence: &Evidence) -> Reply {
 }
 
 fn unrecorded(error: AuditError) -> CallError {
-    CallError::new(ErrorCode::AuditUnavailable, "the call ran, but its outcome could not be recorded and is withheld")
-        .retry(Retry::Never)
-        .hint("a person can look the effect up in the system behind the tool")
-        .because(error)
+    CallError::new(
+        ErrorCode::AuditUnavailable,
+        "the call ran, but its outcome could not be recorded and is withheld",
+    )
+    .retry(Retry::Never)
+    .hint("a person can look the effect up in the system behind the tool")
+    .because(error)
 }
 
 fn failure(facts: &Facts, error: &CallError) -> Reply {
@@ -105,7 +126,8 @@ async fn write_refusal(refused: &Refused, evidence: &Evidence) -> Result<(), Aud
         None => None,
     };
     record.decision = decision_part(facts, sealed.as_deref());
-    record.agent = Some(facts.request.agent.clone()).filter(|a| *a != quaymaster_core::AgentClaims::default());
+    record.agent =
+        Some(facts.request.agent.clone()).filter(|a| *a != quaymaster_core::AgentClaims::default());
     record.arguments = Some(facts.arguments.as_ref().unwrap_or(&facts.request.arguments).digest());
     record.code = Some(refused.error.code.as_str());
     record.status = Some(Envelope::failure(&facts.request.id, &refused.error).status.as_str());

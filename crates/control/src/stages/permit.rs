@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use quaymaster_catalog::Tool;
-use quaymaster_core::json::canonical;
 use quaymaster_core::arguments::sha256_text;
+use quaymaster_core::json::canonical;
 use quaymaster_core::{Actor, Arguments, CallError, CallId, DataClass, Effect, ErrorCode};
 use serde_json::json;
 
@@ -91,14 +91,16 @@ async fn write_intent(facts: &Facts, evidence: &Evidence) -> Result<(), AuditErr
         None => None,
     };
     record.decision = decision_part(facts, sealed.as_deref());
-    record.agent = Some(facts.request.agent.clone()).filter(|a| *a != quaymaster_core::AgentClaims::default());
+    record.agent =
+        Some(facts.request.agent.clone()).filter(|a| *a != quaymaster_core::AgentClaims::default());
     record.arguments = facts.arguments.as_ref().map(Arguments::digest);
     evidence.audit.append(record, sealed, durability(facts)).await
 }
 
 /// Writes, and reads that may release confidential data, wait for the disk.
 pub(super) fn durability(facts: &Facts) -> Durability {
-    let harmless = |tool: &Arc<Tool>| tool.effect() == Effect::Read && !tool.may_release(DataClass::Confidential);
+    let harmless =
+        |tool: &Arc<Tool>| tool.effect() == Effect::Read && !tool.may_release(DataClass::Confidential);
     if facts.tool.as_ref().is_some_and(harmless) { Durability::Accepted } else { Durability::Durable }
 }
 

@@ -34,7 +34,10 @@ impl Rulebook {
                     file: None,
                     span: None,
                     severity: Severity::Error,
-                    message: format!("the classification of connector `{}`: {message}", tool.declaration().connector),
+                    message: format!(
+                        "the classification of connector `{}`: {message}",
+                        tool.declaration().connector
+                    ),
                     help: Some("write a JSONPath (RFC 9535) such as `$..email`".into()),
                 }),
             }

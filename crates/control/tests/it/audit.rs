@@ -27,8 +27,10 @@ async fn two_writers_share_one_log_without_a_gap() {
     let other = Store::open(StoreTarget::Sqlite { path }).await.expect("a second process");
     let (one, two) = (log(&world.store).await, log(&other).await);
     for n in 0..50 {
-        let (a, b) = (record(Event::CallIntent, &format!("a{n}")), record(Event::CallIntent, &format!("b{n}")));
-        let (a, b) = tokio::join!(one.append(a, None, Durability::Durable), two.append(b, None, Durability::Accepted));
+        let (a, b) =
+            (record(Event::CallIntent, &format!("a{n}")), record(Event::CallIntent, &format!("b{n}")));
+        let (a, b) =
+            tokio::join!(one.append(a, None, Durability::Durable), two.append(b, None, Durability::Accepted));
         a.expect("accepted");
         b.expect("accepted");
     }
@@ -43,7 +45,12 @@ async fn two_writers_share_one_log_without_a_gap() {
 #[tokio::test]
 async fn a_durable_record_is_in_the_store_when_append_returns() {
     let world = World::new().await;
-    world.evidence.audit.append(record(Event::CallIntent, "now"), None, Durability::Durable).await.expect("written");
+    world
+        .evidence
+        .audit
+        .append(record(Event::CallIntent, "now"), None, Durability::Durable)
+        .await
+        .expect("written");
     assert!(world.records().await.iter().any(|r| r["call"] == "now"));
 }
 
@@ -51,7 +58,8 @@ async fn a_durable_record_is_in_the_store_when_append_returns() {
 async fn after_the_end_nothing_is_accepted() {
     let world = World::new().await;
     world.evidence.audit.close().await;
-    let refused = world.evidence.audit.append(record(Event::CallIntent, "late"), None, Durability::Accepted).await;
+    let refused =
+        world.evidence.audit.append(record(Event::CallIntent, "late"), None, Durability::Accepted).await;
     assert!(refused.is_err());
 }
 
@@ -75,7 +83,8 @@ async fn any_change_to_what_was_written_is_found() {
         }
         world.evidence.audit.close().await;
         assert!(verify(&world.store).await.expect("readable").intact);
-        let database = rusqlite::Connection::open(world.folder.path().join("quaymaster.db")).expect("the database");
+        let database =
+            rusqlite::Connection::open(world.folder.path().join("quaymaster.db")).expect("the database");
         assert!(database.execute(damage, []).expect("damaged") > 0, "{damage}");
         let found = verify(&world.store).await;
         assert!(found.is_ok_and(|f| !f.intact && !f.problems.is_empty()), "{damage}");
@@ -86,7 +95,9 @@ async fn any_change_to_what_was_written_is_found() {
 async fn a_call_without_an_outcome_is_told_of() {
     let world = World::new().await;
     let audit = &world.evidence.audit;
-    for (event, call) in [(Event::CallIntent, "ended"), (Event::CallIntent, "open"), (Event::CallOutcome, "ended")] {
+    for (event, call) in
+        [(Event::CallIntent, "ended"), (Event::CallIntent, "open"), (Event::CallOutcome, "ended")]
+    {
         audit.append(record(event, call), None, Durability::Durable).await.expect("written");
     }
     let found = verify(&world.store).await.expect("readable");

@@ -1,32 +1,25 @@
 //! What leaves, and what does not.
 
 use quaymaster_control::output::{Column, RawOutput, Table, TableStats};
-use quaymaster_control::release;
+use quaymaster_control::{Ended, close, release};
 use quaymaster_core::{CallError, DataClass};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::world::World;
 
-async fn released(world: &World, clearance: DataClass, tool: &str, raw: RawOutput) -> Result<Value, CallError> {
-    let request = world.request("analyst", clearance, tool, &json!({"id": "a"}));
-    let (_, receipt) = world.permit(request).await.expect("a permit").redeem();
-    let evidence = &world.evidence;
-    let reply =
-        quaymaster_control::close(quaymaster_control::Ended::Ran(receipt, Ok(release_or(raw, world, clearance, tool).await?)), evidence)
-            .await;
-    serde_json::from_str(&reply.result).map_err(|e| CallError::new(quaymaster_core::ErrorCode::GatewayInternal, e.to_string()))
-}
-
-async fn release_or(
-    raw: RawOutput,
+/// The result of a call whose system answered `raw`, as the client gets it.
+async fn released(
     world: &World,
     clearance: DataClass,
     tool: &str,
-) -> Result<quaymaster_control::output::SafeOutput, CallError> {
-    let request = world.request("analyst", clearance, tool, &json!({"id": "a"}));
+    raw: RawOutput,
+) -> Result<Value, CallError> {
+    let request = World::request("analyst", clearance, tool, &json!({"id": "a"}));
     let (_, receipt) = world.permit(request).await.expect("a permit").redeem();
-    release(Ok(raw), &receipt, &world.rulebook)
+    let safe = release(Ok(raw), &receipt, &world.rulebook)?;
+    let reply = close(Ended::Ran(receipt, Ok(safe)), &world.evidence).await;
+    Ok(serde_json::from_str(&reply.result).expect("JSON"))
 }
 
 fn upstream(value: &Value) -> RawOutput {
@@ -34,11 +27,17 @@ fn upstream(value: &Value) -> RawOutput {
 }
 
 fn accounts() -> RawOutput {
-    let column = |name: &str| Column { name: name.into(), kind: "text".into(), unit: None, description: None };
+    let column =
+        |name: &str| Column { name: name.into(), kind: "text".into(), unit: None, description: None };
     RawOutput::table(Table {
         columns: vec![column("name"), column("email"), column("bank_account")],
         rows: vec![vec![json!("Acme"), json!("a@acme.test"), json!("DE00")]],
-        stats: TableStats { truncated: false, elapsed_us: 1_500, query_hash: "sha256:00".into(), as_of: "t".into() },
+        stats: TableStats {
+            truncated: false,
+            elapsed_us: 1_500,
+            query_hash: "sha256:00".into(),
+            as_of: "t".into(),
+        },
         warnings: vec![],
     })
 }
@@ -61,8 +60,7 @@ async fn columns_above_the_clearance_or_declared_drop_are_taken_out_of_every_row
 #[tokio::test]
 async fn what_is_above_the_clearance_as_a_whole_is_not_released() {
     let world = World::new().await;
-    for raw in [accounts(), upstream(&json!({"content": []}))] {
-        let tool = if format!("{raw:?}") == "RawOutput(..)" { "crm_account" } else { "crm_table" };
+    for (tool, raw) in [("crm_table", accounts()), ("crm_account", upstream(&json!({"content": []})))] {
         let error = released(&world, DataClass::Public, tool, raw).await.expect_err("refused");
         assert_eq!(error.code.as_str(), "release.refused");
     }
@@ -78,7 +76,8 @@ async fn a_success_passes_unchanged_but_for_the_audit_id_where_nothing_is_taken_
         "futureField": {"kept": true},
         "_meta": {"upstream": "id-1"}
     });
-    let mut got = released(&world, DataClass::Restricted, "crm_status", upstream(&given)).await.expect("released");
+    let mut got =
+        released(&world, DataClass::Restricted, "crm_status", upstream(&given)).await.expect("released");
     let audit = got["_meta"].as_object_mut().and_then(|m| m.remove("dev.quaymaster/audit_id"));
     assert!(audit.is_some());
     let mut expected = given;
@@ -90,12 +89,16 @@ async fn a_success_passes_unchanged_but_for_the_audit_id_where_nothing_is_taken_
 async fn fields_are_taken_out_of_structured_content_and_its_text() {
     let world = World::new().await;
     let account = json!({"name": "Acme", "email": "a@acme.test", "bank_account": "DE00"});
-    let given = json!({"content": [{"type": "text", "text": account.to_string()}], "structuredContent": account});
-    let result = released(&world, DataClass::Internal, "crm_account", upstream(&given)).await.expect("released");
+    let given =
+        json!({"content": [{"type": "text", "text": account.to_string()}], "structuredContent": account});
+    let result =
+        released(&world, DataClass::Internal, "crm_account", upstream(&given)).await.expect("released");
     assert_eq!(result["structuredContent"], json!({"name": "Acme"}));
     assert_eq!(result["content"][0]["text"], r#"{"name":"Acme"}"#);
     let text_alone = json!({"content": [{"type": "text", "text": account.to_string()}]});
-    let result = released(&world, DataClass::Confidential, "crm_account", upstream(&text_alone)).await.expect("released");
+    let result = released(&world, DataClass::Confidential, "crm_account", upstream(&text_alone))
+        .await
+        .expect("released");
     assert_eq!(result["content"][0]["text"], r#"{"name":"Acme","email":"a@acme.test"}"#);
 }
 
@@ -110,22 +113,28 @@ async fn a_result_that_cannot_be_understood_is_not_released() {
         json!({"structuredContent": {}}),
         json!("text"),
     ] {
-        let error = released(&world, DataClass::Internal, "crm_account", upstream(&given)).await.expect_err("refused");
+        let error = released(&world, DataClass::Internal, "crm_account", upstream(&given))
+            .await
+            .expect_err("refused");
         assert_eq!(error.code.as_str(), "release.refused", "{given}");
         assert!(!error.to_string().contains("acme"));
     }
-    let twice = RawValue::from_string(r#"{"content":[],"content":[{"type":"text","text":"x"}]}"#.into()).expect("JSON");
+    let twice = RawValue::from_string(r#"{"content":[],"content":[{"type":"text","text":"x"}]}"#.into())
+        .expect("JSON");
     assert!(released(&world, DataClass::Restricted, "crm_status", RawOutput::upstream(twice)).await.is_err());
 }
 
 #[tokio::test]
 async fn an_upstreams_own_error_says_what_it_said_unless_that_must_be_withheld() {
     let world = World::new().await;
-    let given = json!({"content": [{"type": "text", "text": "account of a@acme.test is closed"}], "isError": true});
-    let open = released(&world, DataClass::Restricted, "crm_status", upstream(&given)).await.expect("released");
+    let given =
+        json!({"content": [{"type": "text", "text": "account of a@acme.test is closed"}], "isError": true});
+    let open =
+        released(&world, DataClass::Restricted, "crm_status", upstream(&given)).await.expect("released");
     assert_eq!(open["structuredContent"]["error"]["code"], "upstream.error");
     assert_eq!(open["structuredContent"]["message"], "account of a@acme.test is closed");
-    let closed = released(&world, DataClass::Internal, "crm_account", upstream(&given)).await.expect("released");
+    let closed =
+        released(&world, DataClass::Internal, "crm_account", upstream(&given)).await.expect("released");
     assert!(!closed.to_string().contains("acme"), "{closed}");
     assert_eq!(closed["isError"], json!(true));
 }

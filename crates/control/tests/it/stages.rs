@@ -3,8 +3,8 @@
 use quaymaster_control::output::RawOutput;
 use quaymaster_control::{Ended, Refused, close, release};
 use quaymaster_core::{DataClass, ErrorCode, Status};
-use serde_json::{Value, json};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::world::World;
 
@@ -19,7 +19,8 @@ fn upstream(value: &Value) -> RawOutput {
 #[tokio::test]
 async fn no_permit_without_an_audit_intent() {
     let world = World::new().await;
-    let request = world.request("support", DataClass::Internal, "crm_refund", &json!({"id": "a", "amount": 5}));
+    let request =
+        World::request("support", DataClass::Internal, "crm_refund", &json!({"id": "a", "amount": 5}));
     let id = request.id.to_string();
     world.permit(request).await.expect("a permit");
     let records = world.records().await;
@@ -28,7 +29,8 @@ async fn no_permit_without_an_audit_intent() {
     assert_eq!(intent["decision"]["policies"], json!(["small-refunds"]));
 
     world.evidence.audit.close().await;
-    let request = world.request("support", DataClass::Internal, "crm_refund", &json!({"id": "a", "amount": 5}));
+    let request =
+        World::request("support", DataClass::Internal, "crm_refund", &json!({"id": "a", "amount": 5}));
     assert_eq!(code(world.permit(request).await), Some(ErrorCode::AuditUnavailable));
 }
 
@@ -36,7 +38,7 @@ async fn no_permit_without_an_audit_intent() {
 async fn what_an_actor_may_never_call_is_answered_like_what_does_not_exist() {
     let world = World::new().await;
     let ask = async |tool: &str| {
-        let request = world.request("manager", DataClass::Internal, tool, &json!({"id": "a"}));
+        let request = World::request("manager", DataClass::Internal, tool, &json!({"id": "a"}));
         let refused = world.permit(request).await.expect_err("hidden");
         refused.error().to_string().replace(tool, "TOOL")
     };
@@ -56,7 +58,7 @@ async fn each_refusal_has_its_code_its_reason_and_a_record() {
     ];
     let mut told = Vec::new();
     for (role, tool, arguments) in cases {
-        let request = world.request(role, DataClass::Internal, tool, &arguments);
+        let request = World::request(role, DataClass::Internal, tool, &arguments);
         let refused = world.permit(request).await.expect_err("a refusal");
         let reply = close(refused.into(), &world.evidence).await;
         let result: Value = serde_json::from_str(&reply.result).expect("JSON");
@@ -74,13 +76,16 @@ async fn the_outcome_is_recorded_whatever_happened_and_never_says_a_success_that
     let world = World::new().await;
     for (raw, status) in [
         (Ok(upstream(&json!({"content": []}))), Status::Success),
-        (Ok(upstream(&json!({"content": [{"type": "text", "text": "no such account"}], "isError": true}))), Status::Failed),
+        (
+            Ok(upstream(&json!({"content": [{"type": "text", "text": "no such account"}], "isError": true}))),
+            Status::Failed,
+        ),
         (Ok(upstream(&json!({"content": [], "isError": "no"}))), Status::Failed),
         (Ok(upstream(&json!({"tools": []}))), Status::Failed),
         (Ok(upstream(&json!([]))), Status::Failed),
         (Err(quaymaster_core::CallError::new(ErrorCode::UpstreamTimeout, "too slow")), Status::Failed),
     ] {
-        let request = world.request("analyst", DataClass::Restricted, "crm_status", &json!({"id": "a"}));
+        let request = World::request("analyst", DataClass::Restricted, "crm_status", &json!({"id": "a"}));
         let id = request.id.to_string();
         let (job, receipt) = world.permit(request).await.expect("a permit").redeem();
         assert!(job.is_ok());
@@ -90,7 +95,8 @@ async fn the_outcome_is_recorded_whatever_happened_and_never_says_a_success_that
         assert_eq!(reply.audit_id.to_string(), id);
     }
     world.evidence.audit.close().await;
-    let outcomes: Vec<Value> = world.records().await.into_iter().filter(|r| r["event"] == "call.outcome").collect();
+    let outcomes: Vec<Value> =
+        world.records().await.into_iter().filter(|r| r["event"] == "call.outcome").collect();
     let statuses: Vec<&str> = outcomes.iter().filter_map(|r| r["status"].as_str()).collect();
     assert_eq!(statuses, ["success", "failed", "failed", "failed", "failed", "failed"]);
     assert_eq!(outcomes[0]["classes"], json!(["public"]));
@@ -101,7 +107,7 @@ async fn the_same_write_has_the_same_idempotency_key_and_another_has_another() {
     let world = World::new().await;
     let key = async |id: &str, amount: u64| {
         let arguments = json!({"id": id, "amount": amount});
-        let request = world.request("support", DataClass::Internal, "crm_refund", &arguments);
+        let request = World::request("support", DataClass::Internal, "crm_refund", &arguments);
         let (job, _) = world.permit(request).await.expect("a permit").redeem();
         job.expect("a job").arguments.get("key").cloned().expect("a key")
     };
@@ -114,7 +120,7 @@ async fn the_same_write_has_the_same_idempotency_key_and_another_has_another() {
 async fn records_name_nobody_and_hold_no_argument_and_what_is_sealed_opens_with_the_actors_key() {
     let world = World::new().await;
     let arguments = json!({"id": "private-4711", "amount": 5});
-    let request = world.request("support", DataClass::Internal, "crm_refund", &arguments);
+    let request = World::request("support", DataClass::Internal, "crm_refund", &arguments);
     let (actor, call) = (request.actor.id.clone(), request.id.to_string());
     world.permit(request).await.expect("a permit");
     let stored = world.store.audit_read(0, 100).await.expect("records");

@@ -14,8 +14,8 @@ use quaymaster_core::connector::{Access, IdempotencyConfig};
 use quaymaster_core::setting::Slug;
 use quaymaster_core::tool::ResultForm;
 use quaymaster_core::{
-    Actor, ActorId, AgentClaims, Arguments, Authentication, CallId, CallRequest, Classification, Clock, ConfigVersion,
-    DataClass, Effect, Handling, SystemClock, ToolDeclaration, ToolName, WriterId,
+    Actor, ActorId, AgentClaims, Arguments, Authentication, CallId, CallRequest, Classification, Clock,
+    ConfigVersion, DataClass, Effect, Handling, SystemClock, ToolDeclaration, ToolName, WriterId,
 };
 use quaymaster_store::{Store, StoreTarget};
 use serde_json::{Map, Value, json};
@@ -79,7 +79,8 @@ fn declaration(local: &str, effect: Effect, form: ResultForm, input_schema: Valu
 }
 
 pub(crate) fn declarations() -> Vec<ToolDeclaration> {
-    let by_id = json!({"type": "object", "properties": {"id": {"type": "string"}}, "additionalProperties": false});
+    let by_id =
+        json!({"type": "object", "properties": {"id": {"type": "string"}}, "additionalProperties": false});
     let refund = json!({
         "type": "object",
         "properties": {"id": {"type": "string"}, "amount": {"type": "integer"}, "key": {"type": "string"}},
@@ -87,7 +88,8 @@ pub(crate) fn declarations() -> Vec<ToolDeclaration> {
         "additionalProperties": false
     });
     let mut refund = declaration("refund", Effect::Write, ResultForm::Upstream, refund);
-    refund.idempotency = Some(IdempotencyConfig { from: vec!["id".into(), "amount".into()], argument: "key".into() });
+    refund.idempotency =
+        Some(IdempotencyConfig { from: vec!["id".into(), "amount".into()], argument: "key".into() });
     let mut public = declaration("status", Effect::Read, ResultForm::Upstream, by_id.clone());
     public.classification =
         Arc::new(Classification { default: DataClass::Public, columns: vec![], fields: vec![] });
@@ -110,7 +112,9 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::open(StoreTarget::Sqlite { path: folder.path().join("quaymaster.db") }).await.expect("a store");
+        let store = Store::open(StoreTarget::Sqlite { path: folder.path().join("quaymaster.db") })
+            .await
+            .expect("a store");
         let evidence = evidence(folder.path(), store.clone()).await;
         let (catalogue, problems) = Catalogue::build(declarations());
         assert_eq!(problems, vec![]);
@@ -127,7 +131,7 @@ impl World {
         Self { folder, store, catalogue, rulebook, evidence }
     }
 
-    pub(crate) fn request(&self, role: &str, clearance: DataClass, tool: &str, arguments: &Value) -> CallRequest {
+    pub(crate) fn request(role: &str, clearance: DataClass, tool: &str, arguments: &Value) -> CallRequest {
         let actor = Actor {
             id: ActorId::parse(&format!("{role}@example.test")).expect("an id"),
             roles: [slug(role)].into(),

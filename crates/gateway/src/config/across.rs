@@ -13,7 +13,7 @@ use super::document::Document;
 pub(super) fn report_unknown_names(known: Known<'_>, connectors: &mut [Document<Connector>]) {
     for document in connectors {
         let problems = document.value.as_ref().map(|connector| unknown_names(known, connector));
-        problems.into_iter().flatten().for_each(|problem| document.report(problem));
+        document.report(problems.into_iter().flatten());
     }
 }
 
@@ -38,7 +38,7 @@ pub(super) fn report_duplicates(connectors: &mut [Document<Connector>]) {
     for document in connectors {
         let Some(connector) = &document.value else { continue };
         let problems = claims.claim(connector, document.source.path());
-        problems.into_iter().for_each(|problem| document.report(problem));
+        document.report(problems);
     }
 }
 

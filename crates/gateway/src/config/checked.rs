@@ -107,9 +107,9 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
         problems.extend(known.roles("localUser.roles", &user.roles));
         problems.extend(user.workspace.iter().filter_map(|w| known.workspace("localUser.workspace", w)));
     }
-    problems.extend(config.store.check().err().map(store_problem));
+    problems.extend(config.store.check().err().as_ref().map(store_problem));
     let audit = audit(&config.audit, &mut problems);
-    let listen = listen(config.listen, &mut problems);
+    let listen = listen(&config.listen, &mut problems);
     let data_folder = path_below(folder, "dataFolder", &config.data_folder, &mut problems);
     let files = config.secrets.files.as_deref();
     let secret_files = files.and_then(|files| path_below(folder, "secrets.files", files, &mut problems));
@@ -173,8 +173,8 @@ fn local_user(config: LocalUserConfig, default: &Workspace) -> LocalUser {
     LocalUser { roles, workspace: config.workspace.unwrap_or_else(|| default.clone()) }
 }
 
-fn store_problem(error: StoreConfigError) -> PathProblem {
-    let path = match &error {
+fn store_problem(error: &StoreConfigError) -> PathProblem {
+    let path = match error {
         StoreConfigError::PoolSize { .. } => "store.pool.max",
         _ => "store.url",
     };
@@ -198,7 +198,7 @@ fn path_below(folder: &Path, path: &str, value: &str, problems: &mut Vec<PathPro
     Some(folder.join(value.strip_prefix("./").unwrap_or(value)))
 }
 
-fn listen(config: ListenConfig, problems: &mut Vec<PathProblem>) -> Option<Listen> {
+fn listen(config: &ListenConfig, problems: &mut Vec<PathProblem>) -> Option<Listen> {
     let address = match config.address.parse::<SocketAddr>() {
         Ok(address) => Some(address),
         Err(_) => {

@@ -180,7 +180,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
                 visitor.visit_seq(Items { items: items.iter().enumerate(), notes: self.notes })
             }
             Value::Map(entries) => {
-                visitor.visit_map(Entries { entries: entries.iter(), value: None, notes: self.notes })
+                visitor.visit_map(Entries { rest: entries.iter(), value: None, notes: self.notes })
             }
         };
         read.map_err(|fault: Fault| fault.at(self.node.span))
@@ -268,7 +268,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
 }
 
 struct Entries<'a> {
-    entries: std::slice::Iter<'a, Entry>,
+    rest: std::slice::Iter<'a, Entry>,
     value: Option<&'a Entry>,
     notes: &'a Notes<'a>,
 }
@@ -277,7 +277,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     type Error = Fault;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
-        let Some(entry) = self.entries.next() else { return Ok(None) };
+        let Some(entry) = self.rest.next() else { return Ok(None) };
         self.value = Some(entry);
         let key: StrDeserializer<'_, Fault> = entry.key.as_str().into_deserializer();
         let read = seed.deserialize(key);

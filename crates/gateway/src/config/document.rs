@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use quaymaster_core::{SecretRef, SecretSource};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::checked::PathProblem;
-use super::diagnostic::{Code, Diagnostic, Problem, Source, Span};
+use super::diagnostic::{Code, Diagnostic, Problem, Source};
 use super::shape::{Shaped, shape};
 use super::yaml::{Node, parse};
-use quaymaster_core::{SecretRef, SecretSource};
 
 /// A file that was read as a `T`, as far as that was possible.
 #[derive(Debug)]
@@ -40,31 +40,24 @@ impl<T> Document<T> {
         }
     }
 
-    /// Adds a problem at a path of the file.
-    pub(super) fn report(&mut self, found: PathProblem) {
-        let span = self.root.as_ref().map(|root| root.locate(&found.path));
-        self.report_at(Problem { span, ..found.problem });
-    }
-
-    /// Adds a problem at its place in the file.
-    pub(super) fn report_at(&mut self, problem: Problem) {
-        self.found.push(problem.in_file(&self.source));
+    /// Adds problems at paths of the file.
+    pub(super) fn report(&mut self, problems: impl IntoIterator<Item = PathProblem>) {
+        for PathProblem { path, problem } in problems {
+            let span = self.root.as_ref().map(|root| root.locate(&path));
+            self.found.push(Problem { span, ..problem }.in_file(&self.source));
+        }
     }
 
     /// Adds a problem for every secret that is referred to and cannot be had.
     pub(super) fn report_missing_secrets(&mut self, secrets: &dyn SecretSource) {
-        let mut missing: Vec<(Span, String)> = Vec::new();
-        if let Some(root) = &self.root {
-            root.scalars(&mut |scalar| {
-                let reference = scalar.as_text().and_then(|text| SecretRef::parse(text).ok());
-                if let Some(Err(error)) = reference.map(|reference| secrets.resolve(&reference)) {
-                    missing.push((scalar.span, error.to_string()));
-                }
-            });
-        }
-        for (span, message) in missing {
-            self.report_at(Problem::error(Code::Secret, span, message));
-        }
+        let Some(root) = &self.root else { return };
+        root.scalars(&mut |scalar| {
+            let reference = scalar.as_text().and_then(|text| SecretRef::parse(text).ok());
+            if let Some(Err(error)) = reference.map(|reference| secrets.resolve(&reference)) {
+                let problem = Problem::error(Code::Secret, scalar.span, error.to_string());
+                self.found.push(problem.in_file(&self.source));
+            }
+        });
     }
 }
 

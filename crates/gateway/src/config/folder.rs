@@ -70,8 +70,8 @@ impl Contents {
         let policies = self.policies.iter().map(Arc::as_ref);
         let all = self.settings.iter().chain(&self.connectors).chain(policies);
         // A name has no line end here: `read` refuses such a file.
-        let listed: String = all.map(|file| format!("{} {}\n", file.digest(), file.path())).collect();
-        sha256_text(listed.as_bytes())
+        let listed: Vec<String> = all.map(|file| format!("{} {}", file.digest(), file.path())).collect();
+        sha256_text(listed.join("\n").as_bytes())
     }
 }
 
@@ -85,7 +85,9 @@ pub(super) fn read(root: &Path) -> (Contents, Diagnostics) {
         listing.files.into_iter().filter_map(|path| read_file(root, path, &mut found)).collect()
     };
     let connectors = read_kind(&CONNECTORS);
-    let policies = read_kind(&POLICIES).into_iter().map(Arc::new).collect();
+    // A policy has no place for a secret.
+    let policies = read_kind(&POLICIES).into_iter().map(|file| Arc::new(file.hiding(Some(Vec::new()))));
+    let policies = policies.collect();
     (Contents { settings, connectors, policies }, found)
 }
 
@@ -198,7 +200,7 @@ mod tests {
     }
 
     fn shown(found: &Diagnostics) -> String {
-        found.iter().map(|d| format!("{d}\n")).collect()
+        found.to_string()
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! as a second net what looks like a password by its key or its place in a URL.
 
 use std::fmt;
+use std::sync::Arc;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode, SourceSpan};
 
@@ -38,12 +39,13 @@ impl Diagnostics {
         };
         let handler = GraphicalReportHandler::new_themed(theme).with_width(WIDTH).with_links(false);
         let mut text = String::new();
+        let mut blotter = Blotter::default();
         for diagnostic in self.iter() {
             let start = text.len();
-            if handler.render_report(&mut text, &Shown::new(diagnostic)).is_err() {
+            if handler.render_report(&mut text, &Shown::new(diagnostic, &mut blotter)).is_err() {
                 // Only a span outside of the source could do this; the place is in the line.
                 text.truncate(start);
-                text.push_str(&format!("{diagnostic}\n"));
+                text.push_str(&diagnostic.to_string());
             }
             text.push('\n');
         }
@@ -67,14 +69,14 @@ impl Diagnostics {
 #[derive(Debug)]
 struct Shown<'a> {
     diagnostic: &'a Diagnostic,
-    snippet: Option<(NamedSource<String>, SourceSpan)>,
+    snippet: Option<(NamedSource<Arc<str>>, SourceSpan)>,
 }
 
 impl<'a> Shown<'a> {
-    fn new(diagnostic: &'a Diagnostic) -> Self {
-        let source = diagnostic.source.as_deref().zip(diagnostic.span);
+    fn new(diagnostic: &'a Diagnostic, blotter: &mut Blotter) -> Self {
+        let source = diagnostic.source.as_ref().zip(diagnostic.span);
         let snippet = source.filter(|(source, span)| fits(source.text(), *span)).map(|(source, span)| {
-            let text = NamedSource::new(source.path(), blotted(source));
+            let text = NamedSource::new(source.path(), blotter.blotted(source));
             (text, SourceSpan::from((span.offset, span.length)))
         });
         Self { diagnostic, snippet }
@@ -131,6 +133,23 @@ fn fits(text: &str, span: Span) -> bool {
     let above = before.rsplit('\n').take(2).map(str::len);
     let below = after.split('\n').take(2).map(str::len);
     above.chain(below).all(|length| length <= MAX_LINE_BYTES)
+}
+
+/// The text that was blotted last, because most problems come several to a file.
+#[derive(Default)]
+struct Blotter(Option<(Arc<Source>, Arc<str>)>);
+
+impl Blotter {
+    fn blotted(&mut self, source: &Arc<Source>) -> Arc<str> {
+        match &self.0 {
+            Some((last, text)) if Arc::ptr_eq(last, source) => Arc::clone(text),
+            _ => {
+                let text: Arc<str> = blotted(source).into();
+                self.0 = Some((Arc::clone(source), Arc::clone(&text)));
+                text
+            }
+        }
+    }
 }
 
 /// The text with everything that may be a secret blotted out, byte for byte.
@@ -199,8 +218,6 @@ fn password_in_url(line: &str) -> Option<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::super::diagnostic::{Code, Problem};
     use super::*;
 

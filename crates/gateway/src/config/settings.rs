@@ -19,6 +19,7 @@ use serde::Deserialize;
 /// The settings of a gateway: the file `quaymaster.yaml` of a configuration folder.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(title = "Settings of Quaymaster")]
 pub struct SettingsConfig {
     /// The version of this format.
     pub api_version: SettingsVersion,
@@ -83,12 +84,14 @@ pub struct ListenConfig {
     pub allowed_origins: Vec<String>,
     /// Most bytes of one request; at most 64 MiB.
     #[serde(default = "default_max_body")]
+    #[schemars(extend("default" = "4MiB"))]
     pub max_body_bytes: ByteSize,
     /// Most sessions of clients that are open at once.
     #[serde(default = "default_max_sessions")]
     pub max_sessions: NonZeroU32,
     /// How long a session without a request stays open.
     #[serde(default = "default_session_idle")]
+    #[schemars(extend("default" = "1h"))]
     pub session_idle: DurationSetting,
 }
 
@@ -160,6 +163,7 @@ pub struct SecretsConfig {
 pub struct AuditConfig {
     /// How long the record of a read may wait to be written together with others; at most `1s`.
     #[serde(default = "default_batch_window")]
+    #[schemars(extend("default" = "5ms"))]
     pub batch_window: DurationSetting,
     /// Whether the record of a read must be on disk before the read begins, as it always is
     /// for a write.

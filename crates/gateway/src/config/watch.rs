@@ -27,6 +27,8 @@ const WAITING: usize = 4;
 pub struct Change {
     /// The digest of all its files.
     pub digest: String,
+    /// Whether somebody asked for it, rather than that the folder changed.
+    pub asked: bool,
     /// The new configuration, or why there is none.
     pub outcome: Result<Loaded, Diagnostics>,
 }
@@ -74,15 +76,12 @@ async fn run(mut watcher: Watcher, interval: Duration, changes: Sender<Change>, 
             }
         };
         let looked = spawn_blocking(move || {
-            let change = if forced { Some(watcher.read()) } else { watcher.look() };
+            let change = if forced { Some(watcher.read(true)) } else { watcher.look() };
             (watcher, change)
         });
-        let change;
-        (watcher, change) = match looked.await {
-            Ok(looked) => looked,
-            // The runtime is shutting down; a panic cannot be (no text makes loading panic).
-            Err(_) => return,
-        };
+        // An error is the end of the runtime; a panic cannot be, because no text makes loading panic.
+        let Ok((returned, change)) = looked.await else { return };
+        watcher = returned;
         if let Some(change) = change
             && changes.send(change).await.is_err()
         {
@@ -96,8 +95,8 @@ async fn run(mut watcher: Watcher, interval: Duration, changes: Sender<Change>, 
 struct Watcher {
     folder: PathBuf,
     secrets: SecretCheck,
-    /// The digest of what was told last.
-    digest: String,
+    /// What was told last: the digest, and what could not be read and so is not in it.
+    told: (String, Option<Diagnostics>),
     /// What the folder looked like when it was last read.
     read: Fingerprint,
     /// What it looked like last time, if that was different.
@@ -107,7 +106,7 @@ struct Watcher {
 impl Watcher {
     fn new(folder: PathBuf, digest: String, secrets: SecretCheck) -> Self {
         // Empty, so that a change between loading and watching is not missed.
-        Self { folder, secrets, digest, read: Fingerprint::new(), moving: None }
+        Self { folder, secrets, told: (digest, None), read: Fingerprint::new(), moving: None }
     }
 
     /// A change, if the folder changed and stands still.
@@ -121,19 +120,19 @@ impl Watcher {
             self.moving = Some(now);
             return None;
         }
-        let before = self.digest.clone();
-        let change = self.read();
-        (change.digest != before).then_some(change)
+        let before = self.told.clone();
+        let change = self.read(false);
+        (self.told != before).then_some(change)
     }
 
-    fn read(&mut self) -> Change {
+    fn read(&mut self, asked: bool) -> Change {
         // Taken before reading: what changes while it is read is seen by the next look.
         self.read = folder::fingerprint(&self.folder);
         self.moving = None;
         let (contents, found) = folder::read(&self.folder);
         let digest = contents.digest();
-        self.digest.clone_from(&digest);
-        Change { digest, outcome: check(&self.folder, contents, found, self.secrets) }
+        self.told = (digest.clone(), found.has_errors().then(|| found.clone()));
+        Change { digest, asked, outcome: check(&self.folder, contents, found, self.secrets) }
     }
 }
 
@@ -175,6 +174,18 @@ mod tests {
         assert!(watcher.look().is_none());
         assert!(watcher.look().is_some_and(|change| change.outcome.is_ok()));
         std::fs::remove_file(policy).expect("removed");
+        assert!(watcher.look().is_none());
+        assert!(watcher.look().is_some_and(|change| change.outcome.is_ok()));
+    }
+
+    #[test]
+    fn a_file_that_comes_and_cannot_be_read_is_a_change() {
+        let (folder, mut watcher) = watched();
+        std::fs::create_dir(folder.path().join("connectors/folder.yaml")).expect("a folder");
+        assert!(watcher.look().is_none());
+        assert!(watcher.look().is_some_and(|change| change.outcome.is_err()));
+        assert!(watcher.look().is_none());
+        std::fs::remove_dir(folder.path().join("connectors/folder.yaml")).expect("removed");
         assert!(watcher.look().is_none());
         assert!(watcher.look().is_some_and(|change| change.outcome.is_ok()));
     }

@@ -287,9 +287,6 @@ fn syntax_problem(text: &str, error: &Error) -> Problem {
     let problem = |code, message: &str, help: &str| {
         Problem::error(code, span, message).help((!help.is_empty()).then(|| help.to_owned()))
     };
-    if let Some(tab) = span.and_then(|span| indenting_tab(text, span)) {
-        return Problem::error(Code::Yaml, tab, "a tab cannot indent").help("indent with spaces".to_owned());
-    }
     match error {
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().unwrap_or_default();
@@ -312,21 +309,29 @@ fn syntax_problem(text: &str, error: &Error) -> Problem {
         Error::Budget { breach: BudgetBreach::Documents { .. }, .. } | Error::MultipleDocuments { .. } => {
             problem(Code::Yaml, "a file holds one document", "put what follows `---` into a file of its own")
         }
-        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => {
-            problem(Code::Yaml, &format!("nested deeper than {MAX_DEPTH} levels"), "")
-        }
+        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => problem(Code::Yaml, &too_deep(), ""),
         Error::Budget { breach: BudgetBreach::Nodes { .. }, .. } => {
             problem(Code::Yaml, &format!("more than {MAX_NODES} keys and values"), "split the file")
         }
         Error::NullIntoString { .. } | Error::Unexpected { .. } => {
             problem(Code::Yaml, "a key must be a text", "put it in quotes")
         }
-        Error::Message { msg, .. } if msg.contains("recursion limit") => {
-            problem(Code::Yaml, &format!("nested deeper than {MAX_DEPTH} levels"), "")
-        }
         Error::NonFiniteFloat { .. } => problem(Code::Type, "a number must be finite", ""),
-        other => problem(Code::Yaml, &UserMessageFormatter.format_message(other), ""),
+        other => {
+            if let Some(tab) = span.and_then(|span| indenting_tab(text, span)) {
+                let tab = Problem::error(Code::Yaml, tab, "a tab cannot indent");
+                return tab.help("indent with spaces".to_owned());
+            }
+            match UserMessageFormatter.format_message(other).as_ref() {
+                "recursion limit exceeded" => problem(Code::Yaml, &too_deep(), ""),
+                message => problem(Code::Yaml, message, ""),
+            }
+        }
     }
+}
+
+fn too_deep() -> String {
+    format!("nested deeper than {MAX_DEPTH} levels")
 }
 
 /// The tab in the indentation at or next to the place of a syntax error.
@@ -406,6 +411,7 @@ mod tests {
     #[test]
     fn what_is_not_read_is_refused_with_place_and_reason() {
         let deep = "[".repeat(60) + &"]".repeat(60);
+        let deep_block: String = (0..60).map(|depth| " ".repeat(depth) + "a:\n").collect();
         let wide = format!("[{}]", "1,".repeat(MAX_NODES + 1));
         let texts = [
             "a: 1\n\tb: 2\n",
@@ -415,6 +421,7 @@ mod tests {
             "a: &a [*a]\n",
             "<<: {a: 1}\n",
             "a: 1\nb: 2\na: 3\n",
+            "a: 1\na: |\n \tx\n",
             "a: !mine 1\n",
             "a: 1\n---\nb: 2\n",
             "a: [1, 2\nb: 3\n",
@@ -426,6 +433,7 @@ mod tests {
             "a: @b\n",
             "a: \u{1}\n",
             &deep,
+            &deep_block,
             &wide,
         ];
         let found: Vec<String> = texts

@@ -6,10 +6,13 @@
 use quaymaster_core::Arguments;
 
 use super::params::{Params, text};
-use super::refusal::Refusal;
+use super::refusal::{Refusal, bounded};
 
 /// How long a name may be that could still be a tool's, in bytes.
 const MAX_NAME_BYTES: usize = 256;
+
+/// How much is said of why arguments cannot be read, in bytes.
+const MAX_REASON_BYTES: usize = 300;
 
 /// What a `tools/call` asks for.
 #[derive(Debug)]
@@ -41,7 +44,8 @@ impl ToolCall {
         }
         let arguments = Arguments::parse(params.arguments).map_err(|error| {
             let hint = error.hint.map(|hint| format!(": {hint}")).unwrap_or_default();
-            Refusal::invalid_params(format!("{}{hint}", error.public_message))
+            // It may name a key that the client made up, of any length.
+            Refusal::invalid_params(format!("{}{hint}", bounded(&error.public_message, MAX_REASON_BYTES)))
         })?;
         Ok(Self { tool: tool.into_owned(), arguments })
     }
@@ -63,6 +67,13 @@ mod tests {
     fn a_call_names_a_tool_and_may_have_arguments() {
         assert_eq!(read(r#"{"name":"a_b","arguments":{"x":1}}"#), r#"a_b {"x":1}"#);
         assert_eq!(read(r#"{"name":"a_b"}"#), "a_b {}");
+    }
+
+    #[test]
+    fn a_reason_does_not_grow_with_what_was_sent() {
+        let key = "k".repeat(100_000);
+        let reason = read(&format!(r#"{{"name":"a","arguments":{{"{key}":1,"{key}":2}}}}"#));
+        assert!(reason.len() < 400, "{} bytes", reason.len());
     }
 
     #[test]

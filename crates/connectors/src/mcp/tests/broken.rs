@@ -100,7 +100,7 @@ async fn report(server: &Scripted) -> String {
     let connector = started(server.spec(CASES)).await;
     let mut report = String::new();
     for case in CASES {
-        let _ = write!(report, "{case}\n");
+        let _ = writeln!(report, "{case}");
         for (name, mut call) in [("read", read(case)), ("write", write(case))] {
             let before = server.count("tools/call");
             let outcome = call.on(&connector).await;
@@ -109,8 +109,8 @@ async fn report(server: &Scripted) -> String {
             if name == "write" {
                 assert_eq!(sent, 1, "{case}");
             }
-            report +=
-                &format!("    {name:5} sent {sent}, retries {}: {}\n", call.retries, outcome.unwrap_err());
+            let (retries, outcome) = (call.retries, outcome.unwrap_err());
+            let _ = writeln!(report, "    {name:5} sent {sent}, retries {retries}: {outcome}");
         }
     }
     report

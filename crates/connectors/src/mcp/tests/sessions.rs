@@ -124,9 +124,15 @@ async fn a_server_that_comes_back_is_found_again() {
     assert_eq!(read("go").text(&connector).await, "first");
     let (address, tools) = (server.address, connector.tools());
     server.stop().await;
+    let waiting = Arc::clone(&connector);
+    let waiting = tokio::spawn(async move {
+        let mut call = write("go");
+        (call.text(&waiting).await, call.retries)
+    });
+    eventually("the loss is noticed", async || connector.state().health == Health::Unreachable).await;
     let server = Scripted::serve_at(address, legacy(&["go"], |seen| seen.result(text("second")))).await;
-    assert_eq!(read("go").text(&connector).await, "second");
-    assert_eq!(server.count("initialize"), 1);
+    assert_eq!(waiting.await.expect("no panic"), ("second".to_owned(), 1));
+    assert_eq!((server.count("initialize"), server.count("tools/call")), (1, 1));
     assert!(!tools.has_changed().expect("the connector is there"), "the same tools are declared once");
 }
 
@@ -229,7 +235,7 @@ async fn all_pages_are_read_and_what_is_wrong_is_left_out_with_a_warning() {
     let connector = started(spec).await;
     let mut report = format!("{:#?}\n", connector.state());
     for tool in connector.tools().borrow().iter() {
-        let _ = write!(report, "{tool:#?}\n");
+        let _ = writeln!(report, "{tool:#?}");
     }
     insta::assert_snapshot!(report);
 }

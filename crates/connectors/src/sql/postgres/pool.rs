@@ -29,8 +29,10 @@ use super::failure_of;
 use crate::sql::failure::Failure;
 use crate::sql::plan::Session;
 
-/// What `DISCARD ALL` does, except that statements prepared by us stay prepared,
-/// and a role that the connection string sets is set again.
+/// What `DISCARD ALL` does, except that statements prepared by us stay prepared.
+/// (`DISCARD ALL` also drops the one with which tokio-postgres looks up types.)
+/// The role is reset by itself, because versions of the server differ in what
+/// `SET SESSION AUTHORIZATION` leaves of a role that the connection string sets.
 const RESET: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL; UNLISTEN *; \
                      SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES";
 const RESET_LIMIT: Duration = Duration::from_secs(5);

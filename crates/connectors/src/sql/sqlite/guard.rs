@@ -48,13 +48,14 @@ pub(super) fn open(path: &Path, lock_timeout: Duration) -> rusqlite::Result<Conn
     Ok(connection)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the form that rusqlite calls")]
 fn authorize(context: AuthContext<'_>) -> Authorization {
     let allowed = match context.action {
         AuthAction::Select | AuthAction::Read { .. } | AuthAction::Recursive => true,
         AuthAction::Function { function_name } => is_harmless(function_name),
-        // Full-text search asks for it before each query.
-        AuthAction::Pragma { pragma_name: "data_version", pragma_value: None } => true,
+        // Full-text search asks for one, `data_version`, before each query.
+        AuthAction::Pragma { pragma_name, pragma_value } => {
+            pragma_name == "data_version" && pragma_value.is_none()
+        }
         _ => false,
     };
     if allowed { Authorization::Allow } else { Authorization::Deny }

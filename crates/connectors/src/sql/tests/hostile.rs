@@ -66,7 +66,7 @@ fn no_argument_changes_what_sqlite_runs() {
         .expect("a database");
     let connection = json!({"dialect": "sqlite", "path": "t.db", "session": {"statementTimeout": "10s"}});
     let tools = [("echo", echo()), ("count", json!({"statement": "SELECT count(*) AS n FROM t"}))];
-    let connector = connector(spec(&connection, &tools), folder.path(), "").expect("a connector");
+    let connector = connector(&spec(&connection, &tools), folder.path(), "").expect("a connector");
     let runtime = runtime();
     proptest!(ProptestConfig::with_cases(200), |(text in text())| comes_back(&runtime, &connector, &text)?);
     let left: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").collect();

@@ -51,11 +51,11 @@ impl Server {
     }
 
     pub(super) fn connector(&self, tools: &[(&str, Value)]) -> SqlConnector {
-        self.connector_of(self.spec(tools), "")
+        self.connector_of(&self.spec(tools), "")
     }
 
     /// A connector of `spec`, with `options` added to the connection string.
-    pub(super) fn connector_of(&self, spec: Value, options: &str) -> SqlConnector {
+    pub(super) fn connector_of(&self, spec: &Value, options: &str) -> SqlConnector {
         let sign = if self.url.contains('?') { '&' } else { '?' };
         let url = format!("{}{sign}sslmode=disable{options}", self.url);
         connector(spec, "unused".as_ref(), &url).expect("a connector")
@@ -246,7 +246,7 @@ async fn rules_of_the_configuration_come_before_the_classes() {
     let rules = json!([{
         "match": {"sqlstate": ["22*"]}, "code": "query.too_costly", "retry": "safe", "hint": "Not by zero."
     }]);
-    let connector = server.connector_of(with(spec, "/errors", rules), "");
+    let connector = server.connector_of(&with(spec, "/errors", rules), "");
     assert_eq!(
         said(&call(&connector, "zero", json!({})).await.expect_err("zero")),
         "query.too_costly: the query needs more than the database allows (SQLSTATE 22012) [Safe, Not by zero.]"
@@ -267,7 +267,7 @@ async fn an_account_without_rights_is_told_so() {
         ("who", json!({"statement": "SELECT current_user::text AS who"})),
     ];
 
-    let weak = server.connector_of(server.spec(&tools), &format!("&options=-c%20role%3D{role}"));
+    let weak = server.connector_of(&server.spec(&tools), &format!("&options=-c%20role%3D{role}"));
     let error = call(&weak, "one", json!({})).await.expect_err("no rights");
     assert_eq!(
         said(&error),
@@ -278,7 +278,7 @@ async fn an_account_without_rights_is_told_so() {
         assert_eq!(only(&call(&weak, "who", json!({})).await.expect("rows")), &json!(role));
     }
 
-    let full = server.connector_of(server.spec(&tools), &format!("&user={role}"));
+    let full = server.connector_of(&server.spec(&tools), &format!("&user={role}"));
     let error = call(&full, "one", json!({})).await.expect_err("too many connections");
     assert_eq!(
         said(&error),
@@ -294,22 +294,27 @@ async fn an_account_without_rights_is_told_so() {
 async fn a_server_that_is_not_there_is_unavailable() {
     let server = Server::with("").await;
     let one = [("one", json!({"statement": "SELECT 1"}))];
-    let away =
-        connector(server.spec(&one), "unused".as_ref(), "postgres://ada@127.0.0.1:1/metrics?sslmode=disable")
-            .expect("a connector");
+    let away = connector(
+        &server.spec(&one),
+        "unused".as_ref(),
+        "postgres://ada@127.0.0.1:1/metrics?sslmode=disable",
+    )
+    .expect("a connector");
     let error = call(&away, "one", json!({})).await.expect_err("nobody there");
     assert_eq!(
         said(&error),
         "upstream.unavailable: the database cannot be reached at present [Safe, no hint]"
     );
-    let nowhere = server.connector_of(server.spec(&one), "&dbname=nothing_of_the_kind");
+    let nowhere = server.connector_of(&server.spec(&one), "&dbname=nothing_of_the_kind");
     let error = call(&nowhere, "one", json!({})).await.expect_err("no such database");
     assert!(error.to_string().ends_with("(SQLSTATE 3D000)"), "{error}");
-    let in_the_open = server.connector_of(server.spec(&one), "&sslmode=verify-full");
+    let in_the_open = server.connector_of(&server.spec(&one), "&sslmode=verify-full");
     let error = call(&in_the_open, "one", json!({})).await.expect_err("no TLS");
     assert_eq!(error.to_string(), "upstream.unavailable: the database cannot be reached at present");
-    assert_eq!(error.source.map(|e| e.to_string()).as_deref(), Some("error performing TLS handshake"));
-    let stranger = server.connector_of(server.spec(&one), "&user=nobody_of_the_kind");
+    let cause = error.source.map(|e| e.to_string()).unwrap_or_default();
+    assert!(cause.starts_with("error performing TLS handshake"), "{cause}");
+    assert!(shown(&in_the_open.verify().await).contains("help: the server's certificate"));
+    let stranger = server.connector_of(&server.spec(&one), "&user=nobody_of_the_kind");
     let error = call(&stranger, "one", json!({})).await.expect_err("no such user");
     assert!(
         error.to_string().starts_with("upstream.permission") && error.to_string().contains("28"),

@@ -19,7 +19,7 @@ async fn rows_beyond_the_limit_are_never_sent() {
     let endless = json!({"statement": "SELECT generate_series(1, 1000000000000) AS n /* quay_rows */"});
     let limits = json!({"timeout": "20s", "rows": 250, "bytes": "256KiB"});
     let spec = with(server.spec(&[("endless", endless)]), "/limits", limits);
-    let connector = server.connector_of(spec, "");
+    let connector = server.connector_of(&spec, "");
     for _ in 0..3 {
         let table = call(&connector, "endless", json!({})).await.expect("rows");
         assert_eq!((table.rows.len(), table.stats.truncated), (250, true));
@@ -36,7 +36,7 @@ async fn the_limit_of_rows_itself_is_not_truncated() {
         "statement": "SELECT n FROM generate_series(1, :count::int) AS n", "params": {"count": {"type": "integer"}}
     });
     let spec = with(server.spec(&[("some", some)]), "/limits/rows", json!(100));
-    let connector = server.connector_of(spec, "");
+    let connector = server.connector_of(&spec, "");
     for (count, shown, truncated) in [(0, 0, false), (99, 99, false), (100, 100, false), (101, 100, true)] {
         let table = call(&connector, "some", json!({"count": count})).await.expect("rows");
         assert_eq!((table.rows.len(), table.stats.truncated), (shown, truncated));
@@ -51,7 +51,7 @@ async fn bytes_beyond_the_limit_are_cut() {
     let long = json!({"statement": "SELECT 7 AS n, repeat('é', 1000000) AS x"});
     let limits = json!({"timeout": "20s", "rows": 500, "bytes": "10KiB"});
     let spec = with(server.spec(&[("wide", wide), ("long", long)]), "/limits", limits);
-    let connector = server.connector_of(spec, "");
+    let connector = server.connector_of(&spec, "");
     let table = call(&connector, "wide", json!({})).await.expect("rows");
     assert_eq!((table.rows.len(), table.stats.truncated), (10, true));
     let table = call(&connector, "long", json!({})).await.expect("rows");
@@ -65,7 +65,7 @@ async fn a_query_that_takes_too_long_is_stopped_by_the_server() {
     let server = Server::with("").await;
     let spec = server.spec(&[("slow", slow("quay_timeout"))]);
     let connector =
-        server.connector_of(with(spec, "/connection/session/statementTimeout", json!("200ms")), "");
+        server.connector_of(&with(spec, "/connection/session/statementTimeout", json!("200ms")), "");
     let error = call(&connector, "slow", json!({})).await.expect_err("too slow");
     assert_eq!(
         said(&error),
@@ -83,7 +83,7 @@ async fn a_template_that_lifts_the_limit_is_stopped_when_the_call_ends() {
                       CROSS JOIN LATERAL (SELECT pg_sleep(30) /* quay_lift */) AS t"
     });
     let spec = with(server.spec(&[("lift", lift)]), "/limits/timeout", json!("300ms"));
-    let connector = server.connector_of(spec, "");
+    let connector = server.connector_of(&spec, "");
     let error = call(&connector, "lift", json!({})).await.expect_err("too slow");
     assert!(error.to_string().starts_with("upstream.timeout"), "{error}");
     server.until_running("quay_lift", 0).await;
@@ -94,7 +94,7 @@ async fn a_template_that_lifts_the_limit_is_stopped_when_the_call_ends() {
 async fn a_query_that_waits_for_a_lock_gives_up() {
     let server = Server::with("CREATE TABLE t (a int)").await;
     let spec = server.spec(&[("read", json!({"statement": "SELECT a FROM t"}))]);
-    let connector = server.connector_of(with(spec, "/connection/session/lockTimeout", json!("50ms")), "");
+    let connector = server.connector_of(&with(spec, "/connection/session/lockTimeout", json!("50ms")), "");
     server.owner.batch_execute("BEGIN; LOCK TABLE t").await.expect("a lock");
     let error = call(&connector, "read", json!({})).await.expect_err("locked");
     assert_eq!(
@@ -142,7 +142,7 @@ async fn a_call_that_finds_no_free_connection_is_told_to_come_again() {
     let server = Server::with("").await;
     let spec = server.spec(&[("slow", slow("quay_busy")), ("one", json!({"statement": "SELECT 1 AS one"}))]);
     let spec = with(spec, "/connection/pool/acquireTimeout", json!("100ms"));
-    let connector = server.connector_of(spec, "");
+    let connector = server.connector_of(&spec, "");
     let cancel = CancellationToken::new();
     let (_, error) = tokio::join!(call_until(&connector, "slow", json!({}), &cancel), async {
         server.until_running("quay_busy", 1).await;

@@ -35,14 +35,14 @@ fn monthly_revenue() -> Value {
     })
 }
 
-fn problems(spec: Value) -> String {
+fn problems(spec: &Value) -> String {
     shown(&SqlConnector::check(&file(spec)))
 }
 
 #[test]
 fn a_tool_is_declared_with_its_schemas() {
     let spec = spec(&postgres(), &[("monthly_revenue", monthly_revenue())]);
-    let connector = connector(spec, "unused".as_ref(), "postgres://ada@127.0.0.1:1/metrics?sslmode=disable")
+    let connector = connector(&spec, "unused".as_ref(), "postgres://ada@127.0.0.1:1/metrics?sslmode=disable")
         .expect("a connector");
     let tools = connector.tools();
     let [tool] = tools.as_slice() else { panic!("one tool") };
@@ -55,7 +55,7 @@ fn a_tool_is_declared_with_its_schemas() {
 #[test]
 fn a_prefix_replaces_the_name_of_the_connector() {
     let spec = with(spec(&postgres(), &[("revenue", monthly_revenue())]), "/prefix", json!("metrics"));
-    let connector = connector(spec, "unused".as_ref(), "postgres://ada@127.0.0.1:1/metrics?sslmode=disable")
+    let connector = connector(&spec, "unused".as_ref(), "postgres://ada@127.0.0.1:1/metrics?sslmode=disable")
         .expect("a connector");
     assert_eq!(connector.tools()[0].name.as_str(), "metrics_revenue");
 }
@@ -73,7 +73,7 @@ fn statements_and_parameters_that_do_not_fit_are_all_named_at_their_place() {
     });
     let two = json!({"statement": "SELECT 1; SELECT 2"});
     let change = json!({"statement": "DELETE FROM metrics.bookings"});
-    insta::assert_snapshot!(problems(spec(&postgres(), &[("a", template), ("b", two), ("c", change)])));
+    insta::assert_snapshot!(problems(&spec(&postgres(), &[("a", template), ("b", two), ("c", change)])));
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn names_effects_and_descriptions_are_checked() {
     let spec = with(spec, "/tools/2/description", json!("Short."));
     let spec = with(spec, "/tools/0/template/version", json!(2));
     let spec = with(spec, "/prefix", json!("x".repeat(62)));
-    insta::assert_snapshot!(problems(spec));
+    insta::assert_snapshot!(problems(&spec));
 }
 
 #[test]
@@ -108,12 +108,12 @@ fn a_connection_has_what_its_dialect_needs_and_nothing_else() {
         ),
     ] {
         let connection = with(connection, "/session", session.clone());
-        let said = problems(spec(&connection, &one));
+        let said = problems(&spec(&connection, &one));
         assert_eq!(said.lines().next(), Some(expected));
     }
     let sqlite = json!({"dialect": "sqlite", "path": "x.db", "session": {"statementTimeout": "1s", "searchPath": ["m"]}});
     assert_eq!(
-        problems(spec(&sqlite, &one)),
+        problems(&spec(&sqlite, &one)),
         "spec.connection.session.searchPath: `searchPath` is for PostgreSQL: SQLite has no schemas"
     );
 }
@@ -126,7 +126,19 @@ fn rules_for_errors_are_checked() {
         {"match": {"sqlstate": ["4260", "*", "4260x"]}, "code": "policy.denied", "retry": "safe"},
         {"match": {"sqlstate": []}, "code": "input.invalid", "retry": "after_change"}
     ]);
-    insta::assert_snapshot!(problems(with(spec, "/errors", rules)));
+    insta::assert_snapshot!(problems(&with(spec, "/errors", rules)));
+}
+
+#[test]
+fn a_rule_of_the_classification_that_misses_its_column_is_a_problem() {
+    let spec = spec(&postgres(), &[("one", json!({"statement": "SELECT 1"}))]);
+    let rule = |matches: &str| json!({"match": matches, "class": "restricted", "action": "drop"});
+    let classification = json!({
+        "default": "internal",
+        "columns": [rule("*.ssn"), rule("one.email"), rule("on.email"), rule("email")],
+        "fields": [rule("$..email")]
+    });
+    insta::assert_snapshot!(problems(&with(spec, "/classification", classification)));
 }
 
 #[test]
@@ -149,7 +161,7 @@ fn an_unknown_key_and_a_literal_secret_do_not_parse() {
 fn a_secret_that_is_no_connection_string_is_a_problem_that_does_not_repeat_it() {
     let spec = spec(&postgres(), &[("one", json!({"statement": "SELECT 1"}))]);
     let clock = std::sync::Arc::new(quaymaster_core::SystemClock);
-    let problems = SqlConnector::new(file(spec), &OneSecret("hunter2".into()), "unused".as_ref(), clock)
+    let problems = SqlConnector::new(file(&spec), &OneSecret("hunter2".into()), "unused".as_ref(), clock)
         .expect_err("no connection string");
     insta::assert_snapshot!(shown(&problems));
 }

@@ -32,11 +32,11 @@ fn connection() -> Value {
 }
 
 fn open(folder: &TempDir, tools: &[(&str, Value)]) -> SqlConnector {
-    connector(spec(&connection(), tools), folder.path(), "").expect("a connector")
+    connector(&spec(&connection(), tools), folder.path(), "").expect("a connector")
 }
 
 fn refused(folder: &TempDir, template: Value) -> String {
-    shown(&connector(spec(&connection(), &[("one", template)]), folder.path(), "").expect_err("problems"))
+    shown(&connector(&spec(&connection(), &[("one", template)]), folder.path(), "").expect_err("problems"))
 }
 
 #[tokio::test]
@@ -72,6 +72,17 @@ async fn rows_come_with_their_columns_and_statistics() {
     );
     assert!(!table.stats.truncated && table.warnings.is_empty());
     assert!(table.stats.query_hash.starts_with("sha256:") && table.stats.as_of.ends_with('Z'));
+}
+
+#[tokio::test]
+async fn a_result_without_rows_still_has_its_columns() {
+    let folder = company();
+    let none = json!({"statement": "SELECT id, region FROM bookings WHERE id < 0"});
+    let table = call(&open(&folder, &[("none", none)]), "none", json!({})).await.expect("no rows");
+    let columns: Vec<(&str, &str)> =
+        table.columns.iter().map(|c| (c.name.as_str(), c.kind.as_str())).collect();
+    assert_eq!(columns, [("id", "integer"), ("region", "text")]);
+    assert!(table.rows.is_empty() && !table.stats.truncated);
 }
 
 #[tokio::test]
@@ -140,7 +151,7 @@ async fn rows_and_bytes_beyond_the_limits_are_not_read() {
         json!({"statement": "SELECT 1 AS n, printf('%.*c', 100000, 'x') AS long UNION ALL SELECT 2, 'y'"});
     let spec = spec(&connection(), &[("endless", endless), ("long", long)]);
     let spec = with(spec, "/limits", json!({"timeout": "20s", "rows": 7, "bytes": "1KiB"}));
-    let connector = connector(spec, folder.path(), "").expect("a connector");
+    let connector = connector(&spec, folder.path(), "").expect("a connector");
 
     let table = call(&connector, "endless", json!({})).await.expect("rows");
     assert_eq!((table.rows.len(), table.stats.truncated), (7, true));
@@ -163,7 +174,7 @@ async fn a_query_that_takes_too_long_is_stopped() {
     let folder = company();
     let spec = spec(&connection(), &[("endless", json!({"statement": ENDLESS}))]);
     let spec = with(spec, "/connection/session/statementTimeout", json!("100ms"));
-    let connector = connector(spec, folder.path(), "").expect("a connector");
+    let connector = connector(&spec, folder.path(), "").expect("a connector");
     let error = call(&connector, "endless", json!({})).await.expect_err("endless");
     assert_eq!(
         said(&error),
@@ -210,7 +221,7 @@ async fn a_call_that_finds_no_free_connection_is_told_to_come_again() {
         &[("endless", json!({"statement": ENDLESS})), ("one", json!({"statement": "SELECT 1"}))],
     );
     let spec = with(spec, "/connection/pool/acquireTimeout", json!("50ms"));
-    let connector = connector(spec, folder.path(), "").expect("a connector");
+    let connector = connector(&spec, folder.path(), "").expect("a connector");
     let cancel = CancellationToken::new();
     let (_, error) = tokio::join!(biased; call_until(&connector, "endless", json!({}), &cancel), async {
         let error = call(&connector, "one", json!({})).await;
@@ -228,7 +239,7 @@ async fn a_locked_database_is_unavailable_for_the_moment() {
     let folder = company();
     let spec = spec(&connection(), &[("one", json!({"statement": "SELECT count(*) AS n FROM bookings"}))]);
     let spec = with(spec, "/connection/session/lockTimeout", json!("20ms"));
-    let connector = connector(spec, folder.path(), "").expect("a connector");
+    let connector = connector(&spec, folder.path(), "").expect("a connector");
     let owner = Connection::open(folder.path().join("company.db")).expect("the database");
     owner.execute_batch("BEGIN EXCLUSIVE").expect("a lock");
     let error = call(&connector, "one", json!({})).await.expect_err("locked");
@@ -295,6 +306,22 @@ fn a_template_that_the_database_refuses_does_not_load() {
     ] {
         assert_eq!(refused(&folder, template), expected);
     }
+}
+
+#[test]
+fn a_rule_for_a_column_that_the_result_does_not_have_does_not_load() {
+    let folder = company();
+    let spec =
+        spec(&connection(), &[("one", json!({"statement": "SELECT id, region AS Area FROM bookings"}))]);
+    let rule = |matches: &str| json!({"match": matches, "class": "restricted", "action": "drop"});
+    let rules = json!([rule("one.area"), rule("*.ssn"), rule("one.region")]);
+    let problems =
+        connector(&with(spec, "/classification/columns", rules), folder.path(), "").expect_err("a rule");
+    assert_eq!(
+        shown(&problems),
+        "spec.classification.columns[2].match: tool `one`: the result has no column `region`\n  \
+         help: its columns are `id`, `Area`"
+    );
 }
 
 #[test]

@@ -21,7 +21,8 @@ impl FieldRules {
     /// Says which path is not one.
     pub(in crate::stages) fn compile(classification: &Classification) -> Result<Self, String> {
         let rules = classification.fields.iter().map(|rule| {
-            let path = JsonPath::parse(&rule.matches).map_err(|e| format!("`{}` is not a path: {e}", rule.matches))?;
+            let path = JsonPath::parse(&rule.matches)
+                .map_err(|e| format!("`{}` is not a path: {e}", rule.matches))?;
             Ok((path, rule.class, rule.action))
         });
         Ok(Self { default: classification.default, rules: rules.collect::<Result<_, String>>()? })
@@ -40,15 +41,19 @@ impl FieldRules {
     /// The highest class among what is released under this clearance.
     pub(super) fn note_released(&self, clearance: DataClass, tally: &mut Tally) {
         tally.classes.insert(self.default);
-        let released = self.rules.iter().filter(|(_, class, handling)| !withheld(*class, *handling, clearance));
+        let released =
+            self.rules.iter().filter(|(_, class, handling)| !withheld(*class, *handling, clearance));
         tally.classes.extend(released.map(|(_, class, _)| *class));
     }
 
     /// Takes out what may not leave.
     pub(super) fn apply(&self, value: &mut Value, clearance: DataClass, tally: &mut Tally) {
         for (path, class, _) in self.rules.iter().filter(|(_, c, h)| withheld(*c, *h, clearance)) {
-            let mut places: Vec<String> =
-                path.query_located(value).locations().map(serde_json_path::NormalizedPath::to_json_pointer).collect();
+            let mut places: Vec<String> = path
+                .query_located(value)
+                .locations()
+                .map(serde_json_path::NormalizedPath::to_json_pointer)
+                .collect();
             // From the back, so that taking out one item of a list does not move the next.
             places.sort_by(|a, b| in_document_order(b, a));
             for place in places {
@@ -102,7 +107,11 @@ mod tests {
     fn rules(rules: &[(&str, DataClass, Handling)]) -> FieldRules {
         let fields = rules
             .iter()
-            .map(|(path, class, action)| FieldRule { matches: (*path).into(), class: *class, action: *action })
+            .map(|(path, class, action)| FieldRule {
+                matches: (*path).into(),
+                class: *class,
+                action: *action,
+            })
             .collect();
         FieldRules::compile(&Classification { default: DataClass::Internal, columns: vec![], fields })
             .expect("paths that parse")
@@ -127,7 +136,10 @@ mod tests {
 
     #[test]
     fn what_the_clearance_reaches_stays_unless_it_is_declared_drop() {
-        let rules = rules(&[("$.a", DataClass::Confidential, Handling::Allow), ("$.b", DataClass::Public, Handling::Drop)]);
+        let rules = rules(&[
+            ("$.a", DataClass::Confidential, Handling::Allow),
+            ("$.b", DataClass::Public, Handling::Drop),
+        ]);
         let mut value = json!({"a": 1, "b": 2});
         rules.apply(&mut value, DataClass::Confidential, &mut Tally::default());
         assert_eq!(value, json!({"a": 1}));

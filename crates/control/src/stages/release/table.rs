@@ -63,7 +63,11 @@ fn without(mut table: Table, keep: &[bool]) -> Table {
 fn summary(table: &Table) -> String {
     let rows = table.rows.len();
     let noun = if rows == 1 { "row" } else { "rows" };
-    if table.stats.truncated { format!("the first {rows} {noun}; there are more") } else { format!("{rows} {noun}") }
+    if table.stats.truncated {
+        format!("the first {rows} {noun}; there are more")
+    } else {
+        format!("{rows} {noun}")
+    }
 }
 
 fn data(table: &Table) -> Value {

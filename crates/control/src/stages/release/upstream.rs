@@ -128,7 +128,9 @@ fn sifted(
     });
     let content = match &structured {
         Some(value) => json!([{"type": "text", "text": value.to_string()}]),
-        None if is_error => json!([{"type": "text", "text": "the upstream reported an error; its text is withheld"}]),
+        None if is_error => {
+            json!([{"type": "text", "text": "the upstream reported an error; its text is withheld"}])
+        }
         None => sifted_content(parts.get("content"), rules, clearance, tally)?,
     };
     let mut members = vec![("content".to_owned(), content.to_string())];
@@ -142,13 +144,15 @@ fn sifted_content(
     clearance: DataClass,
     tally: &mut Tally,
 ) -> Result<Value, CallError> {
-    let unreadable = || refused("the result has content that cannot be checked against the rules for its fields");
+    let unreadable =
+        || refused("the result has content that cannot be checked against the rules for its fields");
     let Value::Array(blocks) = content.map(parse).transpose()?.unwrap_or_default() else {
         return Err(unreadable());
     };
     let mut released = Vec::with_capacity(blocks.len());
     for block in blocks {
-        let text = block.get("text").and_then(Value::as_str).filter(|_| block.get("type") == Some(&json!("text")));
+        let text =
+            block.get("text").and_then(Value::as_str).filter(|_| block.get("type") == Some(&json!("text")));
         let mut value: Value = text.and_then(|t| serde_json::from_str(t).ok()).ok_or_else(unreadable)?;
         rules.apply(&mut value, clearance, tally);
         released.push(json!({"type": "text", "text": value.to_string()}));
@@ -192,7 +196,8 @@ fn failed(members: &[(String, String)], call: &CallId) -> String {
     let content = members.iter().find(|(name, _)| name == "content").map_or("[]", |(_, content)| content);
     let blocks: Vec<Value> = serde_json::from_str(content).unwrap_or_default();
     let said = blocks.iter().find_map(|block| block.get("text").and_then(Value::as_str));
-    let message: String = said.unwrap_or("the upstream reported an error").chars().take(MAX_MESSAGE_CHARS).collect();
+    let message: String =
+        said.unwrap_or("the upstream reported an error").chars().take(MAX_MESSAGE_CHARS).collect();
     let envelope = Envelope::failure(call, &CallError::new(ErrorCode::UpstreamError, message));
     json!({
         "content": blocks,

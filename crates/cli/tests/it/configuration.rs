@@ -1,0 +1,137 @@
+//! A configuration that changes while calls run.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::gateway::{Demo, eventually};
+
+#[test]
+fn a_new_configuration_is_taken_over_and_a_broken_one_is_refused() {
+    let demo = Demo::start();
+    let policy = demo.folder.join("policies/escalations.cedar");
+    let permitted = fs::read_to_string(&policy).expect("the policy");
+    assert!(demo.tools(&demo.support).contains(&"desk_create_support_escalation".to_owned()));
+
+    fs::write(&policy, "permit (principal, action, resource)").expect("written");
+    eventually("the refusal in the log", || demo.log().contains("config.refused"));
+    assert!(
+        demo.tools(&demo.support).contains(&"desk_create_support_escalation".to_owned()),
+        "the old one goes on"
+    );
+
+    fs::write(&policy, "").expect("written");
+    let hidden = || !demo.tools(&demo.support).contains(&"desk_create_support_escalation".to_owned());
+    eventually("the new configuration", hidden);
+    let refused = demo.call(&demo.support, "desk_create_support_escalation", &json!({})).expect("a result");
+    assert_eq!(refused["structuredContent"]["error"]["code"], "tool.not_found");
+
+    fs::write(&policy, permitted).expect("written");
+    eventually("the first configuration again", || !hidden());
+    let events: Vec<String> =
+        demo.records().iter().filter_map(|r| r["event"].as_str().map(ToOwned::to_owned)).collect();
+    let count = |event: &str| events.iter().filter(|e| *e == event).count();
+    assert_eq!((count("config.refused"), count("config.applied")), (1, 3), "{events:?}");
+}
+
+#[test]
+fn a_changed_connector_keeps_the_others_connected() {
+    let demo = Demo::start();
+    let children = demo.children();
+    let file = demo.folder.join("connectors/business-metrics.yaml");
+    let text = fs::read_to_string(&file).expect("the connector");
+    fs::write(&file, text.replace("name: monthly_revenue", "name: revenue_by_month")).expect("written");
+    eventually("the renamed tool", || {
+        demo.tools(&demo.analyst).contains(&"metrics_revenue_by_month".to_owned())
+    });
+    assert_eq!(demo.children(), children, "the ticketing server was not started again");
+}
+
+#[test]
+fn a_revoked_token_is_refused_by_the_gateway_that_runs() {
+    let demo = Demo::start();
+    let made = demo.run(&["token", "create", "--actor", "bo@example.test", "--role", "analyst", "--json"]);
+    assert_eq!(made.code, 0, "{}", made.complaint);
+    let made: serde_json::Value = serde_json::from_str(&made.output).expect("JSON");
+    let (token, id) = (made["token"].as_str().expect("a token"), made["id"].as_str().expect("an id"));
+    assert!(!demo.tools(token).is_empty());
+    assert_eq!(demo.run(&["token", "revoke", id]).code, 0);
+    let call = || demo.try_call(token, "metrics_monthly_revenue", &json!({}));
+    eventually("the refusal", || call().is_ok_and(|answer| answer.get("error").is_some()));
+    assert_eq!(demo.run(&["token", "revoke", id]).code, 1, "there is nothing left to revoke");
+}
+
+#[test]
+fn the_same_installation_works_on_postgresql() {
+    let mut demo = Demo::start();
+    demo.terminate();
+    let database = Database::create();
+    let file = demo.folder.join("quaymaster.yaml");
+    let text = fs::read_to_string(&file).expect("the settings");
+    let on_postgres = "store: { engine: postgres, url: \"${secret:QUAYMASTER_TEST_STORE}\" }";
+    fs::write(&file, text.replace("store: { engine: sqlite }", on_postgres)).expect("written");
+    let run = |arguments: &[&str]| {
+        let done = std::process::Command::new(crate::gateway::BINARY)
+            .args(arguments)
+            .current_dir(&demo.folder)
+            .env("QUAYMASTER_TEST_STORE", &database.url)
+            .output()
+            .expect("the binary");
+        (
+            done.status.code(),
+            String::from_utf8_lossy(&done.stdout).into_owned(),
+            String::from_utf8_lossy(&done.stderr).into_owned(),
+        )
+    };
+    let (code, output, complaint) =
+        run(&["call", "metrics_monthly_revenue", "from=2026-01-01", "to=2026-04-01"]);
+    assert_eq!(code, Some(0), "{output}{complaint}");
+    assert!(!complaint.contains(&database.url));
+    let (code, output, complaint) = run(&["audit", "verify", "--json"]);
+    assert_eq!(code, Some(0), "{output}{complaint}");
+    let found: serde_json::Value = serde_json::from_str(&output).expect("JSON");
+    assert_eq!((&found["events"]["call.intent"], &found["events"]["call.outcome"]), (&json!(1), &json!(1)));
+}
+
+/// A database of its own on the server that `scripts/postgres.sh start` starts.
+struct Database {
+    url: String,
+    name: String,
+}
+
+impl Database {
+    fn create() -> Self {
+        let name = format!("quaymaster_cli_{}", std::process::id());
+        psql(&format!("CREATE DATABASE {name}"));
+        let (server, _) = server()
+            .rsplit_once('/')
+            .map(|(s, d)| (s.to_owned(), d.to_owned()))
+            .expect("a URL with a database");
+        Self { url: format!("{server}/{name}"), name }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        psql(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test's server is named by the environment")]
+fn server() -> String {
+    std::env::var("QUAYMASTER_TEST_POSTGRES_URL")
+        .unwrap_or_else(|_| "postgres://quaymaster@127.0.0.1:54329/postgres".into())
+}
+
+fn psql(statement: &str) {
+    let done = std::process::Command::new("psql")
+        .args(["-qX", "-v", "ON_ERROR_STOP=1", "-c", statement])
+        .arg(server())
+        .output();
+    let done = done.expect("psql: install postgresql-client");
+    let complaint = String::from_utf8_lossy(&done.stderr);
+    assert!(
+        done.status.success(),
+        "no PostgreSQL server for tests: run scripts/postgres.sh start\n{complaint}"
+    );
+}

@@ -1,0 +1,16 @@
+//! The binary as its users have it: started, called over the wire, killed, audited.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail; Clippy sees that of test functions alone, not of what they share"
+)]
+
+mod commands;
+mod configuration;
+mod crash;
+mod credentials;
+mod documentation;
+mod gateway;
+mod tour;
