@@ -11,6 +11,9 @@ import json
 import sys
 
 GOALS = {"ratio": 3.0, "rss_mib": 20.0, "first_call_ms": 100.0}
+# The goal of the ratio is for these: 1 KiB, closed loop, audit in batches.
+SCENARIOS_WITH_A_GOAL = {"echo-1k", "echo-1k-modern"}
+BUSY_SHARE = 0.15
 
 
 def verdict(value: float, goal: float) -> str:
@@ -23,7 +26,9 @@ def ratio(row: dict) -> str:
     if row["cpu_vs_floor"] is None:
         return "–"
     text = f"{row['cpu_vs_floor']:.2f}"
-    return f"{text} ({verdict(row['cpu_vs_floor'], GOALS['ratio'])})" if row["target"] == "quaymaster" else text
+    if row["target"] != "quaymaster" or row["scenario"] not in SCENARIOS_WITH_A_GOAL:
+        return text
+    return f"{text} ({verdict(row['cpu_vs_floor'], GOALS['ratio'])})"
 
 
 def main() -> None:
@@ -43,6 +48,9 @@ def main() -> None:
         print(f"start to first answered call, {name}: {start['first_call_ms']:.0f} ms{goal}")
     print(f"resident memory, empty: {empty['rss_mib']} MiB ({verdict(empty['rss_mib'], GOALS['rss_mib'])})")
     print(f"start to ready, empty: {empty['ready_ms']} ms")
+    busiest = max(row["foreign_cpu_share"]["median"] for row in result["summary"])
+    if busiest > BUSY_SHARE:
+        print(f"\nNot to be recorded: other work used up to {busiest:.0%} of the machine.")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@
 #   bench/run.sh --rounds 5               all scenarios; arguments go to `mcp-bench compare`
 #   bench/run.sh --scenarios echo-16k
 #
+#   QM_BIN   the binary to measure (default: it is built in release)
+#
 # The result is left in .cache/bench/result.json. The machine should have nothing else to do.
 set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/../scripts/environment.sh"
@@ -18,9 +20,11 @@ place=$cache/bench
 rm -rf "$place"
 mkdir -p "$place"
 
-cargo build --locked --release --package quaymaster --bin quaymaster
+if [ -z "${QM_BIN:-}" ]; then
+    cargo build --locked --release --package quaymaster --bin quaymaster
+    QM_BIN=$target/release/quaymaster
+fi
 CARGO_TARGET_DIR=$cache/bench-target cargo build --locked --release --manifest-path bench/Cargo.toml
-binary=$target/release/quaymaster
 bench=$cache/bench-target/release/mcp-bench
 
 # A configuration folder $1 that listens on port $2; $3 is the audit's `strict`.
@@ -62,7 +66,7 @@ END
 }
 
 new_token() {
-    "$binary" token create --config "$place/$1" --actor bench --role bench --workspace bench --expires 1d
+    "$QM_BIN" token create --config "$place/$1" --actor bench --role bench --workspace bench --expires 1d
 }
 
 write_configuration usual 9104 false
@@ -70,10 +74,10 @@ write_configuration strict 9106 true
 write_configuration empty 9107 false
 write_connector usual
 write_connector strict
-sed -e "s|@BIN@|$binary|; s|@PLACE@|$place|; s|@TOKEN_USUAL@|$(new_token usual)|; s|@TOKEN_STRICT@|$(new_token strict)|" \
+sed -e "s|@BIN@|$QM_BIN|; s|@PLACE@|$place|; s|@TOKEN_USUAL@|$(new_token usual)|; s|@TOKEN_STRICT@|$(new_token strict)|" \
     bench/quaymaster.toml >"$place/compare.toml"
 
-python3 bench/empty.py "$binary" "$place/empty" >"$place/empty.json"
+python3 bench/empty.py "$QM_BIN" "$place/empty" >"$place/empty.json"
 "$bench" compare "$place/compare.toml" --out "$place/result.json" --logs "$place/logs" "$@"
 echo
 python3 bench/report.py "$place/result.json" "$place/empty.json"

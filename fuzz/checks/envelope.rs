@@ -6,7 +6,7 @@ use quaymaster_core::rpc::{self, Message, code};
 use serde_json::value::RawValue;
 
 /// Fails if the envelope parser lets `bytes` be two things at once, or refuses them badly.
-pub fn check(bytes: &[u8]) {
+pub(crate) fn check(bytes: &[u8]) {
     match rpc::parse(bytes) {
         Ok(message) => a_message_written_again_reads_the_same(&message),
         Err(error) => {
@@ -55,10 +55,10 @@ type Parts<'a> = (&'static str, Option<&'a str>, Option<&'a str>, Option<&'a str
 fn parts<'a>(message: &'a Message<'_>) -> Parts<'a> {
     match message {
         Message::Request { id, method, params } => {
-            ("request", Some(id.as_json()), Some(method), params.map(|raw| raw.get()))
+            ("request", Some(id.as_json()), Some(method), params.map(RawValue::get))
         }
         Message::Notification { method, params } => {
-            ("notification", None, Some(method), params.map(|raw| raw.get()))
+            ("notification", None, Some(method), params.map(RawValue::get))
         }
         Message::Response { id, outcome: Ok(result) } => {
             ("result", Some(id.as_json()), None, Some(result.get()))

@@ -18,23 +18,23 @@ use serde_json::Value;
 const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
 
 /// Fails if the era of the request in `bytes` hangs on what it must not hang on.
-pub fn check(bytes: &[u8]) {
+pub(crate) fn check(bytes: &[u8]) {
     let (head, body) = split(bytes);
     let Ok(message) = rpc::parse(body) else { return };
     let head = read_head(head);
-    let Some(era) = era(&head, &message) else { return };
+    let Some(era) = era_of(&head, &message) else { return };
 
     let without_session = RequestHead { session: None, ..head };
-    assert_eq!(self::era(&without_session, &message), Some(era), "a session id decides nothing");
+    assert_eq!(era_of(&without_session, &message), Some(era), "a session id decides nothing");
     let Some(named) = names_a_version(&message) else { return };
     let by_header = head.protocol_version.is_some_and(is_modern);
     let expected = if named || by_header { Era::Modern } else { Era::Legacy };
     assert_eq!(era, expected, "named in the body: {named}, modern by its header: {by_header}");
     let with_header = RequestHead { protocol_version: Some(MODERN), ..head };
-    assert_eq!(self::era(&with_header, &message), Some(Era::Modern), "a modern header makes it modern");
+    assert_eq!(era_of(&with_header, &message), Some(Era::Modern), "a modern header makes it modern");
 }
 
-fn era(head: &RequestHead<'_>, message: &Message<'_>) -> Option<Era> {
+fn era_of(head: &RequestHead<'_>, message: &Message<'_>) -> Option<Era> {
     detect(head, message).ok().map(|detected| detected.era)
 }
 

@@ -6,7 +6,7 @@ use quaymaster_core::json::{canonical, parse_strict};
 use serde_json::Value;
 
 /// Fails if the strict reader and the canonical writer do not agree on `bytes`.
-pub fn check(bytes: &[u8]) {
+pub(crate) fn check(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     match parse_strict(text) {
         Ok(value) => {

@@ -1,18 +1,23 @@
 //! What an engine is asked to do, once a permit was redeemed.
-use quaymaster_core::{Actor, Arguments, CallId, Effect, ProgressSink};
+
 use std::sync::Arc;
+
+use quaymaster_core::{Actor, Arguments, CallId, Effect, ProgressSink};
 use tokio_util::sync::CancellationToken;
+
 /// One call for one engine.
 pub(crate) struct Ask<'a> {
     /// The tool by the connector's own name.
     pub(crate) tool: &'a str,
     pub(crate) arguments: &'a Arguments,
+    #[expect(dead_code, reason = "for engines that bind what they ask to the actor; none does yet")]
     pub(crate) actor: &'a Actor,
     pub(crate) call: &'a CallId,
     pub(crate) effect: Effect,
     pub(crate) cancel: &'a CancellationToken,
     pub(crate) progress: Option<Arc<dyn ProgressSink>>,
 }
+
 /// What the receipt of a call will say of how it went.
 #[derive(Debug, Default)]
 pub(crate) struct Account {

@@ -15,7 +15,7 @@ use quaymaster_connectors::problem::SpecProblem;
 use quaymaster_connectors::sql::SqlConnector;
 use quaymaster_connectors::{Connector, Connectors};
 use quaymaster_control::Rulebook;
-use quaymaster_control::policy::{Known, PolicyFile};
+use quaymaster_control::policy::{Known, PolicyFile, PolicyProblem};
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{Clock, SecretError, SecretRef, SecretSource, SystemClock, ToolDeclaration};
 use secrecy::SecretString;
@@ -140,8 +140,17 @@ fn build(
     }
 }
 
+/// What becomes of a tool that an upstream changed so that the policies no longer fit it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drift {
+    /// The configuration is refused: somebody is there who changed it and can mend it.
+    Refuse,
+    /// The tool is hidden: one bad upstream takes nothing else down.
+    Hide,
+}
+
 /// Catalogue and rulebook for the tools that there are now, and what is wrong with them.
-pub(crate) fn rules(loaded: &Loaded, fleet: &Fleet) -> (Catalogue, Rulebook, Diagnostics) {
+pub(crate) fn rules(loaded: &Loaded, fleet: &Fleet, drift: Drift) -> (Catalogue, Rulebook, Diagnostics) {
     let (catalogue, problems) = Catalogue::build(fleet.declarations());
     let mut found = Diagnostics::default();
     for problem in problems {
@@ -167,10 +176,26 @@ pub(crate) fn rules(loaded: &Loaded, fleet: &Fleet) -> (Catalogue, Rulebook, Dia
         .map(|source| PolicyFile { path: source.path().to_owned(), text: source.text().to_owned() })
         .collect();
     let (rulebook, problems) = Rulebook::build(&files, &catalogue, &known(loaded));
-    let diagnosed: Vec<Diagnostic> =
-        problems.iter().map(|problem| loaded.policy_diagnostic(problem)).collect();
-    found.add(diagnosed);
+    let (hidden, told): (Vec<PolicyProblem>, Vec<PolicyProblem>) = problems
+        .into_iter()
+        .partition(|problem| drift == Drift::Hide && is_of_upstream(problem, &catalogue, fleet));
+    for problem in hidden {
+        let (tool, message) = (problem.tool, problem.message);
+        tracing::error!(
+            event = "policy.drift",
+            tool,
+            message,
+            "a tool is hidden: its policies do not fit it"
+        );
+    }
+    found.add(told.iter().map(|problem| loaded.policy_diagnostic(problem)).collect::<Vec<Diagnostic>>());
     (catalogue, rulebook, found)
+}
+
+fn is_of_upstream(problem: &PolicyProblem, catalogue: &Catalogue, fleet: &Fleet) -> bool {
+    let tool = problem.tool.as_ref().and_then(|name| catalogue.tool(name));
+    let built = tool.and_then(|tool| fleet.by_name.get(&tool.declaration().connector));
+    built.is_some_and(|built| matches!(built.connector, Connector::Mcp(_)))
 }
 
 /// The names that policies may speak of.
@@ -196,7 +221,7 @@ pub fn check(folder: &Path, with_secrets: bool) -> Diagnostics {
     let source: &dyn SecretSource = if with_secrets { &loaded.secrets() } else { &StandIn };
     match Fleet::build(&loaded, &Fleet::default(), source, &clock) {
         Ok(fleet) => {
-            let (catalogue, _, problems) = rules(&loaded, &fleet);
+            let (catalogue, _, problems) = rules(&loaded, &fleet, Drift::Refuse);
             found.add(problems);
             found.add(loaded.catalogue_warnings(&catalogue));
         }

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
-use crate::assembly::{Fleet, rules};
+use crate::assembly::{Drift, Fleet, rules};
 use crate::call::call;
 use crate::config::{Diagnostics, Loaded, Reload, SecretCheck, Settings, load};
 use crate::ingress::{self, RefusalCounters};
@@ -66,7 +66,7 @@ impl Gateway {
         let fleet = Fleet::build(&loaded, &Fleet::default(), &loaded.secrets(), &options.clock)?;
         let evidence = state.evidence(&loaded).await?;
         fleet.start().await;
-        let plane = match assemble(&state, &loaded, &fleet, evidence.clone()) {
+        let plane = match assemble(&state, (&loaded, &fleet), Drift::Hide, evidence.clone()) {
             Ok(plane) => plane,
             Err(found) => {
                 fleet.stop_except(&Fleet::default()).await;
@@ -259,11 +259,11 @@ impl Gateway {
 /// Everything that a call is governed by, or what is wrong with it.
 pub(crate) fn assemble(
     state: &State,
-    loaded: &Loaded,
-    fleet: &Fleet,
+    (loaded, fleet): (&Loaded, &Fleet),
+    drift: Drift,
     evidence: Evidence,
 ) -> Result<Plane, Diagnostics> {
-    let (catalogue, rulebook, found) = rules(loaded, fleet);
+    let (catalogue, rulebook, found) = rules(loaded, fleet, drift);
     if found.has_errors() {
         return Err(found);
     }

@@ -11,7 +11,7 @@ use quaymaster_control::Evidence;
 use quaymaster_control::audit::Event;
 use tokio::sync::mpsc;
 
-use crate::assembly::Fleet;
+use crate::assembly::{Drift, Fleet};
 use crate::config::{Change, Diagnostics, Loaded, Reload, SecretCheck, Settings, Style, watch};
 use crate::gateway::{AtWork, Gateway, assemble, record_config};
 
@@ -73,7 +73,7 @@ async fn apply(gateway: &Arc<Gateway>, loaded: Loaded, asked: bool) -> Result<()
     let fleet = Fleet::build(&loaded, &kept, &loaded.secrets(), &gateway.state.clock)?;
     fleet.start().await;
     let evidence = Evidence { config: gateway.state.config_version(), ..gateway.plane().evidence.clone() };
-    let plane = match assemble(&gateway.state, &loaded, &fleet, evidence) {
+    let plane = match assemble(&gateway.state, (&loaded, &fleet), Drift::Refuse, evidence) {
         Ok(plane) => plane,
         Err(found) => {
             fleet.stop_except(&before.fleet).await;
@@ -131,7 +131,7 @@ async fn take_tools(gateway: &Arc<Gateway>) {
     let _one_at_a_time = gateway.changing.lock().await;
     let AtWork { loaded, fleet } = gateway.at_work();
     let evidence = gateway.plane().evidence.clone();
-    match assemble(&gateway.state, &loaded, &fleet, evidence) {
+    match assemble(&gateway.state, (&loaded, &fleet), Drift::Hide, evidence) {
         Ok(plane) => {
             tracing::info!(event = "catalogue.changed", "an upstream's tools changed");
             gateway.put_to_work(plane);

@@ -16,6 +16,8 @@ pub enum Severity {
 pub struct PolicyProblem {
     /// Which of the files, where it is in one.
     pub file: Option<usize>,
+    /// The tool for which it was found, where it is about the fit of the two.
+    pub tool: Option<String>,
     /// Byte offset and length in that file.
     pub span: Option<(usize, usize)>,
     /// Whether it refuses the configuration.
@@ -32,6 +34,7 @@ impl PolicyProblem {
         let label = diagnostic.labels().and_then(|mut labels| labels.next());
         Self {
             file,
+            tool: None,
             span: label.map(|l| (l.offset(), l.len())),
             severity: Severity::Error,
             message: diagnostic.to_string(),

@@ -58,6 +58,7 @@ impl Slice {
         let fault = |message: String| {
             vec![PolicyProblem {
                 file: None,
+                tool: Some(tool.name().to_string()),
                 span: None,
                 severity: Severity::Error,
                 message: format!("the policies of tool `{}` cannot be put together: {message}", tool.name()),
@@ -257,6 +258,7 @@ fn validate(
             if problem.span.is_none() {
                 problem.span = origin.filter(|p| p.length > 0).map(|p| (p.offset, p.length));
             }
+            problem.tool = Some(tool.name().to_string());
             problem.message = format!("{} (checked for tool `{}`)", problem.message, tool.name());
             problem
         })

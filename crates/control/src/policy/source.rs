@@ -100,6 +100,7 @@ impl Reader<'_> {
         if set.templates().next().is_some() {
             self.problems.push(PolicyProblem {
                 file: Some(index),
+                tool: None,
                 span: None,
                 severity: Severity::Error,
                 message: "policy templates are not supported".into(),
@@ -119,6 +120,7 @@ impl Reader<'_> {
         let mut problem = |message: String, help: Option<String>| {
             self.problems.push(PolicyProblem {
                 file: Some(file),
+                tool: None,
                 span: Some(span),
                 severity: Severity::Error,
                 message,

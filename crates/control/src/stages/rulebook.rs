@@ -32,6 +32,7 @@ impl Rulebook {
                 }
                 Err(message) => problems.push(PolicyProblem {
                     file: None,
+                    tool: None,
                     span: None,
                     severity: Severity::Error,
                     message: format!(

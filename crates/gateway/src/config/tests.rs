@@ -223,6 +223,7 @@ fn a_problem_that_is_found_later_is_shown_where_it_is() {
         loaded(&[("policies/base.cedar", "permit(principal,\n  actoin, resource);\n")]).expect("good");
     let policy = |file, span, severity| PolicyProblem {
         file,
+        tool: None,
         span,
         severity,
         message: "unexpected token `actoin`".into(),

@@ -94,6 +94,8 @@ pub(super) struct Scripted {
     pub(super) requests: Arc<Mutex<Vec<Seen>>>,
     /// How many requests without an answer were given up by the client.
     pub(super) given_up: Arc<AtomicUsize>,
+    /// How many connections were made.
+    pub(super) connections: Arc<AtomicUsize>,
     /// Notified to break all connections.
     cut: Arc<Notify>,
     accepting: tokio::task::JoinHandle<()>,
@@ -124,10 +126,12 @@ impl Scripted {
             requests: Arc::clone(&requests),
             given_up: Arc::clone(&given_up),
         };
-        let cutting = Arc::clone(&cut);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (cutting, counted) = (Arc::clone(&cut), Arc::clone(&connections));
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 stream.set_nodelay(true).expect("a socket");
+                counted.fetch_add(1, Ordering::SeqCst);
                 let (server, cutting) = (server.clone(), Arc::clone(&cutting));
                 tokio::spawn(async move {
                     let service = hyper::service::service_fn(|request| server.clone().answer(request));
@@ -137,7 +141,7 @@ impl Scripted {
                 });
             }
         });
-        Self { address, requests, given_up, cut, accepting }
+        Self { address, requests, given_up, connections, cut, accepting }
     }
 
     /// Breaks all connections and frees the port.

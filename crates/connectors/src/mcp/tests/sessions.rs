@@ -95,6 +95,36 @@ async fn one_session_serves_all_calls_and_is_closed_at_the_end() {
 }
 
 #[tokio::test]
+async fn calls_one_after_another_use_one_connection() {
+    for streams in [false, true] {
+        let server = Scripted::serve(legacy(&["go"], move |seen| {
+            let answer = json!({"jsonrpc": "2.0", "id": seen.message["id"], "result": text("done")});
+            if streams {
+                return Reply::Stream { parts: vec![event(&answer)], end: End::Ends };
+            }
+            Reply::json(&answer)
+        }))
+        .await;
+        let connector = started(server.spec(&["go"])).await;
+        for _ in 0..20 {
+            assert_eq!(read("go").text(&connector).await, "done");
+        }
+        let connections = server.connections.load(Ordering::SeqCst);
+        // The end of a stream can come a moment after its answer, when the next call has begun.
+        assert!(connections <= if streams { 4 } else { 1 }, "{connections}, streams: {streams}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_tls_does_not_pass_for_one_with_it() {
+    let server = Scripted::serve(legacy(&["go"], |seen| seen.result(text("done")))).await;
+    let url = server.url().replace("http://", "https://");
+    let connector = started(spec(json!({"transport": "http", "url": url}), &["go"])).await;
+    assert_eq!(connector.state().health, Health::Unreachable, "{:?}", connector.state());
+    assert!(server.requests.lock().expect("no panic").is_empty());
+}
+
+#[tokio::test]
 async fn a_modern_call_mirrors_its_body_in_headers() {
     let server =
         Scripted::serve(modern(&["go"], |seen| seen.result(text("done")).with("x-request-id", "r-7"))).await;

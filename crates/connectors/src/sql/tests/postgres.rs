@@ -62,13 +62,14 @@ impl Server {
     }
 
     /// How many other connections run a query whose text holds `mark`.
-    pub(super) async fn running(&self, mark: &str) -> i64 {
+    async fn running(&self, mark: &str) -> i64 {
         let count = "SELECT count(*) FROM pg_stat_activity
                      WHERE state = 'active' AND pid <> pg_backend_pid() AND query LIKE '%' || $1 || '%'";
         self.owner.query_one(count, &[&mark]).await.expect("an answer").get(0)
     }
 
-    /// Comes back as soon as `count` connections run a query with `mark`.
+    /// Comes back as soon as `count` connections run a query with `mark`. The server
+    /// says so a moment after it has answered, hence the limit, which is shorter than any such query.
     pub(super) async fn until_running(&self, mark: &str, count: i64) {
         let wait = async { while self.running(mark).await != count {} };
         tokio::time::timeout(std::time::Duration::from_secs(10), wait)

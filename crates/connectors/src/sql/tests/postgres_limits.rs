@@ -25,7 +25,7 @@ async fn rows_beyond_the_limit_are_never_sent() {
         assert_eq!((table.rows.len(), table.stats.truncated), (250, true));
         assert_eq!(table.rows[249], [json!(250)]);
     }
-    assert_eq!(server.running("quay_rows").await, 0);
+    server.until_running("quay_rows", 0).await;
     server.clean().await;
 }
 
@@ -71,7 +71,7 @@ async fn a_query_that_takes_too_long_is_stopped_by_the_server() {
         said(&error),
         "upstream.timeout: the database did not answer in time (SQLSTATE 57014) [AfterChange, ask for less at a time]"
     );
-    assert_eq!(server.running("quay_timeout").await, 0);
+    server.until_running("quay_timeout", 0).await;
     server.clean().await;
 }
 
