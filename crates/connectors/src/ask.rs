@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quaymaster_core::{Actor, Arguments, CallId, Effect, ProgressSink};
+use quaymaster_core::{Arguments, CallId, Effect, ProgressSink};
 use tokio_util::sync::CancellationToken;
 
 /// One call for one engine.
@@ -10,8 +10,6 @@ pub(crate) struct Ask<'a> {
     /// The tool by the connector's own name.
     pub(crate) tool: &'a str,
     pub(crate) arguments: &'a Arguments,
-    #[expect(dead_code, reason = "for engines that bind what they ask to the actor; none does yet")]
-    pub(crate) actor: &'a Actor,
     pub(crate) call: &'a CallId,
     pub(crate) effect: Effect,
     pub(crate) cancel: &'a CancellationToken,

@@ -1,7 +1,9 @@
 //! Outbound HTTP: the one place that opens connections to other systems.
 //!
-//! It owns where a connector may connect to, how, and how much it reads. What
-//! is said over a connection is the engines' business (`mcp::streamable`).
+//! It owns where a connector may connect to, and how. A `connection` serves one
+//! request after another and rests in between (`idle`); how much of a response is
+//! read is in `body`. What is said over a connection is the engines' business
+//! (`mcp::streamable`).
 //!
 //! Invariants:
 //! - `https` anywhere, `http` on the loopback interface alone; never a user or a
@@ -11,35 +13,41 @@
 //! - Connecting has a time limit and reading a size limit.
 //! - Whether a request may have reached the other side is part of the error.
 
+mod body;
+mod connection;
+mod idle;
+
 use std::error::Error;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::uri::Scheme;
+use http::uri::{PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Incoming};
+use hyper::service::Service as _;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 
+pub(crate) use self::body::{BodyError, Incoming};
+use self::connection::Connection;
+pub(crate) use self::connection::Payload;
+use self::idle::Idle;
+
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// Shorter than the 5 s after which Node closes an idle connection: a request
-/// that meets such a close has an unknown outcome.
-const IDLE_LIMIT: Duration = Duration::from_secs(4);
-const MAX_IDLE: usize = 64;
 /// So that a peer that vanished without a word is noticed on a long stream.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// A pool of connections to one system.
-#[derive(Clone, Debug)]
+/// The way to one system, with a pool of connections to it.
+#[derive(Clone)]
 pub(crate) struct Egress {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    connector: TowerToHyperService<HttpsConnector<HttpConnector>>,
+    address: Uri,
+    /// The address as a request line has it: path and query alone.
+    target: Uri,
+    idle: Arc<Idle>,
 }
 
 /// Why there is no response, each with its cause.
@@ -50,17 +58,6 @@ pub(crate) enum EgressError {
     NotSent(String),
     /// The connection broke after something may have been sent.
     #[error("the connection broke: {0}")]
-    Broken(String),
-}
-
-/// Why a body could not be read.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub(crate) enum BodyError {
-    /// It is larger than allowed.
-    #[error("more than {limit_bytes} bytes")]
-    TooLarge { limit_bytes: usize },
-    /// It ended early.
-    #[error("it ended early: {0}")]
     Broken(String),
 }
 
@@ -82,26 +79,49 @@ impl Egress {
         } else {
             builder.with_tls_config(tls(false)?).https_or_http().enable_http1().wrap_connector(http)
         };
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_LIMIT)
-            .pool_max_idle_per_host(MAX_IDLE)
-            .build(connector);
-        Ok(Self { client })
+        let target = address.path_and_query().cloned();
+        Ok(Self {
+            connector: TowerToHyperService::new(connector),
+            address: address.clone(),
+            target: target.unwrap_or(PathAndQuery::from_static("/")).into(),
+            idle: Arc::default(),
+        })
     }
 
-    /// Sends `request` and gives the response, its body unread.
+    /// Sends `request` to the system, wherever it says that it goes, and gives
+    /// the response, its body unread.
     ///
     /// A connection that was closed before the request was written is replaced
     /// without a word; that repeats nothing.
     pub(crate) async fn send(
         &self,
-        request: Request<Full<Bytes>>,
+        mut request: Request<Payload>,
     ) -> Result<Response<Incoming>, EgressError> {
-        self.client.request(request).await.map_err(|error| {
-            let cause = cause(&error);
-            if error.is_connect() { EgressError::NotSent(cause) } else { EgressError::Broken(cause) }
-        })
+        *request.uri_mut() = self.target.clone();
+        loop {
+            let rested = self.idle.take().await;
+            let is_rested = rested.is_some();
+            let mut connection = match rested {
+                Some(connection) => connection,
+                None => self.connect().await?,
+            };
+            match connection.exchange(request).await {
+                Ok(response) => {
+                    return Ok(response.map(|body| Incoming::new(body, connection, &self.idle)));
+                }
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) if is_rested => request = unsent,
+                    _ => return Err(EgressError::Broken(cause(&error.into_error()))),
+                },
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Box<Connection>, EgressError> {
+        let stream = self.connector.call(self.address.clone()).await;
+        let stream = stream.map_err(|error| EgressError::NotSent(cause(&*error)))?;
+        let connection = Connection::open(stream).await;
+        connection.map(Box::new).map_err(|error| EgressError::NotSent(cause(&error)))
     }
 }
 
@@ -153,36 +173,6 @@ fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || bare.parse::<Ipv4Addr>().is_ok_and(|a| a.is_loopback())
         || bare.parse::<Ipv6Addr>().is_ok_and(|a| a.is_loopback())
-}
-
-/// Reads `body` to its end, at most `limit_bytes`.
-pub(crate) async fn read(mut body: Incoming, limit_bytes: usize) -> Result<Bytes, BodyError> {
-    let too_large = BodyError::TooLarge { limit_bytes };
-    if usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX) > limit_bytes {
-        return Err(too_large);
-    }
-    // Most bodies arrive as one frame, which is passed on without copying.
-    let mut first = Bytes::new();
-    let mut rest: Option<BytesMut> = None;
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|e| BodyError::Broken(e.to_string()))?;
-        let Ok(data) = frame.into_data() else { continue };
-        let so_far = rest.as_ref().map_or(first.len(), BytesMut::len);
-        if so_far.saturating_add(data.len()) > limit_bytes {
-            return Err(too_large);
-        }
-        match &mut rest {
-            Some(rest) => rest.extend_from_slice(&data),
-            None if first.is_empty() => first = data,
-            None => {
-                let mut joined = BytesMut::with_capacity((first.len() + data.len()).saturating_mul(2));
-                joined.extend_from_slice(&first);
-                joined.extend_from_slice(&data);
-                rest = Some(joined);
-            }
-        }
-    }
-    Ok(rest.map_or(first, BytesMut::freeze))
 }
 
 #[cfg(test)]

@@ -92,7 +92,6 @@ impl Connectors {
         let ask = Ask {
             tool: &declaration.local_name,
             arguments: &job.arguments,
-            actor: &job.actor,
             call: &job.call,
             effect: declaration.effect,
             cancel: &wire.cancel,

@@ -66,7 +66,6 @@ use crate::problem::SpecProblem;
 
 /// What a message may hold beside the result that it carries.
 const ENVELOPE_BYTES: usize = 64 * 1024;
-const NAME_HEADER: HeaderName = HeaderName::from_static("mcp-name");
 
 /// The connector to one MCP server.
 pub struct McpConnector {
@@ -177,10 +176,12 @@ impl McpConnector {
     async fn attempt(&self, tool: &ToolSettings, ask: &Ask<'_>, until: Until<'_>) -> Result<Answer, Failure> {
         let limit_bytes = self.shared.settings.max_bytes;
         let live = self.shared.live(until).await?;
+        let mirrors = live.link.mirrors();
         let query = Query {
             method: "tools/call",
             members: &[r#""name":"#, &tool.name_json, r#","arguments":"#, ask.arguments.as_json()],
-            headers: &mirrored(&live, tool, ask),
+            name: mirrors.then_some(&tool.name_header),
+            mirrored: &if mirrors { mirrored(&live, ask) } else { Vec::new() },
             sink: ask.progress.as_ref(),
             limit_bytes: limit_bytes.saturating_add(ENVELOPE_BYTES),
             until,
@@ -212,13 +213,8 @@ impl McpConnector {
     }
 }
 
-/// The headers that mirror the call, where the server wants them.
-fn mirrored(live: &Live, tool: &ToolSettings, ask: &Ask<'_>) -> Vec<(HeaderName, HeaderValue)> {
-    if !live.link.mirrors() {
-        return Vec::new();
-    }
+/// The headers that mirror arguments of the call.
+fn mirrored(live: &Live, ask: &Ask<'_>) -> Vec<(HeaderName, HeaderValue)> {
     let declared = live.routes.get(ask.tool).map(Vec::as_slice).unwrap_or_default();
-    let mut headers = headers::of_call(declared, ask.arguments.value());
-    headers.push((NAME_HEADER, tool.name_header.clone()));
-    headers
+    headers::of_call(declared, ask.arguments.value())
 }

@@ -1,5 +1,7 @@
 //! The arguments of a call: read once, strictly, and never in two ways.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -12,8 +14,13 @@ use crate::json;
 /// What policy sees ([`Arguments::value`]) and what is sent on
 /// ([`Arguments::as_json`]) mean the same, because the text was read with
 /// [`json::parse_strict`].
+///
+/// Cheap to clone: every stage of the path shares the one reading.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Arguments {
+pub struct Arguments(Arc<Reading>);
+
+#[derive(Debug, PartialEq)]
+struct Reading {
     text: String,
     value: Value,
 }
@@ -33,33 +40,38 @@ impl Arguments {
             return Err(CallError::new(ErrorCode::InputInvalid, "`arguments` must be an object")
                 .hint("send the arguments by name, as in {\"region\": \"EMEA\"}"));
         }
-        Ok(Self { text: raw.get().to_owned(), value })
+        Ok(Self(Arc::new(Reading { text: raw.get().to_owned(), value })))
     }
 
     /// Arguments that Quaymaster put together itself.
     pub fn from_map(map: Map<String, Value>) -> Self {
         let value = Value::Object(map);
-        Self { text: value.to_string(), value }
+        Self(Arc::new(Reading { text: value.to_string(), value }))
     }
 
     /// The arguments as JSON text, as they are sent on.
     pub fn as_json(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     /// The arguments as a JSON object.
     pub fn value(&self) -> &Value {
-        &self.value
+        &self.0.value
     }
 
     /// The argument called `name`.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.value.get(name)
+        self.0.value.get(name)
     }
 
-    /// SHA-256 of the canonical form (RFC 8785), as `sha256:<64 hexadecimal digits>`.
+    /// The canonical form (RFC 8785), which digests are made of.
+    pub fn canonical(&self) -> String {
+        json::canonical(&self.0.value)
+    }
+
+    /// SHA-256 of the canonical form, as `sha256:<64 hexadecimal digits>`.
     pub fn digest(&self) -> String {
-        sha256_text(json::canonical(&self.value).as_bytes())
+        sha256_text(self.canonical().as_bytes())
     }
 }
 

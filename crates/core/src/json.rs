@@ -175,8 +175,23 @@ fn write_object(out: &mut String, object: &Map<String, Value>) {
     out.push('}');
 }
 
-fn write_string(out: &mut String, text: &str) {
+/// Writes `text` as a canonical JSON string.
+pub fn write_string(out: &mut String, text: &str) {
     out.push('"');
+    if text.as_bytes().chunks(32).any(needs_escape) {
+        write_escaped(out, text);
+    } else {
+        out.push_str(text);
+    }
+    out.push('"');
+}
+
+/// Looks at all bytes of a chunk without a branch, so that it is done many at a time.
+fn needs_escape(chunk: &[u8]) -> bool {
+    chunk.iter().fold(false, |found, byte| found | (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\'))
+}
+
+fn write_escaped(out: &mut String, text: &str) {
     let mut plain_from = 0;
     for (at, byte) in text.bytes().enumerate() {
         if byte >= 0x20 && byte != b'"' && byte != b'\\' {
@@ -198,7 +213,6 @@ fn write_string(out: &mut String, text: &str) {
         }
     }
     out.push_str(text.get(plain_from..).unwrap_or_default());
-    out.push('"');
 }
 
 fn write_number(out: &mut String, number: &Number) {

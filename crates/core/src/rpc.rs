@@ -31,6 +31,9 @@ pub mod code {
     pub const UNSUPPORTED_PROTOCOL_VERSION: i64 = -32022;
 }
 
+/// How long an id may be.
+const MAX_ID_BYTES: usize = 512;
+
 /// The id of a request: a string or an integer (MCP forbids null), kept as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId(Box<str>);
@@ -53,12 +56,12 @@ impl RequestId {
     /// Says so if it is neither a string nor an integer, or longer than 512 bytes.
     pub fn parse(raw: &RawValue) -> Result<Self, RpcError> {
         let text = raw.get();
-        let integer = text.strip_prefix('-').unwrap_or(text);
-        let is_integer = !integer.is_empty() && integer.bytes().all(|b| b.is_ascii_digit());
-        if text.len() <= 512 && (is_integer || text.starts_with('"')) {
+        let is_integer = text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok();
+        let is_string = || serde_json::from_str::<Text<'_>>(text).is_ok();
+        if text.len() <= MAX_ID_BYTES && (is_integer || is_string()) {
             return Ok(Self(text.into()));
         }
-        Err(RpcError::invalid_request("`id` must be a string or an integer of at most 512 bytes"))
+        Err(RpcError::invalid_request("`id` must be a string or an integer of 64 bits, of at most 512 bytes"))
     }
 }
 

@@ -278,7 +278,7 @@ pub(crate) async fn record_config(
     event: Event,
     code: Option<&'static str>,
 ) -> Result<(), quaymaster_control::audit::AuditError> {
-    let mut record = Record::new(event, evidence.clock.now().to_string());
+    let mut record = Record::new(event, evidence.clock.now());
     record.config = Some(evidence.config.to_string());
     record.code = code;
     evidence.audit.append(record, None, Durability::Durable).await

@@ -75,7 +75,7 @@ impl Office {
         let (clock, randomness) = (self.state.clock.as_ref(), self.state.randomness.as_ref());
         let token = create_token(&self.state.store, request, clock, randomness).await?;
         let subject = self.state.subjects.of(&token.row.actor).await?;
-        let mut record = Record::new(Event::TokenCreated, clock.now().to_string());
+        let mut record = Record::new(Event::TokenCreated, clock.now());
         record.token = Some(token.row.id.to_string());
         record.on_behalf_of = Some(subject.commitment().to_string());
         record.workspace = Some(token.row.workspace.to_string());
@@ -92,7 +92,7 @@ impl Office {
         let now = self.state.clock.now();
         let revoked = self.state.store.token_revoke(id, now.as_micros()).await?;
         if revoked {
-            let mut record = Record::new(Event::TokenRevoked, now.to_string());
+            let mut record = Record::new(Event::TokenRevoked, now);
             record.token = Some(id.to_string());
             self.write(record).await?;
         }

@@ -58,7 +58,8 @@ pub(super) async fn list(link: &Link, settings: &Settings, until: Until<'_>) -> 
         let query = Query {
             method: "tools/list",
             members: &members,
-            headers: &[],
+            name: None,
+            mirrored: &[],
             sink: None,
             limit_bytes: MAX_PAGE_BYTES,
             until,

@@ -181,7 +181,15 @@ impl Opening<'_> {
             }
         };
         let until = Until { deadline: Instant::now() + limit, cancel: self.stop };
-        let query = Query { method, members, headers: &[], sink: None, limit_bytes: MAX_ANSWER_BYTES, until };
+        let query = Query {
+            method,
+            members,
+            name: None,
+            mirrored: &[],
+            sink: None,
+            limit_bytes: MAX_ANSWER_BYTES,
+            until,
+        };
         channel.ask(id, era, &query).await
     }
 }

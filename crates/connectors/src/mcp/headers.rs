@@ -7,6 +7,8 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
@@ -140,24 +142,9 @@ pub(super) fn encode(text: &str) -> HeaderValue {
     let plain = text.bytes().all(|b| matches!(b, b'\t' | b' '..=b'~'))
         && text.trim_matches([' ', '\t']).len() == text.len()
         && !(text.starts_with("=?base64?") && text.ends_with("?="));
-    let encoded = if plain { text.to_owned() } else { format!("=?base64?{}?=", base64(text.as_bytes())) };
+    let encoded = if plain { text.to_owned() } else { format!("=?base64?{}?=", STANDARD.encode(text)) };
     // Both forms are visible ASCII, spaces and tabs, so this never falls back.
     HeaderValue::try_from(encoded).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
-/// Base64 with padding (RFC 4648, section 4).
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let bits =
-            chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for at in 0..4 {
-            let digit = ALPHABET.get((bits >> (18 - 6 * at) & 63) as usize).copied().unwrap_or(b'=');
-            out.push(char::from(if at > chunk.len() { b'=' } else { digit }));
-        }
-    }
-    out
 }
 
 #[cfg(test)]

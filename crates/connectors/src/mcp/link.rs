@@ -37,8 +37,10 @@ pub(super) struct Query<'a> {
     pub(super) method: &'static str,
     /// Pieces of JSON text: the members of the parameters.
     pub(super) members: &'a [&'a str],
-    /// Headers that mirror the body, for a modern server over HTTP.
-    pub(super) headers: &'a [(HeaderName, HeaderValue)],
+    /// The tool's name as a header, for a modern server over HTTP.
+    pub(super) name: Option<&'a HeaderValue>,
+    /// Headers that mirror arguments, for a modern server over HTTP.
+    pub(super) mirrored: &'a [(HeaderName, HeaderValue)],
     pub(super) sink: Option<&'a Arc<dyn ProgressSink>>,
     /// How large the message that holds the answer may be.
     pub(super) limit_bytes: usize,
@@ -50,7 +52,8 @@ pub(super) struct Outgoing<'a> {
     pub(super) id: u64,
     pub(super) method: &'static str,
     pub(super) body: String,
-    pub(super) headers: &'a [(HeaderName, HeaderValue)],
+    pub(super) name: Option<&'a HeaderValue>,
+    pub(super) mirrored: &'a [(HeaderName, HeaderValue)],
     pub(super) sink: Option<&'a Arc<dyn ProgressSink>>,
     pub(super) limit_bytes: usize,
 }
@@ -93,7 +96,8 @@ impl Channel {
             id,
             method: query.method,
             body: wire::request(id, query.method, query.members, era, query.sink.is_some()),
-            headers: query.headers,
+            name: query.name,
+            mirrored: query.mirrored,
             sink: query.sink,
             limit_bytes: query.limit_bytes,
         };

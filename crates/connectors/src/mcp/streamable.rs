@@ -13,16 +13,13 @@
 
 mod response;
 
+use std::io::Cursor;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::FutureExt as _;
-use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use quaymaster_core::rpc::{self, Message, RequestId};
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
@@ -36,11 +33,12 @@ use super::inbox::Inbox;
 use super::link::{Answer, Outgoing, Sent, subscription};
 use super::sse::Events;
 use super::wire::{self, Era};
-use crate::egress::{self, Egress};
+use crate::egress::{Egress, Incoming, Payload};
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const NAME: HeaderName = HeaderName::from_static("mcp-name");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -54,8 +52,6 @@ const MAX_RESUMPTIONS: usize = 5;
 const MAX_REPLIES: usize = 8;
 /// How long a message that nobody waits for may take.
 const ASIDE_LIMIT: Duration = Duration::from_secs(2);
-/// How long the rest of a stream is read after its answer, to keep the connection.
-const REST_LIMIT: Duration = Duration::from_millis(500);
 const RESUME_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 const LISTEN_WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
 
@@ -63,8 +59,8 @@ const LISTEN_WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::fro
 #[derive(Clone)]
 pub(super) struct Http {
     egress: Egress,
-    uri: Uri,
-    /// What is sent with every request.
+    /// What is sent with every message, with a place for what is its own, so
+    /// that a copy of it does not grow.
     headers: HeaderMap,
     has_session: bool,
     era: Era,
@@ -96,11 +92,11 @@ impl Http {
         if let Some(authority) = server.uri.authority()
             && let Ok(host) = HeaderValue::from_str(authority.as_str())
         {
-            headers.insert(http::header::HOST, host);
+            headers.insert(HOST, host);
         }
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         Ok(Self {
             egress,
-            uri: server.uri.clone(),
             headers,
             has_session: false,
             era: Era::Legacy(wire::PROPOSED),
@@ -113,6 +109,10 @@ impl Http {
     pub(super) fn speaking(&self, era: Era, session: Option<HeaderValue>) -> Self {
         let mut http = Self { era, has_session: session.is_some(), ..self.clone() };
         http.headers.remove(SESSION_ID);
+        if era == Era::Modern {
+            http.headers.insert(METHOD, HeaderValue::from_static(""));
+            http.headers.insert(NAME, HeaderValue::from_static(""));
+        }
         // The header came with 2025-06-18; revisions sort by their date.
         if era.revision() >= "2025-06-18" {
             http.headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(era.revision()));
@@ -127,7 +127,8 @@ impl Http {
     /// Sends a request and waits for its answer.
     pub(super) async fn exchange(&self, mut outgoing: Outgoing<'_>, sent: &Sent) -> Result<Answer, Failure> {
         let body = std::mem::take(&mut outgoing.body);
-        let request = self.post(body, outgoing.method, outgoing.headers);
+        let mut request = self.post(body, outgoing.method, outgoing.name);
+        request.headers_mut().extend(outgoing.mirrored.iter().cloned());
         sent.set();
         let response = self.egress.send(request).await.map_err(no_response)?;
         if !response.status().is_success() {
@@ -137,7 +138,7 @@ impl Http {
         let upstream_id = response.headers().get(REQUEST_ID).and_then(plain_id);
         let result = match content_type(response.headers()) {
             ContentType::Json => {
-                let body = egress::read(response.into_body(), outgoing.limit_bytes).await.map_err(no_body)?;
+                let body = response.into_body().read(outgoing.limit_bytes).await.map_err(no_body)?;
                 wire::answer(&body, outgoing.id)?
             }
             ContentType::Events => self.read_stream(response.into_body(), &Wanted { outgoing }).await?,
@@ -153,9 +154,9 @@ impl Http {
 
     /// Sends a message that has no answer.
     pub(super) async fn notify(&self, message: String) -> Result<(), Failure> {
-        let response = self.egress.send(self.post(message, "", &[])).await.map_err(no_response)?;
+        let response = self.egress.send(self.post(message, "", None)).await.map_err(no_response)?;
         let (status, body) = (response.status(), response.into_body());
-        let _ = egress::read(body, MAX_ERROR_BYTES).await;
+        let _ = body.read(MAX_ERROR_BYTES).await;
         if status.is_success() { Ok(()) } else { Err(Failure::Status { status, retry_after: None }) }
     }
 
@@ -184,7 +185,7 @@ impl Http {
             let request = match listening.era {
                 Era::Modern => {
                     let id = listening.ids.fetch_add(1, Ordering::Relaxed);
-                    self.post(subscription(id), "subscriptions/listen", &[])
+                    self.post(subscription(id), "subscriptions/listen", None)
                 }
                 Era::Legacy(_) => self.bare(Method::GET),
             };
@@ -205,8 +206,7 @@ impl Http {
 
     /// Ends with the stream, or with an event that is larger than a notice can be.
     async fn take_notices(&self, mut body: Incoming, events: &mut Events) -> Result<(), Failure> {
-        while let Some(Ok(frame)) = body.frame().await {
-            let Ok(data) = frame.into_data() else { continue };
+        while let Some(Ok(data)) = body.chunk().await {
             let mut chunk = &data[..];
             while let Some(event) = events.next(&mut chunk)? {
                 match rpc::parse(&event) {
@@ -226,13 +226,8 @@ impl Http {
         let mut events = Events::new(wanted.outgoing.limit_bytes);
         for _ in 0..=MAX_RESUMPTIONS {
             if let Some(result) = self.until_answer(&mut body, &mut events, wanted).await? {
-                // The connection can be used again once the stream was read to its
-                // end, which is mostly there already.
-                let mut rest =
-                    Box::pin(tokio::time::timeout(REST_LIMIT, egress::read(body, MAX_ERROR_BYTES)));
-                if rest.as_mut().now_or_never().is_none() {
-                    tokio::spawn(rest);
-                }
+                // The end of the stream is mostly on its way, and nobody needs to wait for it.
+                body.leave();
                 return Ok(result);
             }
             body = self.resume(&mut events).await?;
@@ -247,8 +242,7 @@ impl Http {
         events: &mut Events,
         wanted: &Wanted<'_>,
     ) -> Result<Option<Box<RawValue>>, Failure> {
-        while let Some(Ok(frame)) = body.frame().await {
-            let Ok(data) = frame.into_data() else { continue };
+        while let Some(Ok(data)) = body.chunk().await {
             let mut chunk = &data[..];
             while let Some(event) = events.next(&mut chunk)? {
                 // An event without data carries an id to resume from.
@@ -276,7 +270,7 @@ impl Http {
         self.open_stream(request).await.ok_or_else(broken)
     }
 
-    async fn open_stream(&self, request: Request<Full<Bytes>>) -> Option<Incoming> {
+    async fn open_stream(&self, request: Request<Payload>) -> Option<Incoming> {
         let response = self.egress.send(request).await.ok()?;
         let is_stream =
             response.status().is_success() && content_type(response.headers()) == ContentType::Events;
@@ -318,7 +312,7 @@ impl Http {
         let id = outgoing.id;
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
-        let body = egress::read(response.into_body(), MAX_ERROR_BYTES).await.unwrap_or_default();
+        let body = response.into_body().read(MAX_ERROR_BYTES).await.unwrap_or_default();
         // A session that the server does not know is told by 404 (2025-11-25,
         // basic/transports, "Session Management"); many servers say 400.
         let lost = status == StatusCode::NOT_FOUND
@@ -336,34 +330,32 @@ impl Http {
         Failure::Status { status, retry_after }
     }
 
-    fn post(
-        &self,
-        body: String,
-        method: &'static str,
-        mirrored: &[(HeaderName, HeaderValue)],
-    ) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(Bytes::from(body)));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.uri.clone();
-        let headers = request.headers_mut();
-        headers.clone_from(&self.headers);
-        if self.era == Era::Modern && !method.is_empty() {
+    fn post(&self, body: String, method: &'static str, name: Option<&HeaderValue>) -> Request<Payload> {
+        let mut headers = self.headers.clone();
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        if self.era == Era::Modern {
             headers.insert(METHOD, HeaderValue::from_static(method));
-            for (name, value) in mirrored {
-                headers.insert(name, value.clone());
-            }
+            match name {
+                Some(name) => headers.insert(NAME, name.clone()),
+                None => headers.remove(NAME),
+            };
         }
+        let mut request = Request::new(Payload::new(Cursor::new(body)));
+        *request.method_mut() = Method::POST;
+        *request.headers_mut() = headers;
         request
     }
 
     /// A request without a body.
-    fn bare(&self, method: Method) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::default());
+    fn bare(&self, method: Method) -> Request<Payload> {
+        let mut request = Request::new(Payload::default());
         *request.method_mut() = method;
-        *request.uri_mut() = self.uri.clone();
-        request.headers_mut().clone_from(&self.headers);
-        request.headers_mut().remove(CONTENT_TYPE);
-        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        let headers = request.headers_mut();
+        headers.clone_from(&self.headers);
+        for of_messages in [CONTENT_TYPE, CONTENT_LENGTH, METHOD, NAME] {
+            headers.remove(of_messages);
+        }
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         request
     }
 }

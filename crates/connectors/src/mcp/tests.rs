@@ -4,6 +4,7 @@
 mod broken;
 mod children;
 mod configuration;
+mod cost;
 mod everything;
 mod scripted;
 mod sessions;
@@ -15,11 +16,7 @@ use std::time::Duration;
 
 use quaymaster_core::clock::FixedClock;
 use quaymaster_core::random::CountingRandomness;
-use quaymaster_core::setting::Slug;
-use quaymaster_core::{
-    Actor, ActorId, Arguments, Authentication, CallId, DataClass, Effect, Progress, ProgressSink,
-    SecretError, SecretRef, Timestamp,
-};
+use quaymaster_core::{Arguments, CallId, Effect, Progress, ProgressSink, SecretError, SecretRef, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::pace::Pace;
@@ -136,19 +133,11 @@ impl Call {
 
     /// The result, or the error's code and message.
     async fn on(&mut self, connector: &McpConnector) -> Result<Value, String> {
-        let actor = Actor {
-            id: ActorId::parse("ada@example.test").expect("an actor"),
-            roles: Arc::from([]),
-            workspace: Slug::parse("main").expect("a name"),
-            clearance: DataClass::Internal,
-            authentication: Authentication::LocalUser,
-        };
         let clock = FixedClock::new(Timestamp::from_micros(0));
         let id = CallId::new(&clock, &CountingRandomness::default());
         let ask = Ask {
             tool: &self.tool,
             arguments: &self.arguments,
-            actor: &actor,
             call: &id,
             effect: self.effect,
             cancel: &self.cancel,

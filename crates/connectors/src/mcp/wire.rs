@@ -7,6 +7,7 @@
 //! Invariant: what is not clearly a complete result of ours is a failure.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use quaymaster_core::rpc::{self, Message, RequestId};
 use serde::Deserialize;
@@ -61,10 +62,8 @@ pub(super) const INITIALIZE: &str = concat!(
 pub(super) fn request(id: u64, method: &str, members: &[&str], era: Era, wants_progress: bool) -> String {
     let length: usize = members.iter().map(|m| m.len()).sum();
     let mut text = String::with_capacity(length + MODERN_META.len() + method.len() + 128);
-    let id = id.to_string();
-    for piece in [r#"{"jsonrpc":"2.0","id":"#, &id, r#","method":""#, method, r#"","params":{"#] {
-        text.push_str(piece);
-    }
+    // Writing to a `String` cannot fail.
+    let _ = write!(text, r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{"#);
     for member in members {
         text.push_str(member);
     }
@@ -74,8 +73,7 @@ pub(super) fn request(id: u64, method: &str, members: &[&str], era: Era, wants_p
         }
         text.push_str(r#""_meta":{"#);
         if wants_progress {
-            text.push_str(r#""progressToken":"#);
-            text.push_str(&id);
+            let _ = write!(text, r#""progressToken":{id}"#);
         }
         if era == Era::Modern {
             if wants_progress {
@@ -112,7 +110,8 @@ pub(super) fn answer_to_server(id: &RequestId, method: &str) -> String {
 /// [`Failure::Rpc`] if it is an error, [`Failure::Malformed`] if it is something else.
 pub(super) fn answer(bytes: &[u8], id: u64) -> Result<Box<RawValue>, Failure> {
     match rpc::parse(bytes) {
-        Ok(Message::Response { id: answered, outcome }) if answered == RequestId::number(id) => {
+        // A string is written with its quotes, so it is no number here.
+        Ok(Message::Response { id: answered, outcome }) if answered.as_json().parse() == Ok(id) => {
             settle(outcome)
         }
         Ok(Message::Response { .. }) => Err(Failure::Malformed("an answer to another request".into())),

@@ -1,52 +1,67 @@
 //! Days and times of day as text, in the forms of RFC 3339 and ISO 8601.
 //!
 //! PostgreSQL sends days and microseconds since 2000-01-01, in the proleptic
-//! Gregorian calendar and without leap seconds. That, and whether an argument is
-//! a day or an instant at all, is what this module knows.
+//! Gregorian calendar and without leap seconds. What they are as text, and
+//! whether an argument is a day or an instant at all, is what this module knows;
+//! the calendar itself is jiff's.
+//!
+//! Invariant: every value that PostgreSQL can send has a text, and no other has one.
 
-/// Days from 0000-03-01 to 2000-01-01, the start of PostgreSQL's calendar.
-const DAYS_TO_2000: i64 = 730_425;
-const DAYS_IN_400_YEARS: i64 = 146_097;
+use jiff::civil::{Date, Time, date};
+use jiff::fmt::strtime::BrokenDownTime;
+use jiff::fmt::temporal::Pieces;
+use jiff::tz::Offset;
+use jiff::{SignedDuration, Span};
+
+const START: Date = date(2000, 1, 1);
+/// After so many days and years the calendar is the same again.
+const DAYS_IN_A_CYCLE: i64 = 146_097;
+const YEARS_IN_A_CYCLE: i64 = 400;
 const MICROS_IN_A_DAY: i64 = 86_400_000_000;
+const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// The day `days` after 2000-01-01, such as `2026-01-31`.
+/// The day `days` after 2000-01-01, such as `2026-01-31`. The year before 0001 is 0000.
 pub(crate) fn day(days: i64) -> String {
-    let days = days + DAYS_TO_2000;
-    let era = days.div_euclid(DAYS_IN_400_YEARS);
-    let of_era = days.rem_euclid(DAYS_IN_400_YEARS);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    // Years are counted from March, so that the leap day is the last of its year.
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    // jiff's years end with 9999 and PostgreSQL's with 5874897, so the day is
+    // looked up in the first cycle. jiff would write six digits of a year BC.
+    let day = START.saturating_add(Span::new().days(days.rem_euclid(DAYS_IN_A_CYCLE)));
+    let year = i64::from(day.year()) + days.div_euclid(DAYS_IN_A_CYCLE) * YEARS_IN_A_CYCLE;
     let sign = if year < 0 { "-" } else { "" };
-    format!("{sign}{:04}-{month:02}-{day:02}", year.abs())
+    format!("{sign}{:04}-{:02}-{:02}", year.unsigned_abs(), day.month(), day.day())
 }
 
 /// The time of day `micros` after midnight, such as `08:30:00` or `08:30:00.25`.
-pub(crate) fn time_of_day(micros: i64) -> String {
-    let seconds = micros / 1_000_000;
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    format!("{hour:02}:{minute:02}:{second:02}{}", fraction(micros % 1_000_000))
+pub(crate) fn time_of_day(micros: i64) -> Option<String> {
+    if micros == MICROS_IN_A_DAY {
+        // The end of a day is a time of its own for PostgreSQL and none for jiff.
+        return Some("24:00:00".into());
+    }
+    Some(Time::midnight().checked_add(SignedDuration::from_micros(micros)).ok()?.to_string())
 }
 
 /// The instant `micros` after 2000-01-01, without a zone, such as `2026-01-31T08:30:00`.
-pub(crate) fn instant(micros: i64) -> String {
-    let (days, of_day) = (micros.div_euclid(MICROS_IN_A_DAY), micros.rem_euclid(MICROS_IN_A_DAY));
-    format!("{}T{}", day(days), time_of_day(of_day))
+pub(crate) fn instant(micros: i64) -> Option<String> {
+    let of_day = time_of_day(micros.rem_euclid(MICROS_IN_A_DAY))?;
+    Some(format!("{}T{of_day}", day(micros.div_euclid(MICROS_IN_A_DAY))))
 }
 
 /// An offset from UTC of `seconds` to the east, such as `+02:00`.
-pub(crate) fn offset(seconds: i32) -> String {
-    let sign = if seconds < 0 { '-' } else { '+' };
-    let minutes = seconds.abs() / 60;
-    format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+pub(crate) fn offset(seconds: i32) -> Option<String> {
+    let mut time = BrokenDownTime::default();
+    time.set_offset(Some(Offset::from_seconds(seconds).ok()?));
+    time.to_string("%:z").ok()
 }
 
 /// A length of time in the form of ISO 8601, such as `P1Y2M3DT4H5M6.5S`.
+///
+/// Written here because a span of jiff's has one sign and no end of time, where
+/// PostgreSQL has a sign for each part, 178 million years, and infinity.
 pub(crate) fn interval(months: i32, days: i32, micros: i64) -> String {
+    match (months, days, micros) {
+        (i32::MAX, i32::MAX, i64::MAX) => return "infinity".into(),
+        (i32::MIN, i32::MIN, i64::MIN) => return "-infinity".into(),
+        _ => {}
+    }
     let part = |number: i64, letter: char| {
         if number == 0 { String::new() } else { format!("{number}{letter}") }
     };
@@ -78,52 +93,24 @@ fn fraction(micros: i64) -> String {
 
 /// Whether `text` is a day such as `2026-01-31` (RFC 3339, `full-date`).
 pub(crate) fn is_day(text: &str) -> bool {
-    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text.as_bytes() else { return false };
-    let (Some(year), Some(month), Some(day)) =
-        (number(&[y1, y2, y3, y4]), number(&[m1, m2]), number(&[d1, d2]))
-    else {
-        return false;
-    };
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let last = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
-        2 => 28,
-        _ => return false,
-    };
-    year > 0 && (1..=last).contains(&day)
+    // jiff reads other forms of ISO 8601 too, and writes this one.
+    text.parse::<Date>().is_ok_and(|day| day.year() > 0 && day.to_string() == text)
 }
 
 /// Whether `text` is an instant such as `2026-01-31T08:30:00Z` (RFC 3339, `date-time`).
 pub(crate) fn is_instant(text: &str) -> bool {
     let Some((day, rest)) = text.split_once(['T', 't']) else { return false };
-    let Some((time, zone)) = rest.split_at_checked(8) else { return false };
-    let zone = match zone.strip_prefix('.') {
-        Some(fraction) => {
-            let rest = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
-            if rest.len() == fraction.len() || fraction.len() - rest.len() > 9 {
-                return false;
-            }
-            rest
-        }
-        None => zone,
-    };
-    let zone_fits = match zone.as_bytes() {
-        [b'Z' | b'z'] => true,
-        &[b'+' | b'-', h1, h2, b':', m1, m2] => within(&[h1, h2], 23) && within(&[m1, m2], 59),
-        _ => false,
-    };
-    let &[h1, h2, b':', m1, m2, b':', s1, s2] = time.as_bytes() else { return false };
-    zone_fits && is_day(day) && within(&[h1, h2], 23) && within(&[m1, m2], 59) && within(&[s1, s2], 60)
-}
-
-fn within(digits: &[u8], most: u32) -> bool {
-    number(digits).is_some_and(|n| n <= most)
-}
-
-fn number(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |n, d| d.is_ascii_digit().then(|| n * 10 + u32::from(d - b'0')))
+    // jiff reads other forms of ISO 8601 too, such as `08:30+02` and `[Europe/Paris]`.
+    let form: String =
+        rest.chars().map(|c| if c.is_ascii_digit() { '0' } else { c.to_ascii_uppercase() }).collect();
+    let Some(end) = form.strip_prefix("00:00:00") else { return false };
+    let zone = end.strip_prefix('.').map_or(end, |fraction| fraction.trim_start_matches('0'));
+    matches!(zone, "Z" | "+00:00" | "-00:00")
+        && is_day(day)
+        // The pieces, because the last day of 9999 is no timestamp for jiff and a day for everyone else.
+        && Pieces::parse(text).is_ok_and(|p| {
+            p.to_numeric_offset().is_some_and(|o| o.duration_since(Offset::UTC).abs() < A_DAY)
+        })
 }
 
 #[cfg(test)]
@@ -139,7 +126,12 @@ mod tests {
             (60, "2000-03-01"),
             (9_527, "2026-01-31"),
             (-10_957, "1970-01-01"),
+            (-730_120, "0000-12-31"),
             (-730_486, "-0001-12-31"),
+            // The first and the last day of PostgreSQL, and of its timestamps.
+            (-2_451_179, "-4712-11-24"),
+            (2_145_031_948, "5874897-12-31"),
+            (106_751_982, "294276-12-31"),
         ] {
             assert_eq!(day(days), text);
         }
@@ -147,17 +139,38 @@ mod tests {
 
     #[test]
     fn every_day_of_four_centuries_follows_the_one_before_it() {
-        let texts: Vec<String> = (0..DAYS_IN_400_YEARS).map(day).collect();
+        let texts: Vec<String> = (0..DAYS_IN_A_CYCLE).map(day).collect();
         assert!(texts.is_sorted() && texts.iter().all(|t| is_day(t)));
         assert_eq!(texts.last().map(String::as_str), Some("2399-12-31"));
     }
 
     #[test]
     fn times_show_no_more_digits_than_they_have() {
-        assert_eq!(instant(0), "2000-01-01T00:00:00");
-        assert_eq!(instant(-250_000), "1999-12-31T23:59:59.75");
-        assert_eq!(time_of_day(30_600_000_001), "08:30:00.000001");
-        assert_eq!((offset(-12_600), offset(7_200)), ("-03:30".into(), "+02:00".into()));
+        for (micros, text) in [(0, "2000-01-01T00:00:00"), (-250_000, "1999-12-31T23:59:59.75")] {
+            assert_eq!(instant(micros).as_deref(), Some(text));
+        }
+        for (micros, text) in [(30_600_000_001, "08:30:00.000001"), (MICROS_IN_A_DAY, "24:00:00")] {
+            assert_eq!(time_of_day(micros).as_deref(), Some(text));
+        }
+        for (seconds, text) in [
+            (-12_600, "-03:30"),
+            (7_200, "+02:00"),
+            (0, "+00:00"),
+            (21_208, "+05:53:28"),
+            (-57_599, "-15:59:59"),
+        ] {
+            assert_eq!(offset(seconds).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn what_no_clock_shows_has_no_text() {
+        for micros in [-1, MICROS_IN_A_DAY + 1, i64::MIN, i64::MAX] {
+            assert_eq!(time_of_day(micros), None, "{micros}");
+        }
+        for seconds in [i32::MIN, 100_000, i32::MAX] {
+            assert_eq!(offset(seconds), None, "{seconds}");
+        }
     }
 
     #[test]
@@ -167,6 +180,9 @@ mod tests {
             (0, 0, 0, "PT0S"),
             (-1, 2, -500_000, "P-1M2DT-0.5S"),
             (0, 0, 3_600_000_000, "PT1H"),
+            (i32::MAX, i32::MAX, i64::MAX, "infinity"),
+            (i32::MIN, i32::MIN, i64::MIN, "-infinity"),
+            (i32::MIN, 0, i64::MIN, "P-178956970Y-8MT-2562047788H-54.775808S"),
         ] {
             assert_eq!(interval(months, days, micros), text);
         }
@@ -174,14 +190,32 @@ mod tests {
 
     #[test]
     fn days_and_instants_that_do_not_exist_are_told_apart_from_those_that_do() {
-        for good in ["2026-01-31", "2024-02-29", "0001-01-01"] {
+        for good in ["2026-01-31", "2024-02-29", "0001-01-01", "9999-12-31"] {
             assert!(is_day(good), "{good}");
         }
-        for bad in ["2026-02-29", "2026-13-01", "2026-1-1", "now", "infinity", "2026-01-31 ", "٢٠٢٦-01-01"]
-        {
+        for bad in [
+            "2026-02-29",
+            "2026-13-01",
+            "2026-1-1",
+            "0000-01-01",
+            "20260131",
+            "+002026-01-31",
+            "-000001-01-31",
+            "2026-01-31T08:30:00",
+            "now",
+            "infinity",
+            "2026-01-31 ",
+            "٢٠٢٦-01-01",
+        ] {
             assert!(!is_day(bad), "{bad}");
         }
-        for good in ["2026-01-31T08:30:00Z", "2026-01-31t08:30:60.123456+02:00"] {
+        for good in [
+            "2026-01-31T08:30:00Z",
+            "2026-01-31t08:30:60.123456+02:00",
+            "0001-01-01T00:00:00+23:59",
+            "9999-12-31T23:59:59.999999999z",
+            "2026-01-31T08:30:00-00:00",
+        ] {
             assert!(is_instant(good), "{good}");
         }
         for bad in [
@@ -189,6 +223,19 @@ mod tests {
             "2026-01-31T08:30:00",
             "2026-01-31T24:00:00Z",
             "2026-01-31T08:30:00.Z",
+            "2026-01-31T08:30:00,5Z",
+            "2026-01-31T08:30:00.0123456789Z",
+            "2026-01-31T08:30Z",
+            "2026-01-31T08:30:61Z",
+            "2026-01-31T08:30:00+02",
+            "2026-01-31T08:30:00+0200",
+            "2026-01-31T08:30:00+24:00",
+            "2026-01-31T08:30:00+02:60",
+            "2026-01-31T08:30:00+02:00:00",
+            "2026-01-31T08:30:00Z[UTC]",
+            "2026-01-31T08:30:00+01:00[Europe/Paris]",
+            "2026-01-31 08:30:00Z",
+            "0000-01-01T00:00:00Z",
             "nowT",
             "T",
         ] {

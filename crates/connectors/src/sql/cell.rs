@@ -4,6 +4,8 @@
 //! what cannot be shown is empty; each leaves a [`Mark`], of which `rows` makes
 //! warnings. How a database encodes its values is in `sqlite` and `postgres`.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Number, Value};
 
 /// Integers up to this size are exact in every JSON implementation (RFC 8259, section 6).
@@ -97,26 +99,12 @@ impl Cell {
         let whole = (most / 4).saturating_mul(3);
         let kept = bytes.get(..whole).unwrap_or(bytes);
         let mark = (kept.len() < bytes.len()).then_some(Mark::Cut);
-        Self { value: base64(kept).into(), mark }
+        Self { value: STANDARD.encode(kept).into(), mark }
     }
 
     fn as_text(text: impl Into<String>) -> Self {
         Self { value: Value::String(text.into()), mark: Some(Mark::AsText) }
     }
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let block = chunk.iter().chain(&[0, 0]).take(3).fold(0_u32, |n, b| n << 8 | u32::from(*b));
-        for at in 0..4 {
-            let index = usize::try_from(block >> (18 - 6 * at) & 63).unwrap_or(0);
-            let digit = if at <= chunk.len() { ALPHABET.get(index).copied() } else { None };
-            text.push(char::from(digit.unwrap_or(b'=')));
-        }
-    }
-    text
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! - Never more rows than `limits.rows`, and never more bytes of JSON than
 //!   `limits.bytes`; numbers alone are never cut.
 //! - Warnings name no column and hold no value, because release may drop either.
+//!   That rows are missing is `truncated`'s to say, which release puts into words.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -32,7 +33,7 @@ pub(crate) struct Rows {
     headings: Vec<Heading>,
     kept: Vec<Vec<Value>>,
     left_bytes: usize,
-    stopped_by: Option<Stop>,
+    is_truncated: bool,
     cut: usize,
     unreadable: usize,
     repaired: usize,
@@ -42,12 +43,6 @@ struct Heading {
     name: String,
     kind: Option<String>,
     has_text_for_numbers: bool,
-}
-
-#[derive(Clone, Copy)]
-enum Stop {
-    Rows,
-    Bytes,
 }
 
 impl Rows {
@@ -65,7 +60,7 @@ impl Rows {
             headings,
             kept: Vec::new(),
             left_bytes: limits.bytes,
-            stopped_by: None,
+            is_truncated: false,
             cut: 0,
             unreadable: 0,
             repaired: 0,
@@ -87,12 +82,12 @@ impl Rows {
     /// Takes one row. After `Break` there is no use in offering another.
     pub(crate) fn add(&mut self, mut row: Vec<Cell>) -> ControlFlow<()> {
         if self.kept.len() >= self.limits.rows {
-            self.stopped_by = Some(Stop::Rows);
+            self.is_truncated = true;
             return ControlFlow::Break(());
         }
         let mut size = row_size(&row);
         if size > self.left_bytes {
-            self.stopped_by = Some(Stop::Bytes);
+            self.is_truncated = true;
             if !self.kept.is_empty() {
                 return ControlFlow::Break(());
             }
@@ -116,7 +111,7 @@ impl Rows {
 
     /// The table, with what the configuration says of its columns.
     pub(crate) fn into_table(self, notes: &BTreeMap<String, ColumnConfig>, mut stats: TableStats) -> Table {
-        stats.truncated = self.stopped_by.is_some();
+        stats.truncated = self.is_truncated;
         Table {
             warnings: self.warnings(),
             columns: self.headings.into_iter().map(|h| h.into_column(notes)).collect(),
@@ -126,14 +121,6 @@ impl Rows {
     }
 
     fn warnings(&self) -> Vec<String> {
-        let shown = self.kept.len();
-        let stopped = self.stopped_by.map(|stop| match stop {
-            Stop::Rows => format!("there are more rows; shown: {shown}; ask for less at a time"),
-            Stop::Bytes => {
-                let most = self.limits.bytes;
-                format!("the result is larger than {most} bytes; rows shown: {shown}; ask for less at a time")
-            }
-        });
         let counted = [
             (self.cut, "were cut because they are too long"),
             (
@@ -143,10 +130,7 @@ impl Rows {
             (self.repaired, "held bytes that are no text and were replaced"),
         ];
         let counted = counted.into_iter().filter(|(count, _)| *count > 0);
-        stopped
-            .into_iter()
-            .chain(counted.map(|(count, what)| format!("values that {what}: {count}")))
-            .collect()
+        counted.map(|(count, what)| format!("values that {what}: {count}")).collect()
     }
 }
 
@@ -264,8 +248,7 @@ mod tests {
         assert!(more.add(row(1, "a")).is_continue() && more.add(row(2, "b")).is_continue());
         assert!(more.add(row(3, "c")).is_break());
         let cut = table(more);
-        assert!(cut.stats.truncated && cut.rows.len() == 2);
-        assert_eq!(cut.warnings, ["there are more rows; shown: 2; ask for less at a time"]);
+        assert!(cut.stats.truncated && cut.warnings.is_empty() && cut.rows.len() == 2);
     }
 
     #[test]
@@ -286,13 +269,8 @@ mod tests {
         assert!(some.add(row(43, "y")).is_break());
         let cut = table(some);
         assert_eq!(cut.rows, [vec![json!(42), json!("x".repeat(22))]]);
-        assert_eq!(
-            cut.warnings,
-            [
-                "the result is larger than 30 bytes; rows shown: 1; ask for less at a time",
-                "values that were cut because they are too long: 1"
-            ]
-        );
+        assert!(cut.stats.truncated);
+        assert_eq!(cut.warnings, ["values that were cut because they are too long: 1"]);
     }
 
     #[test]

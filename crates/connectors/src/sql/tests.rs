@@ -13,10 +13,8 @@ use std::sync::Arc;
 use quaymaster_control::output::Table;
 use quaymaster_core::connector::ConnectorFile;
 use quaymaster_core::random::CountingRandomness;
-use quaymaster_core::setting::Slug;
 use quaymaster_core::{
-    Actor, ActorId, Arguments, Authentication, CallError, CallId, DataClass, Effect, SecretError, SecretRef,
-    SecretSource, SystemClock,
+    Arguments, CallError, CallId, Effect, SecretError, SecretRef, SecretSource, SystemClock,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -102,17 +100,9 @@ pub(super) async fn call_until(
     cancel: &CancellationToken,
 ) -> (Result<Table, CallError>, Account) {
     let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
-    let actor = Actor {
-        id: ActorId::parse("ada@example.test").expect("an actor"),
-        roles: Arc::from([Slug::parse("analyst").expect("a role")]),
-        workspace: Slug::parse("operations").expect("a workspace"),
-        clearance: DataClass::Restricted,
-        authentication: Authentication::LocalUser,
-    };
     let ask = Ask {
         tool,
         arguments: &Arguments::from_map(arguments),
-        actor: &actor,
         call: &CallId::new(&SystemClock, &CountingRandomness::default()),
         effect: Effect::Read,
         cancel,

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quaymaster_core::AgentClaims;
+use quaymaster_core::{AgentClaims, Timestamp};
 use serde::Serialize;
 
 /// The version of this form.
@@ -178,8 +178,9 @@ pub struct Record {
     /// `success`, `partial`, `requires_approval` or `failed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<&'static str>,
-    /// RFC 3339, UTC, microseconds.
-    pub time: String,
+    /// When; written as RFC 3339, UTC, with microseconds.
+    #[serde(serialize_with = "as_text")]
+    pub time: Timestamp,
     /// The token that was issued or revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
@@ -203,7 +204,7 @@ pub struct Record {
 
 impl Record {
     /// A record of `event` at `time`, with nothing else yet.
-    pub fn new(event: Event, time: String) -> Self {
+    pub fn new(event: Event, time: Timestamp) -> Self {
         Self {
             actor: None,
             agent: None,
@@ -248,6 +249,10 @@ impl Record {
         serde_json::to_writer(&mut text, self)?;
         Ok(text)
     }
+}
+
+fn as_text<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
 }
 
 #[cfg(test)]
@@ -307,7 +312,7 @@ mod tests {
             upstream_ids: vec!["T-1".into()],
             workspace: text("sales"),
             writer: "wrt_1".into(),
-            ..Record::new(Event::CallOutcome, "2026-11-21T10:00:00.000042Z".into())
+            ..Record::new(Event::CallOutcome, Timestamp::from_micros(1_795_255_200_000_042))
         }
     }
 
@@ -320,7 +325,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_canonical_already() {
-        for record in [full(), Record::new(Event::WriterStarted, "t".into())] {
+        for record in [full(), Record::new(Event::WriterStarted, Timestamp::from_micros(0))] {
             let text = String::from_utf8(record.canonical().expect("serializable")).expect("UTF-8");
             let value = quaymaster_core::json::parse_strict(&text).expect("JSON");
             assert_eq!(quaymaster_core::json::canonical(&value), text);

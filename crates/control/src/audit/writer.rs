@@ -140,7 +140,7 @@ impl Audit {
             clock,
             task: std::sync::Mutex::new(Some(task)),
         };
-        let started = Record::new(Event::WriterStarted, audit.clock.now().to_string());
+        let started = Record::new(Event::WriterStarted, audit.clock.now());
         audit.append(started, None, Durability::Durable).await?;
         Ok(audit)
     }
@@ -189,7 +189,7 @@ impl Audit {
 
     /// Writes what is queued and a last record, then stops. Later appends are refused.
     pub async fn close(&self) {
-        let stopped = Record::new(Event::WriterStopped, self.clock.now().to_string());
+        let stopped = Record::new(Event::WriterStopped, self.clock.now());
         if let Err(error) = self.append(stopped, None, Durability::Durable).await {
             tracing::error!(event = "audit.close", %error, "the audit log could not be closed in order");
         }
@@ -318,11 +318,11 @@ fn row(entry: &Entry, body: Vec<u8>, leaf: [u8; 32]) -> NewRecord {
     let record = &entry.record;
     NewRecord {
         seq: record.seq,
-        time_us: quaymaster_core::Timestamp::parse(&record.time)
-            .map_or(0, quaymaster_core::Timestamp::as_micros),
+        time_us: record.time.as_micros(),
         event: record.event.as_str(),
         call_id: record.call.clone(),
-        actor: entry.actor.as_ref().map(ToString::to_string),
+        // An outcome is found by its call, whose intent has the actor.
+        actor: entry.actor.as_ref().filter(|_| record.event != Event::CallOutcome).map(ToString::to_string),
         workspace: record.workspace.clone(),
         tool: record.tool.as_ref().map(|t| t.name.clone()),
         status: record.status.map(Into::into),

@@ -9,7 +9,7 @@ use quaymaster_core::result::{Envelope, tool_result};
 use quaymaster_core::{Actor, CallError, Clock, ConfigVersion, ErrorCode, Reply, Retry, SessionId, Status};
 
 use super::facts::{Facts, Refused};
-use super::permit::{Receipt, decision_input, decision_part, durability};
+use super::permit::{Receipt, describe_decision, durability};
 use crate::audit::record::{ActorPart, Event, Record, ToolPart};
 use crate::audit::{Audit, AuditError, Durability, Subject, Subjects};
 use crate::output::SafeOutput;
@@ -120,15 +120,7 @@ async fn write_refusal(refused: &Refused, evidence: &Evidence) -> Result<(), Aud
     let facts = &refused.facts;
     let subject = evidence.subjects.of(&facts.request.actor.id).await?;
     let mut record = begin_record(Event::CallRefused, facts, evidence, &subject);
-    let decided = facts.decision.is_some().then(|| decision_input(facts)).flatten();
-    let sealed = match decided {
-        Some(input) => Some(subject.seal(facts.request.id.as_str(), input.as_bytes())?),
-        None => None,
-    };
-    record.decision = decision_part(facts, sealed.as_deref());
-    record.agent =
-        Some(facts.request.agent.clone()).filter(|a| *a != quaymaster_core::AgentClaims::default());
-    record.arguments = Some(facts.arguments.as_ref().unwrap_or(&facts.request.arguments).digest());
+    let sealed = describe_decision(&mut record, facts, &subject)?;
     record.code = Some(refused.error.code.as_str());
     record.status = Some(Envelope::failure(&facts.request.id, &refused.error).status.as_str());
     record.duration_us = Some(elapsed(facts, evidence));
@@ -168,7 +160,7 @@ fn elapsed(facts: &Facts, evidence: &Evidence) -> u64 {
 /// What every record of a call says.
 pub(super) fn begin_record(event: Event, facts: &Facts, evidence: &Evidence, subject: &Subject) -> Record {
     let request = &facts.request;
-    let mut record = Record::new(event, evidence.clock.now().to_string());
+    let mut record = Record::new(event, evidence.clock.now());
     record.actor = Some(actor_part(&request.actor, subject));
     record.call = Some(request.id.to_string());
     record.config = Some(evidence.config.to_string());
@@ -224,7 +216,7 @@ pub struct RequestRefusal {
 /// Records a request that never became a call.
 pub async fn close_request(refusal: RequestRefusal, evidence: &Evidence) {
     let write = async {
-        let mut record = Record::new(Event::RequestRefused, evidence.clock.now().to_string());
+        let mut record = Record::new(Event::RequestRefused, evidence.clock.now());
         if let Some(actor) = &refusal.actor {
             let subject = evidence.subjects.of(&actor.id).await?;
             record.actor = Some(actor_part(actor, &subject));

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use quaymaster_catalog::Tool;
 use quaymaster_core::arguments::sha256_text;
-use quaymaster_core::json::canonical;
-use quaymaster_core::{Actor, Arguments, CallError, CallId, DataClass, Effect, ErrorCode};
-use serde_json::json;
+use quaymaster_core::json::write_string;
+use quaymaster_core::{
+    Actor, AgentClaims, Arguments, CallError, CallId, CallRequest, DataClass, Effect, ErrorCode,
+};
 
 use super::approve::Approved;
 use super::close::{Evidence, begin_record};
 use super::facts::{Facts, Refused};
-use crate::audit::record::{DecisionPart, Event};
-use crate::audit::{AuditError, Durability};
+use crate::audit::record::{DecisionPart, Event, Record};
+use crate::audit::{AuditError, Durability, Subject};
 
 /// Beyond this size the input of a decision is not kept for replay, only its digest.
 const MAX_SEALED_INPUT: usize = 64 * 1024;
@@ -86,15 +87,34 @@ pub async fn record(approved: Approved, evidence: &Evidence) -> Result<Permit, R
 async fn write_intent(facts: &Facts, evidence: &Evidence) -> Result<(), AuditError> {
     let subject = evidence.subjects.of(&facts.request.actor.id).await?;
     let mut record = begin_record(Event::CallIntent, facts, evidence, &subject);
-    let sealed = match decision_input(facts) {
-        Some(input) => Some(subject.seal(facts.request.id.as_str(), input.as_bytes())?),
-        None => None,
-    };
-    record.decision = decision_part(facts, sealed.as_deref());
-    record.agent =
-        Some(facts.request.agent.clone()).filter(|a| *a != quaymaster_core::AgentClaims::default());
-    record.arguments = facts.arguments.as_ref().map(Arguments::digest);
+    let sealed = describe_decision(&mut record, facts, &subject)?;
     evidence.audit.append(record, sealed, durability(facts)).await
+}
+
+/// Writes into `record` what was decided on which arguments, and returns the
+/// sealed input of the decision, from which it can be made again under other policies.
+pub(super) fn describe_decision(
+    record: &mut Record,
+    facts: &Facts,
+    subject: &Subject,
+) -> Result<Option<Vec<u8>>, AuditError> {
+    let request = &facts.request;
+    let arguments = facts.arguments.as_ref().unwrap_or(&request.arguments).canonical();
+    record.arguments = Some(sha256_text(arguments.as_bytes()));
+    record.agent = Some(request.agent.clone()).filter(|agent| *agent != AgentClaims::default());
+    let Some((decision, tool)) = facts.decision.as_ref().zip(facts.tool.as_ref()) else { return Ok(None) };
+    let input = decision_input(request, tool, &arguments);
+    let sealed = match input.len() {
+        0..=MAX_SEALED_INPUT => Some(subject.seal(request.id.as_str(), input.as_bytes())?),
+        _ => None,
+    };
+    record.decision = Some(DecisionPart {
+        effect: decision.effect.as_str(),
+        errors: decision.errors,
+        input: sealed.as_deref().map(sha256_text),
+        policies: decision.policies.clone(),
+    });
+    Ok(sealed)
 }
 
 /// Writes, and reads that may release confidential data, wait for the disk.
@@ -104,31 +124,48 @@ pub(super) fn durability(facts: &Facts) -> Durability {
     if facts.tool.as_ref().is_some_and(harmless) { Durability::Accepted } else { Durability::Durable }
 }
 
-pub(super) fn decision_part(facts: &Facts, sealed: Option<&[u8]>) -> Option<DecisionPart> {
-    facts.decision.as_ref().map(|decision| DecisionPart {
-        effect: decision.effect.as_str(),
-        errors: decision.errors,
-        input: sealed.map(sha256_text),
-        policies: decision.policies.clone(),
-    })
+/// What a decision is made on, as canonical JSON. `arguments` are canonical
+/// already; the members below are in the canonical order.
+fn decision_input(request: &CallRequest, tool: &Tool, arguments: &str) -> String {
+    let actor = &request.actor;
+    let mut text = String::with_capacity(arguments.len() + 512);
+    text.push_str(r#"{"action":"call","actor":{"authentication":""#);
+    text.push_str(actor.authentication.as_str());
+    text.push_str(r#"","id":"#);
+    write_string(&mut text, actor.id.as_str());
+    text.push_str(r#","roles":["#);
+    for (at, role) in actor.roles.iter().enumerate() {
+        if at > 0 {
+            text.push(',');
+        }
+        write_string(&mut text, role.as_str());
+    }
+    text.push_str(r#"],"workspace":"#);
+    write_string(&mut text, actor.workspace.as_str());
+    text.push_str(r#"},"agent":"#);
+    // Strings in alphabetical members: what `serde_json` writes is canonical.
+    text.push_str(&serde_json::to_string(&request.agent).unwrap_or_else(|_| "{}".into()));
+    text.push_str(r#","arguments":"#);
+    text.push_str(arguments);
+    text.push_str(r#","tool":"#);
+    write_string(&mut text, tool.name().as_str());
+    text.push_str(r#","v":1}"#);
+    text
 }
 
-/// What the decision was made on, so that it can be made again under other policies.
-pub(super) fn decision_input(facts: &Facts) -> Option<String> {
-    let (tool, arguments) = (facts.tool.as_ref()?, facts.arguments.as_ref()?);
-    let actor = &facts.request.actor;
-    let input = canonical(&json!({
-        "action": "call",
-        "actor": {
-            "authentication": actor.authentication.as_str(),
-            "id": actor.id.as_str(),
-            "roles": actor.roles.as_ref(),
-            "workspace": actor.workspace.as_str(),
-        },
-        "agent": facts.request.agent,
-        "arguments": arguments.value(),
-        "tool": tool.name().as_str(),
-        "v": 1,
-    }));
-    (input.len() <= MAX_SEALED_INPUT).then_some(input)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_members_of_a_decisions_input_are_in_canonical_order() {
+        let agent = AgentClaims {
+            client: Some("\"quoted\"/\u{1}".into()),
+            model: Some("m".into()),
+            ..AgentClaims::default()
+        };
+        let written = serde_json::to_string(&agent).expect("JSON");
+        let value: serde_json::Value = serde_json::from_str(&written).expect("JSON");
+        assert_eq!(quaymaster_core::json::canonical(&value), written);
+    }
 }

@@ -132,7 +132,10 @@ async fn records_name_nobody_and_hold_no_argument_and_what_is_sealed_opens_with_
     let sealed = world.store.audit_sealed(intent).await.expect("readable").expect("sealed");
     assert!(!String::from_utf8_lossy(&sealed).contains("private-4711"));
     let subject = world.evidence.subjects.find(&actor).await.expect("readable").expect("a key");
-    let input: Value = serde_json::from_slice(&subject.open(&call, &sealed).expect("opened")).expect("JSON");
+    let opened = subject.open(&call, &sealed).expect("opened");
+    let text = std::str::from_utf8(&opened).expect("UTF-8");
+    let input = quaymaster_core::json::parse_strict(text).expect("JSON");
+    assert_eq!(quaymaster_core::json::canonical(&input), text);
     assert_eq!(input["arguments"]["id"], "private-4711");
     assert_eq!(input["actor"]["roles"], json!(["support"]));
 }

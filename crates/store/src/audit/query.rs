@@ -35,7 +35,6 @@ impl Query {
     pub(super) fn find(filter: &AuditFilter, limit: u32) -> Self {
         let texts = [
             ("call_id =", &filter.call_id),
-            ("actor =", &filter.actor),
             ("workspace =", &filter.workspace),
             ("tool =", &filter.tool),
             ("event =", &filter.event),
@@ -53,6 +52,9 @@ impl Query {
                 query.require(condition, Parameter::Text(text));
             }
         }
+        if let Some(actor) = &filter.actor {
+            query.require_actor(actor);
+        }
         for (condition, number) in numbers {
             if let Some(number) = number {
                 query.require(condition, Parameter::Number(signed(number)));
@@ -62,6 +64,19 @@ impl Query {
         // Writing to a string does not fail.
         let _ = write!(query.sql, " ORDER BY seq DESC LIMIT ${}", query.parameters.len());
         query
+    }
+
+    /// The outcome of a call is found by the call, whose intent has the actor.
+    fn require_actor(&mut self, actor: &str) {
+        let mut actor = actor.to_owned();
+        make_searchable(&mut actor);
+        let joint = if self.parameters.is_empty() { "WHERE" } else { "AND" };
+        self.parameters.push(Parameter::Text(actor));
+        let n = self.parameters.len();
+        let _ = write!(
+            self.sql,
+            " {joint} (actor = ${n} OR call_id IN (SELECT call_id FROM audit_records WHERE actor = ${n}))"
+        );
     }
 
     fn require(&mut self, condition: &'static str, parameter: Parameter) {

@@ -122,16 +122,18 @@ fn decode(kind: &Type, raw: &[u8], most: usize) -> Option<Cell> {
         Type::JSONB => json(raw.strip_prefix(&[1])?, most),
         Type::UUID => Cell::exact(uuid(raw)?),
         Type::DATE => {
-            Cell::exact(endless(i64::from(int4(raw)?), i32::MIN.into(), i32::MAX.into(), calendar::day))
+            let day = |days| Some(calendar::day(days));
+            Cell::exact(endless(i64::from(int4(raw)?), i32::MIN.into(), i32::MAX.into(), day)?)
         }
-        Type::TIME => Cell::exact(calendar::time_of_day(int8(raw)?)),
+        Type::TIME => Cell::exact(calendar::time_of_day(int8(raw)?)?),
         Type::TIMETZ => {
             let (micros, west) = raw.split_at_checked(8)?;
-            Cell::exact(calendar::time_of_day(int8(micros)?) + &calendar::offset(int4(west)?.checked_neg()?))
+            let offset = calendar::offset(int4(west)?.checked_neg()?)?;
+            Cell::exact(calendar::time_of_day(int8(micros)?)? + &offset)
         }
-        Type::TIMESTAMP => Cell::exact(endless(int8(raw)?, i64::MIN, i64::MAX, calendar::instant)),
+        Type::TIMESTAMP => Cell::exact(endless(int8(raw)?, i64::MIN, i64::MAX, calendar::instant)?),
         Type::TIMESTAMPTZ => {
-            Cell::exact(endless(int8(raw)?, i64::MIN, i64::MAX, |at| calendar::instant(at) + "Z"))
+            Cell::exact(endless(int8(raw)?, i64::MIN, i64::MAX, |at| Some(calendar::instant(at)? + "Z"))?)
         }
         Type::INTERVAL => {
             let (micros, rest) = raw.split_at_checked(8)?;
@@ -153,10 +155,10 @@ fn int8(raw: &[u8]) -> Option<i64> {
     Some(i64::from_be_bytes(raw.try_into().ok()?))
 }
 
-fn endless(at: i64, least: i64, most: i64, text: impl Fn(i64) -> String) -> String {
+fn endless(at: i64, least: i64, most: i64, text: impl Fn(i64) -> Option<String>) -> Option<String> {
     match at {
-        _ if at == least => "-infinity".into(),
-        _ if at == most => "infinity".into(),
+        _ if at == least => Some("-infinity".into()),
+        _ if at == most => Some("infinity".into()),
         _ => text(at),
     }
 }
@@ -234,6 +236,10 @@ fn array(element: &Type, raw: &[u8], most: usize) -> Option<Cell> {
         lengths.push(usize::try_from(next_int4(&mut rest)?).ok()?);
         let _lower_bound = next_int4(&mut rest)?;
     }
+    // A length of nothing would let the others claim any number of elements without bytes for them.
+    if lengths.contains(&0) {
+        return None;
+    }
     let mut mark = None;
     let value = nested(element, &lengths, &mut rest, most, &mut mark)?;
     Some(Cell { value, mark })
@@ -291,5 +297,11 @@ mod tests {
                 let _ = cell(&kind, &raw, 16);
             }
         }
+    }
+
+    #[test]
+    fn an_array_holds_no_more_than_it_has_bytes_for() {
+        let header = [2, 0, 23, i32::MAX, 1, 0, 1].map(i32::to_be_bytes).concat();
+        assert_eq!(cell(&Type::INT4_ARRAY, &header, 16), Cell::unreadable());
     }
 }

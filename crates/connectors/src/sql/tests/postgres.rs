@@ -124,6 +124,31 @@ async fn values_of_every_type_come_as_json() {
 }
 
 #[tokio::test]
+async fn days_and_times_at_the_ends_of_the_calendar_are_as_the_server_means_them() {
+    let server = Server::with("SELECT 1").await;
+    let cases = [
+        ("'4713-11-24 BC'::date", json!("-4712-11-24")),
+        ("'0001-12-31 BC'::date", json!("0000-12-31")),
+        ("'5874897-12-31'::date", json!("5874897-12-31")),
+        ("'infinity'::date", json!("infinity")),
+        ("'0044-03-15 12:00:00 BC'::timestamp", json!("-0043-03-15T12:00:00")),
+        ("'294276-12-31 23:59:59.999999'::timestamp", json!("294276-12-31T23:59:59.999999")),
+        ("'-infinity'::timestamptz", json!("-infinity")),
+        ("'24:00:00'::time", json!("24:00:00")),
+        ("'08:30:00+05:53:28'::timetz", json!("08:30:00+05:53:28")),
+        ("'-178000000 years -1 day'::interval", json!("P-178000000Y-1D")),
+    ];
+    let columns: Vec<String> =
+        cases.iter().enumerate().map(|(at, (value, _))| format!("{value} AS c{at}")).collect();
+    let connector = connector_of_one(&server, &format!("SELECT {}", columns.join(", ")));
+    let table = call(&connector, "one", json!({})).await.expect("a row");
+    for ((value, text), cell) in cases.iter().zip(&table.rows[0]) {
+        assert_eq!(cell, text, "{value}");
+    }
+    server.clean().await;
+}
+
+#[tokio::test]
 async fn parameters_take_the_types_that_the_statement_gives_them() {
     let server = Server::with("CREATE TYPE mood AS ENUM ('calm', 'rough')").await;
     let statement = "SELECT concat_ws('|', :t::text, :i::int4 + 1, :n::numeric * 2, :f::float8, :b::bool,

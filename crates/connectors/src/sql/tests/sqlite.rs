@@ -155,18 +155,12 @@ async fn rows_and_bytes_beyond_the_limits_are_not_read() {
 
     let table = call(&connector, "endless", json!({})).await.expect("rows");
     assert_eq!((table.rows.len(), table.stats.truncated), (7, true));
-    assert_eq!(table.warnings, ["there are more rows; shown: 7; ask for less at a time"]);
+    assert!(table.warnings.is_empty(), "{:?}", table.warnings);
 
     let table = call(&connector, "long", json!({})).await.expect("rows");
     assert_eq!((table.rows.len(), table.stats.truncated, &table.rows[0][0]), (1, true, &json!(1)));
     assert!(table.rows[0][1].as_str().is_some_and(|t| (900..1024).contains(&t.len())));
-    assert_eq!(
-        table.warnings,
-        [
-            "the result is larger than 1024 bytes; rows shown: 1; ask for less at a time",
-            "values that were cut because they are too long: 1"
-        ]
-    );
+    assert_eq!(table.warnings, ["values that were cut because they are too long: 1"]);
 }
 
 #[tokio::test]

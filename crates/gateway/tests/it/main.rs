@@ -1,0 +1,8 @@
+//! The gateway as others see it.
+
+#![expect(
+    clippy::expect_used,
+    reason = "a test may fail; Clippy sees that of test functions alone, not of what they share"
+)]
+
+mod corpus;
