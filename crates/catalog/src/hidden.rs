@@ -27,7 +27,30 @@ pub(crate) fn visible_schema(declaration: &ToolDeclaration) -> Value {
             name.as_str().is_none_or(|n| !hidden.contains(&n) && !declaration.defaults.contains_key(n))
         });
     }
+    close(&mut schema);
     schema
+}
+
+/// Names under which a schema can allow arguments that its `properties` do not name.
+const OPENERS: [&str; 9] = [
+    "additionalProperties",
+    "unevaluatedProperties",
+    "patternProperties",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "if",
+    "$ref",
+    "$dynamicRef",
+];
+
+/// Closes a schema that says nothing of further arguments: what it does not name
+/// no policy can look at, so it would reach the upstream unjudged.
+fn close(schema: &mut Value) {
+    let Some(object) = schema.as_object_mut() else { return };
+    if OPENERS.iter().all(|name| !object.contains_key(*name)) {
+        object.insert("additionalProperties".into(), Value::Bool(false));
+    }
 }
 
 /// The names of the arguments that an agent may not send.

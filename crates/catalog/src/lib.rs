@@ -9,6 +9,7 @@
 mod call;
 mod catalogue;
 pub mod codex;
+mod cost;
 mod hidden;
 mod listing;
 mod schema;

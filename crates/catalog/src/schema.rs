@@ -9,6 +9,8 @@ use jsonschema::{ValidationError, Validator};
 use quaymaster_core::{CallError, ErrorCode};
 use serde_json::Value;
 
+use crate::cost::Cost;
+
 /// How many problems one answer names.
 const MAX_PROBLEMS: usize = 5;
 
@@ -17,6 +19,7 @@ const MAX_PROBLEMS: usize = 5;
 pub(crate) struct InputSchema {
     value: Value,
     validator: Validator,
+    cost: Cost,
     hidden: Vec<String>,
 }
 
@@ -27,11 +30,12 @@ impl InputSchema {
         if !is_object {
             return Err("the input schema must have `type: object` (MCP 2026-07-28, server/tools)".into());
         }
+        let cost = Cost::of(schema)?;
         let validator = jsonschema::draft202012::options()
             .should_validate_formats(true)
             .build(schema)
             .map_err(|e| format!("the input schema is not usable: {e}"))?;
-        Ok(Self { value: schema.clone(), validator, hidden: hidden.map(str::to_owned).collect() })
+        Ok(Self { value: schema.clone(), validator, cost, hidden: hidden.map(str::to_owned).collect() })
     }
 
     pub(crate) fn value(&self) -> &Value {
@@ -43,6 +47,10 @@ impl InputSchema {
         if let Some(name) = self.hidden.iter().find(|name| arguments.get(name.as_str()).is_some()) {
             return Err(CallError::new(ErrorCode::InputInvalid, format!("unknown argument `{name}`"))
                 .hint(self.known_arguments()));
+        }
+        if !self.cost.admits(arguments) {
+            let message = "the arguments are nested too deep for a schema that refers to itself";
+            return Err(CallError::new(ErrorCode::InputInvalid, message));
         }
         if self.validator.is_valid(arguments) {
             return Ok(());

@@ -2,11 +2,13 @@
 
 use quaymaster_core::arguments::sha256_text;
 use quaymaster_core::json::canonical;
+use quaymaster_core::tool::ResultForm;
 use quaymaster_core::{
     Arguments, CallError, CallRequest, DataClass, Effect, ErrorCode, ToolDeclaration, ToolName,
 };
 use serde_json::{Value, json};
 
+use crate::cost::Cost;
 use crate::hidden;
 use crate::listing;
 use crate::schema::InputSchema;
@@ -18,7 +20,7 @@ pub struct Tool {
     contract: String,
     listing: String,
     input: InputSchema,
-    output: Option<jsonschema::Validator>,
+    output: Option<(jsonschema::Validator, Cost)>,
 }
 
 impl Tool {
@@ -31,10 +33,12 @@ impl Tool {
         let visible = hidden::visible_schema(&declaration);
         let object = listing::tool_object(&declaration, &visible);
         let output = match (&declaration.output_schema, declaration.form) {
-            (Some(schema), quaymaster_core::tool::ResultForm::Upstream) => Some(
-                jsonschema::validator_for(schema)
-                    .map_err(|e| format!("the output schema is not usable: {e}"))?,
-            ),
+            (Some(schema), ResultForm::Upstream) => {
+                let cost = Cost::of(schema)?;
+                let validator = jsonschema::validator_for(schema)
+                    .map_err(|e| format!("the output schema is not usable: {e}"))?;
+                Some((validator, cost))
+            }
             _ => None,
         };
         Ok(Self {
@@ -97,20 +101,14 @@ impl Tool {
     ///
     /// `upstream.error` if the upstream broke its own contract; the result is not repeated.
     pub fn check_output(&self, structured: &Value) -> Result<(), CallError> {
-        match &self.output {
-            Some(schema) if !schema.is_valid(structured) => {
-                let at = schema
-                    .iter_errors(structured)
-                    .next()
-                    .map(|e| e.instance_path().to_string())
-                    .unwrap_or_default();
-                Err(CallError::new(
-                    ErrorCode::UpstreamError,
-                    format!("the upstream's result does not fit its own output schema at `{at}`"),
-                ))
-            }
-            _ => Ok(()),
+        let Some((schema, cost)) = &self.output else { return Ok(()) };
+        if cost.admits(structured) && schema.is_valid(structured) {
+            return Ok(());
         }
+        Err(CallError::new(
+            ErrorCode::UpstreamError,
+            "the upstream's result does not fit its own output schema",
+        ))
     }
 
     /// Whether the upstream promises a structured result.

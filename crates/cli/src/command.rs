@@ -7,6 +7,7 @@ pub(crate) mod demo;
 pub(crate) mod place;
 pub(crate) mod schema;
 pub(crate) mod serve;
+pub(crate) mod signals;
 pub(crate) mod stdio;
 pub(crate) mod token;
 pub(crate) mod tools;

@@ -37,6 +37,9 @@ pub(crate) use self::connection::Payload;
 use self::idle::Idle;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Shorter than the 5 s after which Node closes an idle connection: a request
+/// that meets such a close has an unknown outcome.
+const IDLE_LIMIT: Duration = Duration::from_secs(4);
 /// So that a peer that vanished without a word is noticed on a long stream.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
@@ -84,7 +87,7 @@ impl Egress {
             connector: TowerToHyperService::new(connector),
             address: address.clone(),
             target: target.unwrap_or(PathAndQuery::from_static("/")).into(),
-            idle: Arc::default(),
+            idle: Idle::new(IDLE_LIMIT),
         })
     }
 

@@ -154,7 +154,7 @@ impl SqlConnector {
         };
         let started = self.clock.now();
         let rows = self
-            .run_query(query, ask.cancel, account)
+            .run_query(query, tool, ask.cancel, account)
             .await
             .map_err(|failure| failure.into_call_error(&self.plan.rules))?;
         let stats = TableStats {
@@ -169,13 +169,14 @@ impl SqlConnector {
     async fn run_query(
         &self,
         query: Query,
+        tool: &PlannedTool,
         cancel: &CancellationToken,
         account: &mut Account,
     ) -> Result<Rows, Failure> {
         let work = async {
             match &self.engine {
                 Engine::Sqlite(sqlite) => sqlite.run(query, cancel).await,
-                Engine::Postgres(postgres) => postgres.run(&query, account).await,
+                Engine::Postgres(postgres) => postgres.run(&query, tool, account).await,
             }
         };
         // Dropping the work is what stops it on the server.

@@ -12,6 +12,7 @@
 //! - No name, argument or result is in a record: names are keyed commitments,
 //!   arguments are digests.
 
+mod flood;
 pub mod merkle;
 pub mod record;
 pub mod subject;

@@ -18,6 +18,9 @@ use zeroize::{Zeroize, Zeroizing};
 
 const KEY_BYTES: usize = 32;
 
+/// How a commitment begins.
+pub(crate) const KEYED_DIGEST: &str = "hmac-sha256:";
+
 /// Why something could not be sealed or opened. Says nothing of the content.
 #[derive(Debug, thiserror::Error)]
 pub enum CryptoError {
@@ -139,7 +142,7 @@ impl SealingKey {
 
     /// A commitment to `value`: the same for the same key and value, and no way back.
     pub fn commitment(&self, value: &[u8]) -> String {
-        let mut text = String::from("hmac-sha256:");
+        let mut text = String::from(KEYED_DIGEST);
         push_hex(&mut text, hmac::sign(&self.commit, value).as_ref());
         text
     }

@@ -5,11 +5,12 @@
 //! calls through. Cedar has no index, so the policies that can bear on a tool are
 //! put together once, at load (a [`slice`]); each slice is validated strictly
 //! against a schema in which the arguments have that tool's types ([`schema`]).
-//! Roles in a connector's `access` become Cedar policies too ([`access`]), so
-//! there is one engine.
+//! A connector's `access` and `approval` become Cedar policies too ([`access`]),
+//! so there is one engine.
 //!
 //! Invariants:
 //! - Without a policy nothing is visible and nothing may be called.
+//! - A configured approval is needed whatever a permit says.
 //! - An actor sees a tool if and only if some call of it could be permitted.
 
 mod access;
@@ -115,9 +116,10 @@ impl Policies {
         }
     }
 
-    /// Under what circumstances `tool` is permitted at all, in the words of its policies.
-    pub fn permit_reasons(&self, tool: &Tool) -> Vec<String> {
-        self.slices.get(tool.name().as_str()).map(Slice::permit_reasons).unwrap_or_default()
+    /// Under what circumstances `tool` is permitted to `actor` at all, in the words of its policies.
+    pub fn permit_reasons(&self, actor: &Actor, tool: &Tool) -> Vec<String> {
+        let slice = self.slices.get(tool.name().as_str());
+        slice.map(|slice| slice.permit_reasons(actor)).unwrap_or_default()
     }
 
     /// Whether some call of `tool` by `actor` could be permitted, now or after an approval.

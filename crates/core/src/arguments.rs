@@ -11,9 +11,9 @@ use crate::json;
 
 /// The arguments of one call.
 ///
-/// What policy sees ([`Arguments::value`]) and what is sent on
-/// ([`Arguments::as_json`]) mean the same, because the text was read with
-/// [`json::parse_strict`].
+/// They are read once, with [`json::parse_strict`], and written once, in the
+/// canonical form of RFC 8785: what policy sees, what the digest is made of and
+/// what is sent on are the same, down to the digits of a number.
 ///
 /// Cheap to clone: every stage of the path shares the one reading.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,16 +40,19 @@ impl Arguments {
             return Err(CallError::new(ErrorCode::InputInvalid, "`arguments` must be an object")
                 .hint("send the arguments by name, as in {\"region\": \"EMEA\"}"));
         }
-        Ok(Self(Arc::new(Reading { text: raw.get().to_owned(), value })))
+        Ok(Self::of(value))
+    }
+
+    fn of(value: Value) -> Self {
+        Self(Arc::new(Reading { text: json::canonical(&value), value }))
     }
 
     /// Arguments that Quaymaster put together itself.
     pub fn from_map(map: Map<String, Value>) -> Self {
-        let value = Value::Object(map);
-        Self(Arc::new(Reading { text: value.to_string(), value }))
+        Self::of(Value::Object(map))
     }
 
-    /// The arguments as JSON text, as they are sent on.
+    /// The canonical JSON text, as it is sent on.
     pub fn as_json(&self) -> &str {
         &self.0.text
     }
@@ -64,14 +67,9 @@ impl Arguments {
         self.0.value.get(name)
     }
 
-    /// The canonical form (RFC 8785), which digests are made of.
-    pub fn canonical(&self) -> String {
-        json::canonical(&self.0.value)
-    }
-
     /// SHA-256 of the canonical form, as `sha256:<64 hexadecimal digits>`.
     pub fn digest(&self) -> String {
-        sha256_text(self.canonical().as_bytes())
+        sha256_text(self.0.text.as_bytes())
     }
 }
 
@@ -121,6 +119,8 @@ mod tests {
         let one = read(r#"{"b": 1.0, "a": "\u0078"}"#).expect("an object").digest();
         let other = read(r#"{"a":"x","b":1}"#).expect("an object").digest();
         assert_eq!(one, other);
+        let sent = read(r#"{"amount": 1000.00000000000000000009}"#).expect("an object");
+        assert_eq!(sent.as_json(), r#"{"amount":1000}"#, "no digit is sent that nobody decided on");
         assert_eq!(
             Arguments::default().digest(),
             "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"

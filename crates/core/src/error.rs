@@ -147,7 +147,7 @@ impl fmt::Display for ErrorCode {
 }
 
 /// Why a call did not succeed, as its caller is told.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("{code}: {public_message}")]
 pub struct CallError {
     /// The stable word.
@@ -162,6 +162,10 @@ pub struct CallError {
     pub public_message: String,
     /// What would be right, where that is known.
     pub hint: Option<String>,
+    /// What the system behind the tool said, cut and without control characters. It
+    /// is a result like any other: only release decides whether the caller may have
+    /// it, and it is never logged.
+    pub upstream_message: Option<String>,
     /// The cause, for logs. Never shown to the caller.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -177,6 +181,7 @@ impl CallError {
             retry_after: None,
             public_message: public_message.into(),
             hint: None,
+            upstream_message: None,
             source: None,
         }
     }
@@ -185,6 +190,13 @@ impl CallError {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds what the system behind the tool said, for release to judge.
+    #[must_use]
+    pub fn upstream_message(mut self, text: impl Into<String>) -> Self {
+        self.upstream_message = Some(text.into());
         self
     }
 
@@ -208,6 +220,18 @@ impl CallError {
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+}
+
+/// Without what the upstream said, which is not for logs.
+impl fmt::Debug for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallError")
+            .field("code", &self.code)
+            .field("retry", &self.retry)
+            .field("public_message", &self.public_message)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
     }
 }
 

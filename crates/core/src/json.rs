@@ -188,7 +188,8 @@ pub fn write_string(out: &mut String, text: &str) {
 
 /// Looks at all bytes of a chunk without a branch, so that it is done many at a time.
 fn needs_escape(chunk: &[u8]) -> bool {
-    chunk.iter().fold(false, |found, byte| found | (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\'))
+    let marks = |byte: &u8| u8::from(*byte < 0x20) | u8::from(*byte == b'"') | u8::from(*byte == b'\\');
+    chunk.iter().fold(0, |found, byte| found | marks(byte)) != 0
 }
 
 fn write_escaped(out: &mut String, text: &str) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use quaymaster_catalog::Catalogue;
-use quaymaster_connectors::mcp::McpConnector;
+use quaymaster_connectors::mcp::{Health, McpConnector};
 use quaymaster_connectors::problem::SpecProblem;
 use quaymaster_connectors::sql::SqlConnector;
 use quaymaster_connectors::{Connector, Connectors};
@@ -19,6 +19,7 @@ use quaymaster_control::policy::{Known, PolicyFile, PolicyProblem};
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{Clock, SecretError, SecretRef, SecretSource, SystemClock, ToolDeclaration};
 use secrecy::SecretString;
+use tokio::sync::watch;
 
 use crate::config::{self, Diagnostic, Diagnostics, Loaded, LoadedConnector, SecretCheck};
 
@@ -68,6 +69,28 @@ impl Fleet {
             }
         }
         if found.has_errors() { Err(found) } else { Ok(fleet) }
+    }
+
+    /// The connectors that need not be made anew for who rotated a secret: no file shows that.
+    pub(crate) fn without_secrets(&self, loaded: &Loaded) -> Self {
+        let secret = |name: &Slug| {
+            let mut files = loaded.connectors.iter().filter(|file| file.connector.metadata().name == *name);
+            files.any(|file| file.source.text().contains("${secret:"))
+        };
+        let mut kept = self.clone();
+        kept.by_name.retain(|name, _| !secret(name));
+        kept
+    }
+
+    /// The tools of every upstream, for who wants to hear of changes from now on.
+    pub(crate) fn follow(&self) -> Vec<watch::Receiver<Arc<[ToolDeclaration]>>> {
+        self.upstreams().map(|upstream| upstream.tools()).collect()
+    }
+
+    /// How a required upstream is that is not up, if there is one.
+    pub(crate) fn missing(&self) -> Option<Health> {
+        let required = self.upstreams().filter(|upstream| upstream.is_required());
+        required.map(|upstream| upstream.state().health).find(|health| !health.is_up())
     }
 
     /// Starts what is not started yet and waits, within a limit, for the first listings.

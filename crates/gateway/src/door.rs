@@ -20,8 +20,16 @@ impl Door for Gateway {
         authorization: Option<&str>,
         workspace: Option<&str>,
     ) -> Result<Arc<Actor>, CallError> {
-        let identity = Arc::clone(&self.plane().identity);
+        let identity = Arc::clone(&self.plane().people.identity);
         identity.authenticate(authorization, workspace).await
+    }
+
+    fn local_user(&self) -> Result<Arc<Actor>, CallError> {
+        Gateway::local_user(self)
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        Gateway::ready(self)
     }
 
     fn tools(&self, actor: &Actor) -> Arc<str> {

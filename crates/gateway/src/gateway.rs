@@ -16,14 +16,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::admission::Admission;
 use crate::assembly::{Drift, Fleet, rules};
 use crate::call::call;
 use crate::config::{Diagnostics, Loaded, Reload, SecretCheck, Settings, load};
 use crate::ingress::{self, RefusalCounters};
-use crate::plane::Plane;
+use crate::plane::{People, Plane};
 use crate::reload;
+use crate::retire::Retired;
 use crate::state::{StartError, StartOptions, State};
 
 /// How long calls that run may take to end when the gateway stops.
@@ -48,6 +50,8 @@ pub struct Gateway {
     admission: Admission,
     counters: Arc<RefusalCounters>,
     reload: Mutex<Option<Reload>>,
+    pub(crate) followers: reload::Followers,
+    pub(crate) retired: Retired,
     pub(crate) stopped: CancellationToken,
 }
 
@@ -66,6 +70,7 @@ impl Gateway {
         let fleet = Fleet::build(&loaded, &Fleet::default(), &loaded.secrets(), &options.clock)?;
         let evidence = state.evidence(&loaded).await?;
         fleet.start().await;
+        let tools = fleet.follow();
         let plane = match assemble(&state, (&loaded, &fleet), Drift::Hide, evidence.clone()) {
             Ok(plane) => plane,
             Err(found) => {
@@ -74,7 +79,7 @@ impl Gateway {
                 return Err(found.into());
             }
         };
-        record_config(&plane.evidence, Event::ConfigApplied, None).await?;
+        record_config(&plane.evidence, (Event::ConfigApplied, None), &loaded.digest).await?;
         let gateway = Arc::new(Self {
             state,
             plane: ArcSwap::from_pointee(plane),
@@ -84,9 +89,11 @@ impl Gateway {
             admission: Admission::new(),
             counters: Arc::default(),
             reload: Mutex::default(),
+            followers: reload::Followers::default(),
+            retired: Retired::default(),
             stopped: CancellationToken::new(),
         });
-        reload::follow_upstreams(&gateway);
+        reload::follow_upstreams(&gateway, tools);
         Ok(gateway)
     }
 
@@ -97,8 +104,21 @@ impl Gateway {
 
     /// Puts a new plane to work. Calls that run go on with the old one.
     pub(crate) fn put_to_work(&self, plane: Plane) {
-        self.plane.store(Arc::new(plane));
+        let before = self.plane.swap(Arc::new(plane));
+        self.retired.add(&before.calls);
         self.changes.send_modify(|n| *n += 1);
+    }
+
+    /// The plane at work, and that a call runs on it. Who asks how many run on an
+    /// older one never misses a call: it takes its plane again if that changed.
+    pub(crate) fn enter(&self) -> (Arc<Plane>, TaskTrackerToken) {
+        loop {
+            let plane = self.plane();
+            let running = plane.calls.token();
+            if Arc::ptr_eq(&plane, &self.plane()) {
+                return (plane, running);
+            }
+        }
     }
 
     pub(crate) fn at_work(&self) -> AtWork {
@@ -117,15 +137,21 @@ impl Gateway {
 
     /// Governs and runs one call: the top of its path.
     pub async fn call(&self, request: CallRequest, wire: Wire) -> Reply {
-        call(&self.plane(), &self.admission, request, &wire).await
+        let (plane, _running) = self.enter();
+        call(&plane, &self.admission, request, &wire).await
     }
 
-    /// Calls a tool as the local user.
+    /// Calls a tool as the local user, who takes the call back with `cancel`.
     ///
     /// # Errors
     ///
     /// `auth.missing` if the configuration has no local user.
-    pub async fn call_as_local_user(&self, tool: &str, arguments: Arguments) -> Result<Reply, CallError> {
+    pub async fn call_as_local_user(
+        &self,
+        tool: &str,
+        arguments: Arguments,
+        cancel: CancellationToken,
+    ) -> Result<Reply, CallError> {
         let request = CallRequest {
             id: self.new_call_id(),
             received: self.state.clock.now(),
@@ -140,7 +166,7 @@ impl Gateway {
             tool: tool.to_owned(),
             arguments,
         };
-        Ok(self.call(request, Wire::default()).await)
+        Ok(self.call(request, Wire { cancel, ..Wire::default() }).await)
     }
 
     /// The user of this machine, as the configuration has it.
@@ -149,13 +175,10 @@ impl Gateway {
     ///
     /// `auth.missing` if the configuration has no local user.
     pub fn local_user(&self) -> Result<Arc<Actor>, CallError> {
-        let user = self.settings().local_user.ok_or_else(|| {
+        self.plane().people.local_user.clone().ok_or_else(|| {
             CallError::new(ErrorCode::AuthMissing, "the configuration has no local user")
                 .hint("add `localUser: {roles: [...]}` to quaymaster.yaml")
-        })?;
-        let id = ActorId::parse(&format!("local:{}", rustix::process::getuid().as_raw()))
-            .map_err(|e| CallError::new(ErrorCode::GatewayInternal, e))?;
-        Ok(self.plane().identity.local_user(id, user.roles, user.workspace))
+        })
     }
 
     /// Records a request that never became a call.
@@ -200,11 +223,11 @@ impl Gateway {
         ingress::http::serve(listener, self, settings, stop).await;
     }
 
-    /// Serves MCP over a pair of pipes as the local user.
+    /// Serves MCP over a pair of pipes as the local user, as each request finds it configured.
     ///
     /// # Errors
     ///
-    /// `auth.missing` if the configuration has no local user.
+    /// `auth.missing` if the configuration has no local user at the start.
     pub async fn serve_stdio<R, W>(
         self: Arc<Self>,
         input: R,
@@ -215,25 +238,48 @@ impl Gateway {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin + Send + 'static,
     {
-        let actor = self.local_user()?;
+        self.local_user()?;
         self.follow_configuration();
         let settings = ingress::stdio::StdioSettings {
             counters: Arc::clone(&self.counters),
             ..ingress::stdio::StdioSettings::default()
         };
-        ingress::stdio::serve(self, actor, (input, output), settings, stop).await;
+        ingress::stdio::serve(self, (input, output), settings, stop).await;
         Ok(())
     }
 
     fn follow_configuration(self: &Arc<Self>) {
-        let follower = reload::follow_configuration(self);
-        *self.reload.lock().unwrap_or_else(PoisonError::into_inner) = Some(follower);
+        let reload = reload::follow_configuration(self);
+        self.take_requests_with(reload);
+    }
+
+    /// Passes requests to read the configuration again on to `reload`.
+    pub(crate) fn take_requests_with(&self, reload: Reload) {
+        *self.reload.lock().unwrap_or_else(PoisonError::into_inner) = Some(reload);
     }
 
     /// Has the configuration read again at once.
     pub fn reload_now(&self) {
         if let Some(reload) = self.reload.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             reload.now();
+        }
+    }
+
+    /// Whether calls can be expected to succeed.
+    ///
+    /// # Errors
+    ///
+    /// Why not, in words that anybody may read.
+    pub fn ready(&self) -> Result<(), String> {
+        if self.stopped.is_cancelled() {
+            return Err("shutting down".into());
+        }
+        if self.plane().evidence.audit.stuck() {
+            return Err("the audit log cannot be written".into());
+        }
+        match self.at_work().fleet.missing() {
+            Some(health) => Err(format!("a required upstream is not up: {}", health.as_str())),
+            None => Ok(()),
         }
     }
 
@@ -248,6 +294,7 @@ impl Gateway {
         if !self.admission.drain(DRAIN).await {
             tracing::warn!(event = "gateway.drain", "calls still ran when the time to drain was over");
         }
+        self.retired.end().await;
         self.at_work().fleet.stop_except(&Fleet::default()).await;
         self.plane().evidence.audit.close().await;
         if let Err(error) = self.state.store.close().await {
@@ -269,17 +316,26 @@ pub(crate) fn assemble(
     }
     let roles = loaded.settings.roles.clone();
     let identity = Identity::new(state.store.clone(), Arc::clone(&state.clock), roles);
-    Ok(Plane::new(catalogue, rulebook, fleet.connectors(), Arc::new(identity), evidence))
+    let local_user = loaded.settings.local_user.clone().zip(local_id());
+    let local_user = local_user.map(|(user, id)| identity.local_user(id, user.roles, user.workspace));
+    let people = People { identity: Arc::new(identity), local_user };
+    Ok(Plane::new(catalogue, rulebook, fleet.connectors(), people, evidence))
 }
 
-/// Records that a configuration was put to work, or refused.
+/// What the user of this machine is called; always there, as a number is a name.
+fn local_id() -> Option<ActorId> {
+    ActorId::parse(&format!("local:{}", rustix::process::getuid().as_raw())).ok()
+}
+
+/// Records that the configuration with `digest` was put to work, or refused and why.
 pub(crate) async fn record_config(
     evidence: &Evidence,
-    event: Event,
-    code: Option<&'static str>,
+    (event, code): (Event, Option<&'static str>),
+    digest: &str,
 ) -> Result<(), quaymaster_control::audit::AuditError> {
     let mut record = Record::new(event, evidence.clock.now());
     record.config = Some(evidence.config.to_string());
+    record.config_digest = Some(digest.to_owned());
     record.code = code;
     evidence.audit.append(record, None, Durability::Durable).await
 }

@@ -14,6 +14,7 @@ pub mod ingress;
 mod office;
 pub mod plane;
 mod reload;
+mod retire;
 mod state;
 
 pub use assembly::check;

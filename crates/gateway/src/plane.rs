@@ -11,6 +11,7 @@ use quaymaster_connectors::Connectors;
 use quaymaster_control::identity::Identity;
 use quaymaster_control::{Evidence, Rulebook};
 use quaymaster_core::{Actor, ActorId, Role, Workspace};
+use tokio_util::task::TaskTracker;
 
 /// How many actors' views are remembered.
 const REMEMBERED: usize = 10_000;
@@ -18,14 +19,24 @@ const REMEMBERED: usize = 10_000;
 /// What of an actor decides what it may see.
 type Viewer = (ActorId, Arc<[Role]>, Workspace, &'static str);
 
+/// Who there is.
+#[derive(Debug)]
+pub(crate) struct People {
+    pub(crate) identity: Arc<Identity>,
+    /// The user of this machine, if the configuration lets them in.
+    pub(crate) local_user: Option<Arc<Actor>>,
+}
+
 /// Catalogue, rules, systems and evidence of one configuration.
 #[derive(Debug)]
 pub struct Plane {
     pub(crate) catalogue: Catalogue,
     pub(crate) rulebook: Rulebook,
     pub(crate) connectors: Connectors,
-    pub(crate) identity: Arc<Identity>,
+    pub(crate) people: People,
     pub(crate) evidence: Evidence,
+    /// The calls that run on this plane.
+    pub(crate) calls: TaskTracker,
     views: Mutex<HashMap<Viewer, Arc<View>>>,
 }
 
@@ -34,10 +45,11 @@ impl Plane {
         catalogue: Catalogue,
         rulebook: Rulebook,
         connectors: Connectors,
-        identity: Arc<Identity>,
+        people: People,
         evidence: Evidence,
     ) -> Self {
-        Self { catalogue, rulebook, connectors, identity, evidence, views: Mutex::default() }
+        let (calls, views) = (TaskTracker::new(), Mutex::default());
+        Self { catalogue, rulebook, connectors, people, evidence, calls, views }
     }
 
     /// All tools, whoever may see them. For those who publish tools, not for agents.

@@ -4,12 +4,15 @@
 //! Invariant: what cannot be put to work changes nothing. The old plane goes on
 //! serving, the refusal is logged and in the audit.
 
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use quaymaster_control::Evidence;
-use quaymaster_control::audit::Event;
-use tokio::sync::mpsc;
+use quaymaster_control::audit::{AuditError, Event};
+use quaymaster_core::ToolDeclaration;
+use tokio::sync::{mpsc, watch as channel};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::assembly::{Drift, Fleet};
 use crate::config::{Change, Diagnostics, Loaded, Reload, SecretCheck, Settings, Style, watch};
@@ -17,6 +20,31 @@ use crate::gateway::{AtWork, Gateway, assemble, record_config};
 
 /// How often the configuration folder is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
+
+/// After which a configuration is read again that could not be recorded.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Why a configuration was not put to work.
+#[derive(Debug)]
+enum Held {
+    /// It is not valid.
+    Invalid(Diagnostics),
+    /// The audit log did not take it; it may later.
+    Unrecorded(AuditError),
+}
+
+impl From<Diagnostics> for Held {
+    fn from(found: Diagnostics) -> Self {
+        Self::Invalid(found)
+    }
+}
+
+/// Who follows the upstreams of the configuration at work.
+#[derive(Debug, Default)]
+pub(crate) struct Followers {
+    tasks: TaskTracker,
+    generation: Mutex<CancellationToken>,
+}
 
 /// Watches the configuration folder of `gateway` until it is dropped or stopped.
 pub(crate) fn follow_configuration(gateway: &Arc<Gateway>) -> Reload {
@@ -45,53 +73,79 @@ async fn take_change(gateway: &Arc<Gateway>, change: Change) {
     let _one_at_a_time = gateway.changing.lock().await;
     let applied = match change.outcome {
         Ok(loaded) => apply(gateway, loaded, change.asked).await,
-        Err(found) => Err(found),
+        Err(found) => Err(found.into()),
     };
-    if let Err(found) = applied {
-        let rendered = found.render(Style::Plain);
-        tracing::error!(
-            event = "config.refused",
-            digest = change.digest,
-            "the configuration is not valid; the old one goes on\n{rendered}"
-        );
-        let evidence = &gateway.plane().evidence;
-        let code = found.iter().next().map_or("config.invalid", |first| first.code.as_str());
-        if let Err(error) = record_config(evidence, Event::ConfigRefused, Some(code)).await {
-            tracing::error!(event = "audit.config", %error, "a refused configuration could not be recorded");
+    match applied {
+        Ok(()) => {}
+        Err(Held::Invalid(found)) => refuse(gateway, &found, &change.digest).await,
+        Err(Held::Unrecorded(error)) => {
+            tracing::error!(
+                event = "audit.config",
+                digest = change.digest,
+                %error,
+                "a configuration that cannot be recorded is not put to work; it is read again soon"
+            );
+            ask_again(gateway, AGAIN);
         }
+    }
+}
+
+/// Has the configuration read again after `wait`, as the watcher tells each change once.
+fn ask_again(gateway: &Arc<Gateway>, wait: Duration) {
+    let (stopped, gateway) = (gateway.stopped.clone(), Arc::downgrade(gateway));
+    tokio::spawn(async move {
+        if tokio::time::timeout(wait, stopped.cancelled()).await.is_err()
+            && let Some(gateway) = gateway.upgrade()
+        {
+            gateway.reload_now();
+        }
+    });
+}
+
+async fn refuse(gateway: &Gateway, found: &Diagnostics, digest: &str) {
+    let rendered = found.render(Style::Plain);
+    tracing::error!(
+        event = "config.refused",
+        digest,
+        "the configuration is not valid; the old one goes on\n{rendered}"
+    );
+    let evidence = &gateway.plane().evidence;
+    let code = found.iter().next().map_or("config.invalid", |first| first.code.as_str());
+    if let Err(error) = record_config(evidence, (Event::ConfigRefused, Some(code)), digest).await {
+        tracing::error!(event = "audit.config", %error, "a refused configuration could not be recorded");
     }
 }
 
 /// Puts a configuration to work, all of it or nothing.
 ///
 /// Whoever asked for it may have rotated a secret, which no file shows: then
-/// every connector is made anew.
-async fn apply(gateway: &Arc<Gateway>, loaded: Loaded, asked: bool) -> Result<(), Diagnostics> {
+/// every connector that uses one is made anew.
+async fn apply(gateway: &Arc<Gateway>, loaded: Loaded, asked: bool) -> Result<(), Held> {
     let before = gateway.at_work();
-    let kept = if asked { Fleet::default() } else { before.fleet.clone() };
+    let kept = if asked { before.fleet.without_secrets(&loaded) } else { before.fleet.clone() };
     warn_of_restart(&before.loaded.settings, &loaded.settings);
     let fleet = Fleet::build(&loaded, &kept, &loaded.secrets(), &gateway.state.clock)?;
     fleet.start().await;
+    // From here on, so that what changes while the plane is made is not missed.
+    let tools = fleet.follow();
     let evidence = Evidence { config: gateway.state.config_version(), ..gateway.plane().evidence.clone() };
     let plane = match assemble(&gateway.state, (&loaded, &fleet), Drift::Refuse, evidence) {
         Ok(plane) => plane,
         Err(found) => {
             fleet.stop_except(&before.fleet).await;
-            return Err(found);
+            return Err(found.into());
         }
     };
-    if let Err(error) = record_config(&plane.evidence, Event::ConfigApplied, None).await {
-        tracing::error!(event = "audit.config", %error, "a configuration that cannot be recorded is not put to work");
+    if let Err(error) = record_config(&plane.evidence, (Event::ConfigApplied, None), &loaded.digest).await {
         fleet.stop_except(&before.fleet).await;
-        return Ok(());
+        return Err(Held::Unrecorded(error));
     }
     tracing::info!(event = "config.applied", digest = loaded.digest, "a new configuration is at work");
     gateway.put_to_work(plane);
     let now = AtWork { loaded: Arc::new(loaded), fleet: fleet.clone() };
     *gateway.at_work.lock().unwrap_or_else(PoisonError::into_inner) = now;
-    follow_upstreams(gateway);
-    // Calls that run on what is gone end as they would if the upstream went away.
-    before.fleet.stop_except(&fleet).await;
+    follow_upstreams(gateway, tools);
+    gateway.retired.stop(before.fleet, fleet);
     Ok(())
 }
 
@@ -112,15 +166,21 @@ fn warn_of_restart(before: &Settings, after: &Settings) {
     }
 }
 
-/// Makes a new plane whenever an upstream's tools change. Each watcher ends with its upstream.
-pub(crate) fn follow_upstreams(gateway: &Arc<Gateway>) {
-    for upstream in gateway.at_work().fleet.upstreams() {
-        let mut tools = upstream.tools();
-        tools.mark_unchanged();
-        let gateway = Arc::downgrade(gateway);
-        tokio::spawn(async move {
-            while tools.changed().await.is_ok() {
-                let Some(gateway) = gateway.upgrade() else { return };
+/// Makes a new plane whenever one of `tools` changes. Whoever followed before ends.
+pub(crate) fn follow_upstreams(
+    gateway: &Arc<Gateway>,
+    tools: Vec<channel::Receiver<Arc<[ToolDeclaration]>>>,
+) {
+    let generation = gateway.stopped.child_token();
+    {
+        let mut current = gateway.followers.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *current, generation.clone()).cancel();
+    }
+    for mut tools in tools {
+        let (generation, follower) = (generation.clone(), Arc::downgrade(gateway));
+        gateway.followers.tasks.spawn(async move {
+            while let Some(Ok(())) = generation.run_until_cancelled(tools.changed()).await {
+                let Some(gateway) = follower.upgrade() else { return };
                 take_tools(&gateway).await;
             }
         });
@@ -145,3 +205,6 @@ async fn take_tools(gateway: &Arc<Gateway>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,6 +95,33 @@ pub struct StoredRecord {
     pub leaf: [u8; 32],
 }
 
+/// What stands beside a record: what it is found by, and what is kept encrypted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredColumns {
+    /// The index of its leaf in the tree.
+    pub seq: u64,
+    /// When it happened, in microseconds since the Unix epoch.
+    pub time_us: u64,
+    /// What happened.
+    pub event: String,
+    /// The call that it belongs to.
+    pub call_id: Option<String>,
+    /// Who asked, as a keyed commitment.
+    pub actor: Option<String>,
+    /// Where.
+    pub workspace: Option<String>,
+    /// Which tool was meant.
+    pub tool: Option<String>,
+    /// How it ended.
+    pub status: Option<String>,
+    /// The error code, if it failed or was refused.
+    pub code: Option<String>,
+    /// The process that wrote it.
+    pub writer: String,
+    /// What is kept encrypted beside it.
+    pub sealed: Option<Vec<u8>>,
+}
+
 /// Which records to find. Whatever is `None` does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditFilter {
@@ -184,6 +211,18 @@ impl Store {
         self.select(Query::read(from_seq, limit)).await
     }
 
+    /// What stands beside the records from `from_seq` on, in order; an empty page is the end.
+    ///
+    /// At most [`MAX_PAGE`] are returned, whatever `limit` says. Texts are as
+    /// [`searchable`] leaves them.
+    pub async fn audit_columns(&self, from_seq: u64, limit: u32) -> Result<Vec<StoredColumns>, StoreError> {
+        let query = Query::columns(from_seq, limit);
+        match self.engine() {
+            Engine::Sqlite(store) => sqlite::columns(store, query).await,
+            Engine::Postgres(store) => postgres::columns(store, query).await,
+        }
+    }
+
     /// Records that fit `filter`, newest first.
     ///
     /// At most [`MAX_PAGE`] are returned, whatever `limit` says.
@@ -228,6 +267,13 @@ impl fmt::Debug for StoredRecord {
     }
 }
 
+/// Shows no content: a record may speak of people.
+impl fmt::Debug for StoredColumns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredColumns").field("seq", &self.seq).finish_non_exhaustive()
+    }
+}
+
 impl NewRecord {
     /// Cuts what is searched for to what both dialects can hold and index.
     fn trim(&mut self) {
@@ -241,6 +287,13 @@ impl NewRecord {
         ];
         optional.into_iter().flatten().chain([&mut self.writer]).for_each(make_searchable);
     }
+}
+
+/// `text` as it is kept for finding a record again: cut to 256 bytes, without NUL.
+pub fn searchable(text: &str) -> String {
+    let mut text = text.to_owned();
+    make_searchable(&mut text);
+    text
 }
 
 fn make_searchable(text: &mut String) {

@@ -28,7 +28,10 @@ mod store;
 mod subject;
 mod token;
 
-pub use audit::{AppendError, AuditFilter, MAX_APPEND, MAX_PAGE, NewRecord, StoredRecord, TreeState};
+pub use audit::{
+    AppendError, AuditFilter, MAX_APPEND, MAX_PAGE, NewRecord, StoredColumns, StoredRecord, TreeState,
+    searchable,
+};
 pub use config::{PoolConfig, StoreConfig, StoreConfigError, StoreEngine, StoreTarget};
 pub use error::{StoreError, StoreFault};
 pub use store::Store;

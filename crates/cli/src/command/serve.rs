@@ -4,10 +4,10 @@ use clap::Args;
 use quaymaster_gateway::Gateway;
 use serde_json::json;
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::place::Place;
+use super::signals::{Signals, Wish};
 use crate::failure::Failure;
 use crate::out;
 
@@ -45,17 +45,14 @@ pub(crate) async fn serve_until_signal(
     listener: tokio::net::TcpListener,
 ) -> Result<(), Failure> {
     let stop = CancellationToken::new();
-    let (mut term, mut int, mut hup) = (
-        signal(SignalKind::terminate()).map_err(Failure::outside)?,
-        signal(SignalKind::interrupt()).map_err(Failure::outside)?,
-        signal(SignalKind::hangup()).map_err(Failure::outside)?,
-    );
+    let mut signals = Signals::new()?;
     let mut serving = tokio::spawn(Arc::clone(gateway).serve(listener, stop.clone()));
     loop {
         tokio::select! {
-            _ = term.recv() => break,
-            _ = int.recv() => break,
-            _ = hup.recv() => gateway.reload_now(),
+            wish = signals.next() => match wish {
+                Wish::End => break,
+                Wish::Reload => gateway.reload_now(),
+            },
             _ = &mut serving => break,
         }
     }

@@ -1,10 +1,13 @@
 //! `quaymaster tools`: what is published, and what agents make of it.
 
+use std::sync::Arc;
+
 use clap::{Args, Subcommand, ValueEnum};
-use quaymaster_catalog::{Tool, codex};
+use quaymaster_catalog::{Catalogue, Tool, codex};
 use serde_json::{Value, json};
 
 use super::place::Place;
+use super::signals::Signals;
 use crate::failure::Failure;
 use crate::out;
 
@@ -60,16 +63,22 @@ impl Tools {
     }
 }
 
+/// Looks at the tools of a gateway that is started for that, and stops it in order, also on a signal.
+async fn look(place: &Place, look: impl FnOnce(&Catalogue) -> Result<(), Failure>) -> Result<(), Failure> {
+    let mut signals = Signals::new()?;
+    let gateway = place.gateway().await?;
+    let looked =
+        if signals.asked_to_end().await { Err(Failure::Told) } else { look(gateway.plane().catalogue()) };
+    gateway.shutdown().await;
+    looked
+}
+
 impl List {
     async fn run(self) -> Result<(), Failure> {
-        let gateway = self.place.gateway().await?;
-        let plane = gateway.plane();
-        let listed = plane
-            .catalogue()
-            .tools()
-            .try_for_each(|tool| if self.json { out::json(&described(tool)) } else { out::line(line(tool)) });
-        gateway.shutdown().await;
-        listed
+        let show = |tool: &Arc<Tool>| {
+            if self.json { out::json(&described(tool)) } else { out::line(line(tool)) }
+        };
+        look(&self.place, |catalogue| catalogue.tools().try_for_each(show)).await
     }
 }
 
@@ -97,14 +106,11 @@ fn line(tool: &Tool) -> String {
 
 impl Show {
     async fn run(self) -> Result<(), Failure> {
-        let gateway = self.place.gateway().await?;
-        let plane = gateway.plane();
-        let shown = match plane.catalogue().tool(&self.name) {
+        look(&self.place, |catalogue| match catalogue.tool(&self.name) {
             Some(tool) => self.show(tool),
             None => Err(Failure::Usage(format!("there is no tool `{}`: `tools list` names them", self.name))),
-        };
-        gateway.shutdown().await;
-        shown
+        })
+        .await
     }
 
     fn show(&self, tool: &Tool) -> Result<(), Failure> {

@@ -2,9 +2,10 @@
 
 use std::fs;
 
+use rustix::process::Signal;
 use serde_json::json;
 
-use crate::gateway::{Demo, eventually};
+use crate::gateway::{Demo, eventually, signal};
 
 #[test]
 fn a_new_configuration_is_taken_over_and_a_broken_one_is_refused() {
@@ -45,6 +46,57 @@ fn a_changed_connector_keeps_the_others_connected() {
         demo.tools(&demo.analyst).contains(&"metrics_revenue_by_month".to_owned())
     });
     assert_eq!(demo.children(), children, "the ticketing server was not started again");
+}
+
+#[test]
+fn a_call_that_runs_ends_on_its_old_connector_when_that_is_replaced() {
+    let demo = Demo::start();
+    let old = demo.children();
+    let [child] = old[..] else { panic!("one child: {old:?}") };
+    signal(child, Signal::STOP);
+    std::thread::scope(|scope| {
+        let calling = scope.spawn(|| demo.call(&demo.analyst, "desk_search_tickets", &json!({"limit": 1})));
+        eventually("the call is about to run", || {
+            demo.records().iter().any(|record| record["event"] == "call.intent")
+        });
+        let file = demo.folder.join("connectors/support-desk.yaml");
+        let text = fs::read_to_string(&file).expect("the connector");
+        fs::write(&file, text.replace("timeout: 10s", "timeout: 11s")).expect("written");
+        eventually("the new configuration", || demo.log().contains("a new configuration is at work"));
+        signal(child, Signal::CONT);
+        let result = calling.join().expect("joined").expect("a result");
+        assert_eq!(result["isError"], json!(false), "{result}");
+    });
+    eventually("the old child is gone", || !demo.children().contains(&child));
+    assert_eq!(demo.children().len(), 1, "the new one serves");
+    let digests: Vec<_> = demo
+        .records()
+        .iter()
+        .filter(|r| r["event"] == "config.applied")
+        .map(|r| r["config_digest"].clone())
+        .collect();
+    let [first, second] = &digests[..] else { panic!("two configurations: {digests:?}") };
+    assert!(first.as_str().is_some_and(|d| d.starts_with("sha256:")) && first != second, "{digests:?}");
+}
+
+#[test]
+fn a_hang_up_starts_only_those_children_again_that_are_given_a_secret() {
+    let mut demo = Demo::start();
+    let kept = demo.children();
+    demo.signal(Signal::HUP);
+    eventually("the reload", || demo.log().contains("a new configuration is at work"));
+    assert_eq!(demo.children(), kept, "no secret could have changed");
+    demo.terminate();
+
+    let file = demo.folder.join("connectors/support-desk.yaml");
+    let text = fs::read_to_string(&file).expect("the connector");
+    let with_secret = "transport: stdio\n    env: { DESK_KEY: \"${secret:QUAYMASTER_TEST_DESK_KEY}\" }\n";
+    fs::write(&file, text.replace("transport: stdio\n", with_secret)).expect("written");
+    let environment = [("QUAYMASTER_TEST_DESK_KEY", "some-key-or-other")];
+    let demo = Demo::start_with(&demo.folder, "127.0.0.1:0", &environment);
+    let before = demo.children();
+    demo.signal(Signal::HUP);
+    eventually("another child", || demo.children().len() == 1 && demo.children() != before);
 }
 
 #[test]

@@ -43,6 +43,65 @@ fn no_credential_crosses_the_gateway() {
     }
 }
 
+const DESK_KEY: &str = "desk-key-5f1c9a77-never-to-be-seen";
+
+#[test]
+fn the_credential_of_an_upstream_reaches_its_child_and_nothing_else() {
+    let mut demo = Demo::start();
+    demo.terminate();
+    let file = demo.folder.join("connectors/support-desk.yaml");
+    let text = std::fs::read_to_string(&file).expect("the connector");
+    let with_secret = "transport: stdio\n    env: { DESK_KEY: \"${secret:QUAYMASTER_TEST_DESK_KEY}\" }\n";
+    std::fs::write(&file, text.replace("transport: stdio\n", with_secret)).expect("written");
+    let environment = [("QUAYMASTER_TEST_DESK_KEY", DESK_KEY)];
+    let mut demo = Demo::start_with(&demo.folder, "127.0.0.1:0", &environment);
+
+    let mut replies = vec![format!("{:?}", demo.tools(&demo.support))];
+    let mut call = |tool: &str, arguments: serde_json::Value| {
+        replies.push(format!("{:?}", demo.call(&demo.support, tool, &arguments)));
+    };
+    call("desk_search_tickets", json!({"limit": 1}));
+    call("desk_get_ticket", json!({"ticket_id": "nothing"}));
+    call("desk_get_ticket", json!({"ticket_id": 5}));
+    let children = demo.children();
+    let [child] = children[..] else { panic!("one child: {children:?}") };
+    only_the_credential_is_given_to(child, &[&demo.analyst, &demo.support]);
+    // A child that dies under a call, and calls after it.
+    crate::gateway::signal(child, rustix::process::Signal::KILL);
+    call("desk_search_tickets", json!({"limit": 1}));
+    call("desk_search_tickets", json!({"limit": 2}));
+    let audit = demo.run(&["audit", "tail", "-n", "1000", "--json"]);
+    demo.terminate();
+
+    for reply in replies.iter().chain([&audit.output, &audit.complaint, &demo.log()]) {
+        assert!(!reply.contains(DESK_KEY), "the credential was shown: {reply}");
+    }
+    assert!(demo.log().contains("call.closed"), "calls are logged");
+    for file in files_below(&demo.folder) {
+        let bytes = std::fs::read(&file).expect("a file");
+        assert!(!contains(&bytes, DESK_KEY.as_bytes()), "the credential is in {}", file.display());
+    }
+}
+
+/// The child's environment has its credential, and nothing of it has a client's token.
+fn only_the_credential_is_given_to(child: u32, tokens: &[&str]) {
+    let read = |name: &str| std::fs::read(format!("/proc/{child}/{name}")).expect("the child");
+    let (environment, command) = (read("environ"), read("cmdline"));
+    assert!(
+        contains(&environment, format!("DESK_KEY={DESK_KEY}").as_bytes()),
+        "the child has its credential"
+    );
+    assert!(!contains(&command, DESK_KEY.as_bytes()), "anybody on the machine can read a command line");
+    assert!(
+        !contains(&environment, b"QUAYMASTER_TEST_DESK_KEY"),
+        "the gateway's own environment stays there"
+    );
+    for token in tokens {
+        let given = contains(&environment, token.as_bytes()) || contains(&command, token.as_bytes());
+        assert!(!given, "a client's token was given to the child");
+    }
+}
+
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }

@@ -78,11 +78,14 @@ fn every_command_block_runs() {
         for block in blocks(&text) {
             let commands = block.text.replace("127.0.0.1:8080", &demo.address);
             let line = block.line;
-            program.push_str(&if block.fails {
-                format!("set +e\n{commands}[ $? -ne 0 ] || {{ echo 'the block at line {line} should fail' >&2; exit 1; }}\n")
+            let wrapped = if block.fails {
+                format!(
+                    "set +e\n{commands}[ $? -ne 0 ] || {{ echo 'the block at line {line} should fail' >&2; exit 1; }}\n"
+                )
             } else {
                 format!("set -e\ntrap 'echo the block at line {line} failed >&2' ERR\n{commands}trap - ERR\n")
-            });
+            };
+            program.push_str(&wrapped);
             ran += 1;
         }
         let path = format!("{}:/usr/local/bin:/usr/bin:/bin", programs.display());

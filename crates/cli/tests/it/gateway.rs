@@ -32,10 +32,16 @@ impl Demo {
 
     /// A demo in `folder`, which may be there already.
     pub(crate) fn start_in(folder: &Path, listen: &str) -> Self {
+        Self::start_with(folder, listen, &[])
+    }
+
+    /// A demo in `folder` with more variables in its environment.
+    pub(crate) fn start_with(folder: &Path, listen: &str, environment: &[(&str, &str)]) -> Self {
         let mut process = Command::new(BINARY)
             .args(["demo", "--json", "--listen", listen, "--data"])
             .arg(folder)
             .env("RUST_LOG", "trace")
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(folder.with_extension("log")).expect("a log file"))
             .spawn()
@@ -64,14 +70,12 @@ impl Demo {
 
     /// The ids of the gateway's child processes.
     pub(crate) fn children(&self) -> Vec<u32> {
-        let pid = self.process.id();
-        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process");
-        let mut children: Vec<u32> = tasks
-            .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok())
-            .flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>())
-            .collect();
-        children.sort_unstable();
-        children
+        children_of(&self.process)
+    }
+
+    /// Sends a signal to the gateway.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(self.process_id(), signal).expect("signalled");
     }
 
     /// What it logged so far.
@@ -87,7 +91,7 @@ impl Demo {
 
     /// Ends it as an administrator would, and waits.
     pub(crate) fn terminate(&mut self) {
-        rustix::process::kill_process(self.process_id(), rustix::process::Signal::TERM).expect("signalled");
+        self.signal(rustix::process::Signal::TERM);
         let status = self.process.wait().expect("reaped");
         assert!(status.success(), "{status}: {}", self.log());
     }
@@ -156,6 +160,25 @@ impl Drop for Demo {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The ids of a process's children; none if it has ended.
+pub(crate) fn children_of(process: &Child) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", process.id()));
+    let mut children: Vec<u32> = tasks
+        .into_iter()
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok())
+        .flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>())
+        .collect();
+    children.sort_unstable();
+    children
+}
+
+/// Sends a signal to the process with this id.
+pub(crate) fn signal(id: u32, signal: rustix::process::Signal) {
+    let id = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
+    rustix::process::kill_process(id, signal).expect("signalled");
 }
 
 /// How a command went.

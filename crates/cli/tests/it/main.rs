@@ -13,4 +13,5 @@ mod crash;
 mod credentials;
 mod documentation;
 mod gateway;
+mod signals;
 mod tour;

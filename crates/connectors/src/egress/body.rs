@@ -45,10 +45,11 @@ impl Incoming {
     pub(crate) async fn chunk(&mut self) -> Option<Result<Bytes, BodyError>> {
         loop {
             let frame = poll_fn(|cx| {
-                if let Some(connection) = &mut self.connection {
-                    connection.drive(cx);
+                let body = &mut self.body;
+                match &mut self.connection {
+                    Some(connection) => connection.poll(cx, |cx| Pin::new(&mut *body).poll_frame(cx)),
+                    None => Pin::new(body).poll_frame(cx),
                 }
-                Pin::new(&mut self.body).poll_frame(cx)
             });
             match frame.await {
                 // Trailers say nothing to us.

@@ -6,7 +6,7 @@
 //!
 //! Invariants:
 //! - A write that cannot be recognised when it is repeated does not load, and
-//!   neither does a destructive tool that nobody has to approve.
+//!   neither does a destructive tool that nobody has to approve, or could.
 //! - Every tool has one name for agents, and no two share one.
 
 pub(super) mod server;
@@ -67,6 +67,13 @@ pub(super) fn settings(
         Transport::Http => server::http(&spec.server, secrets, &mut problems).map(Server::Http),
     };
     let tools = tools(spec.tools, &spec.prefix, &mut problems);
+    if !spec.classification.columns.is_empty() {
+        problems.add_with_help(
+            "spec.classification.columns",
+            "rules for `columns` do not reach the results of an MCP server, which have no columns",
+            "write them as `fields`, as in `{ match: \"$..email\", class: confidential, action: drop }`",
+        );
+    }
     match server {
         Some(server) if problems.0.is_empty() => Ok(Settings {
             connector: file.metadata.name,
@@ -167,6 +174,13 @@ fn tool(config: &McpToolConfig, path: &str, problems: &mut Problems) {
             format!("{path}.approval"),
             "a destructive tool needs an approval",
             "name who may decide, as in `approval: { by: { roles: [tech_lead] } }`",
+        );
+    }
+    if config.approval.as_ref().is_some_and(|approval| approval.by.roles.is_empty()) {
+        problems.add_with_help(
+            format!("{path}.approval.by.roles"),
+            "nobody could approve a call of this tool",
+            "name who may decide, as in `roles: [tech_lead]`",
         );
     }
     match &config.idempotency {

@@ -9,17 +9,20 @@
 //! - The group is signalled only before its leader is reaped, so its number
 //!   cannot have gone to strangers meanwhile.
 //! - Its environment is what its configuration names.
+//! - What it says on standard error is logged at the level `trace` alone, with its
+//!   secrets masked.
 //!
 //! If the gateway itself is killed, the child sees the end of its standard
 //! input, which by the protocol is its sign to leave. (The kernel could be asked
 //! to kill it with its parent, but not without `unsafe`.)
 
+use std::cmp::Reverse;
 use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
-use secrecy::ExposeSecret;
-use tokio::io::BufReader;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::io::{AsyncRead, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -30,7 +33,7 @@ use super::lines::{Line, read_line};
 
 /// What of a child's standard error goes to the log, at most: lines, and bytes of a line.
 const MAX_LOGGED_LINES: usize = 1_000;
-const MAX_LOGGED_BYTES: usize = 1_024;
+const MAX_LOGGED_BYTES: usize = 4_096;
 
 /// A process group that we started and have not reaped.
 #[derive(Debug)]
@@ -120,27 +123,122 @@ pub(super) async fn exited(leader: Pid) {
     }
 }
 
-/// Copies a child's standard error to the log, in bounds, until it ends.
-pub(super) async fn log_errors(connector: String, stderr: ChildStderr, stop: CancellationToken) {
-    let mut reader = BufReader::new(stderr);
-    let (mut line, mut logged) = (Vec::new(), 0_usize);
-    loop {
-        let read = tokio::select! {
-            read = read_line(&mut reader, &mut line, MAX_LOGGED_BYTES) => read,
-            () = stop.cancelled() => return,
-        };
-        if matches!(read, Ok(Line::End) | Err(_)) {
-            return;
+/// Where a child's standard error goes: into the log of those who look for every detail.
+pub(super) struct ErrorLog {
+    connector: String,
+    /// The lines of the child's secrets, longest first: one may hold another.
+    masked: Vec<SecretString>,
+}
+
+impl ErrorLog {
+    /// A log that shows none of `secrets`.
+    pub(super) fn new(connector: &str, secrets: &[SecretString]) -> Self {
+        let lines = secrets.iter().flat_map(|secret| secret.expose_secret().lines());
+        let mut masked: Vec<SecretString> =
+            lines.map(str::trim).filter(|line| !line.is_empty()).map(SecretString::from).collect();
+        masked.sort_by_key(|line| Reverse(line.expose_secret().len()));
+        Self { connector: connector.to_owned(), masked }
+    }
+
+    /// Copies `stderr` to the log, in bounds, until it ends.
+    pub(super) async fn copy(self, stderr: impl AsyncRead + Unpin, stop: CancellationToken) {
+        let connector = self.connector.as_str();
+        let mut reader = BufReader::new(stderr);
+        let (mut line, mut logged, mut is_rest) = (Vec::new(), 0_usize, false);
+        loop {
+            let read = tokio::select! {
+                read = read_line(&mut reader, &mut line, MAX_LOGGED_BYTES) => read,
+                () = stop.cancelled() => return,
+            };
+            if matches!(read, Ok(Line::End) | Err(_)) {
+                return;
+            }
+            // The rest of a long line could begin in the middle of a secret.
+            if std::mem::replace(&mut is_rest, matches!(read, Ok(Line::Cut))) {
+                continue;
+            }
+            logged = logged.saturating_add(1);
+            if logged <= MAX_LOGGED_LINES {
+                tracing::trace!(connector, line = self.mask(&line), "stderr of an MCP server");
+            } else if logged == MAX_LOGGED_LINES + 1 {
+                tracing::trace!(connector, "further lines on stderr of this MCP server are not logged");
+            }
         }
-        logged = logged.saturating_add(1);
-        if logged <= MAX_LOGGED_LINES {
-            tracing::debug!(
-                connector,
-                line = shown(&String::from_utf8_lossy(&line)),
-                "stderr of an MCP server"
-            );
-        } else if logged == MAX_LOGGED_LINES + 1 {
-            tracing::debug!(connector, "further lines on stderr of this MCP server are not logged");
+    }
+
+    /// What of a line may be shown.
+    fn mask(&self, line: &[u8]) -> String {
+        let text = String::from_utf8_lossy(line).into_owned();
+        let masked =
+            self.masked.iter().fold(text, |text, secret| text.replace(secret.expose_secret(), "[secret]"));
+        shown(&masked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::sync::{Arc, Mutex};
+
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+
+    /// Keeps the level and the fields of each event.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<String>>);
+
+    impl Subscriber for Kept {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
         }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            let mut kept = self.0.lock().expect("no panic");
+            let _ = write!(kept, "{}", event.metadata().level());
+            event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+                if field.name() == "line" {
+                    let _ = write!(kept, " {value:?}");
+                }
+            });
+            kept.push('\n');
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[tokio::test]
+    async fn standard_error_is_logged_for_those_who_look_for_every_detail_and_without_secrets() {
+        let kept = Kept::default();
+        let guard = tracing::subscriber::set_default(kept.clone());
+        let long = format!("{}hunter2", " ".repeat(MAX_LOGGED_BYTES - 3));
+        let stderr = format!("key is hunter2\n{long}\nready\n");
+        ErrorLog::new("files", &["hunter2".into()]).copy(stderr.as_bytes(), CancellationToken::new()).await;
+        drop(guard);
+        let logged = kept.0.lock().expect("no panic").clone();
+        let lines: Vec<&str> = logged.lines().collect();
+        assert_eq!(lines.len(), 3, "{logged}");
+        assert_eq!((lines[0], lines[2]), (r#"TRACE "key is [secret]""#, r#"TRACE "ready""#));
+        assert!(!logged.contains("hun") && !logged.contains("ter2"), "{logged}");
+    }
+
+    #[test]
+    fn a_line_on_standard_error_shows_no_secret() {
+        let log = ErrorLog::new("files", &["hunter".into(), "hunter2".into(), "-key-\nabc def\n".into()]);
+        assert_eq!(log.mask(b"key=hunter2, not hunter\x1b[0m"), "key=[secret], not [secret][0m");
+        assert_eq!(log.mask(b"-key-"), "[secret]");
+        assert_eq!(log.mask(b"> abc def"), "> [secret]");
+        assert_eq!(ErrorLog::new("files", &["".into()]).mask(b"ready"), "ready");
     }
 }

@@ -6,8 +6,9 @@
 //!
 //! Invariants:
 //! - Only configured tools are declared.
-//! - A definition that cannot be understood, or that is there twice, is left out
-//!   with a warning; it does not take others with it.
+//! - A definition that cannot be understood, that is there twice, or that does not
+//!   know an argument that the configuration names is left out with a warning; it
+//!   does not take others with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -165,11 +166,10 @@ fn declare(settings: &Settings, offered: &Offered, mirrors: bool) -> Listing {
             listing.warnings.push(format!("the server offers `{shown}` more than once, so it is left out"));
             continue;
         }
-        match definition(text, mirrors) {
+        match definition(text, mirrors)
+            .and_then(|defined| knows_arguments(tool, &defined.0.input_schema).map(|()| defined))
+        {
             Ok((definition, headers)) => {
-                if let Some(warning) = unknown_key(tool, &definition) {
-                    listing.warnings.push(warning);
-                }
                 listing.declarations.push(declaration(settings, tool, definition));
                 listing.routes.insert(name.as_str().into(), headers);
                 taken.push_str(text.get());
@@ -195,17 +195,26 @@ fn definition(text: &RawValue, mirrors: bool) -> Result<(Definition, Vec<ParamHe
     Ok((definition, headers))
 }
 
-/// A write is recognised again only if the upstream knows the argument that says so.
-fn unknown_key(tool: &ToolSettings, definition: &Definition) -> Option<String> {
-    let argument = &tool.config.idempotency.as_ref()?.argument;
-    let known = definition.input_schema.get("properties").and_then(|p| p.get(argument)).is_some();
-    (!known).then(|| {
-        format!(
-            "`{}` does not know the argument `{}` that should take the idempotency key",
-            tool.config.name.escape_debug(),
-            argument.escape_debug()
-        )
-    })
+/// Whether the upstream takes each argument that the configuration names. One that
+/// it ignores would let a repeated write through, or leave out what was fixed.
+fn knows_arguments(tool: &ToolSettings, input_schema: &Value) -> Result<(), String> {
+    let config = &tool.config;
+    let key = config.idempotency.iter();
+    let named = key
+        .flat_map(|key| {
+            let from = key.from.iter().map(|name| ("idempotency.from", name));
+            from.chain([("idempotency.argument", &key.argument)])
+        })
+        .chain(config.fixed.keys().map(|name| ("fixed", name)))
+        .chain(config.defaults.keys().map(|name| ("defaults", name)));
+    let known = input_schema.get("properties");
+    for (place, name) in named {
+        if known.and_then(|known| known.get(name)).is_none() {
+            let name = name.escape_debug();
+            return Err(format!("its input schema has no `{name}`, which `{place}` names"));
+        }
+    }
+    Ok(())
 }
 
 fn declaration(settings: &Settings, tool: &ToolSettings, definition: Definition) -> ToolDeclaration {

@@ -8,12 +8,14 @@
 //! - A write that may have been seen and was not answered is
 //!   `upstream.outcome_unknown`, whatever went wrong.
 //! - Only what the upstream provably did not act on, or a read, is repeated.
-//! - What an upstream says of its error is shortened and holds no control characters.
+//! - What an upstream says of its error is a result: it is kept for release to judge
+//!   (`CallError::upstream_message`), shortened and without control characters, and
+//!   is in no message and no log.
 
 use std::time::Duration;
 
 use http::StatusCode;
-use quaymaster_core::rpc::code;
+use quaymaster_core::rpc::{RpcError, code};
 use quaymaster_core::{CallError, Effect, ErrorCode};
 
 const SHOWN_CHARS: usize = 300;
@@ -50,6 +52,11 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// An answer that is no message. What stands behind the colon of `error` may quote it.
+    pub(super) fn unreadable(error: &RpcError) -> Self {
+        Self::Malformed(error.message.split(": ").next().unwrap_or_default().to_owned())
+    }
+
     /// Whether the connection that gave this is of no more use.
     pub(super) fn is_loss(&self) -> bool {
         matches!(self, Self::NotDelivered(_) | Self::Rejected { .. })
@@ -75,9 +82,7 @@ impl Failure {
                 format!("the server answers with HTTP status {}", status.as_u16())
             }
             Self::TooLarge { limit_bytes } => format!("an answer of more than {limit_bytes} bytes"),
-            Self::Rpc { code, message } => {
-                format!("the server answers with error {code}: {}", shown(message))
-            }
+            Self::Rpc { code, .. } => format!("the server answers with error {code}"),
             Self::Timeout { .. } => "no answer in time".into(),
             Self::Cancelled { .. } => "taken back".into(),
             Self::Down { .. } => "no connection".into(),
@@ -98,7 +103,7 @@ impl Failure {
             Self::Down { retry_after, .. } => unavailable(UNREACHABLE, Some(retry_after)),
             Self::Status { status, retry_after } => of_status(status, retry_after, is_read),
             Self::Rpc { code, message } => of_rpc(code, &message),
-            Self::Unsupported(what) => CallError::new(ErrorCode::UpstreamError, shown(&what)),
+            Self::Unsupported(what) if is_read => CallError::new(ErrorCode::UpstreamError, what),
             Self::Cancelled { sent } if is_read || !sent => {
                 CallError::new(ErrorCode::CallCancelled, "the call was taken back")
             }
@@ -118,7 +123,7 @@ impl Failure {
                 format!("the MCP server's answer is larger than the limit of {limit_bytes} bytes"),
             )
             .hint("ask for less"),
-            Self::Malformed(_) | Self::Cancelled { .. } => {
+            Self::Malformed(_) | Self::Unsupported(_) | Self::Cancelled { .. } => {
                 CallError::new(ErrorCode::UpstreamError, "the MCP server's answer cannot be understood")
             }
         };
@@ -177,21 +182,13 @@ fn of_status(status: StatusCode, retry_after: Option<Duration>, is_read: bool) -
 }
 
 fn of_rpc(code: i64, message: &str) -> CallError {
-    let message = shown(message);
-    match code {
-        code::INVALID_PARAMS => CallError::new(
-            ErrorCode::InputInvalid,
-            format!("the MCP server refused the arguments: {message}"),
-        ),
-        code::METHOD_NOT_FOUND => CallError::new(
-            ErrorCode::UpstreamNotFound,
-            format!("the MCP server does not know what was asked for: {message}"),
-        ),
-        code => CallError::new(
-            ErrorCode::UpstreamError,
-            format!("the MCP server answered with error {code}: {message}"),
-        ),
-    }
+    let (kind, what) = match code {
+        code::INVALID_PARAMS => (ErrorCode::InputInvalid, "refused the arguments"),
+        code::METHOD_NOT_FOUND => (ErrorCode::UpstreamNotFound, "does not know what was asked for"),
+        _ => (ErrorCode::UpstreamError, "answered with an error"),
+    };
+    CallError::new(kind, format!("the MCP server {what} (JSON-RPC code {code})"))
+        .upstream_message(shown(message))
 }
 
 /// `text` as others may see it: at most 300 characters, and none that steer a
@@ -218,6 +215,8 @@ fn is_invisible(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
+
+    use quaymaster_core::rpc;
 
     use super::*;
 
@@ -277,6 +276,39 @@ mod tests {
             for effect in [Effect::Write, Effect::Destructive] {
                 assert_eq!(failure.may_be_repeated(effect), provably_unseen, "{failure:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_an_upstream_says_is_kept_for_release_and_is_in_no_message_and_no_log() {
+        for code in [-32602, -32601, -32000, 7] {
+            let failure = Failure::Rpc { code, message: "ada's\u{1b}[31m salary is 7".into() };
+            assert!(!failure.reason().contains("salary"), "{}", failure.reason());
+            let error = failure.into_call_error(Effect::Read);
+            assert_eq!(error.upstream_message.as_deref(), Some("ada's[31m salary is 7"));
+            let source = error.source.as_ref().map(ToString::to_string).unwrap_or_default();
+            let told = format!("{error} {error:?} {} {:?} {source}", error.public_message, error.hint);
+            assert!(!told.contains("salary"), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_quotes_an_unreadable_answer_is_cut_off() {
+        let error = rpc::parse(br#""ada's salary is 7""#).expect_err("no message");
+        let reason = Failure::unreadable(&error).reason();
+        assert_eq!(reason, "not a JSON-RPC message");
+    }
+
+    #[test]
+    fn an_answer_of_another_kind_leaves_the_outcome_of_a_write_unknown() {
+        let failure = Failure::Unsupported("the tool started a task".into());
+        for (effect, code) in [
+            (Effect::Read, ErrorCode::UpstreamError),
+            (Effect::Write, ErrorCode::UpstreamOutcomeUnknown),
+            (Effect::Destructive, ErrorCode::UpstreamOutcomeUnknown),
+        ] {
+            assert_eq!(failure.clone().into_call_error(effect).code, code, "{effect:?}");
+            assert!(!failure.may_be_repeated(effect), "{effect:?}");
         }
     }
 

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::check::Settings;
 use super::check::server::Server;
 use super::config::EraConfig;
-use super::failure::{Failure, shown};
+use super::failure::Failure;
 use super::inbox::Inbox;
 use super::link::{Answer, Channel, Link, Query, Until};
 use super::state::{Health, Trouble};
@@ -31,6 +31,8 @@ const DISCOVER_ID: u64 = 1;
 const INITIALIZE_ID: u64 = 2;
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 const MAX_SESSION_BYTES: usize = 1024;
+/// How many of the revisions that a server names are told.
+const MAX_SHOWN: usize = 10;
 
 /// What server and client agreed on.
 struct Agreed {
@@ -158,7 +160,7 @@ impl Opening<'_> {
         };
         let version = initialized.protocol_version;
         let Some(revision) = wire::LEGACY.into_iter().find(|known| *known == version) else {
-            let version: String = shown(&version).chars().take(64).collect();
+            let version = if is_plain(&version) { &version } else { "?" };
             let reason = format!("the server wants revision `{version}`, which we do not speak");
             return Err(Trouble::new(Health::Incompatible, reason));
         };
@@ -194,6 +196,12 @@ impl Opening<'_> {
     }
 }
 
+/// Whether a revision that a server names may go into a log: a date or the like, and no text.
+fn is_plain(version: &str) -> bool {
+    (1..=16).contains(&version.len())
+        && version.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+}
+
 fn read_discovery(result: &RawValue) -> Result<Option<Agreed>, Trouble> {
     let Ok(discovered) = serde_json::from_str::<Discovered>(result.get()) else { return Ok(None) };
     let versions = discovered.supported_versions;
@@ -204,7 +212,12 @@ fn read_discovery(result: &RawValue) -> Result<Option<Agreed>, Trouble> {
     if versions.iter().any(|version| wire::LEGACY.contains(&version.as_str())) {
         return Ok(None);
     }
-    let versions = shown(&versions.join(", "));
+    let versions: Vec<&str> = versions
+        .iter()
+        .map(|version| if is_plain(version) { version } else { "?" })
+        .take(MAX_SHOWN)
+        .collect();
+    let versions = versions.join(", ");
     let reason = format!("the server speaks {versions}, and nothing that we speak");
     Err(Trouble::new(Health::Incompatible, reason))
 }

@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::check::server::StdioServer;
-use super::child::{self, ProcessGroup};
+use super::child::{self, ErrorLog, ProcessGroup};
 use super::failure::Failure;
 use super::inbox::Inbox;
 use super::lines::{Line, read_line};
@@ -88,7 +88,8 @@ impl Stdio {
         };
         tokio::spawn(reading.run(streams.stdout, stop.clone()));
         tokio::spawn(write(streams.stdin, queue, hang_up.clone(), stop.clone()));
-        tokio::spawn(child::log_errors(connector.to_owned(), streams.stderr, stop.clone()));
+        let errors = ErrorLog::new(connector, &server.secrets);
+        tokio::spawn(errors.copy(streams.stderr, stop.clone()));
         Ok(Self {
             lines,
             pending,
@@ -261,9 +262,10 @@ impl Reading {
                 let _ = self.lines.try_send(one_line(wire::answer_to_server(&id, &method)));
             }
             Err(error) => {
-                tracing::debug!(connector = self.connector, %error, "not an MCP message");
+                let reason = Failure::unreadable(&error).reason();
+                tracing::debug!(connector = self.connector, reason, "not an MCP message");
                 let Some(id) = &error.id else { return false };
-                self.answer(id, || Err(Failure::Malformed(error.message.clone())));
+                self.answer(id, || Err(Failure::unreadable(&error)));
             }
         }
         true

@@ -281,13 +281,15 @@ impl Http {
     fn take(&self, event: &[u8], wanted: &Wanted<'_>) -> Result<Option<Box<RawValue>>, Failure> {
         let id = wanted.outgoing.id;
         match rpc::parse(event) {
-            Ok(Message::Response { .. }) => return wire::answer(event, id).map(Some),
+            Ok(Message::Response { id: answered, outcome }) => {
+                return wire::settle_for(id, &answered, outcome).map(Some);
+            }
             Ok(Message::Notification { method, params }) => {
                 let sink = |token| wanted.outgoing.sink.filter(|_| token == id).cloned();
                 self.inbox.take(&method, params, sink);
             }
             Ok(Message::Request { id, method, .. }) => self.reply(&id, &method),
-            Err(error) => return Err(Failure::Malformed(error.message)),
+            Err(error) => return Err(Failure::unreadable(&error)),
         }
         Ok(None)
     }
@@ -313,19 +315,27 @@ impl Http {
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
         let body = response.into_body().read(MAX_ERROR_BYTES).await.unwrap_or_default();
+        let is_answer = is_answer(&body, id);
+        if status.is_client_error()
+            && outgoing.method == "tools/call"
+            && (!is_answer || status == StatusCode::NOT_FOUND)
+        {
+            // Perhaps the server is another one by now, or the session is lost
+            // after all; a listing will tell.
+            self.inbox.suspect_list();
+        }
+        if is_answer {
+            // Whoever answers the request has read it.
+            return wire::answer(&body, id).err().unwrap_or_else(|| {
+                Failure::Malformed(format!("a result with HTTP status {}", status.as_u16()))
+            });
+        }
         // A session that the server does not know is told by 404 (2025-11-25,
         // basic/transports, "Session Management"); many servers say 400.
-        let lost = status == StatusCode::NOT_FOUND
-            || (status == StatusCode::BAD_REQUEST && names_session(&body) && !is_answer(&body, id));
+        let lost =
+            status == StatusCode::NOT_FOUND || (status == StatusCode::BAD_REQUEST && names_session(&body));
         if self.has_session && lost {
             return Failure::Rejected { status };
-        }
-        if let Err(failure @ Failure::Rpc { .. }) = wire::answer(&body, id) {
-            return failure;
-        }
-        if status.is_client_error() && outgoing.method == "tools/call" {
-            // Perhaps the server is another one by now; a listing will tell.
-            self.inbox.suspect_list();
         }
         Failure::Status { status, retry_after }
     }

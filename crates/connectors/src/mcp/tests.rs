@@ -4,7 +4,6 @@
 mod broken;
 mod children;
 mod configuration;
-mod cost;
 mod everything;
 mod scripted;
 mod sessions;

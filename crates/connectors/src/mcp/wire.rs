@@ -110,13 +110,23 @@ pub(super) fn answer_to_server(id: &RequestId, method: &str) -> String {
 /// [`Failure::Rpc`] if it is an error, [`Failure::Malformed`] if it is something else.
 pub(super) fn answer(bytes: &[u8], id: u64) -> Result<Box<RawValue>, Failure> {
     match rpc::parse(bytes) {
-        // A string is written with its quotes, so it is no number here.
-        Ok(Message::Response { id: answered, outcome }) if answered.as_json().parse() == Ok(id) => {
-            settle(outcome)
-        }
-        Ok(Message::Response { .. }) => Err(Failure::Malformed("an answer to another request".into())),
+        Ok(Message::Response { id: answered, outcome }) => settle_for(id, &answered, outcome),
         Ok(_) => Err(Failure::Malformed("a message that is no answer".into())),
-        Err(error) => Err(Failure::Malformed(error.message)),
+        Err(error) => Err(Failure::unreadable(&error)),
+    }
+}
+
+/// The result of a response with the id `answered`, which must be the answer to our request `id`.
+pub(super) fn settle_for(
+    id: u64,
+    answered: &RequestId,
+    outcome: Result<&RawValue, &RawValue>,
+) -> Result<Box<RawValue>, Failure> {
+    // A string is written with its quotes, so it is no number here.
+    if answered.as_json().parse() == Ok(id) {
+        settle(outcome)
+    } else {
+        Err(Failure::Malformed("an answer to another request".into()))
     }
 }
 
@@ -139,10 +149,7 @@ pub(super) fn settle(outcome: Result<&RawValue, &RawValue>) -> Result<Box<RawVal
         Some("task") => {
             Err(Failure::Unsupported("the tool started a task, which cannot be followed yet".into()))
         }
-        Some(other) => {
-            let other: String = shown(other).chars().take(64).collect();
-            Err(Failure::Unsupported(format!("the MCP server gave a result of the unknown type `{other}`")))
-        }
+        Some(_) => Err(Failure::Unsupported("the MCP server gave a result of an unknown type".into())),
     }
 }
 

@@ -5,7 +5,8 @@
 //! whether an argument is a day or an instant at all, is what this module knows;
 //! the calendar itself is jiff's.
 //!
-//! Invariant: every value that PostgreSQL can send has a text, and no other has one.
+//! Invariant: every value that PostgreSQL can send has a text, the ends of its
+//! calendar and infinity included; no value makes this panic.
 
 use jiff::civil::{Date, Time, date};
 use jiff::fmt::strtime::BrokenDownTime;

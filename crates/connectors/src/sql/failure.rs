@@ -12,6 +12,8 @@ pub(crate) struct Failure {
     pub(crate) code: ErrorCode,
     /// The database's own code for it, such as `SQLSTATE 42703`.
     pub(crate) state: Option<State>,
+    /// What the caller is told instead of the words for `code`; of the configuration alone.
+    pub(crate) said: Option<String>,
     /// For logs: never holds values or SQL.
     pub(crate) cause: Option<String>,
 }
@@ -38,7 +40,7 @@ pub(crate) struct ErrorRule {
 impl Failure {
     /// A failure that no database reported.
     pub(crate) fn new(code: ErrorCode) -> Self {
-        Self { code, state: None, cause: None }
+        Self { code, state: None, said: None, cause: None }
     }
 
     /// Adds a cause for logs.
@@ -47,9 +49,14 @@ impl Failure {
         self
     }
 
+    /// A template whose result is not what the configuration expects of it.
+    pub(crate) fn misfit(said: String) -> Self {
+        Self { said: Some(said), ..Self::new(ErrorCode::QueryInvalid) }
+    }
+
     /// An error that PostgreSQL reported with `state`.
     pub(crate) fn sqlstate(state: &str) -> Self {
-        Self { code: class(state), state: Some(State::SqlState(state.to_owned())), cause: None }
+        Self { state: Some(State::SqlState(state.to_owned())), ..Self::new(class(state)) }
     }
 
     /// The error that the caller gets, the first of `rules` that matches considered.
@@ -62,7 +69,7 @@ impl Failure {
         let message = match &self.state {
             Some(State::SqlState(state)) => format!("{} (SQLSTATE {state})", words(code)),
             Some(State::Sqlite(result)) => format!("{} (SQLite result {result})", words(code)),
-            None => words(code).to_owned(),
+            None => self.said.unwrap_or_else(|| words(code).to_owned()),
         };
         let mut error = CallError::new(code, message);
         error.hint = hint(code).map(str::to_owned);

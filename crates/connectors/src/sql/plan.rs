@@ -216,23 +216,7 @@ fn tool(
             None
         }
     };
-    if config.effect != Effect::Read {
-        problems.add_with_help(
-            format!("{path}.effect"),
-            format!("tool `{}`: a SQL template can only read", config.name),
-            "write `effect: read`; statements that change something come with a later version",
-        );
-    }
-    if config.description.trim().chars().count() < MIN_DESCRIPTION_CHARS {
-        problems.add_with_help(
-            format!("{path}.description"),
-            format!(
-                "tool `{}`: the description has fewer than {MIN_DESCRIPTION_CHARS} characters",
-                config.name
-            ),
-            "say when to use the tool, when not, and the units",
-        );
-    }
+    properties(&path, config, problems);
     let path = format!("{path}.template");
     let parameters = parameters(&path, config, problems);
     let template = template(&path, config, dialect, problems)?;
@@ -253,6 +237,34 @@ fn tool(
         expected: noted.collect(),
         config: config.clone(),
     })
+}
+
+/// Checks what a tool says of itself beside its template.
+fn properties(path: &str, config: &SqlToolConfig, problems: &mut Problems) {
+    if config.effect != Effect::Read {
+        problems.add_with_help(
+            format!("{path}.effect"),
+            format!("tool `{}`: a SQL template can only read", config.name),
+            "write `effect: read`; statements that change something come with a later version",
+        );
+    }
+    if config.approval.as_ref().is_some_and(|approval| approval.by.roles.is_empty()) {
+        problems.add_with_help(
+            format!("{path}.approval.by.roles"),
+            format!("tool `{}`: nobody could approve a call", config.name),
+            "name who may decide, as in `roles: [tech_lead]`",
+        );
+    }
+    if config.description.trim().chars().count() < MIN_DESCRIPTION_CHARS {
+        problems.add_with_help(
+            format!("{path}.description"),
+            format!(
+                "tool `{}`: the description has fewer than {MIN_DESCRIPTION_CHARS} characters",
+                config.name
+            ),
+            "say when to use the tool, when not, and the units",
+        );
+    }
 }
 
 /// The parameters that are declared, each checked alone and against the examples.

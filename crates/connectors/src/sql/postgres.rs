@@ -53,33 +53,41 @@ impl Postgres {
     }
 
     /// Runs `query` and collects its rows.
-    pub(crate) async fn run(&self, query: &Query, account: &mut Account) -> Result<Rows, Failure> {
+    pub(crate) async fn run(
+        &self,
+        query: &Query,
+        tool: &PlannedTool,
+        account: &mut Account,
+    ) -> Result<Rows, Failure> {
         let (mut lease, used) = self.connections.lease().await?;
-        match self.attempt(&mut lease, query).await {
+        match self.attempt(&mut lease, query, tool).await {
             // The server closed an idle connection, or its tables changed since the
             // statement was prepared. Nothing was answered, and a read may be repeated.
             Err(Trouble::Server(error)) if used && is_stale(&error) => {
                 drop(lease);
                 self.connections.forget_idle();
                 account.retries += 1;
-                let (lease, _) = self.connections.lease().await?;
-                self.last_attempt(lease, query).await
+                let (mut lease, _) = self.connections.lease().await?;
+                let outcome = self.attempt(&mut lease, query, tool).await;
+                settle(lease, outcome)
             }
             outcome => settle(lease, outcome),
         }
     }
 
-    async fn last_attempt(&self, mut lease: Lease, query: &Query) -> Result<Rows, Failure> {
-        let outcome = self.attempt(&mut lease, query).await;
-        settle(lease, outcome)
-    }
-
-    async fn attempt(&self, lease: &mut Lease, query: &Query) -> Result<Rows, Trouble> {
+    async fn attempt(&self, lease: &mut Lease, query: &Query, tool: &PlannedTool) -> Result<Rows, Trouble> {
         let transaction = lease.client()?.build_transaction().read_only(true).start().await?;
         // Both are sent in this order without waiting, and the server keeps to it.
         let ((), statement) =
             try_join(transaction.batch_execute(&self.settings), transaction.prepare_cached(&query.text))
                 .await?;
+        // Nothing is asked for before it is known what its rules are for.
+        let names = || statement.columns().iter().map(tokio_postgres::Column::name);
+        if let Some(missing) = tool.expected.iter().find(|expected| !expected.is_in(names())) {
+            // The table may be mended, which the prepared statement would not see.
+            transaction.statement_cache.remove(&query.text, &[]);
+            return Err(Trouble::Misfit(missing.misfit()));
+        }
         let portal = transaction.bind_raw(&statement, &query.values).await?;
         let columns = statement.columns().iter();
         let columns = columns.map(|c| (c.name().to_owned(), Some(decode::words(c.type_()))));
@@ -137,6 +145,8 @@ impl Postgres {
 /// What can go wrong on a connection.
 enum Trouble {
     Server(tokio_postgres::Error),
+    /// The statement was prepared and not run.
+    Misfit(Failure),
     Other(Failure),
 }
 
@@ -159,7 +169,9 @@ impl Trouble {
                 Some(refused) => format!("the server refuses the statement: {}", refused.message()),
                 None => error.to_string(),
             },
-            Self::Other(failure) => failure.clone().into_call_error(&[]).public_message,
+            Self::Misfit(failure) | Self::Other(failure) => {
+                failure.clone().into_call_error(&[]).public_message
+            }
         }
     }
 
@@ -205,6 +217,10 @@ fn settle(lease: Lease, outcome: Result<Rows, Trouble>) -> Result<Rows, Failure>
             }
             Err(failure)
         }
+        Err(Trouble::Misfit(failure)) => {
+            lease.give_back();
+            Err(failure)
+        }
         Err(Trouble::Other(failure)) => Err(failure),
     }
 }
@@ -234,11 +250,17 @@ fn cells(row: &tokio_postgres::Row, most: usize) -> Result<Vec<Cell>, Trouble> {
 
 fn unreachable_server(failure: Failure) -> SpecProblem {
     let cause = failure.cause.clone().map(|c| format!(": {c}")).unwrap_or_default();
-    let help = cause.contains("TLS").then(|| {
-        "the server's certificate has to be of an authority that this machine trusts; a server on this machine \
-         can do without TLS, by `sslmode=disable` in the connection string"
-            .into()
-    });
+    let help = if cause.ends_with("server does not support TLS") {
+        Some(
+            "the server has no TLS: set it up there, or allow plain text by `sslmode=disable` in the \
+             connection string",
+        )
+    } else if cause.contains("TLS") {
+        Some("the server's certificate has to be of an authority that this machine trusts")
+    } else {
+        None
+    };
+    let help = help.map(str::to_owned);
     let message = failure.into_call_error(&[]).public_message + &cause;
     SpecProblem { path: "spec.connection.url".into(), message, help }
 }

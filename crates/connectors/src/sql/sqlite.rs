@@ -274,7 +274,7 @@ fn failure(error: &rusqlite::Error) -> Failure {
         Code::Unknown if result == rusqlite::ffi::SQLITE_ERROR => ErrorCode::QueryInvalid,
         _ => ErrorCode::UpstreamError,
     };
-    Failure { code, state: Some(State::Sqlite(result)), cause: None }
+    Failure { state: Some(State::Sqlite(result)), ..Failure::new(code) }
 }
 
 fn sqlite_error(error: &rusqlite::Error) -> Option<rusqlite::ffi::Error> {

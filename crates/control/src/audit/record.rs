@@ -88,7 +88,8 @@ pub struct DecisionPart {
     pub effect: &'static str,
     /// How many policies failed to evaluate. Any makes the decision a denial.
     pub errors: u64,
-    /// Digest of the sealed input that lies beside the record, for replay.
+    /// SHA-256 of the sealed input that lies beside the record, for replay. For an
+    /// input too large to be kept: a commitment to it under the actor's key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
     /// The policies that determined it.
@@ -138,9 +139,15 @@ pub struct Record {
     /// The configuration in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<String>,
+    /// SHA-256 over all files of a configuration that was put to work or refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_digest: Option<String>,
     /// The id that ties together the calls of one piece of work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation: Option<String>,
+    /// How many events like this one were left out since the last that was recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
     /// What policy said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionPart>,
@@ -214,7 +221,9 @@ impl Record {
             classes: vec![],
             code: None,
             config: None,
+            config_digest: None,
             correlation: None,
+            count: None,
             decision: None,
             duration_us: None,
             effect: None,
@@ -251,6 +260,7 @@ impl Record {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn as_text<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(time)
 }
@@ -283,7 +293,9 @@ mod tests {
             classes: vec!["internal".into()],
             code: Some("policy.denied"),
             config: text("cfg_1"),
+            config_digest: text("sha256:dd"),
             correlation: text("cor"),
+            count: Some(3),
             decision: Some(DecisionPart {
                 effect: "deny",
                 errors: 0,

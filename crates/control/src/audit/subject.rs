@@ -40,6 +40,11 @@ impl Subject {
         Ok(self.key.seal(&purpose(call), plain)?)
     }
 
+    /// Commits to `plain` under the actor's key, for one record, where it is not kept.
+    pub fn commit_to(&self, call: &str, plain: &[u8]) -> String {
+        self.key.commitment(&[&purpose(call), plain].concat())
+    }
+
     /// Opens what [`Subject::seal`] made for the record of `call`.
     ///
     /// # Errors

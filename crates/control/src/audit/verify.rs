@@ -1,21 +1,25 @@
 //! The check from the outside: does the log still say what it said?
 //!
 //! Everything is computed again from the stored bytes: the leaf hash of each
-//! record, the tree over them, the sequence, and for each call whether what was
-//! begun was also ended.
+//! record, the tree over them, the sequence, what each record is found by, the
+//! digest of what is sealed beside it, and for each call whether what was begun
+//! was also ended.
 
 use std::collections::{BTreeMap, HashMap};
 
-use quaymaster_core::arguments::push_hex;
+use quaymaster_core::Timestamp;
+use quaymaster_core::arguments::{push_hex, sha256_text};
 use quaymaster_core::json::{canonical, parse_strict};
-use quaymaster_store::Store;
+use quaymaster_store::{Store, StoredColumns, searchable};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::audit::AuditError;
 use crate::audit::merkle::{Tree, leaf_hash};
+use crate::crypto::KEYED_DIGEST;
 
-/// How many records are read at once.
-const PAGE: u32 = 1_000;
+/// How many records are read at once; what is sealed beside one may be large.
+const PAGE: u32 = 256;
 /// How many problems are named; the rest are counted.
 const NAMED: usize = 20;
 
@@ -32,6 +36,10 @@ pub struct Verification {
     pub events: BTreeMap<String, u64>,
     /// Calls that began and have no outcome: they run still, or their process died.
     pub open_calls: Vec<String>,
+    /// Records whose sealed input was erased, as is anybody's right. No damage.
+    pub erased: u64,
+    /// Records whose input was too large to be sealed beside them. No damage.
+    pub not_sealed: u64,
     /// What is wrong, the first few.
     pub problems: Vec<String>,
     /// How much is wrong.
@@ -65,8 +73,14 @@ pub async fn verify(store: &Store) -> Result<Verification, AuditError> {
             found.problem(format!("records {} to {} are missing", tree.size(), state.size - 1));
             break;
         };
+        let mut columns = store.audit_columns(tree.size(), left).await?.into_iter().peekable();
         for record in page {
-            check_record(&record.body, &record.leaf, record.seq, tree.size(), &mut found);
+            let said = check_record(&record.body, &record.leaf, record.seq, tree.size(), &mut found);
+            let beside = columns.next_if(|columns| columns.seq == record.seq);
+            if let Some((said, beside)) = said.zip(beside) {
+                check_columns(&said, &beside, &mut found);
+                check_sealed(&said, &beside, &mut found);
+            }
             follow_call(&record.body, &mut open, &mut found);
             tree.append(leaf_hash(&record.body));
         }
@@ -85,7 +99,14 @@ pub async fn verify(store: &Store) -> Result<Verification, AuditError> {
     Ok(found)
 }
 
-fn check_record(body: &[u8], leaf: &[u8; 32], seq: u64, expected: u64, found: &mut Verification) {
+/// Returns what the record says, if it can be read.
+fn check_record(
+    body: &[u8],
+    leaf: &[u8; 32],
+    seq: u64,
+    expected: u64,
+    found: &mut Verification,
+) -> Option<Value> {
     if seq != expected {
         found.problem(format!("record {expected} is missing: {seq} follows"));
     }
@@ -93,15 +114,50 @@ fn check_record(body: &[u8], leaf: &[u8; 32], seq: u64, expected: u64, found: &m
         found.problem(format!("record {seq} does not have the hash that was stored with it"));
     }
     let text = std::str::from_utf8(body).unwrap_or_default();
-    match parse_strict(text) {
-        Ok(value) if canonical(&value) != text => {
-            found.problem(format!("record {seq} is not in canonical form"));
+    let Ok(value) = parse_strict(text) else {
+        found.problem(format!("record {seq} is not JSON"));
+        return None;
+    };
+    if canonical(&value) != text {
+        found.problem(format!("record {seq} is not in canonical form"));
+    } else if value.get("seq").and_then(Value::as_u64) != Some(seq) {
+        found.problem(format!("record {seq} says another sequence number of itself"));
+    }
+    Some(value)
+}
+
+/// A record must be found by what it says, or it could be hidden from a search.
+fn check_columns(said: &Value, beside: &StoredColumns, found: &mut Verification) {
+    let text = |pointer: &str| said.pointer(pointer).and_then(Value::as_str).map(searchable);
+    // An outcome is found by its call, whose intent has the actor.
+    let actor = text("/actor/id").filter(|_| beside.event != "call.outcome");
+    let pairs = [
+        ("time", text("/time"), Some(Timestamp::from_micros(beside.time_us).to_string())),
+        ("event", text("/event"), Some(beside.event.clone())),
+        ("call", text("/call"), beside.call_id.clone()),
+        ("actor", actor, beside.actor.clone()),
+        ("workspace", text("/workspace"), beside.workspace.clone()),
+        ("tool", text("/tool/name"), beside.tool.clone()),
+        ("status", text("/status"), beside.status.clone()),
+        ("code", text("/code"), beside.code.clone()),
+        ("writer", text("/writer"), Some(beside.writer.clone())),
+    ];
+    for (name, _, _) in pairs.iter().filter(|(_, says, stored)| says != stored) {
+        found.problem(format!("record {} is found by another {name} than it says", beside.seq));
+    }
+}
+
+/// What is sealed may be erased, but not be another.
+fn check_sealed(said: &Value, beside: &StoredColumns, found: &mut Verification) {
+    let digest = said.pointer("/decision/input").and_then(Value::as_str);
+    match (digest, &beside.sealed) {
+        (None, None) => {}
+        (Some(digest), None) if digest.starts_with(KEYED_DIGEST) => found.not_sealed += 1,
+        (Some(_), None) => found.erased += 1,
+        (Some(digest), Some(sealed)) if sha256_text(sealed) == digest => {}
+        (_, Some(_)) => {
+            found.problem(format!("what is sealed beside record {} is not what it speaks of", beside.seq));
         }
-        Ok(value) if value.get("seq").and_then(serde_json::Value::as_u64) != Some(seq) => {
-            found.problem(format!("record {seq} says another sequence number of itself"));
-        }
-        Ok(_) => {}
-        Err(_) => found.problem(format!("record {seq} is not JSON")),
     }
 }
 

@@ -11,10 +11,13 @@
 //! - An accepted record is never dropped: a batch that fails is tried again until
 //!   it is stored, and meanwhile nothing new is accepted but the outcomes of calls
 //!   that already run.
+//!   It is never stored twice either: after an attempt whose outcome is unknown the
+//!   writer looks whether the batch is there before it numbers it again.
 //! - A waiter hears of success only after the transaction is durable.
+//! - A writer that is closed stores all that it accepted, then its stop, its last record.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use quaymaster_core::{CallError, Clock, ErrorCode, WriterId};
@@ -22,6 +25,7 @@ use quaymaster_store::{AppendError, NewRecord, Store, StoreError, TreeState};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::audit::flood::Flood;
 use crate::audit::merkle::{Tree, leaf_hash};
 use crate::audit::record::{Event, Record};
 use crate::crypto::CryptoError;
@@ -34,6 +38,8 @@ const BATCH: usize = 512;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The longest pause between two attempts to store a batch that failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long a writer that is closed may take to store what it has accepted.
+const CLOSING: Duration = Duration::from_secs(10);
 
 /// How the audit log writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +102,12 @@ struct Signals {
     hurry: Notify,
     /// The last attempt to store a batch failed.
     stuck: AtomicBool,
+    /// Nothing more is to be accepted.
+    close: Notify,
+    /// Nothing more is accepted.
+    closed: AtomicBool,
+    /// How many records were accepted and are not known to be stored.
+    pending: AtomicU64,
 }
 
 /// A handle to the audit log.
@@ -106,6 +118,7 @@ pub struct Audit {
     strict: bool,
     writer: WriterId,
     clock: Arc<dyn Clock>,
+    flood: Flood,
     task: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -130,6 +143,8 @@ impl Audit {
             writer: writer.as_str().into(),
             window: settings.batch_window,
             signals: Arc::clone(&signals),
+            clock: Arc::clone(&clock),
+            in_doubt: false,
         };
         let task = tokio::spawn(sequencer.run(entries));
         let audit = Self {
@@ -138,6 +153,7 @@ impl Audit {
             strict: settings.strict,
             writer,
             clock,
+            flood: Flood::default(),
             task: std::sync::Mutex::new(Some(task)),
         };
         let started = Record::new(Event::WriterStarted, audit.clock.now());
@@ -166,6 +182,9 @@ impl Audit {
         sealed: Option<Vec<u8>>,
         durability: Durability,
     ) -> Result<(), AuditError> {
+        if self.signals.closed.load(Ordering::Acquire) {
+            return Err(AuditError::Unavailable("its writer has stopped"));
+        }
         if self.stuck() && record.event != Event::CallOutcome {
             return Err(AuditError::Unavailable("the last write failed and is being tried again"));
         }
@@ -175,6 +194,7 @@ impl Audit {
             Ok(Err(_)) => return Err(AuditError::Unavailable("its writer has stopped")),
             Err(_) => return Err(AuditError::Unavailable("its queue is full")),
         };
+        self.signals.pending.fetch_add(1, Ordering::AcqRel);
         let actor = record.actor.as_ref().map(|a| Arc::clone(&a.id));
         if durability == Durability::Accepted && !self.strict {
             room.send(Entry { record, actor, sealed, done: None });
@@ -187,17 +207,38 @@ impl Audit {
         stored.await.map_err(|_| AuditError::Unavailable("the last write failed and is being tried again"))
     }
 
-    /// Writes what is queued and a last record, then stops. Later appends are refused.
+    /// Writes what was accepted and a last record, then stops. Later appends are
+    /// refused from here on.
+    ///
+    /// Takes 10 seconds at most; what cannot be stored by then is lost, and how much is logged.
     pub async fn close(&self) {
-        let stopped = Record::new(Event::WriterStopped, self.clock.now());
-        if let Err(error) = self.append(stopped, None, Durability::Durable).await {
-            tracing::error!(event = "audit.close", %error, "the audit log could not be closed in order");
+        let lost = self.close_within(CLOSING).await;
+        if lost > 0 {
+            tracing::error!(
+                event = "audit.close",
+                lost,
+                "the audit log could not be closed in order: accepted records may not be stored"
+            );
         }
+    }
+
+    /// Returns how many accepted records are not known to be stored.
+    async fn close_within(&self, limit: Duration) -> u64 {
+        self.signals.closed.store(true, Ordering::Release);
+        self.signals.close.notify_one();
+        self.signals.hurry.notify_one();
         let task = self.task.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        if let Some(task) = task {
+        let Some(mut task) = task else { return 0 };
+        if tokio::time::timeout(limit, &mut task).await.is_err() {
             task.abort();
             let _ = task.await;
         }
+        self.signals.pending.load(Ordering::Acquire)
+    }
+
+    /// What keeps strangers from filling the log.
+    pub(crate) fn flood(&self) -> &Flood {
+        &self.flood
     }
 
     /// The id under which this process writes.
@@ -217,12 +258,24 @@ struct Sequencer {
     writer: Arc<str>,
     window: Duration,
     signals: Arc<Signals>,
+    clock: Arc<dyn Clock>,
+    /// An attempt to store the batch failed; it may have reached the store all the same.
+    in_doubt: bool,
 }
 
 impl Sequencer {
     async fn run(mut self, mut entries: mpsc::Receiver<Entry>) {
         let mut batch = Vec::with_capacity(BATCH);
-        while entries.recv_many(&mut batch, BATCH).await > 0 {
+        let signals = Arc::clone(&self.signals);
+        loop {
+            tokio::select! {
+                received = entries.recv_many(&mut batch, BATCH) => if received == 0 { break },
+                // What was accepted is still received; after it, nothing.
+                () = signals.close.notified() => {
+                    entries.close();
+                    continue;
+                }
+            }
             if batch.iter().all(|entry| entry.done.is_none()) && batch.len() < BATCH {
                 tokio::select! {
                     () = tokio::time::sleep(self.window) => {}
@@ -235,11 +288,18 @@ impl Sequencer {
                 }
             }
             self.store_batch(&mut batch).await;
+            signals.pending.fetch_sub(batch.len() as u64, Ordering::AcqRel);
             for entry in batch.drain(..) {
                 if let Some(done) = entry.done {
                     let _ = done.send(());
                 }
             }
+        }
+        if signals.closed.load(Ordering::Acquire) {
+            let record = Record::new(Event::WriterStopped, self.clock.now());
+            signals.pending.fetch_add(1, Ordering::AcqRel);
+            self.store_batch(&mut [Entry { record, actor: None, sealed: None, done: None }]).await;
+            signals.pending.fetch_sub(1, Ordering::AcqRel);
         }
     }
 
@@ -248,18 +308,16 @@ impl Sequencer {
         let mut pause = Duration::from_millis(50);
         loop {
             match self.try_batch(batch).await {
-                Ok(()) => {
-                    self.signals.stuck.store(false, Ordering::Release);
-                    return;
-                }
-                Err(AppendError::Conflict { actual }) => match read_tree(actual) {
-                    Ok(tree) => {
-                        self.tree = tree;
-                        continue;
-                    }
+                Ok(()) => return self.stored(),
+                Err(AppendError::Conflict { actual }) => match self.catch_up(batch, actual).await {
+                    Ok(true) => return self.stored(),
+                    Ok(false) => continue,
                     Err(error) => self.complain(&error.to_string()),
                 },
-                Err(error) => self.complain(&error.to_string()),
+                Err(error) => {
+                    self.in_doubt = true;
+                    self.complain(&error.to_string());
+                }
             }
             // Whoever waits is told now: the record will be stored late, and the call must not go on.
             for entry in batch.iter_mut() {
@@ -267,22 +325,39 @@ impl Sequencer {
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            if self.was_stored_after_all(batch).await {
-                self.signals.stuck.store(false, Ordering::Release);
-                return;
+            // Where this cannot be answered, the tree stays as it is: the next attempt
+            // is refused as a conflict if this one was stored, and asks again.
+            if let Ok(actual) = self.store.audit_tree().await
+                && let Ok(true) = self.catch_up(batch, actual).await
+            {
+                return self.stored();
             }
         }
     }
 
-    /// Whether an attempt that was reported as failed reached the store nevertheless,
-    /// as when a connection breaks after the commit. Also brings the tree up to date.
-    async fn was_stored_after_all(&mut self, batch: &[Entry]) -> bool {
-        let before = self.tree.size();
-        let Ok(Ok(tree)) = self.store.audit_tree().await.map(read_tree) else { return false };
+    fn stored(&mut self) {
+        self.in_doubt = false;
+        self.signals.stuck.store(false, Ordering::Release);
+    }
+
+    /// Brings the tree up to date, and says whether an attempt that was reported as
+    /// failed reached the store nevertheless, as when a connection breaks after the commit.
+    ///
+    /// The records are still numbered as in that attempt, onto the tree as it was.
+    /// Once the tree has grown past that size, the attempt cannot succeed any more.
+    async fn catch_up(&mut self, batch: &[Entry], actual: TreeState) -> Result<bool, AuditError> {
+        let tree = read_tree(actual)?;
+        let mut found = false;
+        if self.in_doubt
+            && tree.size() > self.tree.size()
+            && let Some(first) = batch.first().and_then(|entry| entry.record.canonical().ok())
+        {
+            let stored = self.store.audit_read(self.tree.size(), 1).await?;
+            found = stored.first().is_some_and(|record| record.body == first);
+            self.in_doubt = false;
+        }
         self.tree = tree;
-        let Some(first) = batch.first().and_then(|entry| entry.record.canonical().ok()) else { return false };
-        let stored = self.store.audit_read(before, 1).await.unwrap_or_default();
-        stored.first().is_some_and(|record| record.body == first)
+        Ok(found)
     }
 
     fn complain(&self, error: &str) {
@@ -331,5 +406,135 @@ fn row(entry: &Entry, body: Vec<u8>, leaf: [u8; 32]) -> NewRecord {
         body,
         leaf,
         sealed: entry.sealed.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use quaymaster_core::SystemClock;
+    use quaymaster_store::StoreTarget;
+
+    use super::*;
+    use crate::crypto::SystemRandomness;
+
+    struct Log {
+        _folder: tempfile::TempDir,
+        path: PathBuf,
+        store: Store,
+    }
+
+    impl Log {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("quaymaster.db");
+            let store = Store::open(StoreTarget::Sqlite { path: path.clone() }).await.expect("a store");
+            Self { _folder: folder, path, store }
+        }
+
+        fn tamper(&self, sql: &str) {
+            let database = rusqlite::Connection::open(&self.path).expect("the database");
+            database.execute_batch(sql).expect(sql);
+        }
+
+        fn sequencer(&self) -> Sequencer {
+            Sequencer {
+                store: self.store.clone(),
+                tree: Tree::default(),
+                writer: "wrt_1".into(),
+                window: Duration::ZERO,
+                signals: Arc::default(),
+                clock: Arc::new(SystemClock),
+                in_doubt: false,
+            }
+        }
+
+        async fn audit(&self) -> Audit {
+            let writer = WriterId::new(&SystemClock, &SystemRandomness);
+            let settings = AuditSettings { batch_window: Duration::from_mins(1), strict: false };
+            Audit::open(self.store.clone(), writer, settings, Arc::new(SystemClock)).await.expect("a log")
+        }
+
+        async fn calls(&self) -> Vec<String> {
+            let stored = self.store.audit_read(0, 1_000).await.expect("records");
+            let value = |body: &[u8]| serde_json::from_slice::<serde_json::Value>(body).expect("JSON");
+            let name = |v: serde_json::Value| v["call"].as_str().or(v["event"].as_str()).map(String::from);
+            stored.iter().filter_map(|record| name(value(&record.body))).collect()
+        }
+    }
+
+    fn entry(call: &str) -> Entry {
+        let mut record = Record::new(Event::CallIntent, SystemClock.now());
+        record.call = Some(call.into());
+        Entry { record, actor: None, sealed: None, done: None }
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_was_stored_though_its_attempt_failed_is_not_stored_again() {
+        let log = Log::new().await;
+        let mut sequencer = log.sequencer();
+        let mut batch = [entry("a"), entry("b")];
+        sequencer.try_batch(&mut batch).await.expect("stored");
+        // As if the commit had been in flight still when the store was asked.
+        (sequencer.tree, sequencer.in_doubt) = (Tree::default(), true);
+        sequencer.store_batch(&mut batch).await;
+        assert_eq!(log.calls().await, ["a", "b"]);
+        assert_eq!((sequencer.tree.size(), sequencer.in_doubt), (2, false));
+        sequencer.store_batch(&mut [entry("c")]).await;
+        assert_eq!(log.calls().await, ["a", "b", "c"]);
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_another_process_was_faster_than_is_numbered_again_and_stored_once() {
+        let log = Log::new().await;
+        let (mut one, mut other) = (log.sequencer(), log.sequencer());
+        other.store_batch(&mut [entry("other")]).await;
+        one.in_doubt = true;
+        one.store_batch(&mut [entry("a"), entry("b")]).await;
+        assert_eq!(log.calls().await, ["other", "a", "b"]);
+    }
+
+    #[tokio::test]
+    async fn where_it_cannot_be_told_whether_a_batch_was_stored_the_tree_stays_as_it_was() {
+        let log = Log::new().await;
+        let mut sequencer = log.sequencer();
+        let mut batch = [entry("a")];
+        sequencer.try_batch(&mut batch).await.expect("stored");
+        (sequencer.tree, sequencer.in_doubt) = (Tree::default(), true);
+        let actual = log.store.audit_tree().await.expect("a tree");
+        log.tamper("ALTER TABLE audit_records RENAME TO away");
+        assert!(sequencer.catch_up(&batch, actual.clone()).await.is_err());
+        assert_eq!((sequencer.tree.size(), sequencer.in_doubt), (0, true));
+        log.tamper("ALTER TABLE away RENAME TO audit_records");
+        assert!(sequencer.catch_up(&batch, actual).await.expect("readable"));
+    }
+
+    #[tokio::test]
+    async fn what_was_accepted_before_the_end_is_stored_and_the_stop_is_the_last_record() {
+        let log = Log::new().await;
+        let audit = log.audit().await;
+        for n in 0..1_200 {
+            let record = entry(&format!("c{n}")).record;
+            audit.append(record, None, Durability::Accepted).await.expect("accepted");
+        }
+        assert_eq!(audit.close_within(CLOSING).await, 0);
+        let late = audit.append(entry("late").record, None, Durability::Accepted).await;
+        assert!(matches!(late, Err(AuditError::Unavailable(_))));
+        assert_eq!(log.store.audit_tree().await.expect("a tree").size, 1_202);
+        let last = log.store.audit_read(1_201, 1).await.expect("readable").pop().expect("the last");
+        assert!(String::from_utf8_lossy(&last.body).contains("writer.stopped"));
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_cannot_store_ends_all_the_same_and_counts_what_is_lost() {
+        let log = Log::new().await;
+        let audit = log.audit().await;
+        log.tamper("ALTER TABLE audit_tree RENAME TO away");
+        for call in ["a", "b"] {
+            audit.append(entry(call).record, None, Durability::Accepted).await.expect("accepted");
+        }
+        assert_eq!(audit.close_within(Duration::from_millis(50)).await, 2);
+        assert_eq!(audit.close_within(Duration::from_millis(50)).await, 0, "it has ended already");
     }
 }

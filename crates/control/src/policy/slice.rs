@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cedar_policy::{
     Authorizer, Context, Decision as Verdict, Effect, Entities, Entity, EntityId, EntityTypeName, EntityUid,
-    PartialEntities, PartialEntityUid, PartialRequest, PolicyId, PolicySet, Request, Response,
-    RestrictedExpression, Schema, ValidationMode, Validator,
+    PartialEntities, PartialEntityUid, PartialRequest, Policy, PolicyId, PolicySet, PrincipalConstraint,
+    Request, Response, RestrictedExpression, Schema, ValidationMode, Validator,
 };
 use quaymaster_catalog::Tool;
 use quaymaster_core::{Actor, ActorId, AgentClaims, Arguments, Role, Workspace};
@@ -39,6 +39,8 @@ pub(super) struct Slice {
     notes: HashMap<PolicyId, Notes>,
     tool: Entity,
     action: EntityUid,
+    /// The policy that the tool's configured approval became, where it has one.
+    approval: PolicyId,
     /// No policy looks at the context, so what was decided for an actor holds for all its calls.
     ignores_context: bool,
     remembered: Mutex<HashMap<ActorKey, Decision>>,
@@ -50,11 +52,6 @@ impl Slice {
         let declaration = tool.declaration();
         let workspaces: Vec<&str> =
             declaration.workspaces.iter().map(quaymaster_core::setting::Slug::as_str).collect();
-        let compiled = access::policies(tool);
-        let mut policies =
-            source.bearing_on(tool.name().as_str(), declaration.connector.as_str(), &workspaces);
-        policies.extend(&compiled);
-
         let fault = |message: String| {
             vec![PolicyProblem {
                 file: None,
@@ -65,6 +62,10 @@ impl Slice {
                 help: None,
             }]
         };
+        let compiled = access::policies(tool).map_err(fault)?;
+        let mut policies =
+            source.bearing_on(tool.name().as_str(), declaration.connector.as_str(), &workspaces);
+        policies.extend(&compiled);
         let arguments = ArgumentType::of_arguments(&declaration.input_schema);
         let (schema, _) =
             Schema::from_cedarschema_str(&cedar_schema(&arguments)).map_err(|e| fault(e.to_string()))?;
@@ -76,6 +77,7 @@ impl Slice {
             notes: policies.iter().map(|p| (p.policy.id().clone(), notes(p))).collect(),
             tool: tool_entity(tool, &workspaces).map_err(fault)?,
             action: uid("Action", "call").map_err(fault)?,
+            approval: PolicyId::new(access::approval_id(tool)),
             remembered: Mutex::default(),
             set,
             schema,
@@ -221,20 +223,42 @@ impl Slice {
         }
     }
 
-    /// Who may lift what denies now: named on the forbids in the way, or on the permits that then hold.
+    /// Who may lift what denies now: named on the forbids in the way, or on the
+    /// permits that then hold. A configured approval names them alone.
     fn approvers(&self, now: &Response, approved: &Response) -> Vec<String> {
+        if now.diagnostics().reason().any(|id| *id == self.approval) {
+            return self.notes.get(&self.approval).map(|n| n.approvers.clone()).unwrap_or_default();
+        }
         let named = now.diagnostics().reason().chain(approved.diagnostics().reason());
         let roles: BTreeSet<String> =
             named.filter_map(|id| self.notes.get(id)).flat_map(|n| n.approvers.iter().cloned()).collect();
         roles.into_iter().collect()
     }
 
-    /// The reasons of the permits that exist for this tool, for a hint to whoever was denied.
-    pub(super) fn permit_reasons(&self) -> Vec<String> {
-        let permits = self.set.policies().filter(|p| p.effect() == Effect::Permit);
+    /// The reasons of the permits that could be for this actor, for a hint to whoever was
+    /// denied. What is for others is none of this actor's business.
+    pub(super) fn permit_reasons(&self, actor: &Actor) -> Vec<String> {
+        let permits = self.set.policies().filter(|p| p.effect() == Effect::Permit && could_be_for(p, actor));
         let reasons: BTreeSet<String> =
             permits.filter_map(|p| self.notes.get(p.id())?.reason.clone()).collect();
         reasons.into_iter().collect()
+    }
+}
+
+/// Whether the principal that a policy names is this actor, its workspace or one of its roles.
+fn could_be_for(policy: &Policy, actor: &Actor) -> bool {
+    let named = match policy.principal_constraint() {
+        PrincipalConstraint::Any | PrincipalConstraint::Is(_) => return true,
+        PrincipalConstraint::In(named)
+        | PrincipalConstraint::Eq(named)
+        | PrincipalConstraint::IsIn(_, named) => named,
+    };
+    let id = named.id().unescaped();
+    match named.type_name().to_string().as_str() {
+        "Actor" => id == actor.id.as_str(),
+        "Role" => actor.roles.iter().any(|role| role.as_str() == id),
+        "Workspace" => id == actor.workspace.as_str(),
+        _ => false,
     }
 }
 

@@ -144,7 +144,13 @@ impl Reader<'_> {
             .annotation("approval")
             .map(|roles| roles.split(',').map(|r| r.trim().to_owned()).collect())
             .unwrap_or_default();
-        for role in approvers.iter().filter(|role| !self.known.roles.contains(*role)) {
+        if approvers.iter().any(String::is_empty) {
+            problem(
+                "`@approval` lacks the name of a role".into(),
+                Some("name who may decide, such as @approval(\"manager\")".into()),
+            );
+        }
+        for role in approvers.iter().filter(|role| !role.is_empty() && !self.known.roles.contains(*role)) {
             problem(
                 format!("`@approval` names the unknown role `{role}`"),
                 suggestion(role, self.known.roles.iter().map(String::as_str)),

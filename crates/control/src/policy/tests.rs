@@ -168,10 +168,58 @@ fn access_and_approval_of_a_connector_are_policies_too() {
     assert_eq!(world.decide("analyst", &json!({"severity": "low"})).policies, ["access/escalate/analyst"]);
     assert!(world.sees("analyst") && !world.sees("support"));
 
-    declaration.approval = Some(ApprovalConfig { by: Access { roles: vec![slug("manager")] } });
+    declaration.approval = Some(by(&["manager"]));
     let world = self::world("", vec![declaration]);
     let managers = DecisionEffect::NeedsApproval { roles: vec!["manager".into()] };
     assert_eq!(world.decide("analyst", &json!({"severity": "low"})).effect, managers);
+}
+
+fn by(roles: &[&str]) -> ApprovalConfig {
+    ApprovalConfig { by: Access { roles: roles.iter().map(|r| slug(r)).collect() } }
+}
+
+#[test]
+fn a_configured_approval_binds_whatever_a_written_permit_says() {
+    let mut declaration = escalate(&["analyst"]);
+    declaration.approval = Some(by(&["manager"]));
+    let policy = r#"
+        @id("all") permit (principal in Role::"support", action, resource);
+        @id("lenient") @approval("support") permit (principal in Role::"analyst", action, resource);
+    "#;
+    let world = world(policy, vec![declaration]);
+    assert_eq!(world.problems, vec![]);
+    let managers = DecisionEffect::NeedsApproval { roles: vec!["manager".into()] };
+    for role in ["analyst", "support"] {
+        assert_eq!(world.decide(role, &json!({"severity": "low"})).effect, managers, "{role}");
+        assert!(world.sees(role));
+    }
+    assert_eq!(world.decide("manager", &json!({"severity": "low"})).effect, DecisionEffect::Deny);
+}
+
+#[test]
+fn an_approval_that_nobody_could_give_is_an_error() {
+    let mut declaration = escalate(&["analyst"]);
+    declaration.approval = Some(by(&[]));
+    let world = world("", vec![declaration]);
+    assert_eq!(world.problems.iter().map(|p| p.severity).collect::<Vec<_>>(), [Severity::Error]);
+    assert!(!world.sees("analyst"));
+    assert_eq!(world.decide("analyst", &json!({"severity": "low"})).effect, DecisionEffect::Deny);
+}
+
+#[test]
+fn the_hint_to_whoever_is_denied_speaks_of_their_own_permits_alone() {
+    let policy = r#"
+        @id("a") @reason("analysts may by day") permit (principal in Role::"analyst", action, resource);
+        @id("s") @reason("support may at night") permit (principal in Role::"support", action, resource);
+        @id("b") @reason("bo may always") permit (principal == Actor::"bo", action, resource);
+        @id("w") @reason("sales may") permit (principal in Workspace::"sales", action, resource);
+        @id("e") @reason("everybody may") permit (principal, action, resource);
+    "#;
+    let world = world(policy, vec![escalate(&[])]);
+    assert_eq!(world.problems, vec![]);
+    let tool = world.catalogue.tool("escalate").expect("the tool");
+    let told = world.policies.permit_reasons(&actor("analyst"), tool);
+    assert_eq!(told, ["analysts may by day", "everybody may", "sales may"]);
 }
 
 #[test]
@@ -211,6 +259,7 @@ fn what_is_wrong_with_a_policy_is_said_with_its_place_and_what_would_be_right() 
         r#"@id("a") permit (principal, action == Action::"cal", resource);"#,
         r#"@id("a") permit (principal, action, resource == Tool::"escalte");"#,
         r#"@id("a") permit (principal, action, resource == Role::"analyst");"#,
+        r#"@id("a") @approval("") permit (principal, action, resource);"#,
         r#"@id("a") @approval("boss") permit (principal, action, resource);"#,
         r#"@id("a") permit (principal, action, resource) when { context.arguments.severty == "low" };"#,
         r#"@id("a") permit (principal, action, resource) when { context.arguments.severity == 5 };"#,
@@ -277,7 +326,7 @@ mod properties {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn adding_a_forbid_never_allows_more_and_hidden_is_never_callable(
+        fn adding_a_forbid_never_allows_more_an_approval_binds_and_hidden_is_never_callable(
             policies in prop::collection::vec(any_policy(), 0..5),
             forbid in prop::sample::select(SHAPES[3..].to_vec()),
         ) {
@@ -285,11 +334,16 @@ mod properties {
             let mut more = policies.clone();
             more.push(format!("{};", forbid.replace("ROLE", "analyst")));
             let after = world(&text(&more), vec![escalate(&[])]);
+            let gated = world(&text(&policies), vec![ToolDeclaration {
+                approval: Some(by(&["manager"])),
+                ..escalate(&[])
+            }]);
             for role in ["analyst", "support"] {
                 for severity in ["low", "high", "critical"] {
                     let call = json!({"severity": severity});
                     let (was, is) = (before.decide(role, &call), after.decide(role, &call));
                     prop_assert!(rank(&is.effect) <= rank(&was.effect));
+                    prop_assert_ne!(gated.decide(role, &call).effect, DecisionEffect::Allow);
                     prop_assert!(before.sees(role) || was.effect == DecisionEffect::Deny);
                 }
             }

@@ -31,7 +31,7 @@ pub fn authorize(call: Call, rulebook: &Rulebook) -> Result<Authorized, Refused>
     facts.decision = Some(decision);
     match denied {
         Some(error) => {
-            let hints = rulebook.policies().permit_reasons(&tool);
+            let hints = rulebook.policies().permit_reasons(&facts.request.actor, &tool);
             Err(Refused::new(facts, if hints.is_empty() { error } else { error.hint(hints.join("; ")) }))
         }
         None => Ok(Authorized { facts }),

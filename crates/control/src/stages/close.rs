@@ -213,14 +213,19 @@ pub struct RequestRefusal {
     pub session: Option<SessionId>,
 }
 
-/// Records a request that never became a call.
+/// Records a request that never became a call. Of those whose asker was not
+/// established, one is recorded for each code and second, with the count of the others.
 pub async fn close_request(refusal: RequestRefusal, evidence: &Evidence) {
     let write = async {
-        let mut record = Record::new(Event::RequestRefused, evidence.clock.now());
+        let now = evidence.clock.now();
+        let mut record = Record::new(Event::RequestRefused, now);
         if let Some(actor) = &refusal.actor {
             let subject = evidence.subjects.of(&actor.id).await?;
             record.actor = Some(actor_part(actor, &subject));
             record.workspace = Some(actor.workspace.to_string());
+        } else {
+            let Some(left_out) = evidence.audit.flood().admit(refusal.code, now) else { return Ok(()) };
+            record.count = (left_out > 0).then_some(left_out);
         }
         record.agent = refusal.client.map(|client| quaymaster_core::AgentClaims {
             client: Some(client),

@@ -14,8 +14,10 @@ use super::close::{Evidence, begin_record};
 use super::facts::{Facts, Refused};
 use crate::audit::record::{DecisionPart, Event, Record};
 use crate::audit::{AuditError, Durability, Subject};
+use crate::policy::DecisionEffect;
 
-/// Beyond this size the input of a decision is not kept for replay, only its digest.
+/// Beyond this size the input of a decision is not kept for replay, only a digest
+/// of it. The digest is keyed, because the input names the actor.
 const MAX_SEALED_INPUT: usize = 64 * 1024;
 
 /// The right to run one call once. Given only for a recorded intent.
@@ -99,19 +101,25 @@ pub(super) fn describe_decision(
     subject: &Subject,
 ) -> Result<Option<Vec<u8>>, AuditError> {
     let request = &facts.request;
-    let arguments = facts.arguments.as_ref().unwrap_or(&request.arguments).canonical();
+    let arguments = facts.arguments.as_ref().unwrap_or(&request.arguments).as_json();
     record.arguments = Some(sha256_text(arguments.as_bytes()));
     record.agent = Some(request.agent.clone()).filter(|agent| *agent != AgentClaims::default());
     let Some((decision, tool)) = facts.decision.as_ref().zip(facts.tool.as_ref()) else { return Ok(None) };
-    let input = decision_input(request, tool, &arguments);
-    let sealed = match input.len() {
-        0..=MAX_SEALED_INPUT => Some(subject.seal(request.id.as_str(), input.as_bytes())?),
-        _ => None,
+    let input = decision_input(request, tool, arguments);
+    let (digest, sealed) = if input.len() <= MAX_SEALED_INPUT {
+        let sealed = subject.seal(request.id.as_str(), input.as_bytes())?;
+        (sha256_text(&sealed), Some(sealed))
+    } else {
+        (subject.commit_to(request.id.as_str(), input.as_bytes()), None)
     };
+    if let DecisionEffect::NeedsApproval { roles } = &decision.effect {
+        let approval = [("roles".to_owned(), roles.join(",")), ("state".to_owned(), "required".to_owned())];
+        record.approval = Some(approval.into());
+    }
     record.decision = Some(DecisionPart {
         effect: decision.effect.as_str(),
         errors: decision.errors,
-        input: sealed.as_deref().map(sha256_text),
+        input: Some(digest),
         policies: decision.policies.clone(),
     });
     Ok(sealed)

@@ -5,12 +5,18 @@
 //! is above the clearance, are taken out; what is above the clearance as a whole,
 //! and what cannot be understood while something has to be taken out, is not
 //! released at all. Detectors and other actions come with redaction.
+//!
+//! Invariants:
+//! - A panic while a result is looked into withholds it and loses no outcome.
+//! - Whoever made a write is never told that it failed because its result is withheld.
 
 mod fields;
 mod table;
 mod upstream;
 
-use quaymaster_core::{CallError, DataClass, ErrorCode};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use quaymaster_core::{CallError, DataClass, Effect, ErrorCode, Retry};
 
 use super::Rulebook;
 use super::permit::Receipt;
@@ -22,15 +28,64 @@ pub(super) use fields::FieldRules;
 ///
 /// # Errors
 ///
-/// The connector's own error, unchanged; `release.refused` if nothing may leave
-/// or the result cannot be understood; `upstream.error` if it breaks the
-/// upstream's own contract.
+/// The connector's own error, with what the upstream said only if that may leave;
+/// `release.refused` if nothing may leave or the result cannot be understood;
+/// `upstream.error` if a read breaks the upstream's own contract.
 pub fn release(
     raw: Result<RawOutput, CallError>,
     receipt: &Receipt,
     rulebook: &Rulebook,
 ) -> Result<SafeOutput, CallError> {
-    let raw = raw?;
+    let raw = raw.map_err(|error| release_message(error, receipt, rulebook))?;
+    let tool = receipt.facts.tool.as_ref();
+    if tool.is_some_and(|tool| tool.effect() == Effect::Read) {
+        return guarded(|| look_into(raw, receipt, rulebook));
+    }
+    let success = guarded(|| Ok(says_success(&raw))).ok().flatten();
+    guarded(|| look_into(raw, receipt, rulebook)).map_err(|error| withheld(error, success))
+}
+
+/// The checks run over foreign data in foreign libraries.
+fn guarded<T>(check: impl FnOnce() -> Result<T, CallError>) -> Result<T, CallError> {
+    catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(|_| Err(refused("the result could not be checked")))
+}
+
+/// What the upstream said with an error may hold whatever its results may hold, and
+/// has no fields to take out: it leaves only where nothing would have to be.
+fn release_message(mut error: CallError, receipt: &Receipt, rulebook: &Rulebook) -> CallError {
+    let Some(said) = error.upstream_message.take() else { return error };
+    let facts = &receipt.facts;
+    let clearance = facts.request.actor.clearance;
+    let rules = facts.tool.as_ref().and_then(|tool| rulebook.field_rules(tool));
+    if rules.is_some_and(|rules| rules.default_class() <= clearance && !rules.bind(clearance)) {
+        let said: String = said.chars().take(MAX_MESSAGE_CHARS).collect();
+        error.public_message = format!("{}: {said}", error.public_message);
+    }
+    error
+}
+
+/// Whether the system behind the tool says that it did what was asked; `None` where that cannot be told.
+fn says_success(raw: &RawOutput) -> Option<bool> {
+    match &raw.content {
+        RawContent::Table(_) => Some(true),
+        RawContent::Upstream(result) => upstream::says_success(result),
+    }
+}
+
+/// A write that is done stays done, whatever becomes of its result.
+fn withheld(error: CallError, success: Option<bool>) -> CallError {
+    let effect = match success {
+        Some(true) => "it took effect",
+        None => "it may have taken effect",
+        Some(false) => return error,
+    };
+    let public_message = format!("{effect}; its result is withheld: {}", error.public_message);
+    CallError { code: ErrorCode::ReleaseRefused, public_message, ..error }
+        .retry(Retry::Never)
+        .hint("look the effect up in the system behind the tool; do not call again")
+}
+
+fn look_into(raw: RawOutput, receipt: &Receipt, rulebook: &Rulebook) -> Result<SafeOutput, CallError> {
     let facts = &receipt.facts;
     let unclassified = || refused("there is no classification to release this result by");
     let tool = facts.tool.as_ref().ok_or_else(unclassified)?;
@@ -41,6 +96,9 @@ pub fn release(
         RawContent::Upstream(result) => upstream::release(&result, tool, rules, clearance, &facts.request.id),
     }
 }
+
+/// Longest message that is taken over from an upstream's error.
+const MAX_MESSAGE_CHARS: usize = 1_000;
 
 fn refused(message: &str) -> CallError {
     CallError::new(ErrorCode::ReleaseRefused, message)
@@ -67,5 +125,17 @@ impl Tally {
             classes: self.classes.into_iter().map(|c| c.to_string()).collect(),
             redactions: self.redactions.into_iter().map(|(c, n)| (c.to_string(), n)).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_while_a_result_is_looked_into_withholds_it() {
+        let refused = guarded(|| -> Result<(), CallError> { panic!("a library") });
+        assert_eq!(refused.map_err(|e| e.code), Err(ErrorCode::ReleaseRefused));
+        assert!(guarded(|| Ok(1)).is_ok_and(|one| one == 1));
     }
 }

@@ -3,8 +3,9 @@
 use quaymaster_control::audit::writer::AuditSettings;
 use quaymaster_control::audit::{Audit, Durability, Event, Record, verify};
 use quaymaster_control::crypto::SystemRandomness;
-use quaymaster_core::{Clock, SystemClock, WriterId};
+use quaymaster_core::{Clock, DataClass, SystemClock, WriterId};
 use quaymaster_store::{Store, StoreTarget};
+use serde_json::json;
 use std::sync::Arc;
 
 use crate::world::World;
@@ -74,6 +75,19 @@ async fn any_change_to_what_was_written_is_found() {
         "UPDATE audit_records SET seq = 1000 WHERE seq = 3",
         "UPDATE audit_tree SET size = size - 1",
         "UPDATE audit_tree SET frontier = zeroblob(length(frontier))",
+        "UPDATE audit_records SET time_us = time_us + 1 WHERE seq = 3",
+        "UPDATE audit_records SET event = 'call.refused' WHERE seq = 3",
+        "UPDATE audit_records SET event = 'call.outcome' WHERE seq = 3",
+        "UPDATE audit_records SET call_id = NULL WHERE seq = 3",
+        "UPDATE audit_records SET actor = 'hmac-sha256:00' WHERE seq = 3",
+        "UPDATE audit_records SET actor = NULL WHERE actor IS NOT NULL",
+        "UPDATE audit_records SET workspace = 'other' WHERE seq = 3",
+        "UPDATE audit_records SET tool = 'other' WHERE seq = 3",
+        "UPDATE audit_records SET status = 'success' WHERE seq = 3",
+        "UPDATE audit_records SET code = 'policy.denied' WHERE seq = 3",
+        "UPDATE audit_records SET writer = 'wrt_other' WHERE seq = 3",
+        "UPDATE audit_sealed SET ciphertext = zeroblob(length(ciphertext))",
+        "INSERT INTO audit_sealed (seq, ciphertext) VALUES (3, x'00')",
     ];
     for damage in damages {
         let world = World::new().await;
@@ -81,14 +95,35 @@ async fn any_change_to_what_was_written_is_found() {
             let record = record(Event::CallIntent, &format!("c{n}"));
             world.evidence.audit.append(record, None, Durability::Durable).await.expect("written");
         }
+        let request = World::request("analyst", DataClass::Internal, "crm_account", &json!({"id": "a"}));
+        world.permit(request).await.expect("a permit");
         world.evidence.audit.close().await;
-        assert!(verify(&world.store).await.expect("readable").intact);
+        let found = verify(&world.store).await.expect("readable");
+        assert!(found.intact, "{:?}", found.problems);
         let database =
             rusqlite::Connection::open(world.folder.path().join("quaymaster.db")).expect("the database");
+        database.pragma_update(None, "foreign_keys", false).expect("no check stands in the way");
         assert!(database.execute(damage, []).expect("damaged") > 0, "{damage}");
         let found = verify(&world.store).await;
         assert!(found.is_ok_and(|f| !f.intact && !f.problems.is_empty()), "{damage}");
     }
+}
+
+#[tokio::test]
+async fn an_input_that_was_erased_or_too_large_to_be_sealed_is_counted_and_no_damage() {
+    let world = World::new().await;
+    for id in ["small", &"large".repeat(20_000)] {
+        let request =
+            World::request("support", DataClass::Internal, "crm_refund", &json!({"id": id, "amount": 5}));
+        world.permit(request).await.expect("a permit");
+    }
+    let found = verify(&world.store).await.expect("readable");
+    assert_eq!((found.intact, found.erased, found.not_sealed), (true, 0, 1));
+    let database =
+        rusqlite::Connection::open(world.folder.path().join("quaymaster.db")).expect("the database");
+    assert_eq!(database.execute("DELETE FROM audit_sealed", []).expect("erased"), 1);
+    let found = verify(&world.store).await.expect("readable");
+    assert_eq!((found.intact, found.erased, found.not_sealed), (true, 1, 1));
 }
 
 #[tokio::test]

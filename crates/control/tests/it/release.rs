@@ -2,7 +2,7 @@
 
 use quaymaster_control::output::{Column, RawOutput, Table, TableStats};
 use quaymaster_control::{Ended, close, release};
-use quaymaster_core::{CallError, DataClass};
+use quaymaster_core::{CallError, DataClass, ErrorCode};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -107,6 +107,11 @@ async fn a_result_that_cannot_be_understood_is_not_released() {
     let world = World::new().await;
     for given in [
         json!({"content": [{"type": "text", "text": "the address is a@acme.test"}]}),
+        json!({"content": [{"type": "text", "text": "\"{\\\"email\\\":\\\"a@acme.test\\\"}\""}]}),
+        json!({"content": [{"type": "text", "text": "4711"}]}),
+        json!({"content": [{"type": "text", "text": "null"}]}),
+        json!({"content": [], "structuredContent": "{\"email\":\"a@acme.test\"}"}),
+        json!({"content": [], "structuredContent": true}),
         json!({"content": [{"type": "image", "data": "aGk=", "mimeType": "image/png"}]}),
         json!({"content": [{"type": "resource", "resource": {"uri": "x:", "text": "{}"}}]}),
         json!({"content": "text"}),
@@ -137,4 +142,65 @@ async fn an_upstreams_own_error_says_what_it_said_unless_that_must_be_withheld()
         released(&world, DataClass::Internal, "crm_account", upstream(&given)).await.expect("released");
     assert!(!closed.to_string().contains("acme"), "{closed}");
     assert_eq!(closed["isError"], json!(true));
+}
+
+#[tokio::test]
+async fn a_write_whose_result_is_withheld_says_that_it_took_effect() {
+    let mut refund = crate::world::declarations().into_iter().find(|d| d.local_name == "refund");
+    if let Some(declaration) = &mut refund {
+        declaration.output_schema = Some(json!({"type": "object", "required": ["id"]}));
+    }
+    let world = World::with(refund.into_iter().collect()).await;
+    let good = json!({"id": "r-1"});
+    let cases = [
+        upstream(
+            &json!({"content": [{"type": "text", "text": "paid to DE00"}], "structuredContent": {"no": 1}}),
+        ),
+        upstream(&json!({"content": [], "structuredContent": "x"})),
+        upstream(&json!({"content": []})),
+        upstream(&json!({"content": [], "structuredContent": good, "isError": "no"})),
+        upstream(&json!({"content": [{"type": "text", "text": "no money"}], "isError": true})),
+    ];
+    let mut told = Vec::new();
+    for raw in cases {
+        let arguments = json!({"id": "a", "amount": 5});
+        let request = World::request("support", DataClass::Internal, "crm_refund", &arguments);
+        let (_, receipt) = world.permit(request).await.expect("a permit").redeem();
+        let safe = release(Ok(raw), &receipt, &world.rulebook);
+        let reply = close(Ended::Ran(receipt, safe), &world.evidence).await;
+        let result: Value = serde_json::from_str(&reply.result).expect("JSON");
+        let error = &result["structuredContent"]["error"];
+        told.push(format!("{}\n    {error}", result["structuredContent"]["message"]));
+    }
+    insta::assert_snapshot!(told.join("\n"));
+    let records = world.records().await;
+    let outcomes = records.iter().filter(|r| r["event"] == "call.outcome");
+    let codes: Vec<&str> = outcomes.filter_map(|r| r["code"].as_str()).collect();
+    assert_eq!(
+        codes,
+        ["release.refused", "release.refused", "release.refused", "release.refused", "upstream.error"]
+    );
+}
+
+#[tokio::test]
+async fn what_an_upstream_said_with_a_failure_leaves_only_where_nothing_has_to_be_taken_out() {
+    let world = World::new().await;
+    let message = async |tool: &str, clearance: DataClass| {
+        let request = World::request("analyst", clearance, tool, &json!({"id": "a"}));
+        let (_, receipt) = world.permit(request).await.expect("a permit").redeem();
+        let error = CallError::new(ErrorCode::UpstreamNotFound, "it is not there")
+            .upstream_message("no account of a@acme.test");
+        let error = release(Err(error), &receipt, &world.rulebook).expect_err("a failure");
+        assert_eq!(error.upstream_message, None);
+        error.public_message
+    };
+    let open = "it is not there: no account of a@acme.test";
+    assert_eq!(message("crm_status", DataClass::Public).await, open);
+    assert_eq!(message("crm_account", DataClass::Public).await, "it is not there");
+    assert_eq!(message("crm_account", DataClass::Internal).await, "it is not there");
+    assert_eq!(
+        message("crm_account", DataClass::Restricted).await,
+        "it is not there",
+        "a field is never released"
+    );
 }

@@ -1,10 +1,13 @@
 //! Invariants of the path, stage by stage.
 
 use quaymaster_control::output::RawOutput;
-use quaymaster_control::{Ended, Refused, close, release};
-use quaymaster_core::{DataClass, ErrorCode, Status};
+use quaymaster_control::{Ended, Evidence, Refused, RequestRefusal, close, close_request, release};
+use quaymaster_core::clock::FixedClock;
+use quaymaster_core::{Actor, DataClass, ErrorCode, Status, Timestamp};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::world::World;
 
@@ -69,6 +72,9 @@ async fn each_refusal_has_its_code_its_reason_and_a_record() {
     world.evidence.audit.close().await;
     let refused = world.records().await.into_iter().filter(|r| r["event"] == "call.refused").count();
     assert_eq!(refused, 6);
+    let approvals: Vec<Value> =
+        world.records().await.into_iter().filter_map(|r| r.get("approval").cloned()).collect();
+    assert_eq!(approvals, [json!({"roles": "manager", "state": "required"})]);
 }
 
 #[tokio::test]
@@ -138,4 +144,35 @@ async fn records_name_nobody_and_hold_no_argument_and_what_is_sealed_opens_with_
     assert_eq!(quaymaster_core::json::canonical(&input), text);
     assert_eq!(input["arguments"]["id"], "private-4711");
     assert_eq!(input["actor"]["roles"], json!(["support"]));
+}
+
+#[tokio::test]
+async fn strangers_do_not_fill_the_log() {
+    let world = World::new().await;
+    let clock = Arc::new(FixedClock::new(Timestamp::from_micros(1_000_000_000)));
+    let evidence = Evidence { clock: clock.clone(), ..world.evidence.clone() };
+    let known = World::request("analyst", DataClass::Internal, "crm_status", &json!({})).actor;
+    let refuse = async |actor: Option<&Arc<Actor>>| {
+        let refusal = RequestRefusal {
+            actor: actor.cloned(),
+            code: ErrorCode::AuthInvalid,
+            method: Some("tools/call".into()),
+            client: None,
+            session: None,
+        };
+        close_request(refusal, &evidence).await;
+    };
+    for _ in 0..100 {
+        refuse(None).await;
+    }
+    refuse(Some(&known)).await;
+    refuse(Some(&known)).await;
+    clock.advance(Duration::from_secs(1));
+    refuse(None).await;
+    world.evidence.audit.close().await;
+    let records = world.records().await;
+    let refused = records.iter().filter(|r| r["event"] == "request.refused");
+    let counts: Vec<(bool, Option<u64>)> =
+        refused.map(|r| (r.get("actor").is_some(), r["count"].as_u64())).collect();
+    assert_eq!(counts, [(false, None), (true, None), (true, None), (false, Some(99))]);
 }

@@ -111,12 +111,16 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with(declarations()).await
+    }
+
+    pub(crate) async fn with(declarations: Vec<ToolDeclaration>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(StoreTarget::Sqlite { path: folder.path().join("quaymaster.db") })
             .await
             .expect("a store");
         let evidence = evidence(folder.path(), store.clone()).await;
-        let (catalogue, problems) = Catalogue::build(declarations());
+        let (catalogue, problems) = Catalogue::build(declarations);
         assert_eq!(problems, vec![]);
         let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
         let known = Known {

@@ -21,6 +21,12 @@ pub trait Door: Send + Sync + 'static {
         workspace: Option<&str>,
     ) -> impl Future<Output = Result<Arc<Actor>, CallError>> + Send;
 
+    /// The user of this machine, as the configuration has it now.
+    fn local_user(&self) -> Result<Arc<Actor>, CallError>;
+
+    /// Whether calls can be expected to succeed; if not, why, in words that anybody may read.
+    fn ready(&self) -> Result<(), String>;
+
     /// The tools that `actor` may see: a JSON array of Tool objects, in
     /// deterministic order.
     fn tools(&self, actor: &Actor) -> Arc<str>;

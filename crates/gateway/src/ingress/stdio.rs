@@ -1,7 +1,7 @@
 //! MCP over a pair of pipes: one message a line, both eras on one stream.
 //!
-//! The client is the process that started us, and acts as the local user. It may
-//! have many calls under way. When its end of the input closes, the calls that
+//! The client is the process that started us, and acts as the local user, as each
+//! request finds that user configured. It may have many calls under way. When its end of the input closes, the calls that
 //! run have the drain time to end.
 //!
 //! Invariants:
@@ -68,15 +68,10 @@ impl Default for StdioSettings {
     }
 }
 
-/// Serves `door` to `actor` on `pipes` (input, output) until the input ends, the
-/// output breaks or `shutdown`.
-pub async fn serve<D, R, W>(
-    door: Arc<D>,
-    actor: Arc<Actor>,
-    pipes: (R, W),
-    settings: StdioSettings,
-    shutdown: CancellationToken,
-) where
+/// Serves `door` to its local user on `pipes` (input, output) until the input ends,
+/// the output breaks or `shutdown`.
+pub async fn serve<D, R, W>(door: Arc<D>, pipes: (R, W), settings: StdioSettings, shutdown: CancellationToken)
+where
     D: Door,
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin + Send + 'static,
@@ -86,10 +81,14 @@ pub async fn serve<D, R, W>(
     let broken = CancellationToken::new();
     let writer = tokio::spawn(write(output, inbox, broken.clone()));
     let mut lines = Lines::new(input, settings.max_line_bytes);
-    let mut changes = Changes::of(door.changes());
+    // Whoever is let in no more sees nothing.
+    let listing = {
+        let door = door.clone();
+        move || door.local_user().map_or_else(|_| "".into(), |actor| door.tools(&actor))
+    };
+    let mut changes = Changes::of(door.changes(), &listing);
     let mut client = Client {
         front: Arc::new(Front::new(door, settings.identity, settings.counters)),
-        actor,
         outbox,
         session: None,
         calls: Arc::default(),
@@ -100,7 +99,7 @@ pub async fn serve<D, R, W>(
         let work = async {
             tokio::select! {
                 biased;
-                () = changes.next() => client.list_changed().await,
+                () = changes.next(&listing) => client.list_changed().await,
                 line = lines.next() => match line {
                     Ok(Line::Message(bytes)) => client.take(&bytes).await,
                     Ok(Line::TooLong) => client.too_long(settings.max_line_bytes).await,
@@ -144,7 +143,6 @@ struct Session {
 
 struct Client<D> {
     front: Arc<Front<D>>,
-    actor: Arc<Actor>,
     outbox: mpsc::Sender<Vec<u8>>,
     session: Option<Session>,
     calls: Arc<InFlight>,
@@ -192,7 +190,7 @@ impl<D: Door> Client<D> {
 
     fn trail(&self) -> Trail {
         Trail {
-            actor: Some(self.actor.clone()),
+            actor: self.front.door.local_user().ok(),
             session: self.session.as_ref().map(|s| s.id.clone()),
             client: self.session.as_ref().and_then(|s| s.client.clone()),
             ..Trail::default()
@@ -250,9 +248,10 @@ impl<D: Door> Client<D> {
                 ));
             }
         }
-        match self.front.plan(asked, &self.actor)? {
+        let actor = self.front.door.local_user()?;
+        match self.front.plan(asked, &actor)? {
             Plan::Answer(pieces) => Ok(Some(pieces)),
-            Plan::Call(call) => self.call(asked, call).map(|()| None),
+            Plan::Call(call) => self.call(asked, call, actor).map(|()| None),
             Plan::Open { answer, client } => {
                 self.session = Some(Session { id: self.front.door.session_id(), client });
                 Ok(Some(answer))
@@ -260,7 +259,7 @@ impl<D: Door> Client<D> {
         }
     }
 
-    fn call(&mut self, asked: &Asked<'_>, call: ToolCall) -> Result<(), Refusal> {
+    fn call(&mut self, asked: &Asked<'_>, call: ToolCall, actor: Arc<Actor>) -> Result<(), Refusal> {
         let Asked { id, detected, .. } = asked;
         let (id, era) = ((*id).clone(), detected.era);
         let token = ProgressToken::read(&detected.meta)?;
@@ -268,7 +267,7 @@ impl<D: Door> Client<D> {
         self.calls.begin(&id, &cancel)?;
         let session = self.session.as_ref().filter(|_| era == Era::Legacy);
         let origin = Origin {
-            actor: self.actor.clone(),
+            actor,
             session: session.map(|s| s.id.clone()),
             claims: claims::read(
                 &detected.meta,

@@ -9,7 +9,8 @@ use tokio_postgres::types::ToSql;
 
 use super::query::{Parameter, Query};
 use super::{
-    APPEND, NewRecord, READ, READ_TREE, SELECT_SEALED, SELECT_TREE, StoredRecord, TreeRow, TreeState,
+    APPEND, NewRecord, READ, READ_TREE, SELECT_SEALED, SELECT_TREE, StoredColumns, StoredRecord, TreeRow,
+    TreeState,
 };
 use crate::StoreError;
 use crate::number::{signed, unsigned};
@@ -77,6 +78,11 @@ pub(super) async fn select(store: &Postgres, query: Query) -> Result<Vec<StoredR
     store.query(READ, &query.sql, &parameters).await?.iter().map(record).collect()
 }
 
+pub(super) async fn columns(store: &Postgres, query: Query) -> Result<Vec<StoredColumns>, StoreError> {
+    let parameters: Vec<&(dyn ToSql + Sync)> = query.parameters.iter().map(Parameter::as_sql).collect();
+    store.query(READ, &query.sql, &parameters).await?.iter().map(record_columns).collect()
+}
+
 pub(super) async fn sealed(store: &Postgres, seq: u64) -> Result<Option<Vec<u8>>, StoreError> {
     let rows = store.query(READ, SELECT_SEALED, &[&signed(seq)]).await?;
     let row = rows.first().map(|row| row.try_get(0));
@@ -90,6 +96,23 @@ fn record(row: &Row) -> Result<StoredRecord, StoreError> {
         seq: unsigned(row.try_get(0).map_err(fail)?),
         body: row.try_get(1).map_err(fail)?,
         leaf: leaf.try_into().map_err(|_| StoreError::Malformed { operation: READ, what: "a leaf" })?,
+    })
+}
+
+fn record_columns(row: &Row) -> Result<StoredColumns, StoreError> {
+    let fail = |error: tokio_postgres::Error| StoreError::postgres(READ, &error);
+    Ok(StoredColumns {
+        seq: unsigned(row.try_get(0).map_err(fail)?),
+        time_us: unsigned(row.try_get(1).map_err(fail)?),
+        event: row.try_get(2).map_err(fail)?,
+        call_id: row.try_get(3).map_err(fail)?,
+        actor: row.try_get(4).map_err(fail)?,
+        workspace: row.try_get(5).map_err(fail)?,
+        tool: row.try_get(6).map_err(fail)?,
+        status: row.try_get(7).map_err(fail)?,
+        code: row.try_get(8).map_err(fail)?,
+        writer: row.try_get(9).map_err(fail)?,
+        sealed: row.try_get(10).map_err(fail)?,
     })
 }
 

@@ -31,6 +31,16 @@ impl Query {
         }
     }
 
+    /// What stands beside the records from `from_seq` on, in order.
+    pub(super) fn columns(from_seq: u64, limit: u32) -> Self {
+        let sql =
+            "SELECT r.seq, r.time_us, r.event, r.call_id, r.actor, r.workspace, r.tool, r.status, r.code,
+                r.writer, s.ciphertext
+            FROM audit_records r LEFT JOIN audit_sealed s ON s.seq = r.seq
+            WHERE r.seq >= $1 ORDER BY r.seq LIMIT $2";
+        Self { sql: sql.into(), parameters: vec![Parameter::Number(signed(from_seq)), page(limit)] }
+    }
+
     /// Records that fit `filter`, newest first.
     pub(super) fn find(filter: &AuditFilter, limit: u32) -> Self {
         let texts = [

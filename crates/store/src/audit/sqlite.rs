@@ -5,7 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params_from_iter};
 
 use super::query::{Parameter, Query};
 use super::{
-    APPEND, NewRecord, READ, READ_TREE, SELECT_SEALED, SELECT_TREE, StoredRecord, TreeRow, TreeState,
+    APPEND, NewRecord, READ, READ_TREE, SELECT_SEALED, SELECT_TREE, StoredColumns, StoredRecord, TreeRow,
+    TreeState,
 };
 use crate::StoreError;
 use crate::number::{signed, unsigned};
@@ -48,6 +49,29 @@ pub(super) async fn select(store: &Sqlite, query: Query) -> Result<Vec<StoredRec
         let mut statement = connection.prepare_cached(&query.sql)?;
         let rows = statement.query_map(params_from_iter(&query.parameters), |row| {
             Ok(StoredRecord { seq: unsigned(row.get(0)?), body: row.get(1)?, leaf: row.get(2)? })
+        })?;
+        rows.collect()
+    };
+    store.read(READ, select).await
+}
+
+pub(super) async fn columns(store: &Sqlite, query: Query) -> Result<Vec<StoredColumns>, StoreError> {
+    let select = move |connection: &Connection| {
+        let mut statement = connection.prepare_cached(&query.sql)?;
+        let rows = statement.query_map(params_from_iter(&query.parameters), |row| {
+            Ok(StoredColumns {
+                seq: unsigned(row.get(0)?),
+                time_us: unsigned(row.get(1)?),
+                event: row.get(2)?,
+                call_id: row.get(3)?,
+                actor: row.get(4)?,
+                workspace: row.get(5)?,
+                tool: row.get(6)?,
+                status: row.get(7)?,
+                code: row.get(8)?,
+                writer: row.get(9)?,
+                sealed: row.get(10)?,
+            })
         })?;
         rows.collect()
     };

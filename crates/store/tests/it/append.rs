@@ -4,7 +4,9 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use quaymaster_store::{AppendError, MAX_APPEND, NewRecord, Store, StoreError, TreeState};
+use quaymaster_store::{
+    AppendError, MAX_APPEND, NewRecord, Store, StoreError, StoredColumns, TreeState, searchable,
+};
 
 use crate::database::Database;
 use crate::record::{all_seqs, append, batch, record, tree};
@@ -19,6 +21,7 @@ crate::over_both! {
     an_empty_batch_changes_nothing,
     the_largest_batch_fits,
     what_is_sealed_is_kept_beside_its_record,
+    what_stands_beside_a_record_is_read_back_as_it_can_be_searched_for,
 }
 
 async fn a_new_store_holds_an_empty_tree(database: &Database) {
@@ -121,6 +124,24 @@ async fn what_is_sealed_is_kept_beside_its_record(database: &Database) {
         sealed.push(store.audit_sealed(seq).await.expect("an answer"));
     }
     assert_eq!(sealed, [None, Some(vec![0, 255, 7]), Some(Vec::new()), None]);
+}
+
+async fn what_stands_beside_a_record_is_read_back_as_it_can_be_searched_for(database: &Database) {
+    let store = database.store().await;
+    let mut records = batch(0, 3);
+    records[1].tool = Some(format!("\0{}", "é".repeat(200)));
+    records[1].actor = Some("hmac-sha256:00".into());
+    records[1].sealed = Some(vec![0, 255]);
+    append(&store, records.clone()).await.expect("a batch");
+    let columns = store.audit_columns(1, 1).await.expect("a page").pop().expect("one row");
+    assert_eq!((columns.seq, columns.time_us, columns.event.as_str()), (1, 1_001, "call.intent"));
+    assert_eq!(columns.tool, records[1].tool.as_deref().map(searchable));
+    assert_eq!((columns.actor.as_deref(), columns.call_id), (Some("hmac-sha256:00"), None));
+    assert_eq!((columns.writer.as_str(), columns.sealed), ("wrt_1", Some(vec![0, 255])));
+    let seqs =
+        |page: Vec<StoredColumns>| page.iter().map(|c| (c.seq, c.sealed.is_some())).collect::<Vec<_>>();
+    let all = store.audit_columns(0, u32::MAX).await.expect("a page");
+    assert_eq!(seqs(all), [(0, false), (1, true), (2, false)]);
 }
 
 /// Anything that a record may hold, hostile texts included.

@@ -68,6 +68,8 @@ pub(in crate::mcp) struct StdioServer {
     pub(in crate::mcp) command: PathBuf,
     pub(in crate::mcp) args: Vec<String>,
     pub(in crate::mcp) env: Vec<(String, SecretString)>,
+    /// Those values of `env` that are secrets.
+    pub(in crate::mcp) secrets: Vec<SecretString>,
     pub(in crate::mcp) inherit_env: Vec<String>,
     pub(in crate::mcp) folder: PathBuf,
 }
@@ -123,12 +125,14 @@ pub(super) fn stdio(
         );
     }
     let command = command(server, problems);
-    let env = environment(server, secrets, problems);
+    let mut resolved = Vec::new();
+    let env = environment(server, secrets, &mut resolved, problems);
     let working_folder = server.working_folder.as_deref().unwrap_or("");
     Some(StdioServer {
         command: command?,
         args: server.args.clone(),
         env,
+        secrets: resolved,
         inherit_env: server.inherit_env.clone(),
         folder: folder.join(working_folder),
     })
@@ -165,6 +169,7 @@ fn command(server: &ServerConfig, problems: &mut Problems) -> Option<PathBuf> {
 fn environment(
     server: &ServerConfig,
     secrets: &dyn SecretSource,
+    resolved: &mut Vec<SecretString>,
     problems: &mut Problems,
 ) -> Vec<(String, SecretString)> {
     let mut env = Vec::new();
@@ -189,7 +194,10 @@ fn environment(
                 Ok(secret) if secret.expose_secret().contains('\0') => {
                     problems.add(&path, format!("secret `{}` holds a NUL character", reference.name()));
                 }
-                Ok(secret) => env.push((name.clone(), secret)),
+                Ok(secret) => {
+                    resolved.push(secret.clone());
+                    env.push((name.clone(), secret));
+                }
                 Err(error) => problems.add(&path, error.to_string()),
             },
         }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
+use quaymaster_core::rpc::{self, Message};
 
 use crate::egress::{BodyError, EgressError};
 use crate::mcp::failure::Failure;
-use crate::mcp::wire;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ContentType {
@@ -42,8 +42,13 @@ pub(super) fn no_body(error: BodyError) -> Failure {
     }
 }
 
+/// Whether `body` answers our request `id`, in whichever way.
 pub(super) fn is_answer(body: &[u8], id: u64) -> bool {
-    matches!(wire::answer(body, id), Ok(_) | Err(Failure::Rpc { .. }))
+    let answered = match rpc::parse(body) {
+        Ok(Message::Response { id, .. }) => id.as_json().parse().ok(),
+        _ => None,
+    };
+    answered == Some(id)
 }
 
 pub(super) fn names_session(body: &[u8]) -> bool {

@@ -213,7 +213,7 @@ async fn arguments_with_line_breaks_stay_one_message() {
     let raw = RawValue::from_string(raw.into()).expect("JSON");
     let mut call = read("echo");
     call.arguments = Arguments::parse(Some(&raw)).expect("arguments");
-    assert_eq!(call.text(&connector).await, r#"{"note":"two\nlines","n":1}"#);
+    assert_eq!(call.text(&connector).await, r#"{"n":1,"note":"two\nlines"}"#);
 }
 
 #[tokio::test]

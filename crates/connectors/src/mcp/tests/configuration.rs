@@ -67,6 +67,15 @@ fn each_mistake_is_told_at_its_place_with_what_would_be_right() {
         ("one name twice", with_tool("rename", json!("read_file"))),
         ("a write like any other", with_tool("idempotency", Value::Null)),
         ("a destructive tool for all", with_tool("effect", json!("destructive"))),
+        ("approved by nobody", with_tool("approval", json!({"by": {"roles": []}}))),
+        ("approved by someone", with_tool("approval", json!({"by": {"roles": ["tech_lead"]}}))),
+        (
+            "rules for columns",
+            changed(|spec| {
+                let rule = json!({"match": "*.email", "class": "confidential", "action": "drop"});
+                spec["classification"]["columns"] = json!([rule]);
+            }),
+        ),
         ("a key from nothing", with_tool("idempotency", json!({"from": [], "argument": "key"}))),
         ("a fixed key", with_tool("fixed", json!({"key": "same"}))),
         (

@@ -133,7 +133,7 @@ async fn calls_at_once_share_the_connection_and_get_their_own_answers() {
         });
         for call in futures_util::future::join_all(calls).await {
             let (n, text) = call.expect("no panic");
-            assert_eq!(text, format!(r#"called with {{"name":"n{n}","email":"x"}}"#));
+            assert_eq!(text, format!(r#"called with {{"email":"x","name":"n{n}"}}"#));
         }
     }
 }

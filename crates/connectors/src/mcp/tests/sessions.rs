@@ -242,7 +242,8 @@ async fn all_pages_are_read_and_what_is_wrong_is_left_out_with_a_warning() {
                 {"name": "array", "inputSchema": {"type": "array"}},
                 {"name": "bad_header", "inputSchema": {"type": "object", "properties":
                     {"a": {"type": "array", "x-mcp-header": "A"}}}},
-                {"name": "change", "inputSchema": {"type": "object", "properties": {"id": {"type": "string"}}}}
+                {"name": "change", "inputSchema": {"type": "object", "properties":
+                    {"id": {"type": "string"}, "key": {"type": "string"}, "source": {"type": "string"}}}}
             ]}),
             Some(_) => json!({}),
         }
@@ -268,6 +269,71 @@ async fn all_pages_are_read_and_what_is_wrong_is_left_out_with_a_warning() {
         let _ = writeln!(report, "{tool:#?}");
     }
     insta::assert_snapshot!(report);
+}
+
+#[tokio::test]
+async fn a_tool_that_does_not_know_an_argument_of_its_configuration_is_left_out() {
+    let names = ["good", "from", "key", "fixed", "default", "bare"];
+    let inner = legacy(&[], |_| Reply::Never);
+    let server = Scripted::serve(move |seen| match seen.method() {
+        "tools/list" => {
+            let properties = json!({"id": {"type": "string"}, "key": {"type": "string"}});
+            let schema = json!({"type": "object", "properties": properties, "required": ["other"]});
+            let mut tools: Vec<Value> =
+                names.iter().map(|name| json!({"name": name, "inputSchema": schema})).collect();
+            tools[5]["inputSchema"] = json!({"type": "object"});
+            seen.result(json!({"tools": tools}))
+        }
+        _ => inner(seen),
+    })
+    .await;
+    let mut spec = server.spec(&names);
+    for tool in spec["tools"].as_array_mut().expect("tools") {
+        tool["effect"] = json!("write");
+        tool["idempotency"] = json!({"from": ["id"], "argument": "key"});
+    }
+    spec["tools"][1]["idempotency"]["from"] = json!(["id", "other"]);
+    spec["tools"][2]["idempotency"]["argument"] = json!("other");
+    spec["tools"][3]["fixed"] = json!({"other": 1});
+    spec["tools"][4]["defaults"] = json!({"other": 1});
+    let connector = started(spec).await;
+    assert_eq!(declared(&connector), ["up_good"]);
+    let state = connector.state();
+    assert_eq!(state.health, Health::Degraded);
+    insta::assert_snapshot!(state.reason.replace("; ", "\n"));
+}
+
+/// A server that answers each call with HTTP 404 and `body`, to which it gives the id of the request.
+async fn not_found(body: Value) -> Scripted {
+    let call = move |seen: &scripted::Seen| {
+        let mut body = body.clone();
+        body["jsonrpc"] = json!("2.0");
+        body["id"] = seen.message["id"].clone();
+        Reply::status(404, &body.to_string())
+    };
+    Scripted::serve(legacy(&["go"], call)).await
+}
+
+#[tokio::test]
+async fn an_answer_with_404_is_an_answer_and_leaves_the_session() {
+    let error = json!({"code": -32000, "message": "no such ticket"});
+    let cases = [
+        (json!({"error": error}), ["upstream.error", "upstream.error"]),
+        (json!({"result": text("done")}), ["upstream.error", "upstream.outcome_unknown"]),
+        (json!({"result": {"resultType": "task"}}), ["upstream.error", "upstream.outcome_unknown"]),
+    ];
+    for (body, codes) in cases {
+        let server = not_found(body.clone()).await;
+        let connector = started(server.spec(&["go"])).await;
+        for (mut call, code) in [read("go"), write("go")].into_iter().zip(codes) {
+            assert_eq!(call.code(&connector).await, code, "{body}");
+            assert_eq!(call.retries, 0, "{body}");
+        }
+        assert_eq!(server.count("tools/call"), 2, "{body}");
+        eventually("it is asked for its tools again", async || server.count("tools/list") > 1).await;
+        assert!(connector.state().health.is_up(), "{body}");
+        assert_eq!(server.count("initialize"), 1, "{body}");
+    }
 }
 
 #[tokio::test]

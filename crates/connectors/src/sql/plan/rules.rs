@@ -7,7 +7,7 @@ use quaymaster_core::ErrorCode;
 use super::{PlannedTool, Problems};
 use crate::problem::SpecProblem;
 use crate::sql::config::{Dialect, ErrorRuleConfig, SqlSpec};
-use crate::sql::failure::ErrorRule;
+use crate::sql::failure::{ErrorRule, Failure};
 
 /// A column that the file speaks of.
 #[derive(Debug)]
@@ -19,12 +19,26 @@ pub(crate) struct Expected {
 }
 
 impl Expected {
+    /// Whether this is one of the columns of a result.
+    pub(crate) fn is_in<'a>(&self, mut columns: impl Iterator<Item = &'a str>) -> bool {
+        columns.any(
+            |name| {
+                if self.any_case { name.eq_ignore_ascii_case(&self.column) } else { name == self.column }
+            },
+        )
+    }
+
+    /// What the caller is told while the result does not have the column.
+    pub(crate) fn misfit(&self) -> Failure {
+        Failure::misfit(format!(
+            "the query's result has no column `{}`, which `{}` speaks of, so it is not shown",
+            self.column, self.path
+        ))
+    }
+
     /// What is wrong if the result of `tool` has these columns.
     pub(crate) fn missing_from(&self, tool: &str, columns: &[&str]) -> Option<SpecProblem> {
-        let is = |name: &&str| {
-            if self.any_case { name.eq_ignore_ascii_case(&self.column) } else { *name == self.column }
-        };
-        if columns.iter().any(is) {
+        if self.is_in(columns.iter().copied()) {
             return None;
         }
         let names: Vec<String> = columns.iter().map(|n| format!("`{n}`")).collect();

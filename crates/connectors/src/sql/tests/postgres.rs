@@ -339,7 +339,7 @@ async fn a_server_that_is_not_there_is_unavailable() {
     assert_eq!(error.to_string(), "upstream.unavailable: the database cannot be reached at present");
     let cause = error.source.map(|e| e.to_string()).unwrap_or_default();
     assert!(cause.starts_with("error performing TLS handshake"), "{cause}");
-    assert!(shown(&in_the_open.verify().await).contains("help: the server's certificate"));
+    assert!(shown(&in_the_open.verify().await).contains("help: the server has no TLS: set it up"));
     let stranger = server.connector_of(&server.spec(&one), "&user=nobody_of_the_kind");
     let error = call(&stranger, "one", json!({})).await.expect_err("no such user");
     assert!(

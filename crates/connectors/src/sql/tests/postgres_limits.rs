@@ -191,3 +191,29 @@ async fn a_call_within_its_limits_leaves_an_idle_connection_out_of_any_transacti
     assert!(tokio::time::timeout(Duration::from_secs(5), idle).await.is_ok());
     server.clean().await;
 }
+
+#[tokio::test]
+async fn a_result_without_a_column_that_the_file_speaks_of_is_refused_until_it_fits() {
+    let server = Server::with("CREATE TABLE people (mail text); INSERT INTO people VALUES ('ada@x')").await;
+    let every = json!({"statement": "SELECT * FROM people"});
+    let noted = json!({"statement": "SELECT mail FROM people", "columns": {"post": {"unit": "m"}}});
+    let rule = json!({"match": "every.email", "class": "restricted", "action": "drop"});
+    let spec =
+        with(server.spec(&[("every", every), ("noted", noted)]), "/classification/columns", json!([rule]));
+    let connector = server.connector_of(&spec, "");
+    for _ in 0..2 {
+        let error = call(&connector, "every", json!({})).await.expect_err("no such column");
+        assert_eq!(
+            said(&error),
+            "query.invalid: the query's result has no column `email`, which \
+             `spec.classification.columns[0].match` speaks of, so it is not shown [Never, the fault is in the \
+             tool's template, not in the arguments: tell the owner of the connector]"
+        );
+    }
+    let error = call(&connector, "noted", json!({})).await.expect_err("no such column");
+    assert!(error.to_string().contains("`spec.tools[1].template.columns.post`"), "{error}");
+    server.owner.batch_execute("ALTER TABLE people RENAME mail TO \"EMail\"").await.expect("a new name");
+    let table = call(&connector, "every", json!({})).await.expect("rows that the rule is for");
+    assert_eq!(only(&table), &json!("ada@x"));
+    server.clean().await;
+}

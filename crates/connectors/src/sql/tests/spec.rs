@@ -88,6 +88,19 @@ fn names_effects_and_descriptions_are_checked() {
 }
 
 #[test]
+fn an_approval_by_nobody_is_a_problem() {
+    let spec = spec(&postgres(), &[("one", json!({"statement": "SELECT 1"}))]);
+    let approval =
+        |roles: Value| problems(&with(spec.clone(), "/tools/0/approval", json!({"by": {"roles": roles}})));
+    assert_eq!(approval(json!(["tech_lead"])), "");
+    assert_eq!(
+        approval(json!([])),
+        "spec.tools[0].approval.by.roles: tool `one`: nobody could approve a call\n  \
+         help: name who may decide, as in `roles: [tech_lead]`"
+    );
+}
+
+#[test]
 fn a_connection_has_what_its_dialect_needs_and_nothing_else() {
     let one = [("one", json!({"statement": "SELECT 1"}))];
     let session = json!({"statementTimeout": "8s"});

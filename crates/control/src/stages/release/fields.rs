@@ -1,5 +1,7 @@
 //! Rules for fields of structured results: RFC 9535 JSONPath, compiled at load.
 
+use std::collections::HashMap;
+
 use quaymaster_core::{Classification, DataClass, Handling};
 use serde_json::Value;
 use serde_json_path::JsonPath;
@@ -47,19 +49,23 @@ impl FieldRules {
     }
 
     /// Takes out what may not leave.
+    ///
+    /// All places are found before the first is taken out, so that no rule hides
+    /// from another what it looks for: the order of the rules does not matter.
     pub(super) fn apply(&self, value: &mut Value, clearance: DataClass, tally: &mut Tally) {
+        let mut found: HashMap<String, DataClass> = HashMap::new();
         for (path, class, _) in self.rules.iter().filter(|(_, c, h)| withheld(*c, *h, clearance)) {
-            let mut places: Vec<String> = path
-                .query_located(value)
-                .locations()
-                .map(serde_json_path::NormalizedPath::to_json_pointer)
-                .collect();
-            // From the back, so that taking out one item of a list does not move the next.
-            places.sort_by(|a, b| in_document_order(b, a));
-            for place in places {
-                if take_out(value, &place) {
-                    *tally.redactions.entry(*class).or_default() += 1;
-                }
+            for place in path.query_located(value).locations() {
+                let strictest = found.entry(place.to_json_pointer()).or_insert(*class);
+                *strictest = (*strictest).max(*class);
+            }
+        }
+        let mut places: Vec<(String, DataClass)> = found.into_iter().collect();
+        // From the back, so that taking out one item of a list does not move the next.
+        places.sort_by(|(a, _), (b, _)| in_document_order(b, a));
+        for (place, class) in places {
+            if take_out(value, &place) {
+                *tally.redactions.entry(class).or_default() += 1;
             }
         }
     }
@@ -132,6 +138,27 @@ mod tests {
         rules.apply(&mut value, DataClass::Internal, &mut tally);
         assert_eq!(value, json!({"list": [{"id": 1}, {"hidden": false}], "a/b": {}}));
         assert_eq!(tally.kept_back(), 5);
+    }
+
+    #[test]
+    fn the_order_of_the_rules_does_not_matter() {
+        let mut given = [
+            ("$.list[?@.secret == true]", DataClass::Confidential, Handling::Drop),
+            ("$..secret", DataClass::Restricted, Handling::Drop),
+            ("$.list[0]", DataClass::Internal, Handling::Drop),
+            ("$.list[2]", DataClass::Restricted, Handling::Drop),
+        ];
+        let after = |given: &[(&str, DataClass, Handling)]| {
+            let mut value = json!({"list": [{"id": 0}, {"id": 1}, {"id": 2, "secret": true}, {"id": 3}]});
+            let mut tally = Tally::default();
+            rules(given).apply(&mut value, DataClass::Restricted, &mut tally);
+            (value, tally.redactions)
+        };
+        let forwards = after(&given);
+        given.reverse();
+        assert_eq!(after(&given), forwards);
+        assert_eq!(forwards.0, json!({"list": [{"id": 1}, {"id": 3}]}));
+        assert_eq!(forwards.1, [(DataClass::Internal, 1), (DataClass::Restricted, 2)].into());
     }
 
     #[test]

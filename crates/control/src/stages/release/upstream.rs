@@ -11,11 +11,13 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::fields::FieldRules;
-use super::{Tally, above_clearance, refused};
+use super::{MAX_MESSAGE_CHARS, Tally, above_clearance, refused};
 use crate::output::SafeOutput;
 
-/// Longest message that is taken over from an upstream's error.
-const MAX_MESSAGE_CHARS: usize = 1_000;
+/// Whether the upstream says that it did what was asked; `None` where that cannot be told.
+pub(super) fn says_success(result: &RawValue) -> Option<bool> {
+    Some(!Parts::read(result).ok()?.is_error().ok()?)
+}
 
 pub(super) fn release(
     result: &RawValue,
@@ -122,10 +124,11 @@ fn sifted(
     clearance: DataClass,
     tally: &mut Tally,
 ) -> Result<Vec<(String, String)>, CallError> {
-    let structured = parts.get("structuredContent").map(parse).transpose()?.map(|mut value| {
-        rules.apply(&mut value, clearance, tally);
-        value
-    });
+    let mut structured = parts.get("structuredContent").map(parse).transpose()?;
+    if let Some(value) = &mut structured {
+        look_into(value)?;
+        rules.apply(value, clearance, tally);
+    }
     let content = match &structured {
         Some(value) => json!([{"type": "text", "text": value.to_string()}]),
         None if is_error => {
@@ -144,8 +147,6 @@ fn sifted_content(
     clearance: DataClass,
     tally: &mut Tally,
 ) -> Result<Value, CallError> {
-    let unreadable =
-        || refused("the result has content that cannot be checked against the rules for its fields");
     let Value::Array(blocks) = content.map(parse).transpose()?.unwrap_or_default() else {
         return Err(unreadable());
     };
@@ -154,10 +155,20 @@ fn sifted_content(
         let text =
             block.get("text").and_then(Value::as_str).filter(|_| block.get("type") == Some(&json!("text")));
         let mut value: Value = text.and_then(|t| serde_json::from_str(t).ok()).ok_or_else(unreadable)?;
+        look_into(&value)?;
         rules.apply(&mut value, clearance, tally);
         released.push(json!({"type": "text", "text": value.to_string()}));
     }
     Ok(Value::Array(released))
+}
+
+/// Only objects and lists have fields. A text may hold any, such as JSON within JSON.
+fn look_into(value: &Value) -> Result<(), CallError> {
+    if value.is_object() || value.is_array() { Ok(()) } else { Err(unreadable()) }
+}
+
+fn unreadable() -> CallError {
+    refused("the result has content that cannot be checked against the rules for its fields")
 }
 
 /// A success as the upstream gave it, with the audit id in `_meta`. `resultType`

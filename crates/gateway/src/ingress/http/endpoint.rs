@@ -80,11 +80,14 @@ impl<D: Door> Endpoint<D> {
         let (head, body) = request.into_parts();
         match route(head.uri.path()) {
             Route::Mcp { workspace } => self.mcp(&head, body, workspace).await,
-            Route::Alive => plain(StatusCode::OK, "alive\n"),
+            Route::Alive => plain(StatusCode::OK, "alive"),
             Route::Ready if self.lifecycle.draining.is_cancelled() => {
-                plain(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
+                plain(StatusCode::SERVICE_UNAVAILABLE, "shutting down")
             }
-            Route::Ready => plain(StatusCode::OK, "ready\n"),
+            Route::Ready => match self.front.door.ready() {
+                Ok(()) => plain(StatusCode::OK, "ready"),
+                Err(reason) => plain(StatusCode::SERVICE_UNAVAILABLE, &format!("not ready: {reason}")),
+            },
             Route::Unknown => {
                 reading::discard(body).await;
                 let text = r#"{"error":"not_found","message":"the endpoint is /mcp or /w/<workspace>/mcp"}"#;
@@ -177,8 +180,8 @@ pub(super) fn json(status: StatusCode, pieces: Pieces) -> Response<Body> {
     with_type(status, "application/json", Body::message(pieces))
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
-    with_type(status, "text/plain", Body::message(Pieces::whole(text.into())))
+fn plain(status: StatusCode, line: &str) -> Response<Body> {
+    with_type(status, "text/plain", Body::message(Pieces::whole(format!("{line}\n"))))
 }
 
 /// A response of the content type `content_type`.

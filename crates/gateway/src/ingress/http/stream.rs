@@ -32,7 +32,7 @@ impl<D: Door> Endpoint<D> {
     pub(super) fn listen(
         self: &Arc<Self>,
         headers: &HeaderMap,
-        actor: &Actor,
+        actor: &Arc<Actor>,
         trail: &mut Trail,
     ) -> Result<Response<Body>, Refusal> {
         let session = self.named_session(headers, actor, trail)?;
@@ -46,7 +46,8 @@ impl<D: Door> Endpoint<D> {
             endpoint: self.clone(),
             token: session.begin_stream(),
             session,
-            changes: Changes::of(self.front.door.changes()),
+            changes: Changes::of(self.front.door.changes(), || self.front.door.tools(actor)),
+            actor: actor.clone(),
         };
         Ok(events(stream::unfold((open, true), |(mut open, first)| async move {
             let next = if first { Some(body::keep_alive()) } else { open.next().await };
@@ -102,16 +103,20 @@ struct Open<D: Door> {
     session: Arc<Session>,
     token: CancellationToken,
     changes: Changes,
+    actor: Arc<Actor>,
 }
 
 impl<D: Door> Open<D> {
     async fn next(&mut self) -> Option<Bytes> {
+        let Self { endpoint, token, changes, actor, .. } = self;
         tokio::select! {
             biased;
-            () = self.endpoint.lifecycle.draining.cancelled() => None,
-            () = self.token.cancelled() => None,
-            () = self.changes.next() => Some(body::event(LIST_CHANGED.as_bytes())),
-            () = sleep(self.endpoint.settings.keep_alive) => Some(body::keep_alive()),
+            () = endpoint.lifecycle.draining.cancelled() => None,
+            () = token.cancelled() => None,
+            () = changes.next(|| endpoint.front.door.tools(actor)) => {
+                Some(body::event(LIST_CHANGED.as_bytes()))
+            }
+            () = sleep(endpoint.settings.keep_alive) => Some(body::keep_alive()),
         }
     }
 }

@@ -31,6 +31,10 @@ pub(crate) struct Harbour {
     go: Semaphore,
     seen: Mutex<Vec<CallRequest>>,
     refusals: Mutex<Vec<RequestRefusal>>,
+    /// For whom the list of tools changed, once for each time.
+    changed: Mutex<Vec<String>>,
+    local: Mutex<Option<&'static str>>,
+    unready: Mutex<Option<&'static str>>,
     tell: mpsc::UnboundedSender<Event>,
     events: tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>,
 }
@@ -56,6 +60,9 @@ impl Harbour {
             go: Semaphore::new(0),
             seen: Mutex::default(),
             refusals: Mutex::default(),
+            changed: Mutex::default(),
+            local: Mutex::new(Some("ana")),
+            unready: Mutex::default(),
             tell,
             events: tokio::sync::Mutex::new(events),
         })
@@ -66,9 +73,25 @@ impl Harbour {
         self.go.add_permits(1);
     }
 
-    /// Says that the list of tools changed.
+    /// Changes the list of tools of `ana`.
     pub(crate) fn change(&self) {
+        self.change_for("ana");
+    }
+
+    /// Changes the list of tools of one actor.
+    pub(crate) fn change_for(&self, name: &str) {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_owned());
         self.list.send_modify(|n| *n += 1);
+    }
+
+    /// Makes somebody else the local user, or nobody.
+    pub(crate) fn set_local_user(&self, name: Option<&'static str>) {
+        *self.local.lock().unwrap_or_else(PoisonError::into_inner) = name;
+    }
+
+    /// Is not ready any more.
+    pub(crate) fn set_unready(&self, reason: &'static str) {
+        *self.unready.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
     }
 
     /// Waits for the next event.
@@ -136,8 +159,24 @@ impl Door for Harbour {
         }
     }
 
+    fn local_user(&self) -> Result<Arc<Actor>, CallError> {
+        let name = *self.local.lock().unwrap_or_else(PoisonError::into_inner);
+        name.map(|name| Arc::new(actor(name, "main")))
+            .ok_or_else(|| CallError::new(ErrorCode::AuthMissing, "there is no local user"))
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        let reason = *self.unready.lock().unwrap_or_else(PoisonError::into_inner);
+        reason.map_or(Ok(()), |reason| Err(reason.to_owned()))
+    }
+
     fn tools(&self, actor: &Actor) -> Arc<str> {
-        format!(r#"[{{"name":"for_{}","inputSchema":{{"type":"object"}}}}]"#, actor.id).into()
+        let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = match changed.iter().filter(|name| **name == actor.id.as_str()).count() {
+            0 => String::new(),
+            n => format!("_{n}"),
+        };
+        format!(r#"[{{"name":"for_{}{new}","inputSchema":{{"type":"object"}}}}]"#, actor.id).into()
     }
 
     async fn call(self: Arc<Self>, request: CallRequest, wire: Wire) -> Reply {

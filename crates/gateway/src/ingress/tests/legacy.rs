@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use super::client::{Client, Server, next_event, soon};
@@ -232,6 +233,21 @@ async fn a_stream_of_notifications_tells_of_changes_and_shows_that_it_is_alive()
     ending.session.clone_from(&client.session);
     ending.exchange("DELETE", &[], "").await;
     assert!(soon(next_event(&mut second)).await.is_none(), "the session ended");
+}
+
+#[tokio::test]
+async fn a_change_that_its_actor_does_not_see_is_not_told_on_a_stream() {
+    let settings = HttpSettings { keep_alive: Duration::from_millis(20), ..HttpSettings::default() };
+    let server = Server::start(settings).await;
+    let mut client = ready(&server).await;
+    let mut stream = client.open("GET", &[], "").await.into_body();
+    server.harbour.change_for("bo");
+    for _ in 0..5 {
+        let frame = soon(stream.frame()).await.expect("a frame").expect("a whole one");
+        assert_eq!(frame.into_data().expect("bytes"), ":\n\n", "only that the stream is alive");
+    }
+    server.harbour.change();
+    assert!(soon(next_event(&mut stream)).await.is_some(), "what ana sees is told");
 }
 
 #[tokio::test]

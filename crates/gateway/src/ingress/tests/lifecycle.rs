@@ -144,6 +144,18 @@ async fn an_idle_connection_does_not_hold_up_the_end() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_is_not_ready_says_why() {
+    let server = Server::plain().await;
+    let ask = || server.exchange(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let answer = soon(ask()).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\nready\n"), "{answer}");
+    server.harbour.set_unready("the audit log cannot be written");
+    let answer = soon(ask()).await;
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.ends_with("not ready: the audit log cannot be written\n"), "{answer}");
+}
+
+#[tokio::test]
 async fn requests_of_one_connection_come_one_after_the_other() {
     let server = Server::plain().await;
     let ping = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;

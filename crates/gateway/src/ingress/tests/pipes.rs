@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{modern, soon};
-use super::harbour::{Event, Harbour, actor};
+use super::harbour::{Event, Harbour};
 use crate::ingress::stdio::{StdioSettings, serve};
 
 struct Pipes {
@@ -25,8 +25,7 @@ impl Pipes {
         let (input, theirs_in) = tokio::io::duplex(1 << 16);
         let (theirs_out, output) = tokio::io::duplex(1 << 12);
         let (harbour, shutdown) = (Harbour::new(), CancellationToken::new());
-        let who = Arc::new(actor("ana", "main"));
-        let serving = serve(harbour.clone(), who, (theirs_in, theirs_out), settings, shutdown.clone());
+        let serving = serve(harbour.clone(), (theirs_in, theirs_out), settings, shutdown.clone());
         let running = tokio::spawn(serving);
         Self { harbour, input, output: BufReader::new(output).lines(), shutdown, running }
     }
@@ -171,6 +170,37 @@ async fn a_change_of_the_tools_is_told_to_a_legacy_client_only() {
     pipes.initialize().await;
     pipes.harbour.change();
     assert_eq!(pipes.read().await["method"], "notifications/tools/list_changed");
+}
+
+#[tokio::test]
+async fn a_change_that_the_local_user_does_not_see_is_not_told() {
+    let mut pipes = Pipes::plain();
+    pipes.initialize().await;
+    pipes.harbour.change_for("bo");
+    let ping = r#"{"jsonrpc":"2.0","id":9,"method":"ping"}"#;
+    assert_eq!(pipes.ask(ping).await["id"], 9, "nothing was told");
+    pipes.harbour.set_local_user(Some("bo"));
+    pipes.harbour.change_for("cy");
+    assert_eq!(pipes.read().await["method"], "notifications/tools/list_changed", "bo sees what ana did not");
+}
+
+#[tokio::test]
+async fn every_request_is_asked_by_the_local_user_of_that_moment() {
+    let mut pipes = Pipes::plain();
+    pipes.initialize().await;
+    pipes.ask(&legacy_call(1, "echo")).await;
+    pipes.harbour.set_local_user(Some("bo"));
+    pipes.ask(&legacy_call(2, "echo")).await;
+    let list = r#"{"jsonrpc":"2.0","id":3,"method":"tools/list"}"#;
+    assert_eq!(pipes.ask(list).await["result"]["tools"][0]["name"], "for_bo");
+    pipes.harbour.set_local_user(None);
+    let refused = pipes.ask(&legacy_call(4, "echo")).await;
+    assert_eq!(refused["error"]["message"], "there is no local user");
+    let (harbour, _) = pipes.end().await;
+    let asked: Vec<String> = harbour.seen().iter().map(|call| call.actor.id.to_string()).collect();
+    assert_eq!(asked, ["ana", "bo"]);
+    let told: Vec<_> = harbour.refusals().iter().map(|r| (r.code.as_str(), r.actor.is_some())).collect();
+    assert_eq!(told, [("auth.missing", false)]);
 }
 
 #[tokio::test]
