@@ -21,7 +21,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use crate::admission::Admission;
 use crate::assembly::{Drift, Fleet, rules};
 use crate::call::call;
-use crate::config::{Diagnostics, Loaded, Reload, SecretCheck, Settings, load};
+use crate::config::{Diagnostics, Loaded, SecretCheck, Settings, load};
 use crate::ingress::{self, RefusalCounters};
 use crate::plane::{People, Plane};
 use crate::reload;
@@ -49,7 +49,7 @@ pub struct Gateway {
     changes: watch::Sender<u64>,
     admission: Admission,
     counters: Arc<RefusalCounters>,
-    reload: Mutex<Option<Reload>>,
+    pub(crate) requests: reload::Requests,
     pub(crate) followers: reload::Followers,
     pub(crate) retired: Retired,
     pub(crate) stopped: CancellationToken,
@@ -88,7 +88,7 @@ impl Gateway {
             changes: watch::Sender::new(0),
             admission: Admission::new(),
             counters: Arc::default(),
-            reload: Mutex::default(),
+            requests: reload::Requests::default(),
             followers: reload::Followers::default(),
             retired: Retired::default(),
             stopped: CancellationToken::new(),
@@ -208,7 +208,7 @@ impl Gateway {
 
     /// Serves MCP over HTTP until `stop`, and follows changes of the configuration meanwhile.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
-        self.follow_configuration();
+        reload::follow_configuration(&self);
         let listen = self.settings().listen;
         let defaults = ingress::http::HttpSettings::default();
         let settings = ingress::http::HttpSettings {
@@ -239,7 +239,7 @@ impl Gateway {
         W: AsyncWrite + Unpin + Send + 'static,
     {
         self.local_user()?;
-        self.follow_configuration();
+        reload::follow_configuration(&self);
         let settings = ingress::stdio::StdioSettings {
             counters: Arc::clone(&self.counters),
             ..ingress::stdio::StdioSettings::default()
@@ -248,21 +248,9 @@ impl Gateway {
         Ok(())
     }
 
-    fn follow_configuration(self: &Arc<Self>) {
-        let reload = reload::follow_configuration(self);
-        self.take_requests_with(reload);
-    }
-
-    /// Passes requests to read the configuration again on to `reload`.
-    pub(crate) fn take_requests_with(&self, reload: Reload) {
-        *self.reload.lock().unwrap_or_else(PoisonError::into_inner) = Some(reload);
-    }
-
-    /// Has the configuration read again at once.
+    /// Has the configuration read again at once, or as soon as it is followed.
     pub fn reload_now(&self) {
-        if let Some(reload) = self.reload.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            reload.now();
-        }
+        self.requests.now();
     }
 
     /// Whether calls can be expected to succeed.

@@ -39,6 +39,41 @@ impl From<Diagnostics> for Held {
     }
 }
 
+/// Requests to read the configuration again. None is lost: one that comes before
+/// the configuration is followed is passed on when it is.
+#[derive(Debug, Default)]
+pub(crate) struct Requests(Mutex<Listener>);
+
+#[derive(Debug)]
+enum Listener {
+    NotYet { asked: bool },
+    Watcher(Reload),
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self::NotYet { asked: false }
+    }
+}
+
+impl Requests {
+    pub(crate) fn now(&self) {
+        match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Listener::NotYet { asked } => *asked = true,
+            Listener::Watcher(reload) => reload.now(),
+        }
+    }
+
+    /// From here on, requests go to `reload`.
+    pub(crate) fn pass_to(&self, reload: Reload) {
+        let mut listener = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*listener, Listener::NotYet { asked: true }) {
+            reload.now();
+        }
+        *listener = Listener::Watcher(reload);
+    }
+}
+
 /// Who follows the upstreams of the configuration at work.
 #[derive(Debug, Default)]
 pub(crate) struct Followers {
@@ -47,12 +82,12 @@ pub(crate) struct Followers {
 }
 
 /// Watches the configuration folder of `gateway` until it is dropped or stopped.
-pub(crate) fn follow_configuration(gateway: &Arc<Gateway>) -> Reload {
+pub(crate) fn follow_configuration(gateway: &Arc<Gateway>) {
     let loaded = gateway.at_work().loaded;
     let (changes, reload) =
         watch(loaded.folder.clone(), loaded.digest.clone(), SecretCheck::Resolve, INTERVAL);
     tokio::spawn(take_changes(Arc::downgrade(gateway), changes));
-    reload
+    gateway.requests.pass_to(reload);
 }
 
 async fn take_changes(gateway: Weak<Gateway>, mut changes: mpsc::Receiver<Change>) {

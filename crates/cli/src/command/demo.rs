@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::place::Place;
 use super::serve::serve_until_signal;
+use super::signals::Signals;
 use crate::demo::{client, company, files, ticketing, tour};
 use crate::failure::Failure;
 use crate::out;
@@ -84,12 +85,13 @@ impl Demo {
         if self.tour {
             return served.tour(&gateway, listener).await;
         }
+        let signals = Signals::new()?;
         if self.json {
             served.print_json()?;
         } else {
             served.print()?;
         }
-        serve_until_signal(&gateway, listener).await
+        serve_until_signal(&gateway, listener, signals).await
     }
 
     fn set_up(&self, folder: &Path) -> Result<(), Failure> {

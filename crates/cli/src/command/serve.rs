@@ -26,6 +26,7 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) async fn run(self) -> Result<(), Failure> {
+        let signals = Signals::new()?;
         let gateway = self.place.gateway().await?;
         let listener = gateway.listen().await.map_err(Failure::outside)?;
         let url = format!("http://{}/mcp", listener.local_addr().map_err(Failure::outside)?);
@@ -35,17 +36,20 @@ impl Serve {
         } else {
             out::line(format!("serving MCP at {url}"))?;
         }
-        serve_until_signal(&gateway, listener).await
+        serve_until_signal(&gateway, listener, signals).await
     }
 }
 
 /// Serves until SIGTERM or SIGINT, then drains, stops children and flushes the audit log.
+///
+/// `signals` is older than the line that says the gateway is ready, so whoever has
+/// read that line may send one.
 pub(crate) async fn serve_until_signal(
     gateway: &Arc<Gateway>,
     listener: tokio::net::TcpListener,
+    mut signals: Signals,
 ) -> Result<(), Failure> {
     let stop = CancellationToken::new();
-    let mut signals = Signals::new()?;
     let mut serving = tokio::spawn(Arc::clone(gateway).serve(listener, stop.clone()));
     loop {
         tokio::select! {

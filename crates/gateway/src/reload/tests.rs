@@ -157,9 +157,21 @@ async fn a_configuration_that_cannot_be_recorded_is_asked_for_again() {
     let folder = installation.folder.path().to_owned();
     let digest = gateway.at_work().loaded.digest.clone();
     let (mut changes, reload) = watch(folder, digest, SecretCheck::Resolve, Duration::from_hours(1));
-    gateway.take_requests_with(reload);
+    gateway.requests.pass_to(reload);
     ask_again(gateway, Duration::ZERO);
     assert!(soon(changes.recv()).await.is_some_and(|change| change.asked));
+}
+
+#[tokio::test]
+async fn a_request_that_comes_before_the_configuration_is_followed_is_not_lost() {
+    let installation = Installation::start(DESK).await;
+    installation.gateway.reload_now();
+    let folder = installation.folder.path().to_owned();
+    let digest = installation.gateway.at_work().loaded.digest.clone();
+    let (mut changes, reload) = watch(folder, digest, SecretCheck::Resolve, Duration::from_hours(1));
+    installation.gateway.requests.pass_to(reload);
+    assert!(soon(changes.recv()).await.is_some_and(|change| change.asked));
+    installation.gateway.shutdown().await;
 }
 
 #[tokio::test]
