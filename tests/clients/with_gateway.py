@@ -4,7 +4,7 @@
     with_gateway.py [--upstreams] -- COMMAND [ARG...]
 
 Without `--upstreams` the demo serves. With it, the demo's configuration is extended by four MCP
-upstreams (one in each protocol era over HTTP, the filesystem server and `upstream/slow.mjs` over
+upstreams (one in each protocol era over HTTP, the filesystem server and `slow.mjs` over
 stdio) and `quaymaster serve` serves that.
 
 The command finds everything in its environment:
@@ -35,6 +35,7 @@ import time
 import urllib.parse
 
 HERE = pathlib.Path(__file__).resolve().parent
+UPSTREAMS = HERE.parent / "upstream"
 START_LIMIT_S = 60
 STOP_LIMIT_S = 15
 COMMAND_LIMIT_S = 900
@@ -168,11 +169,11 @@ class Gateway:
         files = self.folder / "files"
         files.mkdir()
         (files / "harbour.txt").write_text("Quay 7 is free at noon.\n")
-        values = {"WORKSPACE": workspace, "NODE": node, "MODULES": str(modules), "HERE": str(HERE), "FILES": str(files)}
+        values = {"WORKSPACE": workspace, "NODE": node, "MODULES": str(modules), "UPSTREAMS": str(UPSTREAMS), "FILES": str(files)}
         for era in ("legacy", "modern"):
             port = free_port()
             values[f"{era.upper()}_PORT"] = str(port)
-            command = [node, str(HERE / "upstream/everything.mjs")]
+            command = [node, str(UPSTREAMS / "everything.mjs")]
             self.run(f"upstream-{era}", command, {"PORT": str(port), "ERA": era}).listens(port)
         for template in sorted((HERE / "connectors").glob("*.yaml")):
             text = template.read_text()

@@ -13,3 +13,22 @@ pub struct SpecProblem {
     /// What would be right, where that is known.
     pub help: Option<String>,
 }
+
+/// The problems found so far.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(pub(crate) Vec<SpecProblem>);
+
+impl Problems {
+    pub(crate) fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.0.push(SpecProblem { path: path.into(), message: message.into(), help: None });
+    }
+
+    pub(crate) fn add_with_help(
+        &mut self,
+        path: impl Into<String>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.0.push(SpecProblem { path: path.into(), message: message.into(), help: Some(help.into()) });
+    }
+}

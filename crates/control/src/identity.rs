@@ -5,16 +5,16 @@
 //! roles', and a role that the configuration does not declare gives nothing.
 //! Nothing else is accepted, and nothing is ever read from a query string.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::{
-    Actor, ActorId, Authentication, CallError, Clock, DataClass, ErrorCode, Randomness, Role, Timestamp,
-    TokenId, Workspace,
+    Actor, ActorId, Authentication, CallError, Clock, DataClass, ErrorCode, Memory, Randomness, Role,
+    Timestamp, TokenId, Workspace,
 };
 use quaymaster_store::{Store, StoreError, TokenRow};
 use sha2::{Digest, Sha256};
@@ -28,9 +28,6 @@ const SHOWN: usize = 12;
 const TRUSTED: Duration = Duration::from_secs(1);
 /// How exactly the last use of a token is noted: each note is a durable write.
 const NOTED: Duration = Duration::from_mins(5);
-/// How many verified tokens are remembered.
-const REMEMBERED: usize = 10_000;
-
 /// What every role may see at most.
 pub type Roles = BTreeMap<Role, RoleConfig>;
 
@@ -110,13 +107,13 @@ pub struct Identity {
     store: Store,
     clock: Arc<dyn Clock>,
     roles: Roles,
-    verified: Mutex<HashMap<[u8; 32], Verified>>,
+    verified: Memory<[u8; 32], Verified>,
 }
 
 impl Identity {
     /// Tokens of `store`, with clearances from `roles`.
     pub fn new(store: Store, clock: Arc<dyn Clock>, roles: Roles) -> Self {
-        Self { store, clock, roles, verified: Mutex::default() }
+        Self { store, clock, roles, verified: Memory::default() }
     }
 
     /// The actor behind an `Authorization` header. `workspace` is the one named in
@@ -150,7 +147,7 @@ impl Identity {
 
     async fn verify(&self, hash: [u8; 32]) -> Result<Arc<Actor>, CallError> {
         let now = self.clock.now();
-        let known = self.verified().get(&hash).cloned();
+        let known = self.verified.get(&hash);
         if let Some(known) = known.filter(|v| now.since(v.checked) < TRUSTED && now < v.expires) {
             return Ok(known.actor);
         }
@@ -159,17 +156,13 @@ impl Identity {
         })?;
         let row = row.filter(|row| row.revoked_us.is_none() && now.as_micros() < row.expires_us);
         let Some(row) = row else {
-            self.verified().remove(&hash);
+            self.verified.remove(&hash);
             return Err(invalid());
         };
         self.note_use(&row, now).await;
         let expires = Timestamp::from_micros(row.expires_us);
         let actor = Arc::new(self.actor(row.actor, row.roles, row.workspace, Authentication::Token(row.id)));
-        let mut verified = self.verified();
-        if verified.len() >= REMEMBERED {
-            verified.clear();
-        }
-        verified.insert(hash, Verified { actor: Arc::clone(&actor), expires, checked: now });
+        self.verified.insert(hash, Verified { actor: Arc::clone(&actor), expires, checked: now });
         Ok(actor)
     }
 
@@ -196,10 +189,6 @@ impl Identity {
         let clearances = roles.iter().filter_map(|role| self.roles.get(role)).map(|role| role.clearance);
         let clearance = clearances.max().unwrap_or(DataClass::Public);
         Actor { id, roles: roles.into(), workspace, clearance, authentication: by }
-    }
-
-    fn verified(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Verified>> {
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -24,7 +24,6 @@ mod render;
 pub mod schema;
 mod settings;
 mod shape;
-mod suggest;
 mod watch;
 mod yaml;
 

@@ -3,21 +3,14 @@
 //! A plane never changes. A new configuration, or an upstream whose tools
 //! changed, makes a new plane; calls that run go on with the one they began on.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use quaymaster_catalog::{Catalogue, View};
 use quaymaster_connectors::Connectors;
 use quaymaster_control::identity::Identity;
 use quaymaster_control::{Evidence, Rulebook};
-use quaymaster_core::{Actor, ActorId, Role, Workspace};
+use quaymaster_core::{Actor, PerActor};
 use tokio_util::task::TaskTracker;
-
-/// How many actors' views are remembered.
-const REMEMBERED: usize = 10_000;
-
-/// What of an actor decides what it may see.
-type Viewer = (ActorId, Arc<[Role]>, Workspace, &'static str);
 
 /// Who there is.
 #[derive(Debug)]
@@ -37,7 +30,7 @@ pub struct Plane {
     pub(crate) evidence: Evidence,
     /// The calls that run on this plane.
     pub(crate) calls: TaskTracker,
-    views: Mutex<HashMap<Viewer, Arc<View>>>,
+    views: PerActor<Arc<View>>,
 }
 
 impl Plane {
@@ -48,7 +41,7 @@ impl Plane {
         people: People,
         evidence: Evidence,
     ) -> Self {
-        let (calls, views) = (TaskTracker::new(), Mutex::default());
+        let (calls, views) = (TaskTracker::new(), PerActor::default());
         Self { catalogue, rulebook, connectors, people, evidence, calls, views }
     }
 
@@ -60,28 +53,11 @@ impl Plane {
     /// What `actor` may see: tools of its workspace of which some call could be
     /// permitted. Whether a tool is hidden or does not exist takes the same time.
     pub fn view(&self, actor: &Actor) -> Arc<View> {
-        let viewer = (
-            actor.id.clone(),
-            Arc::clone(&actor.roles),
-            actor.workspace.clone(),
-            actor.authentication.as_str(),
-        );
-        if let Some(view) = self.views().get(&viewer) {
-            return Arc::clone(view);
-        }
-        let policies = self.rulebook.policies();
-        let view = Arc::new(self.catalogue.view(|tool| {
-            tool.declaration().workspaces.contains(&actor.workspace) && policies.could_permit(actor, tool)
-        }));
-        let mut views = self.views();
-        if views.len() >= REMEMBERED {
-            views.clear();
-        }
-        views.insert(viewer, Arc::clone(&view));
-        view
-    }
-
-    fn views(&self) -> std::sync::MutexGuard<'_, HashMap<Viewer, Arc<View>>> {
-        self.views.lock().unwrap_or_else(PoisonError::into_inner)
+        self.views.get_or_make(actor, || {
+            let policies = self.rulebook.policies();
+            Arc::new(self.catalogue.view(|tool| {
+                tool.declaration().workspaces.contains(&actor.workspace) && policies.could_permit(actor, tool)
+            }))
+        })
     }
 }

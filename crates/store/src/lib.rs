@@ -22,6 +22,7 @@ mod config;
 mod error;
 mod number;
 mod postgres;
+pub mod postgres_link;
 mod schema;
 mod sqlite;
 mod store;

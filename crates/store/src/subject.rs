@@ -19,7 +19,7 @@ const INSERT_SUBJECT: &str = "
     INSERT INTO subjects (actor, wrapped_key, created_us) VALUES ($1, $2, $3) ON CONFLICT (actor) DO NOTHING";
 
 impl Store {
-    /// The wrapped key of `actor`, a keyed commitment.
+    /// The wrapped key of `actor`, which is its id. It stands here alone: the records have a commitment.
     pub async fn subject_key(&self, actor: &str) -> Result<Option<Vec<u8>>, StoreError> {
         match self.engine() {
             Engine::Sqlite(store) => {

@@ -25,7 +25,7 @@ use self::server::Server;
 use super::config::{EraConfig, McpSpec, McpToolConfig, Transport};
 use super::headers;
 use super::pace::Pace;
-use crate::problem::SpecProblem;
+use crate::problem::{Problems, SpecProblem};
 
 /// A connector that may be started.
 pub(super) struct Settings {
@@ -89,24 +89,6 @@ pub(super) fn settings(
             pace: Pace::default(),
         }),
         _ => Err(problems.0),
-    }
-}
-
-#[derive(Default)]
-struct Problems(Vec<SpecProblem>);
-
-impl Problems {
-    fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.0.push(SpecProblem { path: path.into(), message: message.into(), help: None });
-    }
-
-    fn add_with_help(
-        &mut self,
-        path: impl Into<String>,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) {
-        self.0.push(SpecProblem { path: path.into(), message: message.into(), help: Some(help.into()) });
     }
 }
 

@@ -20,7 +20,7 @@ use super::failure::ErrorRule;
 use super::parameter::Parameter;
 use super::rows::RowLimits;
 use super::template::Template;
-use crate::problem::SpecProblem;
+use crate::problem::{Problems, SpecProblem};
 
 const MAX_CONNECTIONS: u32 = 64;
 const MIN_DESCRIPTION_CHARS: usize = 30;
@@ -64,26 +64,6 @@ pub(crate) struct PlannedTool {
     /// The columns that the file speaks of, which the result has to have.
     pub(crate) expected: Vec<Expected>,
     pub(crate) config: SqlToolConfig,
-}
-
-/// The problems found so far.
-#[derive(Default)]
-struct Problems(Vec<SpecProblem>);
-
-impl Problems {
-    fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.0.push(SpecProblem { path: path.into(), message: message.into(), help: None });
-    }
-
-    fn add_with_help(
-        &mut self,
-        path: impl Into<String>,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) {
-        let help = Some(help.into());
-        self.0.push(SpecProblem { path: path.into(), message: message.into(), help });
-    }
 }
 
 impl Plan {

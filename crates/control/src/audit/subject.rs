@@ -5,18 +5,14 @@
 //! commitment in the records, and what is sealed beside them can be opened.
 //! Destroying the key makes both meaningless without touching a record.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use quaymaster_core::{ActorId, Clock, Randomness};
+use quaymaster_core::{ActorId, Clock, Memory, Randomness};
 use quaymaster_store::Store;
 use zeroize::Zeroizing;
 
 use crate::audit::AuditError;
 use crate::crypto::SealingKey;
-
-/// How many subjects' keys are kept in memory.
-const CACHED: usize = 10_000;
 
 /// The key of one actor, and what the log calls it.
 #[derive(Debug)]
@@ -66,7 +62,7 @@ pub struct Subjects {
     sealing: Arc<SealingKey>,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
-    cached: Mutex<HashMap<ActorId, Arc<Subject>>>,
+    cached: Memory<ActorId, Arc<Subject>>,
 }
 
 impl Subjects {
@@ -77,7 +73,7 @@ impl Subjects {
         clock: Arc<dyn Clock>,
         randomness: Arc<dyn Randomness>,
     ) -> Self {
-        Self { store, sealing, clock, randomness, cached: Mutex::default() }
+        Self { store, sealing, clock, randomness, cached: Memory::default() }
     }
 
     /// The key of `actor`, made if it has none yet.
@@ -86,8 +82,8 @@ impl Subjects {
     ///
     /// [`AuditError`] if the store or the sealing key fails.
     pub async fn of(&self, actor: &ActorId) -> Result<Arc<Subject>, AuditError> {
-        if let Some(subject) = self.cached().get(actor) {
-            return Ok(Arc::clone(subject));
+        if let Some(subject) = self.cached.get(actor) {
+            return Ok(subject);
         }
         let wrapped = match self.store.subject_key(actor.as_str()).await? {
             Some(wrapped) => wrapped,
@@ -121,16 +117,8 @@ impl Subjects {
         let key = SealingKey::new(&bytes, Arc::clone(&self.randomness))?;
         let commitment = key.commitment(actor.as_str().as_bytes()).into();
         let subject = Arc::new(Subject { key, commitment });
-        let mut cached = self.cached();
-        if cached.len() >= CACHED {
-            cached.clear();
-        }
-        cached.insert(actor.clone(), Arc::clone(&subject));
+        self.cached.insert(actor.clone(), Arc::clone(&subject));
         Ok(subject)
-    }
-
-    fn cached(&self) -> std::sync::MutexGuard<'_, HashMap<ActorId, Arc<Subject>>> {
-        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

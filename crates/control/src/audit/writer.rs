@@ -116,7 +116,6 @@ pub struct Audit {
     queue: mpsc::Sender<Entry>,
     signals: Arc<Signals>,
     strict: bool,
-    writer: WriterId,
     clock: Arc<dyn Clock>,
     flood: Flood,
     task: std::sync::Mutex<Option<JoinHandle<()>>>,
@@ -151,7 +150,6 @@ impl Audit {
             queue,
             signals,
             strict: settings.strict,
-            writer,
             clock,
             flood: Flood::default(),
             task: std::sync::Mutex::new(Some(task)),
@@ -239,11 +237,6 @@ impl Audit {
     /// What keeps strangers from filling the log.
     pub(crate) fn flood(&self) -> &Flood {
         &self.flood
-    }
-
-    /// The id under which this process writes.
-    pub fn writer(&self) -> &WriterId {
-        &self.writer
     }
 }
 

@@ -1,7 +1,6 @@
 //! The policies that can bear on one tool, validated against its types.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use cedar_policy::{
     Authorizer, Context, Decision as Verdict, Effect, Entities, Entity, EntityId, EntityTypeName, EntityUid,
@@ -9,19 +8,13 @@ use cedar_policy::{
     Request, Response, RestrictedExpression, Schema, ValidationMode, Validator,
 };
 use quaymaster_catalog::Tool;
-use quaymaster_core::{Actor, ActorId, AgentClaims, Arguments, Role, Workspace};
+use quaymaster_core::{Actor, AgentClaims, Arguments, PerActor};
 
 use super::access;
 use super::problem::{PolicyProblem, Severity};
 use super::schema::{ArgumentType, cedar_schema};
 use super::source::{Source, SourcePolicy};
 use super::{Decision, DecisionEffect};
-
-/// How many actors' decisions a slice remembers.
-const REMEMBERED: usize = 10_000;
-
-/// What of an actor a policy can see.
-type ActorKey = (ActorId, Arc<[Role]>, Workspace, &'static str);
 
 /// What the annotations of a policy say.
 #[derive(Debug)]
@@ -43,7 +36,7 @@ pub(super) struct Slice {
     approval: PolicyId,
     /// No policy looks at the context, so what was decided for an actor holds for all its calls.
     ignores_context: bool,
-    remembered: Mutex<HashMap<ActorKey, Decision>>,
+    remembered: PerActor<Decision>,
 }
 
 impl Slice {
@@ -78,7 +71,7 @@ impl Slice {
             tool: tool_entity(tool, &workspaces).map_err(fault)?,
             action: uid("Action", "call").map_err(fault)?,
             approval: PolicyId::new(access::approval_id(tool)),
-            remembered: Mutex::default(),
+            remembered: PerActor::default(),
             set,
             schema,
             arguments,
@@ -90,22 +83,8 @@ impl Slice {
         if !self.ignores_context {
             return self.evaluate(actor, arguments, agent).unwrap_or_else(cannot_evaluate);
         }
-        let key = (
-            actor.id.clone(),
-            Arc::clone(&actor.roles),
-            actor.workspace.clone(),
-            actor.authentication.as_str(),
-        );
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(decision) = remembered.get(&key) {
-            return decision.clone();
-        }
-        let decision = self.evaluate(actor, arguments, agent).unwrap_or_else(cannot_evaluate);
-        if remembered.len() >= REMEMBERED {
-            remembered.clear();
-        }
-        remembered.insert(key, decision.clone());
-        decision
+        let decide = || self.evaluate(actor, arguments, agent).unwrap_or_else(cannot_evaluate);
+        self.remembered.get_or_make(actor, decide)
     }
 
     /// Whether some arguments could be permitted, now or after an approval.

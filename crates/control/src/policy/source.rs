@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
 
 use cedar_policy::{ActionConstraint, Policy, PolicyId, PolicySet, ResourceConstraint};
+use quaymaster_core::suggest;
 
 use super::Known;
 use super::problem::{PolicyProblem, Severity};
@@ -138,7 +139,7 @@ impl Reader<'_> {
             problem(format!("another policy has the id `{id}`"), None);
         }
         for (name, _) in policy.annotations().filter(|(name, _)| !ANNOTATIONS.contains(name)) {
-            problem(format!("unknown annotation `@{name}`"), suggestion(name, ANNOTATIONS.into_iter()));
+            problem(format!("unknown annotation `@{name}`"), suggest::near(name, ANNOTATIONS));
         }
         let approvers: Vec<String> = policy
             .annotation("approval")
@@ -153,7 +154,7 @@ impl Reader<'_> {
         for role in approvers.iter().filter(|role| !role.is_empty() && !self.known.roles.contains(*role)) {
             problem(
                 format!("`@approval` names the unknown role `{role}`"),
-                suggestion(role, self.known.roles.iter().map(String::as_str)),
+                suggest::near(role, self.known.roles.iter().map(String::as_str)),
             );
         }
         for (message, help) in unknown_entities(policy, self.known) {
@@ -203,7 +204,7 @@ fn unknown_entities(policy: &Policy, known: &Known) -> Vec<(String, Option<Strin
         if !names.contains(&id) {
             let message = format!("unknown {} `{id}`", kind.to_ascii_lowercase());
             if !unknown.iter().any(|(m, _)| *m == message) {
-                unknown.push((message, suggestion(&id, names.iter().map(String::as_str))));
+                unknown.push((message, suggest::near(&id, names.iter().map(String::as_str))));
             }
         }
     }
@@ -224,29 +225,4 @@ fn scope_of(policy: &Policy) -> Option<Scope> {
         "Workspace" => Some(Scope::Workspace(id)),
         _ => None,
     }
-}
-
-/// The known name that is nearest, if any is near.
-fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    let nearest = known.map(|k| (distance(name, k), k)).min()?;
-    (nearest.0 <= 1 + name.len() / 4).then(|| format!("did you mean `{}`?", nearest.1))
-}
-
-/// Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        let mut next = vec![left];
-        for (cb, above) in b.iter().zip(row.iter().skip(1)) {
-            let cost = diagonal + usize::from(ca != *cb);
-            left = cost.min(above + 1).min(left + 1);
-            diagonal = *above;
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
 }

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::setting::{ByteSize, Slug};
+use quaymaster_core::suggest::did_you_mean;
 use quaymaster_core::{Role, Workspace};
 use quaymaster_store::{StoreConfig, StoreConfigError};
 
 use super::diagnostic::{Code, Problem};
 use super::settings::{AuditConfig, ListenConfig, LocalUserConfig, SettingsConfig, WorkspaceConfig};
-use super::suggest::did_you_mean;
 
 /// Largest request that may be configured.
 const MAX_BODY: ByteSize = ByteSize::new(64 * 1024 * 1024);

@@ -13,6 +13,7 @@ use quaymaster_connectors::sql::SqlConnector;
 use quaymaster_connectors::sql::config::SqlSpec;
 use quaymaster_control::secrets::Secrets;
 use quaymaster_core::connector::{Access, ApprovalConfig, ConnectorFile, Metadata};
+use quaymaster_core::suggest::did_you_mean;
 use quaymaster_core::{SecretError, SecretRef, SecretSource};
 use schemars::JsonSchema;
 use secrecy::SecretString;
@@ -20,7 +21,6 @@ use serde::de::DeserializeOwned;
 
 use super::diagnostic::{Code, Problem};
 use super::shape::{Shaped, shape};
-use super::suggest::did_you_mean;
 use super::yaml::{Node, Value};
 
 /// The engines that a connector can have.

@@ -13,8 +13,8 @@ use serde_json::Value as Json;
 
 use super::decode::{Fault, FaultKind, NodeDeserializer, Notes, Step};
 use super::diagnostic::{Code, Problem, Span};
-use super::suggest::{did_you_mean, nearest};
 use super::yaml::{Node, Value};
+use quaymaster_core::suggest::{did_you_mean, nearest};
 
 /// Most problems that are reported of one file.
 const MAX_PROBLEMS: usize = 50;

@@ -20,7 +20,7 @@ async fn a_server_that_is_not_there_is_unavailable_and_its_url_is_not_shown() {
 
 #[tokio::test]
 async fn a_url_that_does_not_parse_is_not_shown() {
-    insta::assert_snapshot!(refusal("postgres://ada:hunter2@db:seaport/quay").await, @"the store cannot be opened: its url is not a connection string of PostgreSQL, such as postgres://user:password@host/database?sslmode=require (or disable)");
+    insta::assert_snapshot!(refusal("postgres://ada:hunter2@db:seaport/quay").await, @"the store cannot be opened: its url: it is not a connection string of PostgreSQL; expected postgres://user:password@host/database?sslmode=require");
 }
 
 #[tokio::test]

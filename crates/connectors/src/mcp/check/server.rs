@@ -13,9 +13,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use quaymaster_core::SecretSource;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Problems;
 use crate::egress::{self, Egress};
 use crate::mcp::config::{EnvValue, ServerConfig};
+use crate::problem::Problems;
 
 /// Variables that `inheritEnv` may name: what programs need to find their way
 /// around a machine. Whatever else a server needs is written into `env`, where

@@ -4,7 +4,8 @@
 
 use quaymaster_core::ErrorCode;
 
-use super::{PlannedTool, Problems};
+use super::PlannedTool;
+use crate::problem::Problems;
 use crate::problem::SpecProblem;
 use crate::sql::config::{Dialect, ErrorRuleConfig, SqlSpec};
 use crate::sql::failure::{ErrorRule, Failure};

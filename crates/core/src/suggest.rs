@@ -4,21 +4,22 @@
 const MAX_CHARS: usize = 64;
 
 /// The known name that is nearest to `name`, if one is near enough to be meant.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (name.chars().count() / 3).max(1);
     let close = known.into_iter().map(|candidate| (distance(name, candidate), candidate));
     close.filter(|(far, _)| *far <= limit).min_by_key(|(far, _)| *far).map(|(_, candidate)| candidate)
 }
 
+/// A help text: the nearest name, if one is near enough to be meant.
+pub fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(name, known).map(|near| format!("did you mean `{near}`?"))
+}
+
 /// A help text: the nearest name if there is one, else all that there are.
-pub(super) fn did_you_mean<'a>(
-    name: &str,
-    what: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
+pub fn did_you_mean<'a>(name: &str, what: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let known: Vec<&str> = known.into_iter().collect();
-    if let Some(near) = nearest(name, known.iter().copied()) {
-        return Some(format!("did you mean `{near}`?"));
+    if let Some(help) = near(name, known.iter().copied()) {
+        return Some(help);
     }
     if known.is_empty() {
         return None;
