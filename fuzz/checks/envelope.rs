@@ -2,6 +2,7 @@
 //!
 //! Used by the fuzz target and, with the corpus, by the gateway's tests.
 
+use quaymaster_core::Raw;
 use quaymaster_core::rpc::{self, Message, code};
 use serde_json::value::RawValue;
 
@@ -55,10 +56,10 @@ type Parts<'a> = (&'static str, Option<&'a str>, Option<&'a str>, Option<&'a str
 fn parts<'a>(message: &'a Message<'_>) -> Parts<'a> {
     match message {
         Message::Request { id, method, params } => {
-            ("request", Some(id.as_json()), Some(method), params.map(RawValue::get))
+            ("request", Some(id.as_json()), Some(method), params.map(Raw::get))
         }
         Message::Notification { method, params } => {
-            ("notification", None, Some(method), params.map(RawValue::get))
+            ("notification", None, Some(method), params.map(Raw::get))
         }
         Message::Response { id, outcome: Ok(result) } => {
             ("result", Some(id.as_json()), None, Some(result.get()))

@@ -48,8 +48,7 @@ use http::{HeaderName, HeaderValue};
 use quaymaster_control::output::RawOutput;
 use quaymaster_core::connector::ConnectorFile;
 use quaymaster_core::rpc::code;
-use quaymaster_core::{CallError, ErrorCode, SecretSource, ToolDeclaration};
-use serde_json::value::RawValue;
+use quaymaster_core::{CallError, ErrorCode, RawBuf, SecretSource, ToolDeclaration};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -150,7 +149,7 @@ impl McpConnector {
         self.call(ask, account).await.map(RawOutput::upstream)
     }
 
-    async fn call(&self, ask: &Ask<'_>, account: &mut Account) -> Result<Box<RawValue>, CallError> {
+    async fn call(&self, ask: &Ask<'_>, account: &mut Account) -> Result<RawBuf, CallError> {
         let settings = &self.shared.settings;
         let Some(tool) = settings.tools.iter().find(|tool| tool.config.name == ask.tool) else {
             return Err(CallError::new(ErrorCode::GatewayInternal, "the tool is not one of this connector"));

@@ -7,8 +7,8 @@
 
 use std::fmt;
 
+use quaymaster_core::RawBuf;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 /// A result as the system behind the tool gave it. Cannot be read outside this crate.
 pub struct RawOutput {
@@ -17,7 +17,7 @@ pub struct RawOutput {
 
 pub(crate) enum RawContent {
     Table(Table),
-    Upstream(Box<RawValue>),
+    Upstream(RawBuf),
 }
 
 impl RawOutput {
@@ -27,7 +27,7 @@ impl RawOutput {
     }
 
     /// Wraps the `CallToolResult` of an MCP server, as JSON text.
-    pub fn upstream(result: Box<RawValue>) -> Self {
+    pub fn upstream(result: RawBuf) -> Self {
         Self { content: RawContent::Upstream(result) }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::error::{CallError, ErrorCode};
 use crate::json;
+use crate::raw::Raw;
 
 /// The arguments of one call.
 ///
@@ -31,7 +31,7 @@ impl Arguments {
     /// # Errors
     ///
     /// `input.invalid` if they are not one unambiguous JSON object.
-    pub fn parse(raw: Option<&RawValue>) -> Result<Self, CallError> {
+    pub fn parse(raw: Option<Raw<'_>>) -> Result<Self, CallError> {
         let Some(raw) = raw else { return Ok(Self::default()) };
         let value = json::parse_strict(raw.get()).map_err(|e| {
             CallError::new(ErrorCode::InputInvalid, format!("`arguments` cannot be read: {e}"))
@@ -102,9 +102,8 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Arguments, CallError> {
-        let raw = RawValue::from_string(text.into())
-            .map_err(|e| CallError::new(ErrorCode::InputInvalid, e.to_string()))?;
-        Arguments::parse(Some(&raw))
+        let raw = Raw::read(text).map_err(|e| CallError::new(ErrorCode::InputInvalid, e.to_string()))?;
+        Arguments::parse(Some(raw))
     }
 
     #[test]

@@ -25,6 +25,12 @@ pub struct JsonError {
     reason: String,
 }
 
+impl JsonError {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into() }
+    }
+}
+
 /// Reads `text` as one JSON value that has exactly one meaning.
 ///
 /// # Errors
@@ -187,7 +193,7 @@ pub fn write_string(out: &mut String, text: &str) {
 }
 
 /// Looks at all bytes of a chunk without a branch, so that it is done many at a time.
-fn needs_escape(chunk: &[u8]) -> bool {
+pub(crate) fn needs_escape(chunk: &[u8]) -> bool {
     let marks = |byte: &u8| u8::from(*byte < 0x20) | u8::from(*byte == b'"') | u8::from(*byte == b'\\');
     chunk.iter().fold(0, |found, byte| found | marks(byte)) != 0
 }

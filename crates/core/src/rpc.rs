@@ -8,8 +8,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use crate::json::JsonError;
+use crate::raw::{Members, Raw};
 
 /// Error codes of JSON-RPC 2.0 (section 5.1) and of MCP 2026-07-28 (basic).
 pub mod code {
@@ -54,10 +54,10 @@ impl RequestId {
     /// # Errors
     ///
     /// Says so if it is neither a string nor an integer, or longer than 512 bytes.
-    pub fn parse(raw: &RawValue) -> Result<Self, RpcError> {
+    pub fn parse(raw: Raw<'_>) -> Result<Self, RpcError> {
         let text = raw.get();
         let is_integer = text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok();
-        let is_string = || serde_json::from_str::<Text<'_>>(text).is_ok();
+        let is_string = || raw.text().is_some();
         if text.len() <= MAX_ID_BYTES && (is_integer || is_string()) {
             return Ok(Self(text.into()));
         }
@@ -81,21 +81,21 @@ pub enum Message<'a> {
         /// What is asked.
         method: Cow<'a, str>,
         /// The parameters, unread.
-        params: Option<&'a RawValue>,
+        params: Option<Raw<'a>>,
     },
     /// Wants none.
     Notification {
         /// What is told.
         method: Cow<'a, str>,
         /// The parameters, unread.
-        params: Option<&'a RawValue>,
+        params: Option<Raw<'a>>,
     },
     /// Answers a request of ours.
     Response {
         /// The id of that request.
         id: RequestId,
         /// The result, or the error object.
-        outcome: Result<&'a RawValue, &'a RawValue>,
+        outcome: Result<Raw<'a>, Raw<'a>>,
     },
 }
 
@@ -127,26 +127,47 @@ impl RpcError {
     }
 }
 
-/// A member that is there with any value, `null` included, is told apart from one that is not.
-#[derive(Deserialize)]
-#[serde(expecting = "an object")]
-struct Members<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    jsonrpc: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    method: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    params: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    result: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    error: Option<&'a RawValue>,
+/// The members of a message that are known; others may be there.
+#[derive(Debug, Default)]
+struct Envelope<'a> {
+    jsonrpc: Option<Raw<'a>>,
+    id: Option<Raw<'a>>,
+    method: Option<Raw<'a>>,
+    params: Option<Raw<'a>>,
+    result: Option<Raw<'a>>,
+    error: Option<Raw<'a>>,
 }
 
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
+impl<'a> Envelope<'a> {
+    fn read(text: &'a str) -> Result<Self, RpcError> {
+        let parse_error =
+            |e: JsonError| RpcError::new(code::PARSE_ERROR, format!("not a JSON-RPC message: {e}"));
+        let members = match Members::read(text) {
+            Ok(members) => members,
+            Err(error) => {
+                Raw::read(text).map_err(parse_error)?;
+                return Err(RpcError::invalid_request(&format!("not a JSON-RPC message: {error}")));
+            }
+        };
+        let mut envelope = Self::default();
+        for member in members {
+            let (name, value) = member.map_err(parse_error)?;
+            let place = match &*name {
+                "jsonrpc" => &mut envelope.jsonrpc,
+                "id" => &mut envelope.id,
+                "method" => &mut envelope.method,
+                "params" => &mut envelope.params,
+                "result" => &mut envelope.result,
+                "error" => &mut envelope.error,
+                _ => continue,
+            };
+            if place.replace(value).is_some() {
+                let message = format!("not a JSON-RPC message: the member `{name}` is repeated");
+                return Err(RpcError::invalid_request(&message));
+            }
+        }
+        Ok(envelope)
+    }
 }
 
 /// Reads one message.
@@ -165,26 +186,21 @@ pub fn parse(bytes: &[u8]) -> Result<Message<'_>, RpcError> {
             "batches are not part of this protocol revision: send one message",
         ));
     }
-    let members: Members<'_> = serde_json::from_str(text).map_err(|error| {
-        let code = if error.is_data() { code::INVALID_REQUEST } else { code::PARSE_ERROR };
-        RpcError::new(code, format!("not a JSON-RPC message: {error}"))
-    })?;
-    let id = members.id.map(RequestId::parse).transpose()?;
-    message(&members, id.clone()).map_err(|error| RpcError { id, ..error })
+    let envelope = Envelope::read(text)?;
+    let id = envelope.id.map(RequestId::parse).transpose()?;
+    message(&envelope, id.clone()).map_err(|error| RpcError { id, ..error })
 }
 
-fn message<'a>(members: &Members<'a>, id: Option<RequestId>) -> Result<Message<'a>, RpcError> {
-    if members.jsonrpc.map(RawValue::get) != Some(r#""2.0""#) {
+fn message<'a>(envelope: &Envelope<'a>, id: Option<RequestId>) -> Result<Message<'a>, RpcError> {
+    if envelope.jsonrpc.map(Raw::get) != Some(r#""2.0""#) {
         return Err(RpcError::invalid_request(r#"`jsonrpc` must be "2.0""#));
     }
-    let method = members.method.map(|raw| {
-        serde_json::from_str::<Text<'a>>(raw.get())
-            .map(|text| text.0)
-            .map_err(|_| RpcError::invalid_request("`method` must be a string"))
-    });
-    match (method.transpose()?, id, members.result, members.error) {
+    let method = envelope
+        .method
+        .map(|raw| raw.text().ok_or_else(|| RpcError::invalid_request("`method` must be a string")));
+    match (method.transpose()?, id, envelope.result, envelope.error) {
         (Some(method), id, None, None) => {
-            let params = structured(members.params)?;
+            let params = structured(envelope.params)?;
             Ok(match id {
                 Some(id) => Message::Request { id, method, params },
                 None => Message::Notification { method, params },
@@ -203,11 +219,8 @@ fn message<'a>(members: &Members<'a>, id: Option<RequestId>) -> Result<Message<'
     }
 }
 
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
 /// MCP's `params` are an object; JSON-RPC's positional form is not part of it.
-fn structured(params: Option<&RawValue>) -> Result<Option<&RawValue>, RpcError> {
+fn structured(params: Option<Raw<'_>>) -> Result<Option<Raw<'_>>, RpcError> {
     match params {
         Some(raw) if !raw.get().starts_with('{') => {
             Err(RpcError::new(code::INVALID_PARAMS, "`params` must be an object"))
@@ -261,7 +274,7 @@ mod tests {
     fn kind(text: &str) -> String {
         match parse(text.as_bytes()) {
             Ok(Message::Request { id, method, params }) => {
-                format!("request {id} {method} {}", params.map_or("-", RawValue::get))
+                format!("request {id} {method} {}", params.map_or("-", Raw::get))
             }
             Ok(Message::Notification { method, .. }) => format!("notification {method}"),
             Ok(Message::Response { id, outcome }) => format!("response {id} ok={}", outcome.is_ok()),

@@ -2,9 +2,8 @@
 
 use clap::Args;
 use quaymaster_core::json::parse_strict;
-use quaymaster_core::{Arguments, Status};
+use quaymaster_core::{Arguments, Raw, Status};
 use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -86,8 +85,8 @@ impl Call {
             return Ok(Arguments::from_map(map));
         };
         let wrong = |e: &dyn std::fmt::Display| Failure::Usage(format!("--arguments-json: {e}"));
-        let raw = RawValue::from_string(text.clone()).map_err(|e| wrong(&e))?;
-        Arguments::parse(Some(&raw)).map_err(|e| wrong(&e))
+        let raw = Raw::read(text).map_err(|e| wrong(&e))?;
+        Arguments::parse(Some(raw)).map_err(|e| wrong(&e))
     }
 }
 

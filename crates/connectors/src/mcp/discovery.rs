@@ -13,9 +13,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use quaymaster_core::ToolDeclaration;
 use quaymaster_core::arguments::sha256_text;
 use quaymaster_core::tool::ResultForm;
+use quaymaster_core::{RawBuf, ToolDeclaration};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -101,7 +101,7 @@ struct Named {
 
 impl Offered {
     /// Takes a page; gives the cursor of the next one.
-    fn add(&mut self, page: &RawValue, settings: &Settings) -> Result<Option<String>, Failure> {
+    fn add(&mut self, page: &RawBuf, settings: &Settings) -> Result<Option<String>, Failure> {
         let malformed = |what: &str| Failure::Malformed(format!("`tools/list` {what}"));
         self.bytes = self.bytes.saturating_add(page.get().len());
         if self.bytes > MAX_TOTAL_BYTES {

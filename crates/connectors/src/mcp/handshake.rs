@@ -6,13 +6,13 @@
 //!
 //! Invariant: no link exists over a revision that we do not know.
 
+use quaymaster_core::RawBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
 use quaymaster_core::rpc::code;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -202,7 +202,7 @@ fn is_plain(version: &str) -> bool {
         && version.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
 }
 
-fn read_discovery(result: &RawValue) -> Result<Option<Agreed>, Trouble> {
+fn read_discovery(result: &RawBuf) -> Result<Option<Agreed>, Trouble> {
     let Ok(discovered) = serde_json::from_str::<Discovered>(result.get()) else { return Ok(None) };
     let versions = discovered.supported_versions;
     if versions.iter().any(|version| version == wire::MODERN) {

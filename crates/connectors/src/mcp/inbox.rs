@@ -9,10 +9,9 @@
 
 use std::sync::Arc;
 
-use quaymaster_core::{Progress, ProgressSink};
+use quaymaster_core::{Progress, ProgressSink, Raw};
 use serde::Deserialize;
 use serde_json::Number;
-use serde_json::value::RawValue;
 use tokio::sync::Notify;
 
 /// What one connection's messages that are no answers have told.
@@ -26,7 +25,7 @@ impl Inbox {
     pub(super) fn take(
         &self,
         method: &str,
-        params: Option<&RawValue>,
+        params: Option<Raw<'_>>,
         sink: impl FnOnce(u64) -> Option<Arc<dyn ProgressSink>>,
     ) {
         match method {
@@ -54,7 +53,7 @@ impl Inbox {
     }
 }
 
-fn progress(params: &RawValue) -> Option<(u64, Progress)> {
+fn progress(params: Raw<'_>) -> Option<(u64, Progress)> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Params {
@@ -93,8 +92,8 @@ mod tests {
             r#"{"progressToken":7,"progress":"3"}"#,
             r#"{"progress":3}"#,
         ] {
-            let params = RawValue::from_string(params.into()).expect("JSON");
-            inbox.take("notifications/progress", Some(&params), |token| {
+            let params = Raw::read(params).expect("JSON");
+            inbox.take("notifications/progress", Some(params), |token| {
                 (token == 7).then(|| Arc::clone(&seen) as Arc<dyn ProgressSink>)
             });
         }

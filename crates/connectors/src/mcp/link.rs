@@ -11,8 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use http::{HeaderName, HeaderValue};
-use quaymaster_core::ProgressSink;
-use serde_json::value::RawValue;
+use quaymaster_core::{ProgressSink, RawBuf};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -76,7 +75,7 @@ impl Sent {
 /// A result and what came with it.
 #[derive(Debug)]
 pub(super) struct Answer {
-    pub(super) result: Box<RawValue>,
+    pub(super) result: RawBuf,
     /// The session that an HTTP server opened.
     pub(super) session: Option<HeaderValue>,
     /// The server's own id for the request, where it gave one.

@@ -14,10 +14,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use quaymaster_core::ProgressSink;
 use quaymaster_core::rpc::{self, Message, RequestId};
+use quaymaster_core::{ProgressSink, RawBuf};
 use rustix::process::Pid;
-use serde_json::value::RawValue;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
@@ -62,7 +61,7 @@ struct Pending {
 
 #[derive(Debug)]
 struct Waiting {
-    answer: oneshot::Sender<Result<Box<RawValue>, Failure>>,
+    answer: oneshot::Sender<Result<RawBuf, Failure>>,
     sink: Option<Arc<dyn ProgressSink>>,
 }
 
@@ -103,11 +102,7 @@ impl Stdio {
     }
 
     /// Sends a request and waits for its answer.
-    pub(super) async fn exchange(
-        &self,
-        outgoing: Outgoing<'_>,
-        sent: &Sent,
-    ) -> Result<Box<RawValue>, Failure> {
+    pub(super) async fn exchange(&self, outgoing: Outgoing<'_>, sent: &Sent) -> Result<RawBuf, Failure> {
         let (answer, answered) = oneshot::channel();
         let _forget = self.expect(outgoing.id, Waiting { answer, sink: outgoing.sink.cloned() })?;
         self.send(outgoing.body).await?;
@@ -271,7 +266,7 @@ impl Reading {
         true
     }
 
-    fn answer(&self, id: &RequestId, settle: impl FnOnce() -> Result<Box<RawValue>, Failure>) {
+    fn answer(&self, id: &RequestId, settle: impl FnOnce() -> Result<RawBuf, Failure>) {
         // Ours are numbers, written one way; anything else was not asked by us.
         let ours = id.as_json().parse::<u64>().ok().filter(|n| n.to_string() == id.as_json());
         let waiting = ours.and_then(|id| lock(&self.pending).calls.remove(&id));

@@ -13,6 +13,7 @@
 
 mod response;
 
+use quaymaster_core::RawBuf;
 use std::io::Cursor;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +22,6 @@ use std::time::Duration;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use quaymaster_core::rpc::{self, Message, RequestId};
-use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
 use self::response::{
@@ -222,7 +222,7 @@ impl Http {
     }
 
     /// Reads a response's stream up to its answer.
-    async fn read_stream(&self, mut body: Incoming, wanted: &Wanted<'_>) -> Result<Box<RawValue>, Failure> {
+    async fn read_stream(&self, mut body: Incoming, wanted: &Wanted<'_>) -> Result<RawBuf, Failure> {
         let mut events = Events::new(wanted.outgoing.limit_bytes);
         for _ in 0..=MAX_RESUMPTIONS {
             if let Some(result) = self.until_answer(&mut body, &mut events, wanted).await? {
@@ -241,7 +241,7 @@ impl Http {
         body: &mut Incoming,
         events: &mut Events,
         wanted: &Wanted<'_>,
-    ) -> Result<Option<Box<RawValue>>, Failure> {
+    ) -> Result<Option<RawBuf>, Failure> {
         while let Some(Ok(data)) = body.chunk().await {
             let mut chunk = &data[..];
             while let Some(event) = events.next(&mut chunk)? {
@@ -278,7 +278,7 @@ impl Http {
     }
 
     /// Takes one message of a response's stream; gives the result if it is the answer.
-    fn take(&self, event: &[u8], wanted: &Wanted<'_>) -> Result<Option<Box<RawValue>>, Failure> {
+    fn take(&self, event: &[u8], wanted: &Wanted<'_>) -> Result<Option<RawBuf>, Failure> {
         let id = wanted.outgoing.id;
         match rpc::parse(event) {
             Ok(Message::Response { id: answered, outcome }) => {

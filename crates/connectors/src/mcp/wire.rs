@@ -6,12 +6,11 @@
 //!
 //! Invariant: what is not clearly a complete result of ours is a failure.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use quaymaster_core::rpc::{self, Message, RequestId};
+use quaymaster_core::{Raw, RawBuf};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::failure::{Failure, shown};
 
@@ -108,7 +107,7 @@ pub(super) fn answer_to_server(id: &RequestId, method: &str) -> String {
 /// # Errors
 ///
 /// [`Failure::Rpc`] if it is an error, [`Failure::Malformed`] if it is something else.
-pub(super) fn answer(bytes: &[u8], id: u64) -> Result<Box<RawValue>, Failure> {
+pub(super) fn answer(bytes: &[u8], id: u64) -> Result<RawBuf, Failure> {
     match rpc::parse(bytes) {
         Ok(Message::Response { id: answered, outcome }) => settle_for(id, &answered, outcome),
         Ok(_) => Err(Failure::Malformed("a message that is no answer".into())),
@@ -120,8 +119,8 @@ pub(super) fn answer(bytes: &[u8], id: u64) -> Result<Box<RawValue>, Failure> {
 pub(super) fn settle_for(
     id: u64,
     answered: &RequestId,
-    outcome: Result<&RawValue, &RawValue>,
-) -> Result<Box<RawValue>, Failure> {
+    outcome: Result<Raw<'_>, Raw<'_>>,
+) -> Result<RawBuf, Failure> {
     // A string is written with its quotes, so it is no number here.
     if answered.as_json().parse() == Ok(id) {
         settle(outcome)
@@ -131,7 +130,7 @@ pub(super) fn settle_for(
 }
 
 /// The result of an answer, copied out of the message that it came in.
-pub(super) fn settle(outcome: Result<&RawValue, &RawValue>) -> Result<Box<RawValue>, Failure> {
+pub(super) fn settle(outcome: Result<Raw<'_>, Raw<'_>>) -> Result<RawBuf, Failure> {
     let result = match outcome {
         Ok(result) => result,
         Err(error) => return Err(rpc_failure(error)),
@@ -139,10 +138,17 @@ pub(super) fn settle(outcome: Result<&RawValue, &RawValue>) -> Result<Box<RawVal
     if !result.get().starts_with('{') {
         return Err(Failure::Malformed("a result that is not an object".into()));
     }
-    let head: ResultHead<'_> = serde_json::from_str(result.get())
-        .map_err(|_| Failure::Malformed("a result whose `resultType` cannot be read".into()))?;
-    match head.result_type.as_deref() {
-        None | Some("complete") => Ok(result.to_owned()),
+    let unreadable = || Failure::Malformed("a result whose `resultType` cannot be read".into());
+    let mut kind = None;
+    for member in result.members().ok_or_else(unreadable)? {
+        let (name, value) = member.map_err(|_| unreadable())?;
+        if name == "resultType" && kind.replace(value.text().ok_or_else(unreadable)?).is_some() {
+            return Err(unreadable());
+        }
+    }
+    // `resultType` is the discriminator of a result (MCP 2026-07-28, basic); absent means complete.
+    match kind.as_deref() {
+        None | Some("complete") => Ok(result.to_buf()),
         Some("input_required") => {
             Err(Failure::Unsupported("the tool asks for input, which cannot be passed on yet".into()))
         }
@@ -153,14 +159,7 @@ pub(super) fn settle(outcome: Result<&RawValue, &RawValue>) -> Result<Box<RawVal
     }
 }
 
-/// `resultType` is the discriminator of a result (MCP 2026-07-28, basic); absent means complete.
-#[derive(Deserialize)]
-struct ResultHead<'a> {
-    #[serde(borrow, default, rename = "resultType")]
-    result_type: Option<Cow<'a, str>>,
-}
-
-fn rpc_failure(error: &RawValue) -> Failure {
+fn rpc_failure(error: Raw<'_>) -> Failure {
     #[derive(Deserialize)]
     struct ErrorObject {
         code: i64,
@@ -230,7 +229,7 @@ mod tests {
         let report: Vec<String> = cases
             .iter()
             .map(|case| match answer(case.as_bytes(), 7) {
-                Ok(result) => format!("{case}\n    result {result}"),
+                Ok(result) => format!("{case}\n    result {}", result.get()),
                 Err(failure) => format!("{case}\n    {failure:?}"),
             })
             .collect();

@@ -68,7 +68,7 @@ fn release_message(mut error: CallError, receipt: &Receipt, rulebook: &Rulebook)
 fn says_success(raw: &RawOutput) -> Option<bool> {
     match &raw.content {
         RawContent::Table(_) => Some(true),
-        RawContent::Upstream(result) => upstream::says_success(result),
+        RawContent::Upstream(result) => upstream::says_success(result.as_raw()),
     }
 }
 
@@ -93,7 +93,9 @@ fn look_into(raw: RawOutput, receipt: &Receipt, rulebook: &Rulebook) -> Result<S
     let clearance = facts.request.actor.clearance;
     match raw.content {
         RawContent::Table(table) => table::release(table, tool, clearance, &facts.request.id),
-        RawContent::Upstream(result) => upstream::release(&result, tool, rules, clearance, &facts.request.id),
+        RawContent::Upstream(result) => {
+            upstream::release(result.as_raw(), tool, rules, clearance, &facts.request.id)
+        }
     }
 }
 

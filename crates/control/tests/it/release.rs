@@ -2,8 +2,7 @@
 
 use quaymaster_control::output::{Column, RawOutput, Table, TableStats};
 use quaymaster_control::{Ended, close, release};
-use quaymaster_core::{CallError, DataClass, ErrorCode};
-use serde_json::value::RawValue;
+use quaymaster_core::{CallError, DataClass, ErrorCode, RawBuf};
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -23,7 +22,7 @@ async fn released(
 }
 
 fn upstream(value: &Value) -> RawOutput {
-    RawOutput::upstream(RawValue::from_string(value.to_string()).expect("JSON"))
+    RawOutput::upstream(RawBuf::read(&value.to_string()).expect("JSON"))
 }
 
 fn accounts() -> RawOutput {
@@ -124,8 +123,7 @@ async fn a_result_that_cannot_be_understood_is_not_released() {
         assert_eq!(error.code.as_str(), "release.refused", "{given}");
         assert!(!error.to_string().contains("acme"));
     }
-    let twice = RawValue::from_string(r#"{"content":[],"content":[{"type":"text","text":"x"}]}"#.into())
-        .expect("JSON");
+    let twice = RawBuf::read(r#"{"content":[],"content":[{"type":"text","text":"x"}]}"#).expect("JSON");
     assert!(released(&world, DataClass::Restricted, "crm_status", RawOutput::upstream(twice)).await.is_err());
 }
 

@@ -3,8 +3,7 @@
 use quaymaster_control::output::RawOutput;
 use quaymaster_control::{Ended, Evidence, Refused, RequestRefusal, close, close_request, release};
 use quaymaster_core::clock::FixedClock;
-use quaymaster_core::{Actor, DataClass, ErrorCode, Status, Timestamp};
-use serde_json::value::RawValue;
+use quaymaster_core::{Actor, DataClass, ErrorCode, RawBuf, Status, Timestamp};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +15,7 @@ fn code(refused: Result<impl std::fmt::Debug, Refused>) -> Option<ErrorCode> {
 }
 
 fn upstream(value: &Value) -> RawOutput {
-    RawOutput::upstream(RawValue::from_string(value.to_string()).expect("JSON"))
+    RawOutput::upstream(RawBuf::read(&value.to_string()).expect("JSON"))
 }
 
 #[tokio::test]

@@ -53,13 +53,13 @@ impl ToolCall {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::value::RawValue;
+    use quaymaster_core::Raw;
 
     use super::*;
 
     fn read(params: &str) -> String {
-        let raw = RawValue::from_string(params.to_owned()).expect("JSON");
-        let read = Params::read(Some(&raw)).and_then(|params| ToolCall::read(&params));
+        let read =
+            Params::read(Some(Raw::read(params).expect("JSON"))).and_then(|params| ToolCall::read(&params));
         read.map_or_else(|r| r.message, |call| format!("{} {}", call.tool, call.arguments.as_json()))
     }
 

@@ -7,11 +7,9 @@
 
 use std::borrow::Cow;
 
-use quaymaster_core::AgentClaims;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use quaymaster_core::{AgentClaims, Raw};
 
-use super::params::{Implementation, Meta, TurnClaims, text};
+use super::params::{Implementation, Known as _, Meta, TurnClaims, text};
 use super::refusal::bounded;
 
 /// How long a claim may be, in bytes.
@@ -50,8 +48,8 @@ pub(super) fn read(meta: &Meta<'_>, client: Option<String>, traceparent: Option<
 }
 
 /// Name and version of a client, as `name/version`.
-pub(super) fn implementation(info: Option<&RawValue>) -> Option<String> {
-    let info: Implementation<'_> = members(info?.get());
+pub(super) fn implementation(info: Option<Raw<'_>>) -> Option<String> {
+    let info = Implementation::of(info?.get()).ok()?;
     let name = claim(info.name)?;
     Some(match claim(info.version) {
         Some(version) => cleaned(&format!("{name}/{version}")).unwrap_or(name),
@@ -72,17 +70,13 @@ fn misleads(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-fn claim(raw: Option<&RawValue>) -> Option<String> {
+fn claim(raw: Option<Raw<'_>>) -> Option<String> {
     cleaned(&text(raw)?)
 }
 
 /// Codex sends the turn as an object; as a header it was JSON in a string.
-fn turn<'a>(raw: Option<&'a RawValue>, text: Option<&'a str>) -> TurnClaims<'a> {
-    text.or(raw.map(RawValue::get)).map(members).unwrap_or_default()
-}
-
-fn members<'a, T: Deserialize<'a> + Default>(text: &'a str) -> T {
-    if text.starts_with('{') { serde_json::from_str(text).unwrap_or_default() } else { T::default() }
+fn turn<'a>(raw: Option<Raw<'a>>, text: Option<&'a str>) -> TurnClaims<'a> {
+    text.or(raw.map(Raw::get)).and_then(|text| TurnClaims::of(text).ok()).unwrap_or_default()
 }
 
 /// The trace id of a `traceparent` (W3C Trace Context, section 3.2).
@@ -112,8 +106,12 @@ mod tests {
     use super::*;
 
     fn claims(meta: &serde_json::Value) -> Claims {
-        let raw = RawValue::from_string(meta.to_string()).expect("JSON");
-        read(&Meta::read(Some(&raw)).expect("meta"), Some("from-elsewhere".into()), None)
+        let text = meta.to_string();
+        read(
+            &Meta::read(Some(Raw::read(&text).expect("JSON"))).expect("meta"),
+            Some("from-elsewhere".into()),
+            None,
+        )
     }
 
     #[test]

@@ -5,28 +5,48 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use quaymaster_core::raw::{Members, Raw};
 
 use super::refusal::{Refusal, bounded};
-
-/// A member that is there with any value, `null` included, is told apart from one that is not.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
-}
 
 macro_rules! members {
     ($(#[$doc:meta])* $name:ident { $($field:ident = $key:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, Default, Deserialize)]
-        #[serde(expecting = "an object")]
+        ///
+        /// A member that is there with any value, `null` included, is told apart from one that is not.
+        #[derive(Clone, Debug, Default)]
         pub(super) struct $name<'a> {
-            $(
-                #[serde(rename = $key, borrow, default, deserialize_with = "present")]
-                pub(super) $field: Option<&'a RawValue>,
-            )*
+            $(pub(super) $field: Option<Raw<'a>>,)*
+        }
+
+        impl<'a> Known<'a> for $name<'a> {
+            fn place(&mut self, name: &str) -> Option<&mut Option<Raw<'a>>> {
+                match name {
+                    $($key => Some(&mut self.$field),)*
+                    _ => None,
+                }
+            }
         }
     };
+}
+
+/// An object of which some members are known.
+pub(super) trait Known<'a>: Default {
+    /// Where the member `name` belongs, if it is known.
+    fn place(&mut self, name: &str) -> Option<&mut Option<Raw<'a>>>;
+
+    /// Reads the known members of the object that `text` is.
+    fn of(text: &'a str) -> Result<Self, String> {
+        let mut known = Self::default();
+        for member in Members::read(text).map_err(|e| e.to_string())? {
+            let (name, value) = member.map_err(|e| e.to_string())?;
+            let place = known.place(&name);
+            if place.is_some_and(|place| place.replace(value).is_some()) {
+                return Err(format!("the member `{name}` is repeated"));
+            }
+        }
+        Ok(known)
+    }
 }
 
 members! {
@@ -81,51 +101,45 @@ members! {
 
 impl<'a> Params<'a> {
     /// Reads the parameters of a message; none at all are the empty object.
-    pub(super) fn read(raw: Option<&'a RawValue>) -> Result<Self, Refusal> {
+    pub(super) fn read(raw: Option<Raw<'a>>) -> Result<Self, Refusal> {
         raw.map_or_else(|| Ok(Self::default()), |raw| object(raw, "params"))
     }
 }
 
 impl<'a> Meta<'a> {
     /// Reads `_meta`; none at all is the empty object.
-    pub(super) fn read(raw: Option<&'a RawValue>) -> Result<Self, Refusal> {
+    pub(super) fn read(raw: Option<Raw<'a>>) -> Result<Self, Refusal> {
         raw.map_or_else(|| Ok(Self::default()), |raw| object(raw, "_meta"))
     }
 }
 
-fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue, what: &str) -> Result<T, Refusal> {
+fn object<'a, T: Known<'a>>(raw: Raw<'a>, what: &str) -> Result<T, Refusal> {
     if !raw.get().starts_with('{') {
         return Err(Refusal::malformed(format!("`{what}` must be an object")));
     }
-    serde_json::from_str(raw.get()).map_err(|error| {
-        let error = error.to_string();
-        Refusal::malformed(format!("`{what}` cannot be read: {}", bounded(&error, 200)))
-    })
+    T::of(raw.get())
+        .map_err(|error| Refusal::malformed(format!("`{what}` cannot be read: {}", bounded(&error, 200))))
 }
 
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
 /// The string that `raw` is, if it is one.
-pub(super) fn text<'a>(raw: Option<&'a RawValue>) -> Option<Cow<'a, str>> {
-    let raw = raw?.get();
-    raw.starts_with('"').then(|| serde_json::from_str::<Text<'a>>(raw).ok()).flatten().map(|text| text.0)
+pub(super) fn text(raw: Option<Raw<'_>>) -> Option<Cow<'_, str>> {
+    raw?.text()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn raw(text: &str) -> Box<RawValue> {
-        RawValue::from_string(text.to_owned()).expect("JSON")
+    fn raw(text: &str) -> Raw<'_> {
+        Raw::read(text).expect("JSON")
     }
 
     #[test]
     fn a_known_member_that_is_there_twice_is_refused_even_when_spelled_otherwise() {
         for params in [r#"{"name":"a","name":"b"}"#, r#"{"name":"a","n\u0061me":"b"}"#] {
-            let refusal = Params::read(Some(&raw(params))).expect_err("twice");
+            let refusal = Params::read(Some(raw(params))).expect_err("twice");
             assert!(
-                refusal.message.starts_with("`params` cannot be read: duplicate field `name`"),
+                refusal.message.starts_with("`params` cannot be read: the member `name` is repeated"),
                 "{}",
                 refusal.message
             );
@@ -134,21 +148,21 @@ mod tests {
 
     #[test]
     fn an_array_is_not_taken_for_an_object() {
-        let refusal = Meta::read(Some(&raw(r#"["2026-07-28"]"#))).expect_err("an array");
+        let refusal = Meta::read(Some(raw(r#"["2026-07-28"]"#))).expect_err("an array");
         assert_eq!(refusal.message, "`_meta` must be an object");
     }
 
     #[test]
     fn null_is_a_value() {
         let params = raw(r#"{"cursor":null}"#);
-        assert_eq!(Params::read(Some(&params)).expect("params").cursor.map(RawValue::get), Some("null"));
+        assert_eq!(Params::read(Some(params)).expect("params").cursor.map(Raw::get), Some("null"));
     }
 
     #[test]
     fn only_a_string_is_text() {
-        assert_eq!(text(Some(&raw(r#""a\u0062""#))).as_deref(), Some("ab"));
+        assert_eq!(text(Some(raw(r#""a\u0062""#))).as_deref(), Some("ab"));
         for other in ["1", "null", "[]", r#"{"a":"b"}"#] {
-            assert_eq!(text(Some(&raw(other))), None);
+            assert_eq!(text(Some(raw(other))), None);
         }
     }
 }

@@ -81,8 +81,8 @@ impl ProgressSink for ProgressQueue {
 
 #[cfg(test)]
 mod tests {
+    use quaymaster_core::Raw;
     use serde_json::Number;
-    use serde_json::value::RawValue;
 
     use super::*;
 
@@ -91,8 +91,8 @@ mod tests {
     }
 
     fn token(text: &str) -> Result<Option<ProgressToken>, Refusal> {
-        let raw = RawValue::from_string(format!(r#"{{"progressToken":{text}}}"#)).expect("JSON");
-        ProgressToken::read(&Meta::read(Some(&raw)).expect("meta"))
+        let meta = format!(r#"{{"progressToken":{text}}}"#);
+        ProgressToken::read(&Meta::read(Some(Raw::read(&meta).expect("JSON"))).expect("meta"))
     }
 
     #[test]

@@ -6,9 +6,8 @@
 //! other, so a cancellation always comes too late to stop anything and is
 //! taken without an answer, as the specification allows (basic/utilities/cancellation).
 
-use quaymaster_core::json;
 use quaymaster_core::rpc::{self, Message, RequestId, code};
-use serde_json::value::RawValue;
+use quaymaster_core::{Raw, json};
 use serde_json::{Map, Value, json};
 
 use super::desk::Desk;
@@ -74,7 +73,7 @@ impl Server {
         }
     }
 
-    fn request(&mut self, id: &RequestId, method: &str, params: Option<&RawValue>) -> Vec<String> {
+    fn request(&mut self, id: &RequestId, method: &str, params: Option<Raw<'_>>) -> Vec<String> {
         let mut messages = Vec::new();
         let outcome = read_params(params).and_then(|params| self.dispatch(method, &params, &mut messages));
         messages.push(match outcome {
@@ -179,7 +178,7 @@ impl Server {
 }
 
 /// Reads parameters with no room for two readings.
-fn read_params(params: Option<&RawValue>) -> Result<Map<String, Value>, Refusal> {
+fn read_params(params: Option<Raw<'_>>) -> Result<Map<String, Value>, Refusal> {
     let Some(raw) = params else { return Ok(Map::new()) };
     match json::parse_strict(raw.get()) {
         Ok(Value::Object(params)) => Ok(params),

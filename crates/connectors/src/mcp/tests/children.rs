@@ -210,9 +210,9 @@ async fn a_line_that_cannot_be_given_to_a_call_leaves_it_without_an_answer() {
 async fn arguments_with_line_breaks_stay_one_message() {
     let connector = child("legacy").await;
     let raw = "{\r\n  \"note\": \"two\\nlines\",\n  \"n\": 1\n}";
-    let raw = RawValue::from_string(raw.into()).expect("JSON");
+    let raw = quaymaster_core::Raw::read(raw).expect("JSON");
     let mut call = read("echo");
-    call.arguments = Arguments::parse(Some(&raw)).expect("arguments");
+    call.arguments = Arguments::parse(Some(raw)).expect("arguments");
     assert_eq!(call.text(&connector).await, r#"{"n":1,"note":"two\nlines"}"#);
 }
 

@@ -1,13 +1,12 @@
 //! Results of MCP servers: passed on as they are where nothing has to be taken
 //! out, and taken apart where something has.
 
-use std::fmt;
+use std::borrow::Cow;
 
 use quaymaster_catalog::Tool;
+use quaymaster_core::json::write_string;
 use quaymaster_core::result::{AUDIT_ID_META, Envelope};
-use quaymaster_core::{CallError, CallId, DataClass, ErrorCode};
-use serde::de::{self, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use quaymaster_core::{CallError, CallId, DataClass, ErrorCode, Raw};
 use serde_json::{Map, Value, json};
 
 use super::fields::FieldRules;
@@ -15,12 +14,12 @@ use super::{MAX_MESSAGE_CHARS, Tally, above_clearance, refused};
 use crate::output::SafeOutput;
 
 /// Whether the upstream says that it did what was asked; `None` where that cannot be told.
-pub(super) fn says_success(result: &RawValue) -> Option<bool> {
+pub(super) fn says_success(result: Raw<'_>) -> Option<bool> {
     Some(!Parts::read(result).ok()?.is_error().ok()?)
 }
 
 pub(super) fn release(
-    result: &RawValue,
+    result: Raw<'_>,
     tool: &Tool,
     rules: &FieldRules,
     clearance: DataClass,
@@ -39,7 +38,7 @@ pub(super) fn release(
     let members = if rules.bind(clearance) {
         sifted(&parts, is_error, rules, clearance, &mut tally)?
     } else {
-        parts.members.iter().map(|(name, raw)| (name.clone(), raw.get().to_owned())).collect()
+        parts.members.into_iter().map(|(name, raw)| (name, Cow::Borrowed(raw.get()))).collect()
     };
     let result = if is_error { failed(&members, call) } else { passed_on(&members, call)? };
     Ok(SafeOutput { result, is_error, released: tally.into_released() })
@@ -59,30 +58,37 @@ fn check_promise(parts: &Parts<'_>, tool: &Tool) -> Result<(), CallError> {
     tool.check_output(&parse(raw)?)
 }
 
+/// The name and the JSON text of a member of what is released.
+type Member<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// The members of a result object, unread, in their order.
 struct Parts<'a> {
-    members: Vec<(String, &'a RawValue)>,
+    members: Vec<(Cow<'a, str>, Raw<'a>)>,
 }
 
 impl<'a> Parts<'a> {
-    fn read(result: &'a RawValue) -> Result<Self, CallError> {
-        let mut deserializer = serde_json::Deserializer::from_str(result.get());
-        let parts = deserializer
-            .deserialize_map(PartsVisitor)
-            .map_err(|_| refused("the upstream's result cannot be understood"))?;
-        let has_content = parts.get("content").is_some_and(|c| c.get().starts_with('['));
-        if !has_content {
+    fn read(result: Raw<'a>) -> Result<Self, CallError> {
+        let unclear = || refused("the upstream's result cannot be understood");
+        let mut parts = Self { members: Vec::with_capacity(4) };
+        for member in result.members().ok_or_else(unclear)? {
+            let (name, raw) = member.map_err(|_| unclear())?;
+            if parts.get(&name).is_some() {
+                return Err(unclear());
+            }
+            parts.members.push((name, raw));
+        }
+        if !parts.get("content").is_some_and(|content| content.get().starts_with('[')) {
             return Err(refused("the upstream's result has no list of content"));
         }
         Ok(parts)
     }
 
-    fn get(&self, name: &str) -> Option<&'a RawValue> {
+    fn get(&self, name: &str) -> Option<Raw<'a>> {
         self.members.iter().find(|(n, _)| n == name).map(|(_, raw)| *raw)
     }
 
     fn is_error(&self) -> Result<bool, CallError> {
-        match self.get("isError").map(RawValue::get) {
+        match self.get("isError").map(Raw::get) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
             Some(_) => Err(refused("the upstream's result says neither success nor error")),
@@ -90,28 +96,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-struct PartsVisitor;
-
-impl<'de> Visitor<'de> for PartsVisitor {
-    type Value = Parts<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parts<'de>, A::Error> {
-        let mut members: Vec<(String, &'de RawValue)> = Vec::with_capacity(4);
-        while let Some((name, raw)) = map.next_entry::<String, &'de RawValue>()? {
-            if members.iter().any(|(n, _)| *n == name) {
-                return Err(de::Error::custom("a repeated member"));
-            }
-            members.push((name, raw));
-        }
-        Ok(Parts { members })
-    }
-}
-
-fn parse(raw: &RawValue) -> Result<Value, CallError> {
+fn parse(raw: Raw<'_>) -> Result<Value, CallError> {
     serde_json::from_str(raw.get()).map_err(|_| refused("the upstream's result cannot be understood"))
 }
 
@@ -123,7 +108,7 @@ fn sifted(
     rules: &FieldRules,
     clearance: DataClass,
     tally: &mut Tally,
-) -> Result<Vec<(String, String)>, CallError> {
+) -> Result<Vec<Member<'static>>, CallError> {
     let mut structured = parts.get("structuredContent").map(parse).transpose()?;
     if let Some(value) = &mut structured {
         look_into(value)?;
@@ -136,13 +121,14 @@ fn sifted(
         }
         None => sifted_content(parts.get("content"), rules, clearance, tally)?,
     };
-    let mut members = vec![("content".to_owned(), content.to_string())];
-    members.extend(structured.map(|value| ("structuredContent".to_owned(), value.to_string())));
+    let member = |name: &'static str, value: &Value| (name.into(), value.to_string().into());
+    let mut members = vec![member("content", &content)];
+    members.extend(structured.map(|value| member("structuredContent", &value)));
     Ok(members)
 }
 
 fn sifted_content(
-    content: Option<&RawValue>,
+    content: Option<Raw<'_>>,
     rules: &FieldRules,
     clearance: DataClass,
     tally: &mut Tally,
@@ -173,7 +159,7 @@ fn unreadable() -> CallError {
 
 /// A success as the upstream gave it, with the audit id in `_meta`. `resultType`
 /// is left out: ingress writes it where the client's revision has it.
-fn passed_on(members: &[(String, String)], call: &CallId) -> Result<String, CallError> {
+fn passed_on(members: &[Member<'_>], call: &CallId) -> Result<String, CallError> {
     let length: usize = members.iter().map(|(n, v)| n.len() + v.len() + 4).sum();
     let mut text = String::with_capacity(length + 96);
     text.push_str("{\"_meta\":");
@@ -194,7 +180,7 @@ fn passed_on(members: &[(String, String)], call: &CallId) -> Result<String, Call
     }
     for (name, value) in members.iter().filter(|(name, _)| name != "_meta" && name != "resultType") {
         text.push(',');
-        text.push_str(&Value::from(name.as_str()).to_string());
+        write_string(&mut text, name);
         text.push(':');
         text.push_str(value);
     }
@@ -203,7 +189,7 @@ fn passed_on(members: &[(String, String)], call: &CallId) -> Result<String, Call
 }
 
 /// A failure that the upstream reported: its content, and our envelope beside it.
-fn failed(members: &[(String, String)], call: &CallId) -> String {
+fn failed(members: &[Member<'_>], call: &CallId) -> String {
     let content = members.iter().find(|(name, _)| name == "content").map_or("[]", |(_, content)| content);
     let blocks: Vec<Value> = serde_json::from_str(content).unwrap_or_default();
     let said = blocks.iter().find_map(|block| block.get("text").and_then(Value::as_str));

@@ -1,0 +1,298 @@
+//! One pass over JSON text that finds where values end and decodes nothing.
+//!
+//! Follows the grammar of RFC 8259 byte by byte, without recursion, so that no depth
+//! exhausts a stack; how deep a value may be is up to whoever reads it. The text is UTF-8 already, and every byte that the grammar names is ASCII, so an offset
+//! at such a byte is always one at which text can be cut.
+
+use crate::json::{JsonError, needs_escape};
+
+/// Bytes that are looked at together while nothing in a string is special.
+const CHUNK: usize = 16;
+
+/// What was expected, and where.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fault {
+    expected: &'static str,
+    at: usize,
+}
+
+impl Fault {
+    /// The error, with the place as people count: from 1, in bytes.
+    pub(super) fn in_text(self, text: &str) -> JsonError {
+        let Self { expected, at } = self;
+        let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
+        let line = before.split(|byte| *byte == b'\n').count();
+        let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+        let end = if at >= text.len() { ", where the text ends" } else { "" };
+        JsonError::new(format!("expected {expected} at line {line} column {column}{end}"))
+    }
+}
+
+/// What is open around a place: one bit for each level, whether it is an object.
+/// Levels beyond the first 128 are kept in words of as many.
+#[derive(Debug, Default)]
+struct Nesting {
+    depth: usize,
+    levels: u128,
+    outer: Vec<u128>,
+}
+
+impl Nesting {
+    const WORD: usize = 128;
+
+    fn push(&mut self, is_object: bool) {
+        if self.depth > 0 && self.depth.is_multiple_of(Self::WORD) {
+            self.outer.push(self.levels);
+        }
+        self.levels = self.levels << 1 | u128::from(is_object);
+        self.depth += 1;
+    }
+
+    fn pop(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+        self.levels >>= 1;
+        if self.depth > 0 && self.depth.is_multiple_of(Self::WORD) {
+            self.levels = self.outer.pop().unwrap_or_default();
+        }
+    }
+
+    /// Whether the innermost level is an object, if there is a level.
+    fn top(&self) -> Option<bool> {
+        (self.depth > 0).then_some(self.levels & 1 == 1)
+    }
+}
+
+/// A place in a text.
+#[derive(Clone, Debug)]
+pub(super) struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn fault(&self, expected: &'static str) -> Fault {
+        Fault { expected, at: self.at }
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            self.at += 1;
+        }
+    }
+
+    fn expect(&mut self, byte: u8, expected: &'static str) -> Result<(), Fault> {
+        self.space();
+        if self.peek() != Some(byte) {
+            return Err(self.fault(expected));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Goes past nothing but space to the end.
+    pub(super) fn end(&mut self) -> Result<(), Fault> {
+        self.space();
+        if self.at < self.text.len() { Err(self.fault("nothing after the value")) } else { Ok(()) }
+    }
+
+    pub(super) fn open_object(&mut self) -> Result<(), Fault> {
+        self.expect(b'{', "an object")
+    }
+
+    /// Goes to the next name of the object at hand, or past the end of the object.
+    pub(super) fn next_name(&mut self, is_first: bool) -> Result<bool, Fault> {
+        self.space();
+        match self.peek() {
+            Some(b'}') => {
+                self.at += 1;
+                Ok(false)
+            }
+            Some(b',') if !is_first => {
+                self.at += 1;
+                Ok(true)
+            }
+            Some(_) if is_first => Ok(true),
+            _ => Err(self.fault(if is_first { "a name or `}`" } else { "`,` or `}`" })),
+        }
+    }
+
+    /// Goes past a name and its colon; returns the name with its quotes.
+    pub(super) fn name(&mut self) -> Result<&'a str, Fault> {
+        self.space();
+        let from = self.at;
+        self.expect(b'"', "a name in quotes")?;
+        self.string()?;
+        let name = self.text.get(from..self.at).unwrap_or_default();
+        self.expect(b':', "`:`")?;
+        Ok(name)
+    }
+
+    /// Goes past one value and returns it.
+    pub(super) fn value(&mut self) -> Result<&'a str, Fault> {
+        self.space();
+        let from = self.at;
+        let mut open = Nesting::default();
+        loop {
+            self.space();
+            if let Some(is_object) = self.begin_value()?
+                && !self.is_empty(is_object)?
+            {
+                open.push(is_object);
+                continue;
+            }
+            while let Some(is_object) = open.top()
+                && self.closes(is_object)?
+            {
+                open.pop();
+            }
+            if open.top().is_none() {
+                return Ok(self.text.get(from..self.at).unwrap_or_default());
+            }
+        }
+    }
+
+    /// Goes past a value, or into one that holds others: then whether it is an object.
+    fn begin_value(&mut self) -> Result<Option<bool>, Fault> {
+        match self.peek() {
+            Some(b'"') => {
+                self.at += 1;
+                self.string()?;
+            }
+            Some(b'{') => {
+                self.at += 1;
+                return Ok(Some(true));
+            }
+            Some(b'[') => {
+                self.at += 1;
+                return Ok(Some(false));
+            }
+            Some(b't') => self.word("true")?,
+            Some(b'f') => self.word("false")?,
+            Some(b'n') => self.word("null")?,
+            Some(b'-' | b'0'..=b'9') => self.number()?,
+            _ => return Err(self.fault("a value")),
+        }
+        Ok(None)
+    }
+
+    /// Whether what was opened ends at once; else its first value is next.
+    fn is_empty(&mut self, is_object: bool) -> Result<bool, Fault> {
+        self.space();
+        let end = if is_object { b'}' } else { b']' };
+        if self.peek() == Some(end) {
+            self.at += 1;
+            return Ok(true);
+        }
+        if is_object {
+            self.name()?;
+        }
+        Ok(false)
+    }
+
+    /// Whether what is open ends here; else its next value is next.
+    fn closes(&mut self, is_object: bool) -> Result<bool, Fault> {
+        self.space();
+        match (self.peek(), is_object) {
+            (Some(b'}'), true) | (Some(b']'), false) => {
+                self.at += 1;
+                Ok(true)
+            }
+            (Some(b','), _) => {
+                self.at += 1;
+                if is_object {
+                    self.name()?;
+                }
+                Ok(false)
+            }
+            (_, true) => Err(self.fault("`,` or `}`")),
+            (_, false) => Err(self.fault("`,` or `]`")),
+        }
+    }
+
+    fn word(&mut self, word: &'static str) -> Result<(), Fault> {
+        if !self.text.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
+            return Err(self.fault("`true`, `false` or `null`"));
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Fault> {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Fault> {
+        let from = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == from { Err(self.fault("a digit")) } else { Ok(()) }
+    }
+
+    /// Goes past a string whose first quote is behind us.
+    fn string(&mut self) -> Result<(), Fault> {
+        loop {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            let (chunks, _) = rest.as_chunks::<CHUNK>();
+            let plain = chunks.iter().take_while(|chunk| !needs_escape(*chunk)).count() * CHUNK;
+            let rest = rest.get(plain..).unwrap_or_default();
+            let special = rest.iter().position(|byte| *byte < 0x20 || *byte == b'"' || *byte == b'\\');
+            self.at += plain + special.unwrap_or(rest.len());
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => self.escape()?,
+                Some(_) => return Err(self.fault("no control character in a string")),
+                None => return Err(self.fault("the end of a string")),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), Fault> {
+        self.at += 1;
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                self.at += 1;
+                Ok(())
+            }
+            Some(b'u') => {
+                let digits = self.text.as_bytes().get(self.at + 1..self.at + 5);
+                if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+                    return Err(self.fault("four hexadecimal digits after `\\u`"));
+                }
+                self.at += 5;
+                Ok(())
+            }
+            _ => Err(self.fault("an escape that JSON has")),
+        }
+    }
+}
