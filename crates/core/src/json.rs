@@ -198,15 +198,31 @@ pub(crate) fn needs_escape(chunk: &[u8]) -> bool {
     chunk.iter().fold(0, |found, byte| found | marks(byte)) != 0
 }
 
+/// The bytes that stand for something else in a JSON string (RFC 8259, section 7).
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses what is out of bounds")]
+const SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        special[byte] = true;
+        byte += 1;
+    }
+    special[b'"' as usize] = true;
+    special[b'\\' as usize] = true;
+    special
+};
+
+/// Where the first byte is that cannot stand for itself in a JSON string.
+pub(crate) fn first_special(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|byte| SPECIAL.get(usize::from(*byte)).copied().unwrap_or(true))
+}
+
 fn write_escaped(out: &mut String, text: &str) {
-    let mut plain_from = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.push_str(text.get(plain_from..at).unwrap_or_default());
-        plain_from = at + 1;
-        match byte {
+    let mut rest = text;
+    while let Some(at) = first_special(rest.as_bytes()) {
+        // The byte is ASCII, so the text can be cut on both sides of it.
+        out.push_str(rest.get(..at).unwrap_or_default());
+        match rest.as_bytes().get(at).copied().unwrap_or_default() {
             b'"' => out.push_str("\\\""),
             b'\\' => out.push_str("\\\\"),
             0x08 => out.push_str("\\b"),
@@ -214,12 +230,13 @@ fn write_escaped(out: &mut String, text: &str) {
             0x0a => out.push_str("\\n"),
             0x0c => out.push_str("\\f"),
             0x0d => out.push_str("\\r"),
-            _ => {
+            byte => {
                 let _ = write!(out, "\\u{byte:04x}");
             }
         }
+        rest = rest.get(at + 1..).unwrap_or_default();
     }
-    out.push_str(text.get(plain_from..).unwrap_or_default());
+    out.push_str(rest);
 }
 
 fn write_number(out: &mut String, number: &Number) {

@@ -6,6 +6,7 @@
 //!
 //! Invariant: what is not clearly a complete result of ours is a failure.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use quaymaster_core::rpc::{self, Message, RequestId};
@@ -138,16 +139,7 @@ pub(super) fn settle(outcome: Result<Raw<'_>, Raw<'_>>) -> Result<RawBuf, Failur
     if !result.get().starts_with('{') {
         return Err(Failure::Malformed("a result that is not an object".into()));
     }
-    let unreadable = || Failure::Malformed("a result whose `resultType` cannot be read".into());
-    let mut kind = None;
-    for member in result.members().ok_or_else(unreadable)? {
-        let (name, value) = member.map_err(|_| unreadable())?;
-        if name == "resultType" && kind.replace(value.text().ok_or_else(unreadable)?).is_some() {
-            return Err(unreadable());
-        }
-    }
-    // `resultType` is the discriminator of a result (MCP 2026-07-28, basic); absent means complete.
-    match kind.as_deref() {
+    match result_type(result)?.as_deref() {
         None | Some("complete") => Ok(result.to_buf()),
         Some("input_required") => {
             Err(Failure::Unsupported("the tool asks for input, which cannot be passed on yet".into()))
@@ -158,6 +150,25 @@ pub(super) fn settle(outcome: Result<Raw<'_>, Raw<'_>>) -> Result<RawBuf, Failur
         Some(_) => Err(Failure::Unsupported("the MCP server gave a result of an unknown type".into())),
     }
 }
+
+/// The discriminator of a result (MCP 2026-07-28, basic); absent means complete.
+fn result_type(result: Raw<'_>) -> Result<Option<Cow<'_, str>>, Failure> {
+    // Nothing else can spell that name, so most results need not be gone through.
+    if !result.get().contains(RESULT_TYPE) && !result.get().contains("\\u") {
+        return Ok(None);
+    }
+    let unreadable = || Failure::Malformed("a result whose `resultType` cannot be read".into());
+    let mut kind = None;
+    for member in result.members().ok_or_else(unreadable)? {
+        let (name, value) = member.map_err(|_| unreadable())?;
+        if name == RESULT_TYPE && kind.replace(value.text().ok_or_else(unreadable)?).is_some() {
+            return Err(unreadable());
+        }
+    }
+    Ok(kind)
+}
+
+const RESULT_TYPE: &str = "resultType";
 
 fn rpc_failure(error: Raw<'_>) -> Failure {
     #[derive(Deserialize)]
@@ -217,6 +228,7 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"task","taskId":"t"}}"#,
             r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"later\u001b[0m"}}"#,
             r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":5}}"#,
+            r#"{"jsonrpc":"2.0","id":7,"result":{"result\u0054ype":"task","taskId":"t"}}"#,
             r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"complete","resultType":"task"}}"#,
             r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32602,"message":"no\nsuch region"}}"#,
             r#"{"jsonrpc":"2.0","id":7,"error":{"code":"x"}}"#,

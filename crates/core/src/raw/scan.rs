@@ -4,7 +4,7 @@
 //! exhausts a stack; how deep a value may be is up to whoever reads it. The text is UTF-8 already, and every byte that the grammar names is ASCII, so an offset
 //! at such a byte is always one at which text can be cut.
 
-use crate::json::{JsonError, needs_escape};
+use crate::json::{JsonError, first_special, needs_escape};
 
 /// Bytes that are looked at together while nothing in a string is special.
 const CHUNK: usize = 16;
@@ -257,14 +257,21 @@ impl<'a> Scanner<'a> {
     }
 
     /// Goes past a string whose first quote is behind us.
+    ///
+    /// Long stretches of plain text are gone through many bytes at a time; where
+    /// escapes are dense, as in JSON within a string, byte by byte is faster.
     fn string(&mut self) -> Result<(), Fault> {
+        let mut is_sparse = true;
         loop {
+            let from = self.at;
+            if is_sparse {
+                let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+                let (chunks, _) = rest.as_chunks::<CHUNK>();
+                self.at += chunks.iter().take_while(|chunk| !needs_escape(*chunk)).count() * CHUNK;
+            }
             let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            let (chunks, _) = rest.as_chunks::<CHUNK>();
-            let plain = chunks.iter().take_while(|chunk| !needs_escape(*chunk)).count() * CHUNK;
-            let rest = rest.get(plain..).unwrap_or_default();
-            let special = rest.iter().position(|byte| *byte < 0x20 || *byte == b'"' || *byte == b'\\');
-            self.at += plain + special.unwrap_or(rest.len());
+            self.at += first_special(rest).unwrap_or(rest.len());
+            is_sparse = self.at - from >= CHUNK;
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;

@@ -5,17 +5,14 @@
 //! no hand-over between threads; only when that task drops it does the rest
 //! become a task of its own.
 
-use std::any::Any;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
-
-type Outcome<T> = Result<T, Box<dyn Any + Send>>;
 
 /// Where futures go that were left alone.
 #[derive(Clone, Debug)]
@@ -35,9 +32,7 @@ impl Haven {
     where
         T: Send + 'static,
     {
-        let future: Pin<Box<dyn Future<Output = Outcome<T>> + Send>> =
-            Box::pin(AssertUnwindSafe(future).catch_unwind());
-        Lasting { future: Some(future), haven: self.clone() }
+        Lasting { future: Some(Box::pin(future)), haven: self.clone() }
     }
 
     /// The tasks of futures that were left alone.
@@ -48,7 +43,7 @@ impl Haven {
 
 /// See [`Haven::take`]. None is the result of a future that panicked.
 pub(super) struct Lasting<T: Send + 'static> {
-    future: Option<Pin<Box<dyn Future<Output = Outcome<T>> + Send>>>,
+    future: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
     haven: Haven,
 }
 
@@ -57,9 +52,15 @@ impl<T: Send + 'static> Future for Lasting<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let Some(future) = &mut self.future else { return Poll::Ready(None) };
-        let outcome = std::task::ready!(future.as_mut().poll(cx));
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+        if matches!(polled, Ok(Poll::Pending)) {
+            return Poll::Pending;
+        }
         self.future = None;
-        Poll::Ready(outcome.ok())
+        Poll::Ready(match polled {
+            Ok(Poll::Ready(value)) => Some(value),
+            _ => None,
+        })
     }
 }
 
