@@ -227,7 +227,7 @@ fn declaration(settings: &Settings, tool: &ToolSettings, definition: Definition)
     ToolDeclaration {
         connector: settings.connector.clone(),
         version: settings.version.clone(),
-        workspaces: Arc::clone(&settings.workspaces),
+        workspaces: config.access.workspaces_among(&settings.workspaces),
         name: tool.public_name.clone(),
         local_name: config.name.clone(),
         title: config.title.clone().or(its_title),

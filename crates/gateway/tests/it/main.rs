@@ -6,3 +6,5 @@
 )]
 
 mod corpus;
+mod installation;
+mod workspaces;
