@@ -7,4 +7,5 @@
 
 mod corpus;
 mod installation;
+mod sealing;
 mod workspaces;
