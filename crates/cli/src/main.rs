@@ -106,7 +106,7 @@ fn run(command: Command) -> Result<(), Failure> {
             out::bytes(&text)
         }
         Command::DemoTicketing(ticketing) => ticketing.run(),
-        Command::Check(check) => check.run(),
+        Command::Check(check) => within(check.run()),
         Command::Demo(demo) => within(demo.run()),
         Command::Serve(serve) => within(serve.run()),
         Command::Stdio(stdio) => within(stdio.run()),

@@ -58,7 +58,7 @@ use self::check::{Settings, ToolSettings};
 use self::config::McpSpec;
 use self::failure::Failure;
 use self::link::{Answer, Query, Until};
-pub use self::state::{Health, UpstreamState};
+pub use self::state::{Health, LeftOut, UpstreamState};
 use self::supervise::{Live, Shared};
 use crate::ask::{Account, Ask};
 use crate::problem::SpecProblem;

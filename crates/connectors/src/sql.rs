@@ -196,7 +196,7 @@ impl SqlConnector {
         ToolDeclaration {
             connector: self.metadata.name.clone(),
             version: self.metadata.version.as_str().to_owned(),
-            workspaces: self.metadata.workspaces.clone().into(),
+            workspaces: config.access.workspaces_among(&self.metadata.workspaces),
             name: tool.name.clone(),
             local_name: config.name.clone(),
             title: config.title.clone(),

@@ -150,13 +150,18 @@ impl SealingKey {
 
 /// Writes the file whole or not at all, and leaves one that is there alone.
 fn create_once(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    if !path.exists() {
+        link_once(path, content)?;
+    }
+    // Also where another process made the file: what this one seals must not outlive the key.
+    sync_folder(path)
+}
+
+fn link_once(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    if path.exists() {
-        return Ok(());
-    }
     let draft = path.with_extension(format!("new-{}", std::process::id()));
     let written = options.open(&draft).and_then(|mut file| {
         file.write_all(content)?;
@@ -169,6 +174,20 @@ fn create_once(path: &Path, content: &[u8]) -> std::io::Result<()> {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
         other => other,
     }
+}
+
+/// Puts the name of the file on disk, not only its bytes.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => fs::File::open(folder)?.sync_all(),
+        None => fs::File::open(".")?.sync_all(),
+    }
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 #[cfg(unix)]

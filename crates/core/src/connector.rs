@@ -4,6 +4,7 @@
 //! ownership. The engine's own part (`spec`) is in `quaymaster-connectors`.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -73,12 +74,23 @@ pub struct Owner {
     pub escalation: Option<String>,
 }
 
-/// Who may use a tool. Compiled to a Cedar policy.
+/// Who may use a tool, and where. Roles are compiled to Cedar policies.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Access {
     /// The roles that may call it. May be empty where a policy file decides alone.
     pub roles: Vec<Slug>,
+    /// The workspaces in which the tool exists, among those of the connector; all of these if absent.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub workspaces: Option<Vec<Slug>>,
+}
+
+impl Access {
+    /// The workspaces in which the tool exists; `all` are those of its connector.
+    pub fn workspaces_among(&self, all: &[Slug]) -> Arc<[Slug]> {
+        self.workspaces.as_deref().unwrap_or(all).into()
+    }
 }
 
 /// Who has to agree to each call of a tool. Compiled to a Cedar annotation.
@@ -86,7 +98,15 @@ pub struct Access {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ApprovalConfig {
     /// Who may decide. The requester never may.
-    pub by: Access,
+    pub by: Approvers,
+}
+
+/// Who may decide on a call.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Approvers {
+    /// The roles that may decide.
+    pub roles: Vec<Slug>,
 }
 
 /// How a repeated write is recognised.

@@ -17,11 +17,10 @@ use quaymaster_connectors::{Connector, Connectors};
 use quaymaster_control::Rulebook;
 use quaymaster_control::policy::{Known, PolicyFile, PolicyProblem};
 use quaymaster_core::setting::Slug;
-use quaymaster_core::{Clock, SecretError, SecretRef, SecretSource, SystemClock, ToolDeclaration};
-use secrecy::SecretString;
+use quaymaster_core::{Clock, SecretSource, ToolDeclaration};
 use tokio::sync::watch;
 
-use crate::config::{self, Diagnostic, Diagnostics, Loaded, LoadedConnector, SecretCheck};
+use crate::config::{self, Diagnostic, Diagnostics, Loaded, LoadedConnector};
 
 /// How long the first listing of upstreams is waited for before calls are taken.
 const FIRST_LISTING: Duration = Duration::from_secs(5);
@@ -95,9 +94,14 @@ impl Fleet {
 
     /// Starts what is not started yet and waits, within a limit, for the first listings.
     pub(crate) async fn start(&self) {
+        self.start_within(FIRST_LISTING).await;
+    }
+
+    /// The same for who has more time.
+    pub(crate) async fn start_within(&self, limit: Duration) {
         let upstreams = self.upstreams().map(|upstream| async move {
             upstream.start();
-            let state = upstream.ready(FIRST_LISTING).await;
+            let state = upstream.ready(limit).await;
             if !state.health.is_up() {
                 tracing::warn!(
                     event = "upstream.state",
@@ -185,12 +189,15 @@ pub(crate) fn rules(loaded: &Loaded, fleet: &Fleet, drift: Drift) -> (Catalogue,
                 found.add([source.problem_at("spec.tools", &message, None)]);
             }
             // What an upstream offers is no fault of the configuration.
-            _ => tracing::warn!(
-                event = "catalogue.left_out",
-                connector = problem.connector,
-                message,
-                "a tool is left out"
-            ),
+            _ => {
+                found.add(source.map(|file| file.source.warning_at("spec.tools", &message)));
+                tracing::warn!(
+                    event = "catalogue.left_out",
+                    connector = problem.connector,
+                    message,
+                    "a tool is left out"
+                );
+            }
         }
     }
     let files: Vec<PolicyFile> = loaded
@@ -229,36 +236,5 @@ fn known(loaded: &Loaded) -> Known {
         workspaces: settings.workspaces.keys().map(ToString::to_string).collect(),
         connectors: loaded.connectors.iter().map(|c| c.connector.metadata().name.to_string()).collect(),
         tools: loaded.connectors.iter().flat_map(|c| c.connector.tool_names()).collect(),
-    }
-}
-
-/// Everything that can be said of the configuration in `folder` without starting anything.
-pub fn check(folder: &Path, with_secrets: bool) -> Diagnostics {
-    let secrets = if with_secrets { SecretCheck::Resolve } else { SecretCheck::Skip };
-    let loaded = match config::load(folder, secrets) {
-        Ok(loaded) => loaded,
-        Err(found) => return found,
-    };
-    let mut found = loaded.warnings.clone();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let source: &dyn SecretSource = if with_secrets { &loaded.secrets() } else { &StandIn };
-    match Fleet::build(&loaded, &Fleet::default(), source, &clock) {
-        Ok(fleet) => {
-            let (catalogue, _, problems) = rules(&loaded, &fleet, Drift::Refuse);
-            found.add(problems);
-            found.add(loaded.catalogue_warnings(&catalogue));
-        }
-        Err(problems) => found.add(problems),
-    }
-    found
-}
-
-/// A secret that looks like a connection string, where a configuration is checked
-/// far from where its secrets are. Nothing is connected to.
-struct StandIn;
-
-impl SecretSource for StandIn {
-    fn resolve(&self, _: &SecretRef) -> Result<SecretString, SecretError> {
-        Ok(SecretString::from("postgres://nobody@127.0.0.1/nothing"))
     }
 }

@@ -7,6 +7,7 @@
 mod admission;
 mod assembly;
 mod call;
+mod check;
 pub mod config;
 mod door;
 mod gateway;
@@ -17,7 +18,7 @@ mod reload;
 mod retire;
 mod state;
 
-pub use assembly::check;
+pub use check::{check, check_connected};
 pub use gateway::Gateway;
 pub use office::Office;
 pub use state::{StartError, StartOptions};

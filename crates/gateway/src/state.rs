@@ -49,6 +49,24 @@ pub enum StartError {
     /// The sealing key cannot be used.
     #[error(transparent)]
     Key(#[from] CryptoError),
+    /// The store was sealed with a key whose file is not there.
+    #[error(
+        "the sealing key {path} is missing, and the store at hand was sealed with it: restore the file from a \
+         backup; processes that share a store share the key file"
+    )]
+    KeyMissing {
+        /// The file.
+        path: String,
+    },
+    /// The store was sealed with another key than the file holds.
+    #[error(
+        "the sealing key {path} is not the one that the store at hand was sealed with: restore that one from a \
+         backup; processes that share a store share the key file"
+    )]
+    KeyForeign {
+        /// The file.
+        path: String,
+    },
     /// The audit log cannot be opened: without it nothing runs.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -77,9 +95,7 @@ impl State {
         let secrets = loaded.secrets();
         let store = Store::open(loaded.settings.store.resolve(folder.join(DATABASE), &secrets)?).await?;
         let (clock, randomness) = (Arc::clone(&options.clock), Arc::clone(&options.randomness));
-        let sealing =
-            Arc::new(SealingKey::open_or_create(&folder.join(SEALING_KEY), Arc::clone(&randomness))?);
-        let subjects = Subjects::new(store.clone(), sealing, Arc::clone(&clock), Arc::clone(&randomness));
+        let subjects = open_subjects(&store, &folder.join(SEALING_KEY), &clock, &randomness).await?;
         Ok(Self { store, subjects: Arc::new(subjects), clock, randomness })
     }
 
@@ -102,6 +118,28 @@ impl State {
     /// An id for a configuration that is put to work.
     pub(crate) fn config_version(&self) -> ConfigVersion {
         ConfigVersion::new(self.clock.as_ref(), self.randomness.as_ref())
+    }
+}
+
+/// The subjects' keys, with the sealing key that wraps them. It is made on the
+/// first start alone: beside a store that another one sealed, a new one is of no use.
+async fn open_subjects(
+    store: &Store,
+    key_file: &Path,
+    clock: &Arc<dyn Clock>,
+    randomness: &Arc<dyn Randomness>,
+) -> Result<Subjects, StartError> {
+    let path = || key_file.display().to_string();
+    // In this order: a process that starts at the same time makes the file before it seals.
+    if Subjects::are_in(store).await? && matches!(key_file.try_exists(), Ok(false)) {
+        return Err(StartError::KeyMissing { path: path() });
+    }
+    let sealing = Arc::new(SealingKey::open_or_create(key_file, Arc::clone(randomness))?);
+    let subjects = Subjects::new(store.clone(), sealing, Arc::clone(clock), Arc::clone(randomness));
+    match subjects.confirm().await {
+        Ok(()) => Ok(subjects),
+        Err(AuditError::Crypto(CryptoError::DoesNotOpen)) => Err(StartError::KeyForeign { path: path() }),
+        Err(error) => Err(error.into()),
     }
 }
 

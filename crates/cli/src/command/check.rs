@@ -3,9 +3,10 @@
 use std::io::IsTerminal as _;
 
 use clap::Args;
-use quaymaster_gateway::check;
+use quaymaster_gateway::{check, check_connected};
 
 use super::place::Place;
+use super::signals::Signals;
 use crate::failure::{Failure, style};
 use crate::out;
 
@@ -13,6 +14,7 @@ use crate::out;
 ///
 /// Nothing is started and nothing is connected to: MCP servers are not asked for
 /// their tools, so policies for those are checked for names, not for arguments.
+/// With `--connect` they are.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
@@ -23,11 +25,22 @@ pub(crate) struct Check {
     /// Do not look for the secrets that the configuration names, as on a build machine.
     #[arg(long)]
     without_secrets: bool,
+    /// Start the MCP servers, look at the tools that they offer, and stop them. Calls nothing and records nothing.
+    #[arg(long, conflicts_with = "without_secrets")]
+    connect: bool,
 }
 
 impl Check {
-    pub(crate) fn run(self) -> Result<(), Failure> {
-        let found = check(&self.place.config, !self.without_secrets);
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let found = if self.connect {
+            let mut signals = Signals::new()?;
+            tokio::select! {
+                found = check_connected(&self.place.config) => found,
+                () = signals.end() => return Err(Failure::Told),
+            }
+        } else {
+            check(&self.place.config, !self.without_secrets)
+        };
         let valid = !found.has_errors();
         if self.json {
             out::json(&serde_json::json!({"valid": valid, "diagnostics": found}))?;

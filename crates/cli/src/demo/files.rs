@@ -258,7 +258,7 @@ mod tests {
             input_schema: definition["inputSchema"].clone(),
             output_schema: None,
             form: ResultForm::Upstream,
-            access: Access { roles: vec![] },
+            access: Access { roles: vec![], workspaces: None },
             approval: None,
             idempotency: None,
             fixed: Map::new(),

@@ -117,24 +117,9 @@ fn a_revoked_token_is_refused_by_the_gateway_that_runs() {
 fn the_same_installation_works_on_postgresql() {
     let mut demo = Demo::start();
     demo.terminate();
-    let database = Database::create();
-    let file = demo.folder.join("quaymaster.yaml");
-    let text = fs::read_to_string(&file).expect("the settings");
-    let on_postgres = "store: { engine: postgres, url: \"${secret:QUAYMASTER_TEST_STORE}\" }";
-    fs::write(&file, text.replace("store: { engine: sqlite }", on_postgres)).expect("written");
-    let run = |arguments: &[&str]| {
-        let done = std::process::Command::new(crate::gateway::BINARY)
-            .args(arguments)
-            .current_dir(&demo.folder)
-            .env("QUAYMASTER_TEST_STORE", &database.url)
-            .output()
-            .expect("the binary");
-        (
-            done.status.code(),
-            String::from_utf8_lossy(&done.stdout).into_owned(),
-            String::from_utf8_lossy(&done.stderr).into_owned(),
-        )
-    };
+    let database = Database::create("whole");
+    Database::store_of(&demo);
+    let run = |arguments: &[&str]| database.run(&demo, arguments);
     let (code, output, complaint) =
         run(&["call", "metrics_monthly_revenue", "from=2026-01-01", "to=2026-04-01"]);
     assert_eq!(code, Some(0), "{output}{complaint}");
@@ -145,6 +130,30 @@ fn the_same_installation_works_on_postgresql() {
     assert_eq!((&found["events"]["call.intent"], &found["events"]["call.outcome"]), (&json!(1), &json!(1)));
 }
 
+#[test]
+fn a_store_on_postgresql_is_opened_with_the_key_that_sealed_it_alone() {
+    let mut demo = Demo::start();
+    demo.terminate();
+    let database = Database::create("sealed");
+    Database::store_of(&demo);
+    let list = || database.run(&demo, &["token", "list"]);
+    assert_eq!(list().0, Some(0));
+
+    let (key, aside) = (demo.folder.join("data/seal.key"), demo.folder.join("aside"));
+    fs::rename(&key, &aside).expect("moved");
+    let (code, _, complaint) = list();
+    assert!(code == Some(4) && complaint.contains("seal.key is missing, and the store"), "{complaint}");
+    assert!(!key.exists(), "no new one was made");
+
+    fs::copy(&aside, &key).expect("copied");
+    fs::write(&key, [7; 32]).expect("written");
+    let (code, _, complaint) = list();
+    assert!(code == Some(4) && complaint.contains("seal.key is not the one that the store"), "{complaint}");
+
+    fs::rename(&aside, &key).expect("restored");
+    assert_eq!(list().0, Some(0));
+}
+
 /// A database of its own on the server that `scripts/postgres.sh start` starts.
 struct Database {
     url: String,
@@ -152,14 +161,37 @@ struct Database {
 }
 
 impl Database {
-    fn create() -> Self {
-        let name = format!("quaymaster_cli_{}", std::process::id());
+    fn create(purpose: &str) -> Self {
+        let name = format!("quaymaster_cli_{purpose}_{}", std::process::id());
         psql(&format!("CREATE DATABASE {name}"));
         let (server, _) = server()
             .rsplit_once('/')
             .map(|(s, d)| (s.to_owned(), d.to_owned()))
             .expect("a URL with a database");
         Self { url: format!("{server}/{name}"), name }
+    }
+
+    /// Makes the database that a command is run with the store of `demo`, which must not run.
+    fn store_of(demo: &Demo) {
+        let file = demo.folder.join("quaymaster.yaml");
+        let text = fs::read_to_string(&file).expect("the settings");
+        let on_postgres = "store: { engine: postgres, url: \"${secret:QUAYMASTER_TEST_STORE}\" }";
+        fs::write(&file, text.replace("store: { engine: sqlite }", on_postgres)).expect("written");
+    }
+
+    /// Runs a command in the folder of `demo`: exit code, output and complaint.
+    fn run(&self, demo: &Demo, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let done = std::process::Command::new(crate::gateway::BINARY)
+            .args(arguments)
+            .current_dir(&demo.folder)
+            .env("QUAYMASTER_TEST_STORE", &self.url)
+            .output()
+            .expect("the binary");
+        (
+            done.status.code(),
+            String::from_utf8_lossy(&done.stdout).into_owned(),
+            String::from_utf8_lossy(&done.stderr).into_owned(),
+        )
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod commands;
 mod configuration;
+mod connect;
 mod crash;
 mod credentials;
 mod documentation;

@@ -24,6 +24,7 @@ use super::check::{Settings, ToolSettings};
 use super::failure::Failure;
 use super::headers::{self, ParamHeader};
 use super::link::{Link, Query, Until};
+use super::state::LeftOut;
 
 const MAX_PAGES: usize = 100;
 const MAX_TOOLS: usize = 5_000;
@@ -40,8 +41,8 @@ pub(super) struct Listing {
     pub(super) declarations: Vec<ToolDeclaration>,
     /// The headers that calls of a tool need, by its name upstream.
     pub(super) routes: Routes,
-    /// What is not as configured.
-    pub(super) warnings: Vec<String>,
+    /// What is not as configured, in the order of the configuration.
+    pub(super) left_out: Vec<LeftOut>,
     /// The same for listings that declare the same.
     pub(super) digest: String,
 }
@@ -155,15 +156,17 @@ struct Annotations {
 fn declare(settings: &Settings, offered: &Offered, mirrors: bool) -> Listing {
     let mut listing = Listing::default();
     let mut taken = String::new();
+    let left_out = |name: &str, why: String| LeftOut { tool: name.to_owned(), why };
     for tool in &settings.tools {
         let name = &tool.config.name;
         let shown = name.escape_debug();
         let Some(text) = offered.tools.get(name) else {
-            listing.warnings.push(format!("the server does not offer `{shown}`"));
+            listing.left_out.push(left_out(name, format!("the server does not offer `{shown}`")));
             continue;
         };
         if offered.repeated.contains(name) {
-            listing.warnings.push(format!("the server offers `{shown}` more than once, so it is left out"));
+            let why = format!("the server offers `{shown}` more than once, so it is left out");
+            listing.left_out.push(left_out(name, why));
             continue;
         }
         match definition(text, mirrors)
@@ -175,7 +178,7 @@ fn declare(settings: &Settings, offered: &Offered, mirrors: bool) -> Listing {
                 taken.push_str(text.get());
                 taken.push('\n');
             }
-            Err(why) => listing.warnings.push(format!("`{shown}` is left out: {why}")),
+            Err(why) => listing.left_out.push(left_out(name, format!("`{shown}` is left out: {why}"))),
         }
     }
     listing.digest = sha256_text(taken.as_bytes());
@@ -227,7 +230,7 @@ fn declaration(settings: &Settings, tool: &ToolSettings, definition: Definition)
     ToolDeclaration {
         connector: settings.connector.clone(),
         version: settings.version.clone(),
-        workspaces: Arc::clone(&settings.workspaces),
+        workspaces: config.access.workspaces_among(&settings.workspaces),
         name: tool.public_name.clone(),
         local_name: config.name.clone(),
         title: config.title.clone().or(its_title),

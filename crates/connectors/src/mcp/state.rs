@@ -1,5 +1,6 @@
 //! How an upstream is, for health, readiness and the people who run the gateway.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::failure::Failure;
@@ -13,6 +14,23 @@ pub struct UpstreamState {
     pub reason: String,
     /// The protocol revision that is spoken, while there is a connection.
     pub revision: Option<&'static str>,
+    /// All configured tools that a server that is up does not have; `reason` names the first of them.
+    pub left_out: Arc<[LeftOut]>,
+}
+
+impl UpstreamState {
+    pub(super) fn without_connection(health: Health, reason: &str) -> Self {
+        Self { health, reason: reason.to_owned(), revision: None, left_out: Arc::from([]) }
+    }
+}
+
+/// A configured tool that is not declared to agents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The name under which the server should have it.
+    pub tool: String,
+    /// What is wrong with it, in one sentence. Holds no secrets.
+    pub why: String,
 }
 
 /// The state of an upstream in one word.

@@ -23,7 +23,7 @@ use super::failure::Failure;
 use super::handshake;
 use super::link::{Link, Until};
 use super::pace::Backoff;
-use super::state::{Health, Trouble, UpstreamState};
+use super::state::{Health, LeftOut, Trouble, UpstreamState};
 
 const MAX_SHOWN_WARNINGS: usize = 10;
 
@@ -58,7 +58,7 @@ pub(super) struct Live {
 
 impl Shared {
     pub(super) fn new(settings: Settings) -> Self {
-        let state = UpstreamState { health: Health::Starting, reason: String::new(), revision: None };
+        let state = UpstreamState::without_connection(Health::Starting, "");
         Self {
             settings,
             connection: watch::Sender::new(Connection::Starting),
@@ -106,9 +106,9 @@ impl Shared {
     }
 
     fn publish(&self, link: &Arc<Link>, listing: Listing) {
-        let Listing { declarations, routes, warnings, digest } = listing;
-        let state = described(declarations.len(), self.settings.tools.len(), &warnings, link.revision());
-        if self.state.borrow().health != state.health || !warnings.is_empty() {
+        let Listing { declarations, routes, left_out, digest } = listing;
+        let state = described(declarations.len(), self.settings.tools.len(), left_out, link.revision());
+        if self.state.borrow().health != state.health || !state.left_out.is_empty() {
             let connector = self.settings.connector.as_str();
             tracing::info!(connector, health = state.health.as_str(), reason = state.reason, "MCP upstream");
         }
@@ -140,27 +140,26 @@ impl Shared {
         let auth_required = trouble.health == Health::AuthRequired;
         let retry_at = Instant::now() + wait;
         self.connection.send_replace(Connection::Down { retry_at, auth_required });
-        let reason = trouble.reason.clone();
-        self.state.send_replace(UpstreamState { health: trouble.health, reason, revision: None });
+        self.state.send_replace(UpstreamState::without_connection(trouble.health, &trouble.reason));
     }
 }
 
 fn described(
     offered: usize,
     configured: usize,
-    warnings: &[String],
+    left_out: Vec<LeftOut>,
     revision: &'static str,
 ) -> UpstreamState {
     let (health, mut reason) = match offered {
         0 => (Health::NoTools, "none of the configured tools is offered".to_owned()),
-        _ if warnings.is_empty() => (Health::Ready, String::new()),
+        _ if left_out.is_empty() => (Health::Ready, String::new()),
         _ => (Health::Degraded, format!("{offered} of {configured} tools are offered")),
     };
-    for warning in warnings.iter().take(MAX_SHOWN_WARNINGS) {
+    for LeftOut { why, .. } in left_out.iter().take(MAX_SHOWN_WARNINGS) {
         reason.push_str("; ");
-        reason.push_str(warning);
+        reason.push_str(why);
     }
-    UpstreamState { health, reason, revision: Some(revision) }
+    UpstreamState { health, reason, revision: Some(revision), left_out: left_out.into() }
 }
 
 /// Runs until `stop`, then closes what is open.
@@ -187,8 +186,7 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
         shared.connection.send_replace(Connection::Starting);
     }
     shared.connection.send_replace(Connection::Ended);
-    let reason = String::new();
-    shared.state.send_replace(UpstreamState { health: Health::Stopped, reason, revision: None });
+    shared.state.send_replace(UpstreamState::without_connection(Health::Stopped, ""));
 }
 
 /// One connection, from its first byte to its last. Says why it ended.

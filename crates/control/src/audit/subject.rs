@@ -4,6 +4,9 @@
 //! sealing key and kept in the store. With it the actor's id becomes a keyed
 //! commitment in the records, and what is sealed beside them can be opened.
 //! Destroying the key makes both meaningless without touching a record.
+//!
+//! One more key, under the empty name, which no actor has, is the canary: it shows
+//! at the start whether the sealing key at hand is the one that wrapped the others.
 
 use std::sync::Arc;
 
@@ -51,6 +54,9 @@ impl Subject {
     }
 }
 
+/// The name of the canary. No [`ActorId`] is empty.
+const CANARY: &str = "";
+
 fn purpose(call: &str) -> Vec<u8> {
     [b"decision input of ", call.as_bytes()].concat()
 }
@@ -76,6 +82,31 @@ impl Subjects {
         Self { store, sealing, clock, randomness, cached: Memory::default() }
     }
 
+    /// Whether `store` holds what a sealing key wrapped.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError::Store`] if the store fails.
+    pub async fn are_in(store: &Store) -> Result<bool, AuditError> {
+        Ok(store.subject_key(CANARY).await?.is_some())
+    }
+
+    /// Proves that the sealing key opens what the store holds; on the first start
+    /// leaves there what later starts prove it with.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError::Crypto`] with [`CryptoError::DoesNotOpen`](crate::crypto::CryptoError::DoesNotOpen)
+    /// if another key sealed it; [`AuditError`] if the store or the sealing key fails.
+    pub async fn confirm(&self) -> Result<(), AuditError> {
+        let wrapped = match self.store.subject_key(CANARY).await? {
+            Some(wrapped) => wrapped,
+            None => self.create(CANARY).await?,
+        };
+        self.sealing.open(&wrapping(CANARY), &wrapped)?;
+        Ok(())
+    }
+
     /// The key of `actor`, made if it has none yet.
     ///
     /// # Errors
@@ -87,7 +118,7 @@ impl Subjects {
         }
         let wrapped = match self.store.subject_key(actor.as_str()).await? {
             Some(wrapped) => wrapped,
-            None => self.create(actor).await?,
+            None => self.create(actor.as_str()).await?,
         };
         self.unwrap(actor, &wrapped)
     }
@@ -104,16 +135,16 @@ impl Subjects {
         }
     }
 
-    async fn create(&self, actor: &ActorId) -> Result<Vec<u8>, AuditError> {
+    async fn create(&self, name: &str) -> Result<Vec<u8>, AuditError> {
         let mut fresh = Zeroizing::new([0_u8; 32]);
         self.randomness.fill(fresh.as_mut());
-        let wrapped = self.sealing.seal(&wrapping(actor), fresh.as_ref())?;
-        // Two processes may race for a new actor; the store says whose key it is.
-        Ok(self.store.subject_insert(actor.as_str(), &wrapped, self.clock.now().as_micros()).await?)
+        let wrapped = self.sealing.seal(&wrapping(name), fresh.as_ref())?;
+        // Two processes may race for a new name; the store says whose key it is.
+        Ok(self.store.subject_insert(name, &wrapped, self.clock.now().as_micros()).await?)
     }
 
     fn unwrap(&self, actor: &ActorId, wrapped: &[u8]) -> Result<Arc<Subject>, AuditError> {
-        let bytes = self.sealing.open(&wrapping(actor), wrapped)?;
+        let bytes = self.sealing.open(&wrapping(actor.as_str()), wrapped)?;
         let key = SealingKey::new(&bytes, Arc::clone(&self.randomness))?;
         let commitment = key.commitment(actor.as_str().as_bytes()).into();
         let subject = Arc::new(Subject { key, commitment });
@@ -122,6 +153,6 @@ impl Subjects {
     }
 }
 
-fn wrapping(actor: &ActorId) -> Vec<u8> {
-    [b"key of subject ", actor.as_str().as_bytes()].concat()
+fn wrapping(name: &str) -> Vec<u8> {
+    [b"key of subject ", name.as_bytes()].concat()
 }

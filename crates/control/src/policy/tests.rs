@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quaymaster_core::connector::{Access, ApprovalConfig};
+use quaymaster_core::connector::{Access, ApprovalConfig, Approvers};
 use quaymaster_core::setting::Slug;
 use quaymaster_core::tool::ResultForm;
 use quaymaster_core::{
@@ -29,7 +29,7 @@ fn declaration(name: &str, roles: &[&str], input_schema: Value) -> ToolDeclarati
         input_schema,
         output_schema: None,
         form: ResultForm::Upstream,
-        access: Access { roles: roles.iter().map(|r| slug(r)).collect() },
+        access: Access { roles: roles.iter().map(|r| slug(r)).collect(), workspaces: None },
         approval: None,
         idempotency: None,
         fixed: Map::new(),
@@ -175,7 +175,7 @@ fn access_and_approval_of_a_connector_are_policies_too() {
 }
 
 fn by(roles: &[&str]) -> ApprovalConfig {
-    ApprovalConfig { by: Access { roles: roles.iter().map(|r| slug(r)).collect() } }
+    ApprovalConfig { by: Approvers { roles: roles.iter().map(|r| slug(r)).collect() } }
 }
 
 #[test]

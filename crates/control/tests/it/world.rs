@@ -68,7 +68,7 @@ fn declaration(local: &str, effect: Effect, form: ResultForm, input_schema: Valu
         input_schema,
         output_schema: None,
         form,
-        access: Access { roles: vec![] },
+        access: Access { roles: vec![], workspaces: None },
         approval: None,
         idempotency: None,
         fixed: Map::new(),

@@ -4,6 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use quaymaster_core::setting::Slug;
+use quaymaster_core::suggest::did_you_mean;
+
 use super::checked::{Known, PathProblem};
 use super::connector::Connector;
 use super::diagnostic::Code;
@@ -25,11 +28,34 @@ fn unknown_names(known: Known<'_>, connector: &Connector) -> Vec<PathProblem> {
     for (index, tool) in connector.tools().into_iter().enumerate() {
         let path = format!("spec.tools[{index}]");
         problems.extend(known.roles(&format!("{path}.access.roles"), &tool.access.roles));
+        if let Some(listed) = &tool.access.workspaces {
+            let path = format!("{path}.access.workspaces");
+            problems.extend(tool_workspaces(known, connector, &path, listed));
+        }
         if let Some(approval) = tool.approval {
             problems.extend(known.roles(&format!("{path}.approval.by.roles"), &approval.by.roles));
         }
     }
     problems
+}
+
+/// What is wrong with the workspaces that a tool names for itself: it never exists
+/// where its connector does not. `path` is that of the list.
+fn tool_workspaces(known: Known<'_>, connector: &Connector, path: &str, listed: &[Slug]) -> Vec<PathProblem> {
+    if listed.is_empty() {
+        let message = "names no workspace: leave it out, or remove the tool";
+        return vec![PathProblem::error(Code::Value, path, message)];
+    }
+    let all = &connector.metadata().workspaces;
+    let problem = |(index, name): (usize, &Slug)| {
+        let path = format!("{path}[{index}]");
+        known.workspace(&path, name).or_else(|| {
+            let help = did_you_mean(name.as_str(), "its workspaces", all.iter().map(Slug::as_str));
+            let message = format!("`{name}` is not one of the connector's `metadata.workspaces`");
+            (!all.contains(name)).then(|| PathProblem::error(Code::Connector, path, message).help(help))
+        })
+    };
+    listed.iter().enumerate().filter_map(problem).collect()
 }
 
 /// Reports every name, prefix and tool that a connector before it already has.

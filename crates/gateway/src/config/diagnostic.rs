@@ -96,6 +96,8 @@ codes! {
     Exposed = "config.exposed";
     /// A connector contradicts itself.
     Connector = "config.connector";
+    /// An MCP server is not there, or does not have what the configuration names.
+    Upstream = "config.upstream";
     /// There is no policy at all.
     PolicyAbsent = "policy.absent";
     /// A policy cannot be read or does not fit the catalogue.

@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use quaymaster_catalog::{Catalogue, Tool, codex};
+use quaymaster_connectors::mcp::{Health, McpConnector};
 use quaymaster_control::policy::{self, PolicyProblem};
 
-use super::diagnostic::{Code, Diagnostic, Problem, Source, Span};
-use super::{Loaded, locate};
+use super::diagnostic::{Code, Diagnostic, Problem, Severity, Source, Span};
+use super::{Connector, Loaded, LoadedConnector, locate};
 
 impl Loaded {
     /// What publishers should know of the tools before their clients meet them.
@@ -24,6 +25,36 @@ impl Loaded {
             codex::warnings(tool).into_iter().filter_map(warn).collect()
         };
         catalogue.tools().flat_map(of_tool).collect()
+    }
+
+    /// What a server that was started lacks: itself, or tools that its connector names.
+    pub fn upstream_diagnostics(&self, upstream: &McpConnector) -> Vec<Diagnostic> {
+        let file = self.connectors.iter().find(|c| c.connector.metadata().name.as_str() == upstream.name());
+        let Some(LoadedConnector { connector: Connector::Mcp(file), source }) = file else {
+            return Vec::new();
+        };
+        let state = upstream.state();
+        let at = |path: &str, message: String| {
+            Problem::warning(Code::Upstream, locate(source.text(), path), message)
+        };
+        let absent = (!state.health.is_up()).then(|| {
+            let message = match state.health {
+                Health::NoTools => "the server offers none of the tools that are named here".to_owned(),
+                Health::Starting => "the server gave no list of its tools in time".to_owned(),
+                _ => format!("the server is not ready: {}", state.reason),
+            };
+            let problem = at("spec.server", message);
+            if !upstream.is_required() {
+                return problem;
+            }
+            let help = "with `required: true` the gateway is not ready without it".to_owned();
+            Problem { severity: Severity::Error, ..problem }.help(help)
+        });
+        let left_out = state.left_out.iter().map(|left_out| {
+            let index = file.spec.tools.iter().position(|tool| tool.name == left_out.tool);
+            at(&format!("spec.tools[{}].name", index.unwrap_or_default()), left_out.why.clone())
+        });
+        absent.into_iter().chain(left_out).map(|problem| problem.in_file(source)).collect()
     }
 
     /// A problem that was found when the policies were compiled, in the file where it is.
@@ -48,6 +79,11 @@ impl Source {
     pub fn problem_at(self: &Arc<Self>, path: &str, message: &str, help: Option<String>) -> Diagnostic {
         let span = locate(self.text(), path);
         Problem::error(Code::Connector, span, message).help(help).in_file(self)
+    }
+
+    /// The same, where it is worth knowing and no reason to refuse.
+    pub fn warning_at(self: &Arc<Self>, path: &str, message: &str) -> Diagnostic {
+        Problem::warning(Code::Upstream, locate(self.text(), path), message).in_file(self)
     }
 }
 

@@ -141,6 +141,28 @@ fn an_unknown_workspace_is_told_with_those_that_there_are() {
 }
 
 #[test]
+fn a_tool_is_kept_to_workspaces_of_its_connector() {
+    let settings = settings_with("workspaces:\n", "workspaces:\n  laboratory: {}\n");
+    let listed = |list: &str| desk_with("analyst] }", &format!("analyst], workspaces: {list} }}"));
+    insta::assert_snapshot!(refused(&[
+        (SETTINGS_FILE, &settings),
+        ("connectors/desk.yaml", &listed("[customer-operations, laboratory, customer-operation, sales]")),
+    ]));
+    let found = refused(&[(SETTINGS_FILE, &settings), ("connectors/desk.yaml", &listed("[]"))]);
+    assert!(found.contains("names no workspace: leave it out, or remove the tool"), "{found}");
+    let narrow = listed("[customer-operations]");
+    assert!(loaded(&[(SETTINGS_FILE, &settings), ("connectors/desk.yaml", &narrow)]).is_ok());
+}
+
+#[test]
+fn who_may_approve_is_not_a_matter_of_workspaces() {
+    let approval =
+        "analyst] }\n      approval: { by: { roles: [analyst], workspaces: [customer-operations] } }";
+    let found = refused(&[("connectors/desk.yaml", &desk_with("analyst] }", approval))]);
+    assert!(found.contains("unknown key `workspaces`"), "{found}");
+}
+
+#[test]
 fn a_bad_length_of_time_says_which_there_are() {
     insta::assert_snapshot!(refused(&[(
         "connectors/desk.yaml",

@@ -6,3 +6,6 @@
 )]
 
 mod corpus;
+mod installation;
+mod sealing;
+mod workspaces;
