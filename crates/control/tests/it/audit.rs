@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::world::World;
 
-fn record(event: Event, call: &str) -> Record {
+fn record(event: Event, call: &str) -> Record<'static> {
     let mut record = Record::new(event, SystemClock.now());
     record.call = Some(call.into());
     record
