@@ -372,7 +372,7 @@ impl Sequencer {
             let body = entry.draft.finish(seq, &self.writer);
             let leaf = leaf_hash(&body);
             tree.append(leaf);
-            records.push(row(entry, seq, body, leaf, &self.writer));
+            records.push(row(entry, seq, body, leaf));
         }
         let state = TreeState { size: tree.size(), frontier: tree.frontier().to_vec() };
         self.store.audit_append(self.tree.size(), records, state).await?;
@@ -382,20 +382,19 @@ impl Sequencer {
 }
 
 /// The record with the columns that it is found by.
-fn row(entry: &Entry, seq: u64, body: Vec<u8>, leaf: [u8; 32], writer: &str) -> NewRecord {
+fn row(entry: &Entry, seq: u64, body: Vec<u8>, leaf: [u8; 32]) -> NewRecord {
     let draft = &entry.draft;
     NewRecord {
         seq,
         time_us: draft.time.as_micros(),
         event: draft.event.as_str(),
-        call_id: draft.call.as_deref().map(Into::into),
+        call_id: draft.call.clone(),
         // An outcome is found by its call, whose intent has the actor.
-        actor: draft.actor.as_deref().filter(|_| draft.event != Event::CallOutcome).map(Into::into),
-        workspace: draft.workspace.as_deref().map(Into::into),
-        tool: draft.tool.as_deref().map(Into::into),
+        actor: draft.actor.clone().filter(|_| draft.event != Event::CallOutcome),
+        workspace: draft.workspace.clone(),
+        tool: draft.tool.clone(),
         status: draft.status.map(Into::into),
         code: draft.code.map(Into::into),
-        writer: writer.to_owned(),
         body,
         leaf,
         sealed: entry.sealed.clone(),
