@@ -1,6 +1,6 @@
 //! The audit log: what happened, in an order that nobody can quietly change.
 //!
-//! [`record`] is the frozen form of a record, [`merkle`] the RFC 6962 tree over
+//! [`record`] is the frozen form of a record, [`draft`] its text, [`merkle`] the RFC 6962 tree over
 //! the records, [`writer`] the one way in, [`subject`] the keys that keep names
 //! out of the records, and [`verify`] the check from the outside. All SQL is in
 //! `quaymaster-store`.
@@ -12,6 +12,7 @@
 //! - No name, argument or result is in a record: names are keyed commitments,
 //!   arguments are digests.
 
+pub mod draft;
 mod flood;
 pub mod merkle;
 pub mod record;
@@ -19,6 +20,7 @@ pub mod subject;
 pub mod verify;
 pub mod writer;
 
+pub use draft::Draft;
 pub use record::{Event, Record};
 pub use subject::{Subject, Subjects};
 pub use verify::{Verification, verify};

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::class::DataClass;
+use crate::json::ObjectWriter;
 use crate::setting::Slug;
 use crate::{SessionId, TokenId};
 
@@ -115,6 +116,23 @@ pub struct AgentClaims {
     pub thread: Option<String>,
 }
 
+impl AgentClaims {
+    /// Writes the claims as canonical JSON.
+    pub fn write_canonical(&self, out: &mut String) {
+        // Taken apart, so that a member which is added cannot be forgotten.
+        let Self { call, client, model, parent_thread, sandbox_mode, session, thread } = self;
+        let mut object = ObjectWriter::begin(out);
+        object.optional("call", call.as_deref());
+        object.optional("client", client.as_deref());
+        object.optional("model", model.as_deref());
+        object.optional("parent_thread", parent_thread.as_deref());
+        object.optional("sandbox_mode", sandbox_mode.as_deref());
+        object.optional("session", session.as_deref());
+        object.optional("thread", thread.as_deref());
+        object.end();
+    }
+}
+
 /// The transport-level session that a request came in on, if the revision has sessions.
 pub type Session = Option<SessionId>;
 
@@ -127,4 +145,31 @@ pub struct RoleConfig {
     /// What the role is for, shown to people.
     #[serde(default)]
     pub description: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_are_written_as_the_canonical_writer_would() {
+        let text = |text: &str| Some(text.to_owned());
+        let all = AgentClaims {
+            call: text("c-1"),
+            client: text("codex \u{e9}\u{1f600}\"\\\n\u{1}\u{7f}/0.169.0"),
+            model: text("m"),
+            parent_thread: text("p"),
+            sandbox_mode: text("read-only"),
+            session: text("s"),
+            thread: text("t"),
+        };
+        for claims in
+            [all, AgentClaims::default(), AgentClaims { model: text("m"), ..AgentClaims::default() }]
+        {
+            let mut written = String::new();
+            claims.write_canonical(&mut written);
+            let value = serde_json::to_value(&claims).expect("JSON");
+            assert_eq!(written, crate::json::canonical(&value));
+        }
+    }
 }

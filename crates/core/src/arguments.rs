@@ -90,11 +90,20 @@ pub fn sha256_text(bytes: &[u8]) -> String {
 
 /// Appends `bytes` to `text` in lower-case hexadecimal.
 pub fn push_hex(text: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+    // All digits of a chunk are put together first, so that they are appended at once.
+    for chunk in bytes.chunks(32) {
+        let mut digits = [0_u8; 64];
+        for ([high, low], byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(chunk) {
+            (*high, *low) = (hex_digit(byte >> 4), hex_digit(byte & 15));
         }
+        let digits = digits.get(..2 * chunk.len()).unwrap_or_default();
+        text.push_str(std::str::from_utf8(digits).unwrap_or_default());
     }
+}
+
+/// The digit of a number below 16.
+fn hex_digit(nibble: u8) -> u8 {
+    nibble + if nibble < 10 { b'0' } else { b'a' - 10 }
 }
 
 #[cfg(test)]
@@ -111,6 +120,17 @@ mod tests {
         let error = read("[1]").expect_err("an array");
         assert_eq!(error.to_string(), "input.invalid: `arguments` must be an object");
         assert!(error.hint.is_some());
+    }
+
+    #[test]
+    fn bytes_of_any_number_are_written_in_hexadecimal() {
+        for count in [0, 1, 31, 32, 33, 256] {
+            let bytes: Vec<u8> = (0..count).map(|n: usize| n.to_le_bytes()[0]).collect();
+            let mut text = String::new();
+            push_hex(&mut text, &bytes);
+            let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(text, digits.concat());
+        }
     }
 
     #[test]

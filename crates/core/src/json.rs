@@ -6,11 +6,15 @@
 //! pick one reading silently. [`canonical`] writes RFC 8785 (JCS), which digests
 //! and audit records are made of.
 
+mod object;
+
 use std::fmt;
 use std::fmt::Write as _;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+
+pub use object::ObjectWriter;
 
 /// How deep arguments may be nested.
 pub const MAX_DEPTH: usize = 64;

@@ -104,6 +104,11 @@ impl Slug {
         &self.0
     }
 
+    /// The name as text that is shared, not copied.
+    pub fn to_shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+
     /// Reads a text such as `business-metrics`.
     ///
     /// # Errors
@@ -121,6 +126,12 @@ impl Slug {
             "`{}` is not a name: expected a letter and then at most 62 of a-z, 0-9, - and _",
             text.escape_debug()
         ))
+    }
+}
+
+impl AsRef<str> for Slug {
+    fn as_ref(&self) -> &str {
+        &self.0
     }
 }
 

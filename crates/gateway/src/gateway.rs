@@ -322,8 +322,8 @@ pub(crate) async fn record_config(
     digest: &str,
 ) -> Result<(), quaymaster_control::audit::AuditError> {
     let mut record = Record::new(event, evidence.clock.now());
-    record.config = Some(evidence.config.to_string());
-    record.config_digest = Some(digest.to_owned());
+    record.config = Some(evidence.config.as_str());
+    record.config_digest = Some(digest);
     record.code = code;
     evidence.audit.append(record, None, Durability::Durable).await
 }

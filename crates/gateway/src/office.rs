@@ -76,9 +76,9 @@ impl Office {
         let token = create_token(&self.state.store, request, clock, randomness).await?;
         let subject = self.state.subjects.of(&token.row.actor).await?;
         let mut record = Record::new(Event::TokenCreated, clock.now());
-        record.token = Some(token.row.id.to_string());
-        record.on_behalf_of = Some(subject.commitment().to_string());
-        record.workspace = Some(token.row.workspace.to_string());
+        record.token = Some(token.row.id.as_str());
+        record.on_behalf_of = Some(subject.commitment());
+        record.workspace = Some(token.row.workspace.to_shared());
         self.write(record).await?;
         Ok(token)
     }
@@ -93,13 +93,13 @@ impl Office {
         let revoked = self.state.store.token_revoke(id, now.as_micros()).await?;
         if revoked {
             let mut record = Record::new(Event::TokenRevoked, now);
-            record.token = Some(id.to_string());
+            record.token = Some(id.as_str());
             self.write(record).await?;
         }
         Ok(revoked)
     }
 
-    async fn write(&self, record: Record) -> Result<(), StartError> {
+    async fn write(&self, record: Record<'_>) -> Result<(), StartError> {
         let evidence = self.state.evidence(&self.loaded).await?;
         evidence.audit.append(record, None, Durability::Durable).await?;
         evidence.audit.close().await;

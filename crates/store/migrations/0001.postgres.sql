@@ -7,7 +7,9 @@ CREATE TABLE audit_tree (
 );
 INSERT INTO audit_tree (id, size, frontier) VALUES (1, 0, '');
 
--- `body` is the record; the other columns repeat what is searched for.
+-- `body` is the record, `sealed` what is kept beside it, encrypted, until it is
+-- erased; the other columns repeat what is searched for. A row stays in one place
+-- as long as it fits into a page, and what is encrypted does not compress.
 CREATE TABLE audit_records (
     seq bigint PRIMARY KEY CHECK (seq >= 0),
     time_us bigint NOT NULL,
@@ -18,19 +20,14 @@ CREATE TABLE audit_records (
     tool text,
     status text,
     code text,
-    writer text NOT NULL,
     body bytea NOT NULL,
-    leaf bytea NOT NULL CHECK (octet_length(leaf) = 32)
-);
+    leaf bytea NOT NULL CHECK (octet_length(leaf) = 32),
+    sealed bytea
+) WITH (toast_tuple_target = 8160);
+ALTER TABLE audit_records ALTER COLUMN sealed SET STORAGE EXTERNAL;
 CREATE INDEX audit_records_call ON audit_records (call_id) WHERE call_id IS NOT NULL;
 CREATE INDEX audit_records_actor ON audit_records (actor) WHERE actor IS NOT NULL;
 CREATE INDEX audit_records_time ON audit_records (time_us);
-
--- What belongs to a record and can be erased by erasing its subject's key.
-CREATE TABLE audit_sealed (
-    seq bigint PRIMARY KEY REFERENCES audit_records (seq),
-    ciphertext bytea NOT NULL
-);
 
 CREATE TABLE subjects (
     actor text PRIMARY KEY,

@@ -7,7 +7,8 @@ CREATE TABLE audit_tree (
 ) STRICT;
 INSERT INTO audit_tree (id, size, frontier) VALUES (1, 0, x'');
 
--- `body` is the record; the other columns repeat what is searched for.
+-- `body` is the record, `sealed` what is kept beside it, encrypted, until it is
+-- erased; the other columns repeat what is searched for.
 CREATE TABLE audit_records (
     seq INTEGER PRIMARY KEY CHECK (seq >= 0),
     time_us INTEGER NOT NULL,
@@ -18,19 +19,13 @@ CREATE TABLE audit_records (
     tool TEXT,
     status TEXT,
     code TEXT,
-    writer TEXT NOT NULL,
     body BLOB NOT NULL,
-    leaf BLOB NOT NULL CHECK (length(leaf) = 32)
+    leaf BLOB NOT NULL CHECK (length(leaf) = 32),
+    sealed BLOB
 ) STRICT;
 CREATE INDEX audit_records_call ON audit_records (call_id) WHERE call_id IS NOT NULL;
 CREATE INDEX audit_records_actor ON audit_records (actor) WHERE actor IS NOT NULL;
 CREATE INDEX audit_records_time ON audit_records (time_us);
-
--- What belongs to a record and can be erased by erasing its subject's key.
-CREATE TABLE audit_sealed (
-    seq INTEGER PRIMARY KEY REFERENCES audit_records (seq),
-    ciphertext BLOB NOT NULL
-) STRICT;
 
 CREATE TABLE subjects (
     actor TEXT PRIMARY KEY,

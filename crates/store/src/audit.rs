@@ -15,7 +15,9 @@ mod postgres;
 mod query;
 mod sqlite;
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -34,7 +36,7 @@ pub const MAX_PAGE: u32 = 5_000;
 const MAX_SEARCHABLE: usize = 256;
 
 const SELECT_TREE: &str = "SELECT size, frontier FROM audit_tree WHERE id = 1";
-const SELECT_SEALED: &str = "SELECT ciphertext FROM audit_sealed WHERE seq = $1";
+const SELECT_SEALED: &str = "SELECT sealed FROM audit_records WHERE seq = $1";
 
 const APPEND: &str = "append to the audit";
 const READ: &str = "read the audit";
@@ -63,19 +65,17 @@ pub struct NewRecord {
     /// What happened, such as `call.intent`.
     pub event: &'static str,
     /// The call that it belongs to.
-    pub call_id: Option<String>,
+    pub call_id: Option<Arc<str>>,
     /// Who asked, as a keyed commitment.
-    pub actor: Option<String>,
+    pub actor: Option<Arc<str>>,
     /// Where.
-    pub workspace: Option<String>,
+    pub workspace: Option<Arc<str>>,
     /// Which tool was meant.
-    pub tool: Option<String>,
+    pub tool: Option<Arc<str>>,
     /// How it ended.
-    pub status: Option<String>,
+    pub status: Option<Cow<'static, str>>,
     /// The error code, if it failed or was refused.
-    pub code: Option<String>,
-    /// The process that wrote it.
-    pub writer: String,
+    pub code: Option<Cow<'static, str>>,
     /// The record: canonical JSON (RFC 8785).
     pub body: Vec<u8>,
     /// Its leaf hash (RFC 6962, section 2.1).
@@ -116,8 +116,6 @@ pub struct StoredColumns {
     pub status: Option<String>,
     /// The error code, if it failed or was refused.
     pub code: Option<String>,
-    /// The process that wrote it.
-    pub writer: String,
     /// What is kept encrypted beside it.
     pub sealed: Option<Vec<u8>>,
 }
@@ -277,32 +275,26 @@ impl fmt::Debug for StoredColumns {
 impl NewRecord {
     /// Cuts what is searched for to what both dialects can hold and index.
     fn trim(&mut self) {
-        let optional = [
-            &mut self.call_id,
-            &mut self.actor,
-            &mut self.workspace,
-            &mut self.tool,
-            &mut self.status,
-            &mut self.code,
-        ];
-        optional.into_iter().flatten().chain([&mut self.writer]).for_each(make_searchable);
+        let shared = [&mut self.call_id, &mut self.actor, &mut self.workspace, &mut self.tool];
+        for text in shared.into_iter().flatten().filter(|text| !is_searchable(text)) {
+            *text = searchable(text).into();
+        }
+        for text in [&mut self.status, &mut self.code].into_iter().flatten() {
+            if !is_searchable(text) {
+                *text = searchable(text).into();
+            }
+        }
     }
 }
 
 /// `text` as it is kept for finding a record again: cut to 256 bytes, without NUL.
 pub fn searchable(text: &str) -> String {
-    let mut text = text.to_owned();
-    make_searchable(&mut text);
-    text
+    let cut = text.get(..text.floor_char_boundary(MAX_SEARCHABLE)).unwrap_or_default();
+    cut.replace('\0', "\u{fffd}")
 }
 
-fn make_searchable(text: &mut String) {
-    if text.len() > MAX_SEARCHABLE {
-        text.truncate(text.floor_char_boundary(MAX_SEARCHABLE));
-    }
-    if text.contains('\0') {
-        *text = text.replace('\0', "\u{fffd}");
-    }
+fn is_searchable(text: &str) -> bool {
+    text.len() <= MAX_SEARCHABLE && !text.contains('\0')
 }
 
 fn check_batch(expected_size: u64, records: &[NewRecord], tree: &TreeState) -> Result<(), StoreError> {
@@ -351,7 +343,6 @@ mod tests {
             tool: None,
             status: None,
             code: None,
-            writer: "wrt_1".into(),
             body: Vec::new(),
             leaf: [0; 32],
             sealed: None,
@@ -388,8 +379,7 @@ mod tests {
 
     #[test]
     fn what_is_searched_for_is_cut_at_a_character_and_holds_no_nul() {
-        let mut text = format!("\0{}", "é".repeat(200));
-        make_searchable(&mut text);
+        let text = searchable(&format!("\0{}", "é".repeat(200)));
         assert!(text.starts_with("\u{fffd}é") && text.ends_with('é') && text.len() <= 259, "{text}");
     }
 }

@@ -1,18 +1,16 @@
 //! The audit record: a frozen contract (`docs/adr/0003-frozen-contracts.md`).
 //!
-//! A record is canonical JSON (RFC 8785). The structs below keep their members
-//! in alphabetical order and hold nothing but strings, integers and lists, so
-//! that what `serde_json` writes is the canonical form already; a test compares
-//! it with the canonical writer. Members are only ever added.
+//! A record is canonical JSON (RFC 8785). What it says is here, borrowed from the
+//! call that it speaks of; [`super::draft`] writes it, in alphabetical order, and a
+//! test compares that with the canonical writer. Members are only ever added.
+//!
+//! Shared texts (`Arc<str>`) are those that the record is found by as well.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quaymaster_core::{AgentClaims, Timestamp};
+use quaymaster_core::{AgentClaims, Role, Timestamp};
 use serde::Serialize;
-
-/// The version of this form.
-const FORM: u64 = 1;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -68,148 +66,110 @@ impl Event {
 }
 
 /// Who acted, as the record may say it.
-#[derive(Clone, Debug, Serialize)]
-pub struct ActorPart {
+#[derive(Clone, Debug)]
+pub struct ActorPart<'a> {
     /// How the actor was established: `token` or `local_user`.
     pub authentication: &'static str,
     /// Keyed commitment to the actor's id.
     pub id: Arc<str>,
     /// The roles that were in force.
-    pub roles: Vec<String>,
+    pub roles: Arc<[Role]>,
     /// The id of the bearer token, where one was used.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub token: Option<String>,
+    pub token: Option<&'a str>,
 }
 
 /// What policy said.
-#[derive(Clone, Debug, Serialize)]
-pub struct DecisionPart {
+#[derive(Clone, Debug)]
+pub struct DecisionPart<'a> {
     /// `allow`, `deny` or `approval`.
     pub effect: &'static str,
     /// How many policies failed to evaluate. Any makes the decision a denial.
     pub errors: u64,
     /// SHA-256 of the sealed input that lies beside the record, for replay. For an
     /// input too large to be kept: a commitment to it under the actor's key.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
     /// The policies that determined it.
-    pub policies: Vec<String>,
+    pub policies: &'a [String],
 }
 
 /// Which tool, at which version.
-#[derive(Clone, Debug, Serialize)]
-pub struct ToolPart {
+#[derive(Clone, Debug)]
+pub struct ToolPart<'a> {
     /// The connector it belongs to; absent where there is no such tool.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub connector: Option<String>,
+    pub connector: Option<&'a str>,
     /// Digest of what agents are told of the tool.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub contract: Option<String>,
+    pub contract: Option<&'a str>,
     /// The name that was asked for, cut to 64 characters.
-    pub name: String,
+    pub name: Arc<str>,
     /// The version of the connector's contract.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
+    pub version: Option<&'a str>,
 }
 
-/// One record. The writer sets `seq` and `writer`; nobody else can.
-#[derive(Clone, Debug, Serialize)]
-pub struct Record {
+/// What one record says. The members `seq`, `v` and `writer` are not here: the
+/// writer numbers records and puts its id to them, and nobody else can.
+#[derive(Clone, Debug)]
+pub struct Record<'a> {
     /// Who acted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub actor: Option<ActorPart>,
+    pub actor: Option<ActorPart<'a>>,
     /// What the client said of its agent. Claimed, not proved.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub agent: Option<AgentClaims>,
+    pub agent: Option<&'a AgentClaims>,
     /// The approval that was met or is needed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<BTreeMap<String, String>>,
     /// SHA-256 of the canonical arguments.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments: Option<String>,
     /// The call; also its audit id.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub call: Option<String>,
+    pub call: Option<Arc<str>>,
     /// Data classes of what was released.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub classes: Vec<String>,
+    pub classes: &'a [String],
     /// The error code, where it failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<&'static str>,
     /// The configuration in force.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub config: Option<String>,
+    pub config: Option<&'a str>,
     /// SHA-256 over all files of a configuration that was put to work or refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub config_digest: Option<String>,
+    pub config_digest: Option<&'a str>,
     /// The id that ties together the calls of one piece of work.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub correlation: Option<String>,
+    pub correlation: Option<&'a str>,
     /// How many events like this one were left out since the last that was recorded.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
     /// What policy said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub decision: Option<DecisionPart>,
+    pub decision: Option<DecisionPart<'a>>,
     /// From the request's arrival to this record, in microseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_us: Option<u64>,
     /// What the tool does to the world.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub effect: Option<&'static str>,
     /// What happened.
     pub event: Event,
     /// Labels of the session.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub labels: Vec<String>,
+    pub labels: &'a [String],
     /// Limits that bore on the call.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub limits: Vec<String>,
+    pub limits: &'a [String],
     /// The method of a request that never became a call.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub method: Option<String>,
+    pub method: Option<&'a str>,
     /// Keyed commitment to whom the actor acts for, where that is another.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub on_behalf_of: Option<String>,
+    pub on_behalf_of: Option<&'a str>,
     /// How much was kept back, by data class.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub redactions: BTreeMap<String, u64>,
+    pub redactions: BTreeMap<&'a str, u64>,
     /// How often the connector tried again.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub retries: Option<u64>,
-    /// Position in the log, from 0.
-    pub(super) seq: u64,
     /// The client's session.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub session: Option<String>,
+    pub session: Option<&'a str>,
     /// `success`, `partial`, `requires_approval` or `failed`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<&'static str>,
     /// When; written as RFC 3339, UTC, with microseconds.
-    #[serde(serialize_with = "as_text")]
     pub time: Timestamp,
     /// The token that was issued or revoked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub token: Option<String>,
+    pub token: Option<&'a str>,
     /// Which tool.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tool: Option<ToolPart>,
+    pub tool: Option<ToolPart<'a>>,
     /// The trace that the call is part of.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub trace: Option<String>,
+    pub trace: Option<&'a str>,
     /// Ids that the system behind the tool gave.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub upstream_ids: Vec<String>,
-    /// The version of this form.
-    v: u64,
+    pub upstream_ids: &'a [String],
     /// The workspace.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub workspace: Option<String>,
-    /// The process that wrote the record.
-    pub(super) writer: Arc<str>,
+    pub workspace: Option<Arc<str>>,
 }
 
-impl Record {
+impl Record<'_> {
     /// A record of `event` at `time`, with nothing else yet.
     pub fn new(event: Event, time: Timestamp) -> Self {
         Self {
@@ -218,7 +178,7 @@ impl Record {
             approval: None,
             arguments: None,
             call: None,
-            classes: vec![],
+            classes: &[],
             code: None,
             config: None,
             config_digest: None,
@@ -228,57 +188,45 @@ impl Record {
             duration_us: None,
             effect: None,
             event,
-            labels: vec![],
-            limits: vec![],
+            labels: &[],
+            limits: &[],
             method: None,
             on_behalf_of: None,
             redactions: BTreeMap::new(),
             retries: None,
-            seq: 0,
             session: None,
             status: None,
             time,
             token: None,
             tool: None,
             trace: None,
-            upstream_ids: vec![],
-            v: FORM,
+            upstream_ids: &[],
             workspace: None,
-            writer: "".into(),
         }
     }
-
-    /// The canonical JSON text (RFC 8785).
-    ///
-    /// # Errors
-    ///
-    /// Whatever `serde_json` says; with the types above there is nothing it could.
-    pub(super) fn canonical(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let mut text = Vec::with_capacity(1_024);
-        serde_json::to_writer(&mut text, self)?;
-        Ok(text)
-    }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn as_text<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(time)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn full() -> Record {
+    use proptest::prelude::*;
+    use quaymaster_core::json::{canonical, parse_strict};
+
+    use crate::audit::draft::Draft;
+
+    /// Every member, named one by one: the next that is added has to be here as well.
+    fn full() -> Record<'static> {
         let text = |t: &str| Some(t.to_owned());
+        let list = |t: &str| &*Vec::leak(vec![t.to_owned()]);
         Record {
             actor: Some(ActorPart {
                 authentication: "token",
                 id: "hmac-sha256:00ff".into(),
-                roles: vec!["analyst".into()],
-                token: text("tok_1"),
+                roles: [Role::parse("analyst").expect("a role")].into(),
+                token: Some("tok_1"),
             }),
-            agent: Some(AgentClaims {
+            agent: Some(Box::leak(Box::new(AgentClaims {
                 call: text("c-1"),
                 client: text("codex \u{e9}\u{1f600}\"\\\n\u{1}\u{7f}/0.169.0"),
                 model: text("m"),
@@ -286,61 +234,108 @@ mod tests {
                 sandbox_mode: text("read-only"),
                 session: text("s"),
                 thread: text("t"),
-            }),
+            }))),
             approval: Some(BTreeMap::from([("roles".into(), "support_manager".into())])),
             arguments: text("sha256:aa"),
-            call: text("call_1"),
-            classes: vec!["internal".into()],
+            call: Some("call_1".into()),
+            classes: list("internal"),
             code: Some("policy.denied"),
-            config: text("cfg_1"),
-            config_digest: text("sha256:dd"),
-            correlation: text("cor"),
+            config: Some("cfg_1"),
+            config_digest: Some("sha256:dd"),
+            correlation: Some("cor"),
             count: Some(3),
             decision: Some(DecisionPart {
                 effect: "deny",
                 errors: 0,
                 input: text("sha256:bb"),
-                policies: vec!["freeze".into()],
+                policies: list("freeze"),
             }),
             duration_us: Some(1_234),
             effect: Some("write"),
-            labels: vec!["saw:untrusted".into()],
-            limits: vec!["rate".into()],
-            method: text("tools/call"),
-            on_behalf_of: text("hmac-sha256:11"),
-            redactions: BTreeMap::from([("confidential".into(), 2), ("restricted".into(), 1)]),
+            event: Event::CallOutcome,
+            labels: list("saw:untrusted"),
+            limits: list("rate"),
+            method: Some("tools/call"),
+            on_behalf_of: Some("hmac-sha256:11"),
+            redactions: BTreeMap::from([("confidential", 2), ("restricted", 1)]),
             retries: Some(1),
-            seq: 7,
-            session: text("ses_1"),
+            session: Some("ses_1"),
             status: Some("failed"),
-            token: text("tok_2"),
+            time: Timestamp::from_micros(1_795_255_200_000_042),
+            token: Some("tok_2"),
             tool: Some(ToolPart {
-                connector: text("support-desk"),
-                contract: text("sha256:cc"),
+                connector: Some("support-desk"),
+                contract: Some("sha256:cc"),
                 name: "desk_get_ticket".into(),
-                version: text("1.0.0"),
+                version: Some("1.0.0"),
             }),
-            trace: text("0af7651916cd43dd8448eb211c80319c"),
-            upstream_ids: vec!["T-1".into()],
-            workspace: text("sales"),
-            writer: "wrt_1".into(),
-            ..Record::new(Event::CallOutcome, Timestamp::from_micros(1_795_255_200_000_042))
+            trace: Some("0af7651916cd43dd8448eb211c80319c"),
+            upstream_ids: list("T-1"),
+            workspace: Some("sales".into()),
         }
+    }
+
+    fn written(record: Record<'_>) -> String {
+        String::from_utf8(Draft::from(record).finish(7, "wrt_1")).expect("UTF-8")
     }
 
     #[test]
     fn the_record_has_the_frozen_form() {
-        let text = full().canonical().expect("serializable");
-        let value: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+        let value: serde_json::Value = serde_json::from_str(&written(full())).expect("JSON");
         insta::assert_json_snapshot!(value);
     }
 
     #[test]
     fn what_is_written_is_canonical_already() {
         for record in [full(), Record::new(Event::WriterStarted, Timestamp::from_micros(0))] {
-            let text = String::from_utf8(record.canonical().expect("serializable")).expect("UTF-8");
-            let value = quaymaster_core::json::parse_strict(&text).expect("JSON");
-            assert_eq!(quaymaster_core::json::canonical(&value), text);
+            let text = written(record);
+            let value = parse_strict(&text).expect("JSON");
+            assert_eq!(canonical(&value), text);
+        }
+    }
+
+    #[test]
+    fn a_draft_that_is_finished_again_has_the_other_number_and_writer() {
+        let draft = Draft::from(full());
+        let first = String::from_utf8(draft.finish(u64::MAX, "wrt_1")).expect("UTF-8");
+        let again = String::from_utf8(draft.finish(0, "wrt_\"2")).expect("UTF-8");
+        let expected = first.replace("\"seq\":18446744073709551615", "\"seq\":0");
+        assert_eq!(again, expected.replace("wrt_1", "wrt_\\\"2"));
+        assert_eq!(canonical(&parse_strict(&again).expect("JSON")), again);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_its_texts_hold_a_record_is_canonical_and_says_them(
+            text in "(\\PC|[\\x00-\\x1f\"\\\\\\x7f]){0,40}",
+        ) {
+            let list = [text.clone(), text.clone()];
+            let claims = AgentClaims { client: Some(text.clone()), ..AgentClaims::default() };
+            let record = Record {
+                agent: Some(&claims),
+                approval: Some(BTreeMap::from([(text.clone(), text.clone()), ("roles".into(), text.clone())])),
+                call: Some(text.as_str().into()),
+                classes: &list,
+                correlation: Some(&text),
+                decision: Some(DecisionPart { effect: "deny", errors: 1, input: None, policies: &list }),
+                method: Some(&text),
+                redactions: BTreeMap::from([(text.as_str(), 1), ("internal", 2)]),
+                tool: Some(ToolPart {
+                    connector: None,
+                    contract: None,
+                    name: text.as_str().into(),
+                    version: Some(&text),
+                }),
+                trace: Some(&text),
+                upstream_ids: &list,
+                ..full()
+            };
+            let body = written(record);
+            let value = parse_strict(&body).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            prop_assert_eq!(canonical(&value), body);
+            for pointer in ["/call", "/correlation", "/method", "/tool/name", "/trace", "/agent/client"] {
+                prop_assert_eq!(value.pointer(pointer).and_then(|v| v.as_str()), Some(text.as_str()));
+            }
         }
     }
 

@@ -140,7 +140,6 @@ fn check_columns(said: &Value, beside: &StoredColumns, found: &mut Verification)
         ("tool", text("/tool/name"), beside.tool.clone()),
         ("status", text("/status"), beside.status.clone()),
         ("code", text("/code"), beside.code.clone()),
-        ("writer", text("/writer"), Some(beside.writer.clone())),
     ];
     for (name, _, _) in pairs.iter().filter(|(_, says, stored)| says != stored) {
         found.problem(format!("record {} is found by another {name} than it says", beside.seq));

@@ -25,6 +25,7 @@ use quaymaster_store::{AppendError, NewRecord, Store, StoreError, TreeState};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::audit::draft::Draft;
 use crate::audit::flood::Flood;
 use crate::audit::merkle::{Tree, leaf_hash};
 use crate::audit::record::{Event, Record};
@@ -90,8 +91,7 @@ pub enum Durability {
 }
 
 struct Entry {
-    record: Record,
-    actor: Option<Arc<str>>,
+    draft: Draft,
     sealed: Option<Vec<u8>>,
     done: Option<oneshot::Sender<()>>,
 }
@@ -176,14 +176,15 @@ impl Audit {
     /// [`AuditError::Unavailable`] if the log is stuck, stopped or stays full.
     pub async fn append(
         &self,
-        record: Record,
+        record: impl Into<Draft>,
         sealed: Option<Vec<u8>>,
         durability: Durability,
     ) -> Result<(), AuditError> {
+        let draft = record.into();
         if self.signals.closed.load(Ordering::Acquire) {
             return Err(AuditError::Unavailable("its writer has stopped"));
         }
-        if self.stuck() && record.event != Event::CallOutcome {
+        if self.stuck() && draft.event != Event::CallOutcome {
             return Err(AuditError::Unavailable("the last write failed and is being tried again"));
         }
         let room = tokio::time::timeout(PATIENCE, self.queue.reserve()).await;
@@ -193,13 +194,12 @@ impl Audit {
             Err(_) => return Err(AuditError::Unavailable("its queue is full")),
         };
         self.signals.pending.fetch_add(1, Ordering::AcqRel);
-        let actor = record.actor.as_ref().map(|a| Arc::clone(&a.id));
         if durability == Durability::Accepted && !self.strict {
-            room.send(Entry { record, actor, sealed, done: None });
+            room.send(Entry { draft, sealed, done: None });
             return Ok(());
         }
         let (done, stored) = oneshot::channel();
-        room.send(Entry { record, actor, sealed, done: Some(done) });
+        room.send(Entry { draft, sealed, done: Some(done) });
         self.signals.hurry.notify_one();
         // The sender is dropped without a word when a first attempt fails.
         stored.await.map_err(|_| AuditError::Unavailable("the last write failed and is being tried again"))
@@ -290,9 +290,9 @@ impl Sequencer {
             }
         }
         if signals.closed.load(Ordering::Acquire) {
-            let record = Record::new(Event::WriterStopped, self.clock.now());
+            let draft = Record::new(Event::WriterStopped, self.clock.now()).into();
             signals.pending.fetch_add(1, Ordering::AcqRel);
-            self.store_batch(&mut [Entry { record, actor: None, sealed: None, done: None }]).await;
+            self.store_batch(&mut [Entry { draft, sealed: None, done: None }]).await;
             signals.pending.fetch_sub(1, Ordering::AcqRel);
         }
     }
@@ -337,15 +337,16 @@ impl Sequencer {
     /// Brings the tree up to date, and says whether an attempt that was reported as
     /// failed reached the store nevertheless, as when a connection breaks after the commit.
     ///
-    /// The records are still numbered as in that attempt, onto the tree as it was.
+    /// The records were numbered onto the tree as it was, and still would be.
     /// Once the tree has grown past that size, the attempt cannot succeed any more.
     async fn catch_up(&mut self, batch: &[Entry], actual: TreeState) -> Result<bool, AuditError> {
         let tree = read_tree(actual)?;
         let mut found = false;
         if self.in_doubt
             && tree.size() > self.tree.size()
-            && let Some(first) = batch.first().and_then(|entry| entry.record.canonical().ok())
+            && let Some(first) = batch.first()
         {
+            let first = first.draft.finish(self.tree.size(), &self.writer);
             let stored = self.store.audit_read(self.tree.size(), 1).await?;
             found = stored.first().is_some_and(|record| record.body == first);
             self.in_doubt = false;
@@ -363,17 +364,15 @@ impl Sequencer {
         );
     }
 
-    async fn try_batch(&mut self, batch: &mut [Entry]) -> Result<(), AppendError> {
+    async fn try_batch(&mut self, batch: &[Entry]) -> Result<(), AppendError> {
         let mut tree = self.tree.clone();
         let mut records = Vec::with_capacity(batch.len());
-        for entry in batch.iter_mut() {
-            entry.record.seq = tree.size();
-            entry.record.writer = Arc::clone(&self.writer);
-            // The types of a record leave nothing that could fail to serialize.
-            let body = entry.record.canonical().unwrap_or_default();
+        for entry in batch {
+            let seq = tree.size();
+            let body = entry.draft.finish(seq, &self.writer);
             let leaf = leaf_hash(&body);
             tree.append(leaf);
-            records.push(row(entry, body, leaf));
+            records.push(row(entry, seq, body, leaf));
         }
         let state = TreeState { size: tree.size(), frontier: tree.frontier().to_vec() };
         self.store.audit_append(self.tree.size(), records, state).await?;
@@ -383,20 +382,19 @@ impl Sequencer {
 }
 
 /// The record with the columns that it is found by.
-fn row(entry: &Entry, body: Vec<u8>, leaf: [u8; 32]) -> NewRecord {
-    let record = &entry.record;
+fn row(entry: &Entry, seq: u64, body: Vec<u8>, leaf: [u8; 32]) -> NewRecord {
+    let draft = &entry.draft;
     NewRecord {
-        seq: record.seq,
-        time_us: record.time.as_micros(),
-        event: record.event.as_str(),
-        call_id: record.call.clone(),
+        seq,
+        time_us: draft.time.as_micros(),
+        event: draft.event.as_str(),
+        call_id: draft.call.clone(),
         // An outcome is found by its call, whose intent has the actor.
-        actor: entry.actor.as_ref().filter(|_| record.event != Event::CallOutcome).map(ToString::to_string),
-        workspace: record.workspace.clone(),
-        tool: record.tool.as_ref().map(|t| t.name.clone()),
-        status: record.status.map(Into::into),
-        code: record.code.map(Into::into),
-        writer: record.writer.to_string(),
+        actor: draft.actor.clone().filter(|_| draft.event != Event::CallOutcome),
+        workspace: draft.workspace.clone(),
+        tool: draft.tool.clone(),
+        status: draft.status.map(Into::into),
+        code: draft.code.map(Into::into),
         body,
         leaf,
         sealed: entry.sealed.clone(),

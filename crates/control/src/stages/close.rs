@@ -6,12 +6,14 @@
 use std::sync::Arc;
 
 use quaymaster_core::result::{Envelope, tool_result};
-use quaymaster_core::{Actor, CallError, Clock, ConfigVersion, ErrorCode, Reply, Retry, SessionId, Status};
+use quaymaster_core::{
+    Actor, AgentClaims, CallError, Clock, ConfigVersion, ErrorCode, Reply, Retry, SessionId, Status,
+};
 
 use super::facts::{Facts, Refused};
 use super::permit::{Receipt, describe_decision, durability};
 use crate::audit::record::{ActorPart, Event, Record, ToolPart};
-use crate::audit::{Audit, AuditError, Durability, Subject, Subjects};
+use crate::audit::{Audit, AuditError, Draft, Durability, Subject, Subjects};
 use crate::output::SafeOutput;
 
 /// What writing evidence takes.
@@ -119,12 +121,22 @@ fn failure(facts: &Facts, error: &CallError) -> Reply {
 async fn write_refusal(refused: &Refused, evidence: &Evidence) -> Result<(), AuditError> {
     let facts = &refused.facts;
     let subject = evidence.subjects.of(&facts.request.actor.id).await?;
-    let mut record = begin_record(Event::CallRefused, facts, evidence, &subject);
-    let sealed = describe_decision(&mut record, facts, &subject)?;
+    let (refusal, sealed) = draft_refusal(refused, evidence, &subject)?;
+    evidence.audit.append(refusal, sealed, Durability::Accepted).await
+}
+
+fn draft_refusal(
+    refused: &Refused,
+    evidence: &Evidence,
+    subject: &Subject,
+) -> Result<(Draft, Option<Vec<u8>>), AuditError> {
+    let facts = &refused.facts;
+    let mut record = begin_record(Event::CallRefused, facts, evidence, subject);
+    let sealed = describe_decision(&mut record, facts, subject)?;
     record.code = Some(refused.error.code.as_str());
     record.status = Some(Envelope::failure(&facts.request.id, &refused.error).status.as_str());
-    record.duration_us = Some(elapsed(facts, evidence));
-    evidence.audit.append(record, sealed, Durability::Accepted).await
+    record.duration_us = Some(elapsed(facts, &record));
+    Ok((record.into(), sealed))
 }
 
 async fn write_outcome(
@@ -134,65 +146,82 @@ async fn write_outcome(
 ) -> Result<(), AuditError> {
     let facts = &receipt.facts;
     let subject = evidence.subjects.of(&facts.request.actor.id).await?;
-    let mut record = begin_record(Event::CallOutcome, facts, evidence, &subject);
-    record.duration_us = Some(elapsed(facts, evidence));
+    let record = draft_outcome(receipt, outcome, evidence, &subject);
+    evidence.audit.append(record, None, durability(facts)).await
+}
+
+fn draft_outcome(
+    receipt: &Receipt,
+    outcome: &Result<SafeOutput, CallError>,
+    evidence: &Evidence,
+    subject: &Subject,
+) -> Draft {
+    let facts = &receipt.facts;
+    let mut record = begin_record(Event::CallOutcome, facts, evidence, subject);
+    record.duration_us = Some(elapsed(facts, &record));
     record.retries = Some(u64::from(receipt.retries));
-    record.upstream_ids.clone_from(&receipt.upstream_ids);
+    record.upstream_ids = &receipt.upstream_ids;
     match outcome {
         Ok(safe) => {
             record.status = Some(if safe.is_error { Status::Failed } else { Status::Success }.as_str());
             record.code = safe.is_error.then_some(ErrorCode::UpstreamError.as_str());
-            record.classes.clone_from(&safe.released.classes);
-            record.redactions = safe.released.redactions.iter().cloned().collect();
+            record.classes = &safe.released.classes;
+            record.redactions =
+                safe.released.redactions.iter().map(|(class, count)| (class.as_str(), *count)).collect();
         }
         Err(error) => {
             record.status = Some(Status::Failed.as_str());
             record.code = Some(error.code.as_str());
         }
     }
-    evidence.audit.append(record, None, durability(facts)).await
+    record.into()
 }
 
-fn elapsed(facts: &Facts, evidence: &Evidence) -> u64 {
-    u64::try_from(evidence.clock.now().since(facts.request.received).as_micros()).unwrap_or(u64::MAX)
+fn elapsed(facts: &Facts, record: &Record<'_>) -> u64 {
+    u64::try_from(record.time.since(facts.request.received).as_micros()).unwrap_or(u64::MAX)
 }
 
 /// What every record of a call says.
-pub(super) fn begin_record(event: Event, facts: &Facts, evidence: &Evidence, subject: &Subject) -> Record {
+pub(super) fn begin_record<'a>(
+    event: Event,
+    facts: &'a Facts,
+    evidence: &'a Evidence,
+    subject: &Subject,
+) -> Record<'a> {
     let request = &facts.request;
     let mut record = Record::new(event, evidence.clock.now());
     record.actor = Some(actor_part(&request.actor, subject));
-    record.call = Some(request.id.to_string());
-    record.config = Some(evidence.config.to_string());
-    record.correlation.clone_from(&request.correlation_id);
-    record.trace.clone_from(&request.trace_id);
-    record.session = request.session.as_ref().map(ToString::to_string);
-    record.workspace = Some(request.actor.workspace.to_string());
+    record.call = Some(request.id.to_shared());
+    record.config = Some(evidence.config.as_str());
+    record.correlation = request.correlation_id.as_deref();
+    record.trace = request.trace_id.as_deref();
+    record.session = request.session.as_ref().map(SessionId::as_str);
+    record.workspace = Some(request.actor.workspace.to_shared());
     record.effect = facts.tool.as_ref().map(|t| t.effect().as_str());
     record.tool = Some(match &facts.tool {
         Some(tool) => ToolPart {
-            connector: Some(tool.declaration().connector.to_string()),
-            contract: Some(tool.contract().to_owned()),
-            name: tool.name().to_string(),
-            version: Some(tool.declaration().version.clone()),
+            connector: Some(tool.declaration().connector.as_str()),
+            contract: Some(tool.contract()),
+            name: tool.name().to_shared(),
+            version: Some(&tool.declaration().version),
         },
         None => ToolPart {
             connector: None,
             contract: None,
-            name: request.tool.chars().take(64).collect(),
+            name: request.tool.chars().take(64).collect::<String>().into(),
             version: None,
         },
     });
     record
 }
 
-fn actor_part(actor: &Actor, subject: &Subject) -> ActorPart {
+fn actor_part<'a>(actor: &'a Actor, subject: &Subject) -> ActorPart<'a> {
     ActorPart {
         authentication: actor.authentication.as_str(),
         id: Arc::clone(subject.commitment()),
-        roles: actor.roles.iter().map(ToString::to_string).collect(),
+        roles: Arc::clone(&actor.roles),
         token: match &actor.authentication {
-            quaymaster_core::Authentication::Token(id) => Some(id.to_string()),
+            quaymaster_core::Authentication::Token(id) => Some(id.as_str()),
             quaymaster_core::Authentication::LocalUser => None,
         },
     }
@@ -216,25 +245,23 @@ pub struct RequestRefusal {
 /// Records a request that never became a call. Of those whose asker was not
 /// established, one is recorded for each code and second, with the count of the others.
 pub async fn close_request(refusal: RequestRefusal, evidence: &Evidence) {
+    let claims = refusal.client.map(|client| AgentClaims { client: Some(client), ..AgentClaims::default() });
     let write = async {
         let now = evidence.clock.now();
         let mut record = Record::new(Event::RequestRefused, now);
         if let Some(actor) = &refusal.actor {
             let subject = evidence.subjects.of(&actor.id).await?;
             record.actor = Some(actor_part(actor, &subject));
-            record.workspace = Some(actor.workspace.to_string());
+            record.workspace = Some(actor.workspace.to_shared());
         } else {
             let Some(left_out) = evidence.audit.flood().admit(refusal.code, now) else { return Ok(()) };
             record.count = (left_out > 0).then_some(left_out);
         }
-        record.agent = refusal.client.map(|client| quaymaster_core::AgentClaims {
-            client: Some(client),
-            ..quaymaster_core::AgentClaims::default()
-        });
+        record.agent = claims.as_ref();
         record.code = Some(refusal.code.as_str());
-        record.config = Some(evidence.config.to_string());
-        record.method = refusal.method;
-        record.session = refusal.session.map(|s| s.to_string());
+        record.config = Some(evidence.config.as_str());
+        record.method = refusal.method.as_deref();
+        record.session = refusal.session.as_ref().map(SessionId::as_str);
         record.status = Some(Status::Failed.as_str());
         evidence.audit.append(record, None, Durability::Accepted).await
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quaymaster_catalog::Tool;
 use quaymaster_core::arguments::sha256_text;
-use quaymaster_core::json::write_string;
+use quaymaster_core::json::ObjectWriter;
 use quaymaster_core::{
     Actor, AgentClaims, Arguments, CallError, CallId, CallRequest, DataClass, Effect, ErrorCode,
 };
@@ -13,7 +13,7 @@ use super::approve::Approved;
 use super::close::{Evidence, begin_record};
 use super::facts::{Facts, Refused};
 use crate::audit::record::{DecisionPart, Event, Record};
-use crate::audit::{AuditError, Durability, Subject};
+use crate::audit::{AuditError, Draft, Durability, Subject};
 use crate::policy::DecisionEffect;
 
 /// Beyond this size the input of a decision is not kept for replay, only a digest
@@ -88,22 +88,33 @@ pub async fn record(approved: Approved, evidence: &Evidence) -> Result<Permit, R
 
 async fn write_intent(facts: &Facts, evidence: &Evidence) -> Result<(), AuditError> {
     let subject = evidence.subjects.of(&facts.request.actor.id).await?;
-    let mut record = begin_record(Event::CallIntent, facts, evidence, &subject);
-    let sealed = describe_decision(&mut record, facts, &subject)?;
-    evidence.audit.append(record, sealed, durability(facts)).await
+    let (intent, sealed) = draft_intent(facts, evidence, &subject)?;
+    evidence.audit.append(intent, sealed, durability(facts)).await
+}
+
+/// The intent as text, and the sealed input of its decision. No async function, so
+/// that the record with all its members takes no room in the call's future.
+fn draft_intent(
+    facts: &Facts,
+    evidence: &Evidence,
+    subject: &Subject,
+) -> Result<(Draft, Option<Vec<u8>>), AuditError> {
+    let mut record = begin_record(Event::CallIntent, facts, evidence, subject);
+    let sealed = describe_decision(&mut record, facts, subject)?;
+    Ok((record.into(), sealed))
 }
 
 /// Writes into `record` what was decided on which arguments, and returns the
 /// sealed input of the decision, from which it can be made again under other policies.
-pub(super) fn describe_decision(
-    record: &mut Record,
-    facts: &Facts,
+pub(super) fn describe_decision<'a>(
+    record: &mut Record<'a>,
+    facts: &'a Facts,
     subject: &Subject,
 ) -> Result<Option<Vec<u8>>, AuditError> {
     let request = &facts.request;
     let arguments = facts.arguments.as_ref().unwrap_or(&request.arguments).as_json();
     record.arguments = Some(sha256_text(arguments.as_bytes()));
-    record.agent = Some(request.agent.clone()).filter(|agent| *agent != AgentClaims::default());
+    record.agent = Some(&request.agent).filter(|agent| **agent != AgentClaims::default());
     let Some((decision, tool)) = facts.decision.as_ref().zip(facts.tool.as_ref()) else { return Ok(None) };
     let input = decision_input(request, tool, arguments);
     let (digest, sealed) = if input.len() <= MAX_SEALED_INPUT {
@@ -120,7 +131,7 @@ pub(super) fn describe_decision(
         effect: decision.effect.as_str(),
         errors: decision.errors,
         input: Some(digest),
-        policies: decision.policies.clone(),
+        policies: &decision.policies,
     });
     Ok(sealed)
 }
@@ -135,29 +146,20 @@ pub(super) fn durability(facts: &Facts) -> Durability {
 /// What a decision is made on, as canonical JSON. `arguments` are canonical
 /// already; the members below are in the canonical order.
 fn decision_input(request: &CallRequest, tool: &Tool, arguments: &str) -> String {
-    let actor = &request.actor;
     let mut text = String::with_capacity(arguments.len() + 512);
-    text.push_str(r#"{"action":"call","actor":{"authentication":""#);
-    text.push_str(actor.authentication.as_str());
-    text.push_str(r#"","id":"#);
-    write_string(&mut text, actor.id.as_str());
-    text.push_str(r#","roles":["#);
-    for (at, role) in actor.roles.iter().enumerate() {
-        if at > 0 {
-            text.push(',');
-        }
-        write_string(&mut text, role.as_str());
-    }
-    text.push_str(r#"],"workspace":"#);
-    write_string(&mut text, actor.workspace.as_str());
-    text.push_str(r#"},"agent":"#);
-    // Strings in alphabetical members: what `serde_json` writes is canonical.
-    text.push_str(&serde_json::to_string(&request.agent).unwrap_or_else(|_| "{}".into()));
-    text.push_str(r#","arguments":"#);
-    text.push_str(arguments);
-    text.push_str(r#","tool":"#);
-    write_string(&mut text, tool.name().as_str());
-    text.push_str(r#","v":1}"#);
+    let mut input = ObjectWriter::begin(&mut text);
+    input.string("action", "call");
+    let mut actor = ObjectWriter::begin(input.member("actor"));
+    actor.string("authentication", request.actor.authentication.as_str());
+    actor.string("id", request.actor.id.as_str());
+    actor.strings("roles", &request.actor.roles);
+    actor.string("workspace", request.actor.workspace.as_str());
+    actor.end();
+    request.agent.write_canonical(input.member("agent"));
+    input.member("arguments").push_str(arguments);
+    input.string("tool", tool.name().as_str());
+    input.number("v", 1);
+    input.end();
     text
 }
 

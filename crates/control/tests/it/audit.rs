@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::world::World;
 
-fn record(event: Event, call: &str) -> Record {
+fn record(event: Event, call: &str) -> Record<'static> {
     let mut record = Record::new(event, SystemClock.now());
     record.call = Some(call.into());
     record
@@ -69,6 +69,7 @@ async fn any_change_to_what_was_written_is_found() {
     let damages = [
         "UPDATE audit_records SET body = CAST(replace(CAST(body AS TEXT), 'call.intent', 'call.outcome') AS BLOB) WHERE seq = 3",
         "UPDATE audit_records SET body = CAST(CAST(body AS TEXT) || ' ' AS BLOB) WHERE seq = 3",
+        "UPDATE audit_records SET body = CAST(replace(CAST(body AS TEXT), 'wrt_', 'wrx_') AS BLOB) WHERE seq = 3",
         "UPDATE audit_records SET leaf = zeroblob(32) WHERE seq = 3",
         "DELETE FROM audit_records WHERE seq = 3",
         "DELETE FROM audit_records WHERE seq >= 5",
@@ -85,9 +86,8 @@ async fn any_change_to_what_was_written_is_found() {
         "UPDATE audit_records SET tool = 'other' WHERE seq = 3",
         "UPDATE audit_records SET status = 'success' WHERE seq = 3",
         "UPDATE audit_records SET code = 'policy.denied' WHERE seq = 3",
-        "UPDATE audit_records SET writer = 'wrt_other' WHERE seq = 3",
-        "UPDATE audit_sealed SET ciphertext = zeroblob(length(ciphertext))",
-        "INSERT INTO audit_sealed (seq, ciphertext) VALUES (3, x'00')",
+        "UPDATE audit_records SET sealed = zeroblob(length(sealed)) WHERE sealed IS NOT NULL",
+        "UPDATE audit_records SET sealed = x'00' WHERE seq = 3",
     ];
     for damage in damages {
         let world = World::new().await;
@@ -121,7 +121,12 @@ async fn an_input_that_was_erased_or_too_large_to_be_sealed_is_counted_and_no_da
     assert_eq!((found.intact, found.erased, found.not_sealed), (true, 0, 1));
     let database =
         rusqlite::Connection::open(world.folder.path().join("quaymaster.db")).expect("the database");
-    assert_eq!(database.execute("DELETE FROM audit_sealed", []).expect("erased"), 1);
+    assert_eq!(
+        database
+            .execute("UPDATE audit_records SET sealed = NULL WHERE sealed IS NOT NULL", [])
+            .expect("erased"),
+        1
+    );
     let found = verify(&world.store).await.expect("readable");
     assert_eq!((found.intact, found.erased, found.not_sealed), (true, 1, 1));
 }

@@ -19,15 +19,12 @@ use crate::postgres::Postgres;
 const APPEND_BATCH: &str = "
     WITH moved AS (
         UPDATE audit_tree SET size = $2, frontier = $3 WHERE id = 1 AND size = $1 RETURNING 1
-    ), sealed AS (
-        INSERT INTO audit_sealed (seq, ciphertext)
-        SELECT * FROM unnest($16::bigint[], $17::bytea[]) WHERE EXISTS (SELECT FROM moved)
     )
     INSERT INTO audit_records
-        (seq, time_us, event, call_id, actor, workspace, tool, status, code, writer, body, leaf)
+        (seq, time_us, event, call_id, actor, workspace, tool, status, code, body, leaf, sealed)
     SELECT * FROM unnest(
         $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[],
-        $10::text[], $11::text[], $12::text[], $13::text[], $14::bytea[], $15::bytea[]
+        $10::text[], $11::text[], $12::text[], $13::bytea[], $14::bytea[], $15::bytea[]
     ) WHERE EXISTS (SELECT FROM moved)";
 
 pub(super) async fn tree(store: &Postgres) -> Result<TreeRow, StoreError> {
@@ -62,11 +59,9 @@ pub(super) async fn append(
                 &columns.tool,
                 &columns.status,
                 &columns.code,
-                &columns.writer,
                 &columns.body,
                 &columns.leaf,
-                &columns.sealed_seq,
-                &columns.ciphertext,
+                &columns.sealed,
             ],
         )
         .await?;
@@ -86,7 +81,7 @@ pub(super) async fn columns(store: &Postgres, query: Query) -> Result<Vec<Stored
 pub(super) async fn sealed(store: &Postgres, seq: u64) -> Result<Option<Vec<u8>>, StoreError> {
     let rows = store.query(READ, SELECT_SEALED, &[&signed(seq)]).await?;
     let row = rows.first().map(|row| row.try_get(0));
-    row.transpose().map_err(|error| StoreError::postgres(READ, &error))
+    Ok(row.transpose().map_err(|error| StoreError::postgres(READ, &error))?.flatten())
 }
 
 fn record(row: &Row) -> Result<StoredRecord, StoreError> {
@@ -111,8 +106,7 @@ fn record_columns(row: &Row) -> Result<StoredColumns, StoreError> {
         tool: row.try_get(6).map_err(fail)?,
         status: row.try_get(7).map_err(fail)?,
         code: row.try_get(8).map_err(fail)?,
-        writer: row.try_get(9).map_err(fail)?,
-        sealed: row.try_get(10).map_err(fail)?,
+        sealed: row.try_get(9).map_err(fail)?,
     })
 }
 
@@ -137,11 +131,9 @@ struct Columns<'a> {
     tool: Vec<Option<&'a str>>,
     status: Vec<Option<&'a str>>,
     code: Vec<Option<&'a str>>,
-    writer: Vec<&'a str>,
     body: Vec<&'a [u8]>,
     leaf: Vec<&'a [u8]>,
-    sealed_seq: Vec<i64>,
-    ciphertext: Vec<&'a [u8]>,
+    sealed: Vec<Option<&'a [u8]>>,
 }
 
 impl<'a> Columns<'a> {
@@ -157,13 +149,9 @@ impl<'a> Columns<'a> {
             columns.tool.push(record.tool.as_deref());
             columns.status.push(record.status.as_deref());
             columns.code.push(record.code.as_deref());
-            columns.writer.push(&record.writer);
             columns.body.push(&record.body);
             columns.leaf.push(&record.leaf);
-            if let Some(sealed) = &record.sealed {
-                columns.sealed_seq.push(signed(record.seq));
-                columns.ciphertext.push(sealed);
-            }
+            columns.sealed.push(record.sealed.as_deref());
         }
         columns
     }

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use super::{AuditFilter, MAX_PAGE, make_searchable};
+use super::{AuditFilter, MAX_PAGE, searchable};
 use crate::number::signed;
 
 /// A query for records: `seq`, `body` and `leaf`.
@@ -33,11 +33,8 @@ impl Query {
 
     /// What stands beside the records from `from_seq` on, in order.
     pub(super) fn columns(from_seq: u64, limit: u32) -> Self {
-        let sql =
-            "SELECT r.seq, r.time_us, r.event, r.call_id, r.actor, r.workspace, r.tool, r.status, r.code,
-                r.writer, s.ciphertext
-            FROM audit_records r LEFT JOIN audit_sealed s ON s.seq = r.seq
-            WHERE r.seq >= $1 ORDER BY r.seq LIMIT $2";
+        let sql = "SELECT seq, time_us, event, call_id, actor, workspace, tool, status, code, sealed
+            FROM audit_records WHERE seq >= $1 ORDER BY seq LIMIT $2";
         Self { sql: sql.into(), parameters: vec![Parameter::Number(signed(from_seq)), page(limit)] }
     }
 
@@ -57,9 +54,7 @@ impl Query {
             Self { sql: "SELECT seq, body, leaf FROM audit_records".into(), parameters: Vec::new() };
         for (condition, text) in texts {
             if let Some(text) = text {
-                let mut text = text.clone();
-                make_searchable(&mut text);
-                query.require(condition, Parameter::Text(text));
+                query.require(condition, Parameter::Text(searchable(text)));
             }
         }
         if let Some(actor) = &filter.actor {
@@ -78,10 +73,8 @@ impl Query {
 
     /// The outcome of a call is found by the call, whose intent has the actor.
     fn require_actor(&mut self, actor: &str) {
-        let mut actor = actor.to_owned();
-        make_searchable(&mut actor);
         let joint = if self.parameters.is_empty() { "WHERE" } else { "AND" };
-        self.parameters.push(Parameter::Text(actor));
+        self.parameters.push(Parameter::Text(searchable(actor)));
         let n = self.parameters.len();
         let _ = write!(
             self.sql,

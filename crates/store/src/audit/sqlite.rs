@@ -14,9 +14,8 @@ use crate::sqlite::Sqlite;
 
 const INSERT_RECORD: &str = "
     INSERT INTO audit_records
-        (seq, time_us, event, call_id, actor, workspace, tool, status, code, writer, body, leaf)
+        (seq, time_us, event, call_id, actor, workspace, tool, status, code, body, leaf, sealed)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-const INSERT_SEALED: &str = "INSERT INTO audit_sealed (seq, ciphertext) VALUES ($1, $2)";
 const UPDATE_TREE: &str = "UPDATE audit_tree SET size = $1, frontier = $2 WHERE id = 1";
 
 pub(super) async fn tree(store: &Sqlite) -> Result<TreeRow, StoreError> {
@@ -69,8 +68,7 @@ pub(super) async fn columns(store: &Sqlite, query: Query) -> Result<Vec<StoredCo
                 tool: row.get(6)?,
                 status: row.get(7)?,
                 code: row.get(8)?,
-                writer: row.get(9)?,
-                sealed: row.get(10)?,
+                sealed: row.get(9)?,
             })
         })?;
         rows.collect()
@@ -82,7 +80,7 @@ pub(super) async fn sealed(store: &Sqlite, seq: u64) -> Result<Option<Vec<u8>>, 
     let select = move |connection: &Connection| {
         connection.prepare_cached(SELECT_SEALED)?.query_row([signed(seq)], |row| row.get(0)).optional()
     };
-    store.read(READ, select).await
+    Ok(store.read(READ, select).await?.flatten())
 }
 
 fn select_tree(connection: &Connection) -> rusqlite::Result<TreeRow> {
@@ -93,11 +91,9 @@ fn select_tree(connection: &Connection) -> rusqlite::Result<TreeRow> {
 
 fn insert(transaction: &Transaction<'_>, records: &[NewRecord]) -> rusqlite::Result<()> {
     let mut insert_record = transaction.prepare_cached(INSERT_RECORD)?;
-    let mut insert_sealed = transaction.prepare_cached(INSERT_SEALED)?;
     for record in records {
-        let seq = signed(record.seq);
         insert_record.execute((
-            seq,
+            signed(record.seq),
             signed(record.time_us),
             record.event,
             &record.call_id,
@@ -106,13 +102,10 @@ fn insert(transaction: &Transaction<'_>, records: &[NewRecord]) -> rusqlite::Res
             &record.tool,
             &record.status,
             &record.code,
-            &record.writer,
             &record.body,
             record.leaf,
+            &record.sealed,
         ))?;
-        if let Some(sealed) = &record.sealed {
-            insert_sealed.execute((seq, sealed))?;
-        }
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ async fn filled(database: &Database) -> Store {
         let mut record = record(seq);
         record.time_us = seq * 10;
         record.event = if seq % 2 == 0 { "call.intent" } else { "call.outcome" };
-        record.call_id = Some(format!("call_{}", seq / 2));
+        record.call_id = Some(format!("call_{}", seq / 2).into());
         record.actor = Some(if seq % 4 < 2 { "ada" } else { "bo" }.into());
         record.workspace = Some(if seq < 6 { "sales" } else { "support" }.into());
         record.tool = (seq != 11).then(|| "metrics_revenue".into());
@@ -99,8 +99,8 @@ async fn a_hostile_text_is_stored_and_found_and_is_never_sql(database: &Database
         ["'; DROP TABLE audit_records; --", "a\0b", "$1 ?1 :x", &"long".repeat(100_000), "{\"a\",NULL}"];
     for (seq, text) in (0..).zip(texts) {
         let mut record = record(seq);
-        record.tool = Some(text.to_owned());
-        record.actor = Some(text.to_owned());
+        record.tool = Some(text.into());
+        record.actor = Some(text.into());
         append(&store, vec![record]).await.expect("a record");
     }
     for (seq, text) in (0..).zip(texts) {

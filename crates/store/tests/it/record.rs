@@ -13,7 +13,6 @@ pub(crate) fn record(seq: u64) -> NewRecord {
         tool: None,
         status: None,
         code: None,
-        writer: "wrt_1".into(),
         body: format!("{{\"seq\":{seq}}}").into_bytes(),
         leaf: hash(seq),
         sealed: None,

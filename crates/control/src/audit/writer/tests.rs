@@ -56,7 +56,7 @@ impl Log {
 fn entry(call: &str) -> Entry {
     let mut record = Record::new(Event::CallIntent, SystemClock.now());
     record.call = Some(call.into());
-    Entry { record, actor: None, sealed: None, done: None }
+    Entry { draft: record.into(), sealed: None, done: None }
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn a_batch_that_was_stored_though_its_attempt_failed_is_not_stored_again()
     let log = Log::new().await;
     let mut sequencer = log.sequencer();
     let mut batch = [entry("a"), entry("b")];
-    sequencer.try_batch(&mut batch).await.expect("stored");
+    sequencer.try_batch(&batch).await.expect("stored");
     // As if the commit had been in flight still when the store was asked.
     (sequencer.tree, sequencer.in_doubt) = (Tree::default(), true);
     sequencer.store_batch(&mut batch).await;
@@ -88,8 +88,8 @@ async fn a_batch_that_another_process_was_faster_than_is_numbered_again_and_stor
 async fn where_it_cannot_be_told_whether_a_batch_was_stored_the_tree_stays_as_it_was() {
     let log = Log::new().await;
     let mut sequencer = log.sequencer();
-    let mut batch = [entry("a")];
-    sequencer.try_batch(&mut batch).await.expect("stored");
+    let batch = [entry("a")];
+    sequencer.try_batch(&batch).await.expect("stored");
     (sequencer.tree, sequencer.in_doubt) = (Tree::default(), true);
     let actual = log.store.audit_tree().await.expect("a tree");
     log.tamper("ALTER TABLE audit_records RENAME TO away");
@@ -104,11 +104,11 @@ async fn what_was_accepted_before_the_end_is_stored_and_the_stop_is_the_last_rec
     let log = Log::new().await;
     let audit = log.audit().await;
     for n in 0..1_200 {
-        let record = entry(&format!("c{n}")).record;
-        audit.append(record, None, Durability::Accepted).await.expect("accepted");
+        let draft = entry(&format!("c{n}")).draft;
+        audit.append(draft, None, Durability::Accepted).await.expect("accepted");
     }
     assert_eq!(audit.close_within(CLOSING).await, 0);
-    let late = audit.append(entry("late").record, None, Durability::Accepted).await;
+    let late = audit.append(entry("late").draft, None, Durability::Accepted).await;
     assert!(matches!(late, Err(AuditError::Unavailable(_))));
     assert_eq!(log.store.audit_tree().await.expect("a tree").size, 1_202);
     let last = log.store.audit_read(1_201, 1).await.expect("readable").pop().expect("the last");
@@ -121,7 +121,7 @@ async fn a_writer_that_cannot_store_ends_all_the_same_and_counts_what_is_lost() 
     let audit = log.audit().await;
     log.tamper("ALTER TABLE audit_tree RENAME TO away");
     for call in ["a", "b"] {
-        audit.append(entry(call).record, None, Durability::Accepted).await.expect("accepted");
+        audit.append(entry(call).draft, None, Durability::Accepted).await.expect("accepted");
     }
     assert_eq!(audit.close_within(Duration::from_millis(50)).await, 2);
     assert_eq!(audit.close_within(Duration::from_millis(50)).await, 0, "it has ended already");
