@@ -16,6 +16,7 @@ pub mod draft;
 mod flood;
 pub mod merkle;
 pub mod record;
+mod sequencer;
 pub mod subject;
 pub mod verify;
 pub mod writer;

@@ -11,7 +11,7 @@ use quaymaster_core::{TokenId, Workspace};
 use quaymaster_store::Store;
 
 use crate::config::{Loaded, SecretCheck, load};
-use crate::state::{StartError, StartOptions, State};
+use crate::state::{StartError, StartOptions, State, open_store};
 
 /// An installation, open for administration.
 #[derive(Debug)]
@@ -30,6 +30,16 @@ impl Office {
         let loaded = load(&options.folder, SecretCheck::Skip)?;
         let state = State::open(&loaded, &options).await?;
         Ok(Self { state, loaded })
+    }
+
+    /// Opens the store alone, to read and verify the audit log: that takes no key,
+    /// so it can be done where the keys are lost or are none of the auditor's business.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if the configuration is not valid or the store cannot be opened.
+    pub async fn open_records(options: StartOptions) -> Result<Store, StartError> {
+        open_store(&load(&options.folder, SecretCheck::Skip)?).await
     }
 
     /// The store.

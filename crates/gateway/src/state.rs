@@ -90,10 +90,8 @@ pub(crate) struct State {
 impl State {
     /// Opens what `loaded` says, and makes it on the first start.
     pub(crate) async fn open(loaded: &Loaded, options: &StartOptions) -> Result<Self, StartError> {
+        let store = open_store(loaded).await?;
         let folder = &loaded.settings.data_folder;
-        make_private(folder)?;
-        let secrets = loaded.secrets();
-        let store = Store::open(loaded.settings.store.resolve(folder.join(DATABASE), &secrets)?).await?;
         let (clock, randomness) = (Arc::clone(&options.clock), Arc::clone(&options.randomness));
         let subjects = open_subjects(&store, &folder.join(SEALING_KEY), &clock, &randomness).await?;
         Ok(Self { store, subjects: Arc::new(subjects), clock, randomness })
@@ -119,6 +117,14 @@ impl State {
     pub(crate) fn config_version(&self) -> ConfigVersion {
         ConfigVersion::new(self.clock.as_ref(), self.randomness.as_ref())
     }
+}
+
+/// The store of an installation, without its keys.
+pub(crate) async fn open_store(loaded: &Loaded) -> Result<Store, StartError> {
+    let folder = &loaded.settings.data_folder;
+    make_private(folder)?;
+    let target = loaded.settings.store.resolve(folder.join(DATABASE), &loaded.secrets())?;
+    Ok(Store::open(target).await?)
 }
 
 /// The subjects' keys, with the sealing key that wraps them. It is made on the

@@ -105,8 +105,7 @@ impl Audit {
 
 impl Tail {
     async fn run(self) -> Result<(), Failure> {
-        let office = Office::open(self.place.options()).await?;
-        let store = office.store();
+        let store = Office::open_records(self.place.options()).await?;
         let size = store.audit_tree().await.map_err(Failure::outside)?.size;
         let mut next = size.saturating_sub(u64::from(self.lines));
         loop {
@@ -122,8 +121,7 @@ impl Tail {
                 tokio::time::sleep(Duration::from_millis(250)).await;
             }
         }
-        office.close().await;
-        Ok(())
+        store.close().await.map_err(Failure::outside)
     }
 }
 
@@ -159,9 +157,9 @@ impl Query {
 
 impl Verify {
     async fn run(self) -> Result<(), Failure> {
-        let office = Office::open(self.place.options()).await?;
-        let found = verify(office.store()).await.map_err(Failure::outside)?;
-        office.close().await;
+        let store = Office::open_records(self.place.options()).await?;
+        let found = verify(&store).await.map_err(Failure::outside)?;
+        store.close().await.map_err(Failure::outside)?;
         if self.json {
             out::json(&found)?;
         } else {

@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use quaymaster_gateway::StartError;
+use quaymaster_gateway::{Office, StartError};
 
-use crate::installation::{folder, start};
+use crate::installation::{folder, options, start};
 
 /// An installation that ran once, and its key.
 async fn sealed() -> (tempfile::TempDir, PathBuf) {
@@ -35,6 +35,8 @@ async fn a_store_whose_key_is_missing_is_not_opened_with_a_new_one() {
         );
         assert!(!key.exists(), "nothing was put in its place");
     }
+    let records = Office::open_records(options(folder.path())).await.expect("a log is read without keys");
+    assert!(records.audit_tree().await.expect("a tree").size > 0);
     fs::rename(&aside, &key).expect("restored");
     start(folder.path()).await.expect("as before").shutdown().await;
 }

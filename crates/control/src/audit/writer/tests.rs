@@ -6,6 +6,7 @@ use quaymaster_core::SystemClock;
 use quaymaster_store::StoreTarget;
 
 use super::*;
+use crate::audit::merkle::Tree;
 use crate::crypto::SystemRandomness;
 
 struct Log {
