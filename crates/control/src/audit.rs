@@ -13,6 +13,7 @@
 //!   arguments are digests.
 
 pub mod draft;
+mod error;
 mod flood;
 pub mod merkle;
 pub mod record;
@@ -22,7 +23,8 @@ pub mod verify;
 pub mod writer;
 
 pub use draft::Draft;
+pub use error::AuditError;
 pub use record::{Event, Record};
 pub use subject::{Subject, Subjects};
 pub use verify::{Verification, verify};
-pub use writer::{Audit, AuditError, AuditSettings, Durability};
+pub use writer::{Audit, AuditSettings, Durability};

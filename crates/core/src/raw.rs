@@ -14,7 +14,7 @@ use std::fmt;
 
 use crate::json::JsonError;
 
-mod scan;
+pub(crate) mod scan;
 
 use scan::Scanner;
 

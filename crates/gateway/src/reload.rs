@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::assembly::{Drift, Fleet};
-use crate::config::{Change, Diagnostics, Loaded, Reload, SecretCheck, Settings, Style, watch};
+use crate::config::{Change, Diagnostics, Loaded, Reload, SecretCheck, Settings, Severity, Style, watch};
 use crate::gateway::{AtWork, Gateway, assemble, record_config};
 
 /// How often the configuration folder is looked at.
@@ -145,7 +145,8 @@ async fn refuse(gateway: &Gateway, found: &Diagnostics, digest: &str) {
         "the configuration is not valid; the old one goes on\n{rendered}"
     );
     let evidence = &gateway.plane().evidence;
-    let code = found.iter().next().map_or("config.invalid", |first| first.code.as_str());
+    let error = found.iter().find(|problem| problem.severity == Severity::Error);
+    let code = error.map_or("config.invalid", |first| first.code.as_str());
     if let Err(error) = record_config(evidence, (Event::ConfigRefused, Some(code)), digest).await {
         tracing::error!(event = "audit.config", %error, "a refused configuration could not be recorded");
     }

@@ -29,9 +29,6 @@ pub fn parse(url: &str) -> Result<Config, String> {
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
         return Err("it names no host".into());
     }
-    if config.get_user().is_none() {
-        return Err("it names no user".into());
-    }
     // `prefer`, the default, would let whoever sits in between take the encryption away.
     if config.get_ssl_mode() == SslMode::Prefer {
         config.ssl_mode(if is_on_this_machine(&config) { SslMode::Disable } else { SslMode::Require });
@@ -92,7 +89,6 @@ mod tests {
             assert!(error.contains("not a connection string") && !error.contains("hunter2"), "{error}");
         }
         assert_eq!(parse("postgres:///metrics?user=ada").map(|_| ()), Err("it names no host".into()));
-        assert_eq!(parse("postgres://db/metrics").map(|_| ()), Err("it names no user".into()));
     }
 
     #[test]

@@ -6,11 +6,11 @@
 //!
 //! Invariant: no link exists over a revision that we do not know.
 
-use quaymaster_core::RawBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use quaymaster_core::RawBuf;
 use quaymaster_core::rpc::code;
 use serde::Deserialize;
 use tokio::time::Instant;

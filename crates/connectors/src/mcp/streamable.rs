@@ -13,7 +13,6 @@
 
 mod response;
 
-use quaymaster_core::RawBuf;
 use std::io::Cursor;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +20,7 @@ use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use quaymaster_core::RawBuf;
 use quaymaster_core::rpc::{self, Message, RequestId};
 use tokio::sync::Semaphore;
 

@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use memchr::memmem;
 use quaymaster_core::rpc::{self, Message, RequestId};
 use quaymaster_core::{Raw, RawBuf};
 use serde::Deserialize;
@@ -154,14 +155,19 @@ pub(super) fn settle(outcome: Result<Raw<'_>, Raw<'_>>) -> Result<RawBuf, Failur
 /// The discriminator of a result (MCP 2026-07-28, basic); absent means complete.
 fn result_type(result: Raw<'_>) -> Result<Option<Cow<'_, str>>, Failure> {
     // Nothing else can spell that name, so most results need not be gone through.
-    if !result.get().contains(RESULT_TYPE) && !result.get().contains("\\u") {
+    let has = |piece: &str| memmem::find(result.get().as_bytes(), piece.as_bytes()).is_some();
+    if !has(RESULT_TYPE) && !has("\\u") {
         return Ok(None);
     }
     let unreadable = || Failure::Malformed("a result whose `resultType` cannot be read".into());
     let mut kind = None;
     for member in result.members().ok_or_else(unreadable)? {
         let (name, value) = member.map_err(|_| unreadable())?;
-        if name == RESULT_TYPE && kind.replace(value.text().ok_or_else(unreadable)?).is_some() {
+        // `null` is how some servers write what they leave out.
+        if name != RESULT_TYPE || value.get() == "null" {
+            continue;
+        }
+        if kind.replace(value.text().ok_or_else(unreadable)?).is_some() {
             return Err(unreadable());
         }
     }
@@ -227,6 +233,7 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","inputRequests":{}}}"#,
             r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"task","taskId":"t"}}"#,
             r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"later\u001b[0m"}}"#,
+            r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":null}}"#,
             r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":5}}"#,
             r#"{"jsonrpc":"2.0","id":7,"result":{"result\u0054ype":"task","taskId":"t"}}"#,
             r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"complete","resultType":"task"}}"#,

@@ -12,9 +12,9 @@ use quaymaster_store::{AppendError, NewRecord, Store, TreeState};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::audit::draft::Draft;
+use crate::audit::error::AuditError;
 use crate::audit::merkle::{Tree, leaf_hash};
 use crate::audit::record::{Event, Record};
-use crate::audit::writer::AuditError;
 
 /// How many records one transaction takes at most.
 const BATCH: usize = 512;

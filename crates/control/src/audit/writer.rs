@@ -20,16 +20,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use quaymaster_core::{CallError, Clock, ErrorCode, WriterId};
-use quaymaster_store::{Store, StoreError};
+use quaymaster_core::{Clock, WriterId};
+use quaymaster_store::Store;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::audit::draft::Draft;
+use crate::audit::error::AuditError;
 use crate::audit::flood::Flood;
 use crate::audit::record::{Event, Record};
 use crate::audit::sequencer::{Entry, Sequencer, Signals, read_tree};
-use crate::crypto::CryptoError;
 
 /// How many records may wait.
 const QUEUE: usize = 8_192;
@@ -50,30 +50,6 @@ pub struct AuditSettings {
 impl Default for AuditSettings {
     fn default() -> Self {
         Self { batch_window: Duration::from_millis(5), strict: false }
-    }
-}
-
-/// Why the log did not take a record.
-#[derive(Debug, thiserror::Error)]
-pub enum AuditError {
-    /// The store failed.
-    #[error("the audit log cannot be written: {0}")]
-    Store(#[from] StoreError),
-    /// A key failed.
-    #[error("the audit log cannot be sealed: {0}")]
-    Crypto(#[from] CryptoError),
-    /// The log is stopped, stuck or full.
-    #[error("the audit log takes no records: {0}")]
-    Unavailable(&'static str),
-    /// What the store holds is no tree.
-    #[error("the audit log is damaged: {0}")]
-    Damaged(String),
-}
-
-impl From<AuditError> for CallError {
-    fn from(error: AuditError) -> Self {
-        Self::new(ErrorCode::AuditUnavailable, "the audit log does not take records, so nothing runs")
-            .because(error)
     }
 }
 

@@ -145,7 +145,10 @@ async fn write_outcome(
     evidence: &Evidence,
 ) -> Result<(), AuditError> {
     let facts = &receipt.facts;
-    let subject = evidence.subjects.of(&facts.request.actor.id).await?;
+    let subject = match &facts.subject {
+        Some(subject) => Arc::clone(subject),
+        None => evidence.subjects.of(&facts.request.actor.id).await?,
+    };
     let record = draft_outcome(receipt, outcome, evidence, &subject);
     evidence.audit.append(record, None, durability(facts)).await
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use quaymaster_catalog::{Tool, Unresolved};
 use quaymaster_core::{Arguments, CallError, CallRequest};
 
+use crate::audit::Subject;
 use crate::policy::Decision;
 
 /// Facts gathered on the path of one call.
@@ -15,6 +16,9 @@ pub(crate) struct Facts {
     /// The arguments that are decided on and run, once they were checked.
     pub(crate) arguments: Option<Arguments>,
     pub(crate) decision: Option<Decision>,
+    /// The actor's key, once the intent was written with it: the outcome names the
+    /// same commitment, and needs no store to do so.
+    pub(crate) subject: Option<Arc<Subject>>,
 }
 
 /// A call that was refused at some stage, with the reason.
@@ -31,7 +35,7 @@ impl Refused {
 
     /// A request that is refused before anyone looks at what it asks for.
     pub fn at_the_door(request: CallRequest, error: CallError) -> Self {
-        Self::new(Facts { request, tool: None, arguments: None, decision: None }, error)
+        Self::new(Facts { request, tool: None, arguments: None, decision: None, subject: None }, error)
     }
 
     /// Why it was refused.

@@ -79,16 +79,17 @@ impl Permit {
 ///
 /// [`Refused`] with `audit.unavailable`: no record, no permit.
 pub async fn record(approved: Approved, evidence: &Evidence) -> Result<Permit, Refused> {
-    let facts = approved.facts;
-    match write_intent(&facts, evidence).await {
+    let mut facts = approved.facts;
+    match write_intent(&mut facts, evidence).await {
         Ok(()) => Ok(Permit { facts: Box::new(facts) }),
         Err(error) => Err(Refused::new(facts, error.into())),
     }
 }
 
-async fn write_intent(facts: &Facts, evidence: &Evidence) -> Result<(), AuditError> {
+async fn write_intent(facts: &mut Facts, evidence: &Evidence) -> Result<(), AuditError> {
     let subject = evidence.subjects.of(&facts.request.actor.id).await?;
     let (intent, sealed) = draft_intent(facts, evidence, &subject)?;
+    facts.subject = Some(subject);
     evidence.audit.append(intent, sealed, durability(facts)).await
 }
 
@@ -161,21 +162,4 @@ fn decision_input(request: &CallRequest, tool: &Tool, arguments: &str) -> String
     input.number("v", 1);
     input.end();
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_members_of_a_decisions_input_are_in_canonical_order() {
-        let agent = AgentClaims {
-            client: Some("\"quoted\"/\u{1}".into()),
-            model: Some("m".into()),
-            ..AgentClaims::default()
-        };
-        let written = serde_json::to_string(&agent).expect("JSON");
-        let value: serde_json::Value = serde_json::from_str(&written).expect("JSON");
-        assert_eq!(quaymaster_core::json::canonical(&value), written);
-    }
 }

@@ -125,6 +125,12 @@ async fn a_result_that_cannot_be_understood_is_not_released() {
     }
     let twice = RawBuf::read(r#"{"content":[],"content":[{"type":"text","text":"x"}]}"#).expect("JSON");
     assert!(released(&world, DataClass::Restricted, "crm_status", RawOutput::upstream(twice)).await.is_err());
+    let members = |count: usize| -> Value {
+        let named = (1..count).map(|n| (format!("m{n}"), json!(n)));
+        Value::Object(named.chain([("content".to_owned(), json!([]))]).collect())
+    };
+    assert!(released(&world, DataClass::Restricted, "crm_status", upstream(&members(64))).await.is_ok());
+    assert!(released(&world, DataClass::Restricted, "crm_status", upstream(&members(65))).await.is_err());
 }
 
 #[tokio::test]

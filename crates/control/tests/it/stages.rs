@@ -125,7 +125,9 @@ async fn the_same_write_has_the_same_idempotency_key_and_another_has_another() {
 async fn records_name_nobody_and_hold_no_argument_and_what_is_sealed_opens_with_the_actors_key() {
     let world = World::new().await;
     let arguments = json!({"id": "private-4711", "amount": 5});
-    let request = World::request("support", DataClass::Internal, "crm_refund", &arguments);
+    let mut request = World::request("support", DataClass::Internal, "crm_refund", &arguments);
+    request.agent.client = Some("\"quoted\"/\u{1}\u{2028}é".into());
+    request.agent.model = Some("},\"v\":2".into());
     let (actor, call) = (request.actor.id.clone(), request.id.to_string());
     world.permit(request).await.expect("a permit");
     let stored = world.store.audit_read(0, 100).await.expect("records");
@@ -143,6 +145,7 @@ async fn records_name_nobody_and_hold_no_argument_and_what_is_sealed_opens_with_
     assert_eq!(quaymaster_core::json::canonical(&input), text);
     assert_eq!(input["arguments"]["id"], "private-4711");
     assert_eq!(input["actor"]["roles"], json!(["support"]));
+    assert_eq!((&input["agent"]["model"], &input["v"]), (&json!("},\"v\":2"), &json!(1)));
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! One pass over JSON text that finds where values end and decodes nothing.
 //!
-//! Follows the grammar of RFC 8259 byte by byte, without recursion, so that no depth
-//! exhausts a stack; how deep a value may be is up to whoever reads it. The text is UTF-8 already, and every byte that the grammar names is ASCII, so an offset
-//! at such a byte is always one at which text can be cut.
+//! Follows the grammar of RFC 8259 byte by byte, without recursion, so that no
+//! depth exhausts a stack; how deep a value may be is up to whoever reads it. The
+//! text is UTF-8 already, and every byte that the grammar names is ASCII, so an
+//! offset at such a byte is always one at which text can be cut.
 
 use crate::json::{JsonError, first_special, needs_escape};
 
@@ -11,20 +12,29 @@ const CHUNK: usize = 16;
 
 /// What was expected, and where.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     expected: &'static str,
-    at: usize,
+    place: Place,
 }
 
 impl Fault {
-    /// The error, with the place as people count: from 1, in bytes.
-    pub(super) fn in_text(self, text: &str) -> JsonError {
-        let Self { expected, at } = self;
-        let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
+    pub(crate) fn in_text(self, text: &str) -> JsonError {
+        self.place.describe(&format!("expected {}", self.expected), text)
+    }
+}
+
+/// A place in a text, to be told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place(usize);
+
+impl Place {
+    /// The error `what`, with the place as people count: from 1, in bytes.
+    pub(crate) fn describe(self, what: &str, text: &str) -> JsonError {
+        let before = text.as_bytes().get(..self.0).unwrap_or(text.as_bytes());
         let line = before.split(|byte| *byte == b'\n').count();
         let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
-        let end = if at >= text.len() { ", where the text ends" } else { "" };
-        JsonError::new(format!("expected {expected} at line {line} column {column}{end}"))
+        let end = if self.0 >= text.len() { ", where the text ends" } else { "" };
+        JsonError::new(format!("{what} at line {line} column {column}{end}"))
     }
 }
 
@@ -64,13 +74,13 @@ impl Nesting {
 
 /// A place in a text.
 #[derive(Clone, Debug)]
-pub(super) struct Scanner<'a> {
+pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Scanner<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    pub(crate) fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
 
@@ -79,7 +89,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn fault(&self, expected: &'static str) -> Fault {
-        Fault { expected, at: self.at }
+        Fault { expected, place: self.place() }
     }
 
     fn space(&mut self) {
@@ -98,20 +108,43 @@ impl<'a> Scanner<'a> {
     }
 
     /// Goes past nothing but space to the end.
-    pub(super) fn end(&mut self) -> Result<(), Fault> {
+    pub(crate) fn end(&mut self) -> Result<(), Fault> {
         self.space();
         if self.at < self.text.len() { Err(self.fault("nothing after the value")) } else { Ok(()) }
     }
 
-    pub(super) fn open_object(&mut self) -> Result<(), Fault> {
+    /// The byte that the next value begins with.
+    pub(crate) fn next_byte(&mut self) -> Option<u8> {
+        self.space();
+        self.peek()
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        Place(self.at)
+    }
+
+    pub(crate) fn open_list(&mut self) -> Result<(), Fault> {
+        self.expect(b'[', "a list")
+    }
+
+    /// Goes to the next value of the list at hand, or past the end of the list.
+    pub(crate) fn next_item(&mut self, is_first: bool) -> Result<bool, Fault> {
+        self.next(b']', is_first, if is_first { "a value or `]`" } else { "`,` or `]`" })
+    }
+
+    pub(crate) fn open_object(&mut self) -> Result<(), Fault> {
         self.expect(b'{', "an object")
     }
 
     /// Goes to the next name of the object at hand, or past the end of the object.
-    pub(super) fn next_name(&mut self, is_first: bool) -> Result<bool, Fault> {
+    pub(crate) fn next_name(&mut self, is_first: bool) -> Result<bool, Fault> {
+        self.next(b'}', is_first, if is_first { "a name or `}`" } else { "`,` or `}`" })
+    }
+
+    fn next(&mut self, end: u8, is_first: bool, expected: &'static str) -> Result<bool, Fault> {
         self.space();
         match self.peek() {
-            Some(b'}') => {
+            Some(byte) if byte == end => {
                 self.at += 1;
                 Ok(false)
             }
@@ -120,12 +153,12 @@ impl<'a> Scanner<'a> {
                 Ok(true)
             }
             Some(_) if is_first => Ok(true),
-            _ => Err(self.fault(if is_first { "a name or `}`" } else { "`,` or `}`" })),
+            _ => Err(self.fault(expected)),
         }
     }
 
     /// Goes past a name and its colon; returns the name with its quotes.
-    pub(super) fn name(&mut self) -> Result<&'a str, Fault> {
+    pub(crate) fn name(&mut self) -> Result<&'a str, Fault> {
         self.space();
         let from = self.at;
         self.expect(b'"', "a name in quotes")?;
@@ -136,7 +169,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Goes past one value and returns it.
-    pub(super) fn value(&mut self) -> Result<&'a str, Fault> {
+    pub(crate) fn value(&mut self) -> Result<&'a str, Fault> {
         self.space();
         let from = self.at;
         let mut open = Nesting::default();

@@ -7,6 +7,7 @@
 //!
 //! What the values mean together is not looked at here; see [`super::across`].
 
+use quaymaster_core::suggest::{did_you_mean, nearest};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -14,7 +15,6 @@ use serde_json::Value as Json;
 use super::decode::{Fault, FaultKind, NodeDeserializer, Notes, Step};
 use super::diagnostic::{Code, Problem, Span};
 use super::yaml::{Node, Value};
-use quaymaster_core::suggest::{did_you_mean, nearest};
 
 /// Most problems that are reported of one file.
 const MAX_PROBLEMS: usize = 50;

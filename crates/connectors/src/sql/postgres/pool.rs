@@ -55,6 +55,9 @@ impl Connections {
     /// Says what is wrong with the connection string, without repeating any of it.
     pub(super) fn new(url: &str, session: &Session) -> Result<Self, String> {
         let mut config = parse(url)?;
+        if config.get_user().is_none() {
+            return Err("it names no user".into());
+        }
         config.application_name("quaymaster").connect_timeout(session.acquire_timeout);
         let tls = tls(&config)?;
         let manager = Manager::from_connect(

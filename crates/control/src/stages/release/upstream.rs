@@ -61,6 +61,9 @@ fn check_promise(parts: &Parts<'_>, tool: &Tool) -> Result<(), CallError> {
 /// The name and the JSON text of a member of what is released.
 type Member<'a> = (Cow<'a, str>, Cow<'a, str>);
 
+/// How many members a result may have. `CallToolResult` knows six (MCP 2026-07-28, server/tools).
+const MAX_MEMBERS: usize = 64;
+
 /// The members of a result object, unread, in their order.
 struct Parts<'a> {
     members: Vec<(Cow<'a, str>, Raw<'a>)>,
@@ -72,7 +75,7 @@ impl<'a> Parts<'a> {
         let mut parts = Self { members: Vec::with_capacity(4) };
         for member in result.members().ok_or_else(unclear)? {
             let (name, raw) = member.map_err(|_| unclear())?;
-            if parts.get(&name).is_some() {
+            if parts.get(&name).is_some() || parts.members.len() == MAX_MEMBERS {
                 return Err(unclear());
             }
             parts.members.push((name, raw));

@@ -1,0 +1,30 @@
+//! Why the audit log fails, and what a call hears of it.
+
+use quaymaster_core::{CallError, ErrorCode};
+use quaymaster_store::StoreError;
+
+use crate::crypto::CryptoError;
+
+/// Why the log did not take a record.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The store failed.
+    #[error("the audit log cannot be written: {0}")]
+    Store(#[from] StoreError),
+    /// A key failed.
+    #[error("the audit log cannot be sealed: {0}")]
+    Crypto(#[from] CryptoError),
+    /// The log is stopped, stuck or full.
+    #[error("the audit log takes no records: {0}")]
+    Unavailable(&'static str),
+    /// What the store holds is no tree.
+    #[error("the audit log is damaged: {0}")]
+    Damaged(String),
+}
+
+impl From<AuditError> for CallError {
+    fn from(error: AuditError) -> Self {
+        Self::new(ErrorCode::AuditUnavailable, "the audit log does not take records, so nothing runs")
+            .because(error)
+    }
+}
