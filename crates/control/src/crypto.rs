@@ -5,6 +5,7 @@
 //! that destroying that one key makes both unreadable. Algorithms: AES-256-GCM
 //! (NIST SP 800-38D) with random nonces, HMAC-SHA-256 (RFC 2104).
 
+use std::cell::RefCell;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
@@ -41,16 +42,42 @@ pub enum CryptoError {
 }
 
 /// The machine's random number generator.
+///
+/// Each thread draws a pool at a time, which costs little more than a few bytes; a
+/// byte is handed out once and leaves the pool.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemRandomness;
 
+const POOL_BYTES: usize = 512;
+
+thread_local! {
+    static POOL: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 impl Randomness for SystemRandomness {
     fn fill(&self, bytes: &mut [u8]) {
-        // The library aborts rather than returns where the system has no randomness;
-        // what it returned as an error would leave predictable bytes behind.
-        if aws_lc_rs::rand::fill(bytes).is_err() {
-            std::process::abort();
+        if bytes.len() >= POOL_BYTES {
+            return draw(bytes);
         }
+        POOL.with_borrow_mut(|pool| {
+            if pool.len() < bytes.len() {
+                pool.resize(POOL_BYTES, 0);
+                draw(pool);
+            }
+            let left = pool.len() - bytes.len();
+            let (_, mine) = pool.split_at_mut(left);
+            bytes.copy_from_slice(mine);
+            mine.zeroize();
+            pool.truncate(left);
+        });
+    }
+}
+
+fn draw(bytes: &mut [u8]) {
+    // The library aborts rather than returns where the system has no randomness;
+    // what it returned as an error would leave predictable bytes behind.
+    if aws_lc_rs::rand::fill(bytes).is_err() {
+        std::process::abort();
     }
 }
 
@@ -219,6 +246,18 @@ mod tests {
         let mut changed = sealed;
         *changed.last_mut().expect("bytes") ^= 1;
         assert!(key(1).open(b"decision:call_1", &changed).is_err());
+    }
+
+    #[test]
+    fn random_bytes_are_handed_out_once_whatever_their_number() {
+        let lengths = [1, 12, 32, 500, 511, 512, 513, 7, 12, 12];
+        let mut seen = std::collections::BTreeSet::new();
+        for length in lengths.into_iter().cycle().take(200) {
+            let mut bytes = vec![0; length];
+            SystemRandomness.fill(&mut bytes);
+            assert!(length < 12 || seen.insert(bytes.clone()), "{length} bytes came twice");
+            assert!(length < 32 || bytes.chunks(16).all(|chunk| chunk.len() < 16 || chunk != [0; 16]));
+        }
     }
 
     #[test]
