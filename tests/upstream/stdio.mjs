@@ -10,14 +10,18 @@
 //   future          answers `initialize` with a revision that nobody knows
 //   chatty          prints lines that are no messages, for ever
 //   elsewhere FILE  like legacy, and appends to FILE each time it is started
+//   flood FILE      like elsewhere; as long as it was started once, it sends notifications as fast as it can
+//   fickle FILE     like elsewhere; as long as it was started once, each list of its tools is another one
 // Tools: see TOOLS.
 import { spawn } from 'node:child_process';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 const [mode = 'legacy', file] = process.argv.slice(2);
 const MODERN = '2026-07-28';
 const meta = (name) => 'io.modelcontextprotocol/' + name;
+const FLOOD = (JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 'x' } }) + '\n').repeat(500);
+const starts = () => readFileSync(file, 'utf8').trim().split('\n').length;
 const put = (message) => process.stdout.write(JSON.stringify(message) + '\n');
 const text = (value) => ({ content: [{ type: 'text', text: typeof value === 'string' ? value : JSON.stringify(value) }] });
 
@@ -33,6 +37,7 @@ const TOOLS = {
   where: () => text(process.cwd()),
   era: (a, m) => text(m.params._meta?.[meta('protocolVersion')] ?? 'session'),
   crash: () => process.exit(1),
+  crash_first: () => { if (starts() === 1) process.exit(1); return text(`start ${starts()}`); },
   never: () => undefined,
   pids: () => {
     const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
@@ -72,6 +77,7 @@ const definition = (name) => ({ name, description: `Test tool ${name}`, inputSch
 function dispatch(m, line) {
   switch (m.method) {
     case 'initialize':
+      if (mode === 'flood' && starts() === 1) setInterval(() => process.stdout.write(FLOOD), 1);
       if (mode === 'modern') throw { code: -32601, message: `speaks ${MODERN} only` };
       return { protocolVersion: mode === 'future' ? '2099-01-01' : '2025-06-18', serverInfo: { name: 'stdio', version: '1' }, capabilities: { tools: { listChanged: true } } };
     case 'server/discover':
@@ -81,6 +87,11 @@ function dispatch(m, line) {
       subscription = m.id;
       return undefined;
     case 'tools/list':
+      if (mode === 'fickle' && starts() === 1) {
+        calls += 1;
+        setImmediate(() => put({ jsonrpc: '2.0', method: 'notifications/tools/list_changed' }));
+        return { tools: [{ ...definition('echo'), description: `Test tool, version ${calls}` }] };
+      }
       return { tools: [...Object.keys(TOOLS).map(definition), ...(changed ? [definition('late')] : [])] };
     case 'tools/call':
       calls += 1;

@@ -13,8 +13,9 @@ mod cost;
 mod hidden;
 mod listing;
 mod schema;
+pub mod search;
 mod tool;
 
 pub use call::{Call, Unresolved};
-pub use catalogue::{Catalogue, CatalogueProblem, View};
+pub use catalogue::{Catalogue, CatalogueProblem, Shelf, View};
 pub use tool::Tool;

@@ -1,31 +1,68 @@
-//! The `Tool` object that clients are shown (MCP 2026-07-28, server/tools).
+//! The objects that clients are shown in lists (MCP 2026-07-28, server/tools,
+//! server/prompts, server/resources).
 
 use quaymaster_core::result::Envelope;
 use quaymaster_core::tool::ResultForm;
-use quaymaster_core::{Effect, Handling, ToolDeclaration};
+use quaymaster_core::{Effect, Handling, Offer, ToolDeclaration};
 use serde_json::{Map, Value, json};
 
 /// Members that we write ourselves, whatever an upstream says.
 const OURS: [&str; 6] = ["name", "title", "description", "inputSchema", "outputSchema", "annotations"];
 
-pub(crate) fn tool_object(declaration: &ToolDeclaration, visible: &Value) -> Value {
+/// What agents are told: a `Tool`, a `Prompt`, or which addresses can be read.
+pub(crate) fn object(declaration: &ToolDeclaration, visible: &Value) -> Value {
+    match &declaration.offer {
+        Offer::Tool => tool(declaration, visible),
+        Offer::Prompt => Value::Object(with_passed_on(named(declaration), declaration)),
+        Offer::Completion(of) => {
+            let mut object = named(declaration);
+            object.insert("for".into(), of.reference().into());
+            Value::Object(object)
+        }
+        Offer::Resources(group) => {
+            let mut object = named(declaration);
+            object.insert("uri".into(), group.pattern.as_str().into());
+            Value::Object(object)
+        }
+    }
+}
+
+/// The `Resource` and the `ResourceTemplate` objects of a group, as JSON text.
+pub(crate) fn resources(declaration: &ToolDeclaration) -> [Vec<String>; 2] {
+    let text = |objects: &[Value]| objects.iter().map(Value::to_string).collect();
+    match &declaration.offer {
+        Offer::Resources(group) => [text(&group.listed), text(&group.templates)],
+        Offer::Tool | Offer::Prompt | Offer::Completion(_) => [Vec::new(), Vec::new()],
+    }
+}
+
+fn named(declaration: &ToolDeclaration) -> Map<String, Value> {
     let mut object = Map::new();
     object.insert("name".into(), declaration.name.as_str().into());
     if let Some(title) = &declaration.title {
         object.insert("title".into(), title.as_str().into());
     }
     object.insert("description".into(), declaration.description.trim().into());
-    object.insert("inputSchema".into(), visible.clone());
-    if let Some(schema) = output_schema(declaration) {
-        object.insert("outputSchema".into(), schema);
-    }
-    object.insert("annotations".into(), annotations(declaration));
+    object
+}
+
+fn with_passed_on(mut object: Map<String, Value>, declaration: &ToolDeclaration) -> Map<String, Value> {
     for (name, value) in &declaration.passed_on {
         if !OURS.contains(&name.as_str()) {
             object.insert(name.clone(), value.clone());
         }
     }
-    Value::Object(object)
+    object
+}
+
+fn tool(declaration: &ToolDeclaration, visible: &Value) -> Value {
+    let mut object = named(declaration);
+    object.insert("inputSchema".into(), visible.clone());
+    if let Some(schema) = output_schema(declaration) {
+        object.insert("outputSchema".into(), schema);
+    }
+    object.insert("annotations".into(), annotations(declaration));
+    Value::Object(with_passed_on(object, declaration))
 }
 
 /// An upstream's schema is published only where release never takes a field out:

@@ -1,10 +1,13 @@
-//! A tool of the catalogue: a declaration with its contract and compiled schema.
+//! An entry of the catalogue: a declaration with its contract and compiled schema.
+//!
+//! It is called a tool because for policy, audit and release it is one: a prompt
+//! and a group of resources are reads with a name and arguments.
 
 use quaymaster_core::arguments::sha256_text;
 use quaymaster_core::json::canonical;
 use quaymaster_core::tool::ResultForm;
 use quaymaster_core::{
-    Arguments, CallError, CallRequest, DataClass, Effect, ErrorCode, ToolDeclaration, ToolName,
+    Arguments, CallError, CallRequest, DataClass, Effect, ErrorCode, Kind, Offer, ToolDeclaration, ToolName,
 };
 use serde_json::{Value, json};
 
@@ -19,6 +22,8 @@ pub struct Tool {
     declaration: ToolDeclaration,
     contract: String,
     listing: String,
+    /// The resources and the templates that are listed, as JSON text.
+    resources: [Vec<String>; 2],
     input: InputSchema,
     output: Option<(jsonschema::Validator, Cost)>,
 }
@@ -31,7 +36,7 @@ impl Tool {
     /// Says why a schema cannot be used.
     pub(crate) fn new(declaration: ToolDeclaration) -> Result<Self, String> {
         let visible = hidden::visible_schema(&declaration);
-        let object = listing::tool_object(&declaration, &visible);
+        let object = listing::object(&declaration, &visible);
         let output = match (&declaration.output_schema, declaration.form) {
             (Some(schema), ResultForm::Upstream) => {
                 let cost = Cost::of(schema)?;
@@ -44,6 +49,7 @@ impl Tool {
         Ok(Self {
             contract: contract_digest(&declaration, &object),
             listing: object.to_string(),
+            resources: listing::resources(&declaration),
             input: InputSchema::compile(&visible, hidden::hidden_names(&declaration))?,
             output,
             declaration,
@@ -60,6 +66,45 @@ impl Tool {
         &self.declaration.name
     }
 
+    /// By which method it is asked for.
+    pub fn kind(&self) -> Kind {
+        self.declaration.offer.kind()
+    }
+
+    /// Whether `uri` is the address of one of its resources.
+    pub(crate) fn holds(&self, uri: &str) -> bool {
+        matches!(&self.declaration.offer, Offer::Resources(group) if group.pattern.fits(uri))
+    }
+
+    /// Whether it has the values for what `reference` names.
+    pub(crate) fn completes(&self, reference: &str) -> bool {
+        matches!(&self.declaration.offer, Offer::Completion(of) if of.reference() == reference)
+    }
+
+    /// Whether an address could lead to both, somewhere.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        let (Offer::Resources(one), Offer::Resources(two)) =
+            (&self.declaration.offer, &other.declaration.offer)
+        else {
+            return false;
+        };
+        let together =
+            self.declaration.workspaces.iter().any(|here| other.declaration.workspaces.contains(here));
+        together && one.pattern.may_meet(&two.pattern)
+    }
+
+    /// The `Resource` objects that are listed, as JSON text.
+    pub(crate) fn listed(&self) -> impl Iterator<Item = &str> {
+        let [listed, _] = &self.resources;
+        listed.iter().map(String::as_str)
+    }
+
+    /// The `ResourceTemplate` objects, as JSON text.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = &str> {
+        let [_, templates] = &self.resources;
+        templates.iter().map(String::as_str)
+    }
+
     /// What a call does to the world.
     pub fn effect(&self) -> Effect {
         self.declaration.effect
@@ -70,7 +115,7 @@ impl Tool {
         &self.contract
     }
 
-    /// The `Tool` object of MCP (2026-07-28, server/tools) as JSON text.
+    /// The `Tool` or `Prompt` object of MCP (2026-07-28, server/tools, server/prompts) as JSON text.
     pub fn listing(&self) -> &str {
         &self.listing
     }

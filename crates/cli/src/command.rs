@@ -3,7 +3,10 @@
 pub(crate) mod audit;
 pub(crate) mod call;
 pub(crate) mod check;
+pub(crate) mod client;
+pub(crate) mod connect;
 pub(crate) mod demo;
+pub(crate) mod import;
 pub(crate) mod place;
 pub(crate) mod schema;
 pub(crate) mod serve;
@@ -11,3 +14,4 @@ pub(crate) mod signals;
 pub(crate) mod stdio;
 pub(crate) mod token;
 pub(crate) mod tools;
+pub(crate) mod upstreams;

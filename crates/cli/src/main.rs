@@ -25,7 +25,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  what was asked for failed: a refused or failed call, a damaged audit log, a failed tour
+  1  what was asked for failed: a refused or failed call, a damaged audit log, a failed tour,
+     a required MCP server that is not up
   2  wrong usage
   3  the configuration is not valid
   4  something outside failed: a file, a port, the store";
@@ -65,8 +66,14 @@ enum Command {
     Tools(command::tools::Tools),
     /// Calls a tool as the local user, on the same path as any client.
     Call(command::call::Call),
+    /// Starts the MCP servers, says how each one is, and stops them.
+    Upstreams(command::upstreams::Upstreams),
     /// Reads and verifies the audit log.
     Audit(command::audit::Audit),
+    /// Drafts connectors from the MCP servers that another client is set up with.
+    Import(command::import::Import),
+    /// Sets a client up to use Quaymaster, or takes that back.
+    Connect(command::connect::Connect),
     /// Prints completions for a shell.
     Completions {
         /// The shell.
@@ -113,7 +120,10 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Token(token) => within(token.run()),
         Command::Tools(tools) => within(tools.run()),
         Command::Call(call) => within(call.run()),
+        Command::Upstreams(upstreams) => within(upstreams.run()),
         Command::Audit(audit) => within(audit.run()),
+        Command::Import(import) => within(import.run()),
+        Command::Connect(connect) => within(connect.run()),
     }
 }
 

@@ -2,18 +2,23 @@
 
 use std::sync::Arc;
 
-use quaymaster_core::{Arguments, CallId, Effect, ProgressSink};
+use quaymaster_core::{Arguments, CallId, Effect, InputPort, Kind, LogSink, ProgressSink};
 use tokio_util::sync::CancellationToken;
 
 /// One call for one engine.
 pub(crate) struct Ask<'a> {
-    /// The tool by the connector's own name.
+    pub(crate) kind: Kind,
+    /// The tool or the prompt by the connector's own name; a group of resources by its name in the file.
     pub(crate) tool: &'a str,
     pub(crate) arguments: &'a Arguments,
     pub(crate) call: &'a CallId,
     pub(crate) effect: Effect,
     pub(crate) cancel: &'a CancellationToken,
     pub(crate) progress: Option<Arc<dyn ProgressSink>>,
+    /// Who can be asked something in the middle of the call.
+    pub(crate) input: Option<Arc<dyn InputPort>>,
+    /// Who wants to read what is logged meanwhile.
+    pub(crate) log: Option<Arc<dyn LogSink>>,
 }
 
 /// What the receipt of a call will say of how it went.

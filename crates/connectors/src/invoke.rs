@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use quaymaster_control::output::RawOutput;
-use quaymaster_control::{Job, Permit, Receipt};
+use quaymaster_control::{Job, Permit, Receipt, Voice};
 use quaymaster_core::setting::Slug;
-use quaymaster_core::{CallError, Effect, ErrorCode, ProgressSink};
+use quaymaster_core::{CallError, Effect, ErrorCode, InputPort, LogSink, ProgressSink};
 use tokio_util::sync::CancellationToken;
 
 use crate::ask::{Account, Ask};
@@ -25,6 +25,10 @@ pub struct Wire {
     pub cancel: CancellationToken,
     /// Who wants to hear how far the call got.
     pub progress: Option<Arc<dyn ProgressSink>>,
+    /// Who can be asked something in the middle of the call.
+    pub input: Option<Arc<dyn InputPort>>,
+    /// Who wants to read what the system behind the tool logs.
+    pub log: Option<Arc<dyn LogSink>>,
 }
 
 /// A system that tools are run on.
@@ -71,31 +75,47 @@ impl Connectors {
 
     /// Runs the call that `permit` is for.
     ///
+    /// `voice` says what its system may tell the client before that.
+    ///
     /// The result is unread and can only be opened by release; the receipt comes
     /// back whatever happened.
-    pub async fn invoke(&self, permit: Permit, wire: &Wire) -> (Result<RawOutput, CallError>, Receipt) {
+    pub async fn invoke(
+        &self,
+        permit: Permit,
+        voice: Voice,
+        wire: &Wire,
+    ) -> (Result<RawOutput, CallError>, Receipt) {
         let (job, mut receipt) = permit.redeem();
         let job = match job {
             Ok(job) => job,
             Err(error) => return (Err(error), receipt),
         };
         let mut account = Account::default();
-        let running = AssertUnwindSafe(self.run(&job, wire, &mut account)).catch_unwind().await;
+        let running = AssertUnwindSafe(self.run(&job, voice, wire, &mut account)).catch_unwind().await;
         let outcome = running.unwrap_or_else(|_| Err(panicked(job.tool.effect())));
         receipt.retries = account.retries;
         receipt.upstream_ids = account.upstream_ids;
         (outcome, receipt)
     }
 
-    async fn run(&self, job: &Job, wire: &Wire, account: &mut Account) -> Result<RawOutput, CallError> {
+    async fn run(
+        &self,
+        job: &Job,
+        voice: Voice,
+        wire: &Wire,
+        account: &mut Account,
+    ) -> Result<RawOutput, CallError> {
         let declaration = job.tool.declaration();
         let ask = Ask {
+            kind: job.tool.kind(),
             tool: &declaration.local_name,
             arguments: &job.arguments,
             call: &job.call,
             effect: declaration.effect,
             cancel: &wire.cancel,
             progress: wire.progress.clone(),
+            input: voice.over(wire.input.clone()),
+            log: voice.over(wire.log.clone()),
         };
         match self.by_name.get(&declaration.connector) {
             Some(Connector::Sql(sql)) => sql.run(&ask, account).await,

@@ -8,10 +8,12 @@
 //! that came.
 //!
 //! Code map: `config` and `check` read a file's `spec`; `supervise` keeps the
-//! connection, which `handshake` opens and `discovery` asks for tools; `link` is
+//! connection, which `handshake` opens and `discovery` asks, in `pages`, for what it offers; `link` is
 //! what calls go over, with `stdio` (`child`, `lines`) and `streamable` (`sse`,
 //! `headers`) below it; `wire` writes requests and reads answers; `inbox` takes
-//! what comes unasked; `failure` says what a caller is told.
+//! what comes unasked, and `question` puts what the server asks to the call's client;
+//! `failure` says what a caller is told. `state` names how a
+//! server is; `breaker` and `conduct` say when it is not called any more.
 //!
 //! Invariants:
 //! - Only configured tools are declared or called.
@@ -19,8 +21,10 @@
 //! - No header, credential or session of a caller reaches a server.
 //! - No child outlives its connector.
 
+mod breaker;
 mod check;
 mod child;
+mod conduct;
 pub mod config;
 mod discovery;
 mod failure;
@@ -30,16 +34,20 @@ mod inbox;
 mod lines;
 mod link;
 mod pace;
+mod pages;
+mod question;
 mod sse;
 mod state;
 mod stdio;
 mod streamable;
 mod supervise;
+pub mod survey;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -48,16 +56,20 @@ use http::{HeaderName, HeaderValue};
 use quaymaster_control::output::RawOutput;
 use quaymaster_core::connector::ConnectorFile;
 use quaymaster_core::rpc::code;
-use quaymaster_core::{CallError, ErrorCode, RawBuf, SecretSource, ToolDeclaration};
+use quaymaster_core::setting::Slug;
+use quaymaster_core::{CallError, Effect, ErrorCode, Kind, RawBuf, SecretSource, ToolDeclaration};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use self::check::{Settings, ToolSettings};
-use self::config::McpSpec;
+use self::breaker::Verdict;
+use self::check::Settings;
+use self::check::server::Server;
+use self::config::{McpSpec, Transport};
 use self::failure::Failure;
 use self::link::{Answer, Query, Until};
+use self::question::{Given, MAX_ROUNDS, Required};
 pub use self::state::{Health, LeftOut, UpstreamState};
 use self::supervise::{Live, Shared};
 use crate::ask::{Account, Ask};
@@ -104,10 +116,12 @@ impl McpConnector {
         })
     }
 
-    /// Starts the task that connects to the server and keeps connected. Once.
+    /// Starts the task that connects to the server and keeps connected. Once, and only where the
+    /// server is enabled.
     pub fn start(&self) {
         let mut supervisor = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner);
-        if supervisor.is_none() && !self.stop.token().is_cancelled() {
+        let is_wanted = self.shared.settings.enabled && !self.stop.token().is_cancelled();
+        if supervisor.is_none() && is_wanted {
             let run = supervise::run(Arc::clone(&self.shared), self.stop.token().clone());
             *supervisor = Some(tokio::spawn(run));
         }
@@ -128,9 +142,34 @@ impl McpConnector {
         self.shared.tools.subscribe()
     }
 
+    /// The workspaces in which the connector exists.
+    pub fn workspaces(&self) -> &[Slug] {
+        &self.shared.settings.workspaces
+    }
+
+    /// How many tools, prompts and groups of resources are configured.
+    pub fn configured(&self) -> usize {
+        self.shared.settings.configured()
+    }
+
+    /// How the server is reached.
+    pub fn transport(&self) -> Transport {
+        match self.shared.settings.server {
+            Server::Stdio(_) => Transport::Stdio,
+            Server::Http(_) => Transport::Http,
+        }
+    }
+
     /// How the server is now.
     pub fn state(&self) -> UpstreamState {
-        self.shared.state.borrow().clone()
+        let state = self.shared.state.borrow().clone();
+        self.shared.as_calls_find_it(state)
+    }
+
+    /// The same in one word.
+    pub fn health(&self) -> Health {
+        let health = self.shared.state.borrow().health;
+        self.shared.health_for_calls(health)
     }
 
     /// Waits, at most `limit`, until the server's tools were listed or could not be, and says how it is.
@@ -150,20 +189,49 @@ impl McpConnector {
     }
 
     async fn call(&self, ask: &Ask<'_>, account: &mut Account) -> Result<RawBuf, CallError> {
+        let mut given = Given::default();
+        for _ in 0..MAX_ROUNDS {
+            let result = self.round(ask, &given, account).await?;
+            if !wire::wants_input(&result) {
+                return Ok(result);
+            }
+            // Whoever asks for input has not acted yet, so this fails like a read.
+            let asked = async { Required::read(&result)?.give(ask.input.as_ref()).await };
+            let asked = ask.cancel.run_until_cancelled(asked).await;
+            given = asked
+                .unwrap_or(Err(Failure::Cancelled { sent: false }))
+                .map_err(|failure| failure.into_call_error(Effect::Read))?;
+        }
+        let message = format!("the tool asked for input more than {MAX_ROUNDS} times");
+        Err(CallError::new(ErrorCode::UpstreamError, message))
+    }
+
+    /// Calls once, with what was `given` to the tool's last request for input.
+    async fn round(&self, ask: &Ask<'_>, given: &Given, account: &mut Account) -> Result<RawBuf, CallError> {
         let settings = &self.shared.settings;
-        let Some(tool) = settings.tools.iter().find(|tool| tool.config.name == ask.tool) else {
+        let Some(mut target) = Target::of(settings, ask) else {
             return Err(CallError::new(ErrorCode::GatewayInternal, "the tool is not one of this connector"));
         };
+        given.add_to(&mut target.members);
+        let ticket = self
+            .shared
+            .breaker
+            .admit(Instant::now())
+            .map_err(|retry_after| Failure::BreakerOpen { retry_after }.into_call_error(ask.effect))?;
         let until = Until { deadline: Instant::now() + settings.timeout, cancel: ask.cancel };
         loop {
-            let failure = match self.attempt(tool, ask, until).await {
+            let mut connection = None;
+            let failure = match self.attempt(&target, ask, until, &mut connection).await {
                 Ok(answer) => {
+                    ticket.settle(Verdict::Answered, Instant::now());
+                    self.shared.conduct.good();
                     account.upstream_ids.extend(answer.upstream_id);
                     return Ok(answer.result);
                 }
                 Err(failure) => failure,
             };
             if account.retries > 0 || !failure.may_be_repeated(ask.effect) {
+                ticket.settle(failure.verdict(connection), Instant::now());
                 return Err(failure.into_call_error(ask.effect));
             }
             account.retries += 1;
@@ -172,16 +240,24 @@ impl McpConnector {
         }
     }
 
-    async fn attempt(&self, tool: &ToolSettings, ask: &Ask<'_>, until: Until<'_>) -> Result<Answer, Failure> {
+    async fn attempt(
+        &self,
+        target: &Target<'_>,
+        ask: &Ask<'_>,
+        until: Until<'_>,
+        ended: &mut Option<u64>,
+    ) -> Result<Answer, Failure> {
         let limit_bytes = self.shared.settings.max_bytes;
         let live = self.shared.live(until).await?;
         let mirrors = live.link.mirrors();
         let query = Query {
-            method: "tools/call",
-            members: &[r#""name":"#, &tool.name_json, r#","arguments":"#, ask.arguments.as_json()],
-            name: mirrors.then_some(&tool.name_header),
+            method: target.method,
+            members: &target.members,
+            name: target.name.as_deref().filter(|_| mirrors),
             mirrored: &if mirrors { mirrored(&live, ask) } else { Vec::new() },
             sink: ask.progress.as_ref(),
+            input: ask.input.as_ref(),
+            log: ask.log.as_ref(),
             limit_bytes: limit_bytes.saturating_add(ENVELOPE_BYTES),
             until,
         };
@@ -190,7 +266,12 @@ impl McpConnector {
             Ok(answer) => Ok(answer),
             Err(Failure::TooLarge { .. }) => Err(Failure::TooLarge { limit_bytes }),
             Err(failure) => {
-                if failure.is_loss() {
+                // Over standard streams, what breaks one call breaks all of the connection's.
+                if matches!(self.shared.settings.server, Server::Stdio(_)) {
+                    *ended = Some(live.number);
+                }
+                let is_too_often = failure.is_offence() && self.shared.conduct.broke_protocol(Instant::now());
+                if failure.is_loss() || is_too_often {
                     self.shared.lost(&live.link);
                 }
                 // The tool wants other headers than it did when it was listed.
@@ -212,8 +293,57 @@ impl McpConnector {
     }
 }
 
+/// A call as the server is sent it.
+struct Target<'a> {
+    method: &'static str,
+    /// Pieces of JSON text: the members of the parameters.
+    members: Vec<&'a str>,
+    /// What stands in `Mcp-Name`.
+    name: Option<Cow<'a, HeaderValue>>,
+}
+
+impl<'a> Target<'a> {
+    /// What `ask` means; none if the connector has no such thing.
+    fn of(settings: &'a Settings, ask: &'a Ask<'_>) -> Option<Self> {
+        let arguments = ask.arguments.as_json();
+        let named = |method, name: &'a str, header| Self {
+            method,
+            members: vec![r#""name":"#, name, r#","arguments":"#, arguments],
+            name: Some(Cow::Borrowed(header)),
+        };
+        match ask.kind {
+            Kind::Tool => {
+                let tool = settings.tools.iter().find(|tool| tool.config.name == ask.tool)?;
+                Some(named("tools/call", &tool.name_json, &tool.name_header))
+            }
+            Kind::Prompt => {
+                let prompt = settings.prompts.iter().find(|prompt| prompt.config.name == ask.tool)?;
+                Some(named("prompts/get", &prompt.name_json, &prompt.name_header))
+            }
+            Kind::Resource => {
+                let uri = ask.arguments.value().get("uri")?.as_str()?;
+                // Looked at once more: what the server is sent is what was decided on.
+                settings.resources.iter().find(|r| r.config.name == ask.tool && r.pattern.fits(uri))?;
+                let members = vec![arguments.strip_prefix('{')?.strip_suffix('}')?];
+                Some(Self { method: "resources/read", members, name: Some(Cow::Owned(headers::encode(uri))) })
+            }
+            Kind::Completion => {
+                let prompts = settings.prompts.iter().map(|prompt| (&prompt.completed, &prompt.reference));
+                let groups = settings.resources.iter().map(|group| (&group.completed, &group.reference));
+                let (_, reference) =
+                    prompts.chain(groups).find(|(completed, _)| ***completed == *ask.tool)?;
+                let members = vec![&**reference, ",", arguments.strip_prefix('{')?.strip_suffix('}')?];
+                Some(Self { method: "completion/complete", members, name: None })
+            }
+        }
+    }
+}
+
 /// The headers that mirror arguments of the call.
 fn mirrored(live: &Live, ask: &Ask<'_>) -> Vec<(HeaderName, HeaderValue)> {
+    if ask.kind != Kind::Tool {
+        return Vec::new();
+    }
     let declared = live.routes.get(ask.tool).map(Vec::as_slice).unwrap_or_default();
     headers::of_call(declared, ask.arguments.value())
 }

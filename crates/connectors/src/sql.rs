@@ -194,6 +194,7 @@ impl SqlConnector {
         let defaults =
             tool.parameters.iter().filter_map(|p| Some((p.name.clone(), p.config.default.clone()?)));
         ToolDeclaration {
+            offer: quaymaster_core::Offer::Tool,
             connector: self.metadata.name.clone(),
             version: self.metadata.version.as_str().to_owned(),
             workspaces: config.access.workspaces_among(&self.metadata.workspaces),

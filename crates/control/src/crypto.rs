@@ -6,8 +6,7 @@
 //! (NIST SP 800-38D) with random nonces, HMAC-SHA-256 (RFC 2104).
 
 use std::cell::RefCell;
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +15,8 @@ use aws_lc_rs::hmac;
 use quaymaster_core::Randomness;
 use quaymaster_core::arguments::push_hex;
 use zeroize::{Zeroize, Zeroizing};
+
+use crate::keyfile::{create_once, only_for_owner};
 
 const KEY_BYTES: usize = 32;
 
@@ -173,60 +174,6 @@ impl SealingKey {
         push_hex(&mut text, hmac::sign(&self.commit, value).as_ref());
         text
     }
-}
-
-/// Writes the file whole or not at all, and leaves one that is there alone.
-fn create_once(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    if !path.exists() {
-        link_once(path, content)?;
-    }
-    // Also where another process made the file: what this one seals must not outlive the key.
-    sync_folder(path)
-}
-
-fn link_once(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let draft = path.with_extension(format!("new-{}", std::process::id()));
-    let written = options.open(&draft).and_then(|mut file| {
-        file.write_all(content)?;
-        file.sync_all()
-    });
-    // A hard link fails if another process was first; its key is the one that counts.
-    let linked = written.and_then(|()| fs::hard_link(&draft, path));
-    let _ = fs::remove_file(&draft);
-    match linked {
-        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    }
-}
-
-/// Puts the name of the file on disk, not only its bytes.
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> std::io::Result<()> {
-    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        Some(folder) => fs::File::open(folder)?.sync_all(),
-        None => fs::File::open(".")?.sync_all(),
-    }
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> std::io::Result<()> {
-    Ok(())
-}
-
-#[cfg(unix)]
-fn only_for_owner(path: &Path) -> Result<(), String> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = fs::metadata(path).map_err(|e| e.to_string())?.permissions().mode();
-    if mode & 0o077 == 0 { Ok(()) } else { Err("it is readable by group or others: chmod 600 it".into()) }
-}
-
-#[cfg(not(unix))]
-fn only_for_owner(_: &Path) -> Result<(), String> {
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,18 +4,20 @@
 //! record: [`authorize`], [`approve`], [`record`], [`release`] and [`close`].
 //! Each takes what the one before gave, by value; the types have private fields
 //! and no other way to be made, so a stage cannot be skipped or taken twice.
-//! Beside them: [`identity`], [`policy`], [`audit`], [`secrets`] and [`crypto`].
+//! Beside them: [`identity`], [`policy`], [`audit`], [`secrets`], [`crypto`] and [`keyring`].
 //! Nothing here runs a tool; `quaymaster-connectors` does.
 
 pub mod audit;
 pub mod crypto;
 pub mod identity;
+mod keyfile;
+pub mod keyring;
 pub mod output;
 pub mod policy;
 pub mod secrets;
 mod stages;
 
 pub use stages::{
-    Approved, Authorized, Ended, Evidence, Job, Permit, Receipt, Refused, RequestRefusal, Rulebook, approve,
-    authorize, close, close_request, record, release,
+    Approved, Authorized, Ended, Evidence, Job, Permit, Receipt, Refused, RequestRefusal, Rulebook, Voice,
+    approve, authorize, close, close_request, record, release, voice,
 };

@@ -96,7 +96,7 @@ impl Policies {
     pub fn build(files: &[PolicyFile], catalogue: &Catalogue, known: &Known) -> (Self, Vec<PolicyProblem>) {
         let (source, mut problems) = Source::read(files, known);
         let mut slices = HashMap::new();
-        for tool in catalogue.tools() {
+        for tool in catalogue.offers() {
             match Slice::build(&source, tool) {
                 Ok(slice) => {
                     slices.insert(tool.name().to_string(), slice);

@@ -12,6 +12,7 @@ mod facts;
 mod permit;
 mod release;
 mod rulebook;
+mod voice;
 
 pub use approve::{Approved, approve};
 pub use authorize::{Authorized, authorize};
@@ -20,3 +21,4 @@ pub use facts::Refused;
 pub use permit::{Job, Permit, Receipt, record};
 pub use release::release;
 pub use rulebook::Rulebook;
+pub use voice::{Voice, voice};

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{Actor, AgentClaims, Arguments, CallId, SessionId, Timestamp};
+use crate::{Actor, AgentClaims, Arguments, CallId, Kind, SessionId, Timestamp};
 
-/// What a caller asks for: one tool, once.
+/// What a caller asks for: one tool, prompt or resource, once.
 #[derive(Clone, Debug)]
 pub struct CallRequest {
     /// The id of this call; also its audit id.
@@ -21,7 +21,9 @@ pub struct CallRequest {
     pub trace_id: Option<String>,
     /// The id that ties together the calls of one piece of work.
     pub correlation_id: Option<String>,
-    /// The tool by the name that the caller used.
+    /// What is asked for: a tool, a prompt or a resource.
+    pub kind: Kind,
+    /// The tool or the prompt by the name that the caller used, or the address of the resource.
     pub tool: String,
     /// Its arguments.
     pub arguments: Arguments,

@@ -164,6 +164,8 @@ pub struct Reply {
     pub status: Status,
     /// Why it failed, if it did.
     pub code: Option<ErrorCode>,
+    /// The same in words that its caller may read, and what would be right.
+    pub message: Option<String>,
     /// The result object, without `resultType`, which ingress adds where the revision has it.
     pub result: String,
 }

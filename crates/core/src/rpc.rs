@@ -23,6 +23,8 @@ pub mod code {
     pub const INVALID_PARAMS: i64 = -32602;
     /// A fault of the receiver.
     pub const INTERNAL_ERROR: i64 = -32603;
+    /// There is no such resource (MCP 2025-11-25 and before, server/resources).
+    pub const RESOURCE_NOT_FOUND: i64 = -32002;
     /// Header and body disagree (MCP 2026-07-28).
     pub const HEADER_MISMATCH: i64 = -32020;
     /// The client lacks a capability that the request needs (MCP 2026-07-28).

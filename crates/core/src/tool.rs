@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::class::Classification;
 use crate::connector::{Access, ApprovalConfig, IdempotencyConfig};
+use crate::offer::Offer;
 use crate::setting::Slug;
 
 /// What a call does to the world. Drives the MCP annotations and what else is required.
@@ -86,9 +87,11 @@ pub enum ResultForm {
     Upstream,
 }
 
-/// A tool as its connector declares it. The catalogue makes a `Tool` of it.
+/// A tool, a prompt or resources as their connector declares them. The catalogue makes a `Tool` of it.
 #[derive(Clone, Debug)]
 pub struct ToolDeclaration {
+    /// What of MCP it is.
+    pub offer: Offer,
     /// The connector's name.
     pub connector: Slug,
     /// The version of the contract, from the connector's file.

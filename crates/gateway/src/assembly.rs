@@ -20,7 +20,7 @@ use quaymaster_core::setting::Slug;
 use quaymaster_core::{Clock, SecretSource, ToolDeclaration};
 use tokio::sync::watch;
 
-use crate::config::{self, Diagnostic, Diagnostics, Loaded, LoadedConnector};
+use crate::config::{self, Diagnostic, Diagnostics, Loaded, LoadedConnector, Source};
 
 /// How long the first listing of upstreams is waited for before calls are taken.
 const FIRST_LISTING: Duration = Duration::from_secs(5);
@@ -30,6 +30,15 @@ const FIRST_LISTING: Duration = Duration::from_secs(5);
 struct Built {
     file: config::Connector,
     connector: Connector,
+}
+
+impl Built {
+    fn is_shut_out(&self) -> bool {
+        match &self.connector {
+            Connector::Mcp(upstream) => upstream.health() == Health::Quarantined,
+            Connector::Sql(_) => false,
+        }
+    }
 }
 
 /// The connectors of a configuration.
@@ -70,26 +79,21 @@ impl Fleet {
         if found.has_errors() { Err(found) } else { Ok(fleet) }
     }
 
-    /// The connectors that need not be made anew for who rotated a secret: no file shows that.
+    /// The connectors that need not be made anew for who rotated a secret, which no file shows, or
+    /// has looked at a server that was shut out.
     pub(crate) fn without_secrets(&self, loaded: &Loaded) -> Self {
         let secret = |name: &Slug| {
             let mut files = loaded.connectors.iter().filter(|file| file.connector.metadata().name == *name);
             files.any(|file| file.source.text().contains("${secret:"))
         };
         let mut kept = self.clone();
-        kept.by_name.retain(|name, _| !secret(name));
+        kept.by_name.retain(|name, built| !secret(name) && !built.is_shut_out());
         kept
     }
 
     /// The tools of every upstream, for who wants to hear of changes from now on.
     pub(crate) fn follow(&self) -> Vec<watch::Receiver<Arc<[ToolDeclaration]>>> {
         self.upstreams().map(|upstream| upstream.tools()).collect()
-    }
-
-    /// How a required upstream is that is not up, if there is one.
-    pub(crate) fn missing(&self) -> Option<Health> {
-        let required = self.upstreams().filter(|upstream| upstream.is_required());
-        required.map(|upstream| upstream.state().health).find(|health| !health.is_up())
     }
 
     /// Starts what is not started yet and waits, within a limit, for the first listings.
@@ -102,7 +106,7 @@ impl Fleet {
         let upstreams = self.upstreams().map(|upstream| async move {
             upstream.start();
             let state = upstream.ready(limit).await;
-            if !state.health.is_up() {
+            if !state.health.is_up() && state.health != Health::Disabled {
                 tracing::warn!(
                     event = "upstream.state",
                     connector = upstream.name(),
@@ -200,12 +204,7 @@ pub(crate) fn rules(loaded: &Loaded, fleet: &Fleet, drift: Drift) -> (Catalogue,
             }
         }
     }
-    let files: Vec<PolicyFile> = loaded
-        .policies
-        .iter()
-        .map(|source| PolicyFile { path: source.path().to_owned(), text: source.text().to_owned() })
-        .collect();
-    let (rulebook, problems) = Rulebook::build(&files, &catalogue, &known(loaded));
+    let (rulebook, problems) = Rulebook::build(&policy_files(loaded), &catalogue, &known(loaded));
     let (hidden, told): (Vec<PolicyProblem>, Vec<PolicyProblem>) = problems
         .into_iter()
         .partition(|problem| drift == Drift::Hide && is_of_upstream(problem, &catalogue, fleet));
@@ -228,8 +227,15 @@ fn is_of_upstream(problem: &PolicyProblem, catalogue: &Catalogue, fleet: &Fleet)
     built.is_some_and(|built| matches!(built.connector, Connector::Mcp(_)))
 }
 
+/// The policies as they are written.
+pub(crate) fn policy_files(loaded: &Loaded) -> Vec<PolicyFile> {
+    let file =
+        |source: &Arc<Source>| PolicyFile { path: source.path().to_owned(), text: source.text().to_owned() };
+    loaded.policies.iter().map(file).collect()
+}
+
 /// The names that policies may speak of.
-fn known(loaded: &Loaded) -> Known {
+pub(crate) fn known(loaded: &Loaded) -> Known {
     let settings = &loaded.settings;
     Known {
         roles: settings.roles.keys().map(ToString::to_string).collect(),

@@ -20,7 +20,7 @@
 //! (`quaymaster_control`), reach a system (`quaymaster_connectors`).
 
 use quaymaster_connectors::Wire;
-use quaymaster_control::{Ended, Permit, Refused, approve, authorize, close, record, release};
+use quaymaster_control::{Ended, Permit, Refused, approve, authorize, close, record, release, voice};
 use quaymaster_core::{CallRequest, Reply};
 
 use crate::admission::Admission;
@@ -37,7 +37,8 @@ pub(crate) async fn call(plane: &Plane, admission: &Admission, request: CallRequ
     };
     let ended = match permitted(plane, request).await {
         Ok(permit) => {
-            let (raw, receipt) = plane.connectors.invoke(permit, wire).await;
+            let voice = voice(&permit, &plane.rulebook);
+            let (raw, receipt) = plane.connectors.invoke(permit, voice, wire).await;
             let safe = release(raw, &receipt, &plane.rulebook);
             Ended::Ran(receipt, safe)
         }

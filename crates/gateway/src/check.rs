@@ -53,7 +53,7 @@ pub async fn check_connected(folder: &Path) -> Diagnostics {
     found
 }
 
-fn build(loaded: &Loaded, secrets: &dyn SecretSource) -> Result<Fleet, Diagnostics> {
+pub(crate) fn build(loaded: &Loaded, secrets: &dyn SecretSource) -> Result<Fleet, Diagnostics> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     Fleet::build(loaded, &Fleet::default(), secrets, &clock).map_err(|problems| {
         let mut found = loaded.warnings.clone();

@@ -46,8 +46,8 @@ pub use self::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Source, Span
 pub use self::folder::SETTINGS_FILE;
 pub use self::render::Style;
 pub use self::settings::{
-    AuditConfig, ListenConfig, LocalUserConfig, SecretsConfig, SettingsConfig, SettingsVersion,
-    WorkspaceConfig,
+    AuditConfig, CatalogueConfig, ListenConfig, LocalUserConfig, SearchMode, SecretsConfig, SettingsConfig,
+    SettingsVersion, WorkspaceConfig,
 };
 pub use self::watch::{Change, Reload, watch};
 pub use self::yaml::locate;

@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use quaymaster_connectors::Wire;
 use quaymaster_control::RequestRefusal;
+use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::{
     Actor, CallError, CallId, CallRequest, CallTool, Clock, ProgressSink, Reply, SessionId,
 };
 use tokio::sync::watch;
 
 use crate::gateway::Gateway;
-use crate::ingress::Door;
+use crate::ingress::{Door, Shelf};
+use crate::upstreams::MissingUpstream;
 
 impl Door for Gateway {
     async fn authenticate(
@@ -32,8 +34,20 @@ impl Door for Gateway {
         Gateway::ready(self)
     }
 
-    fn tools(&self, actor: &Actor) -> Arc<str> {
-        self.plane().view(actor).listing()
+    fn list(&self, actor: &Actor, which: Shelf) -> Arc<str> {
+        self.plane().list(actor, which)
+    }
+
+    fn whole(&self, actor: &Actor) -> Result<(), CallError> {
+        self.plane().check_whole(&actor.workspace)
+    }
+
+    fn missing(&self, actor: &Actor) -> Vec<MissingUpstream> {
+        self.plane().missing_upstreams(actor)
+    }
+
+    fn completes(&self, actor: &Actor) -> bool {
+        self.plane().view(actor).completes()
     }
 
     async fn call(self: Arc<Self>, request: CallRequest, wire: Wire) -> Reply {
@@ -54,6 +68,10 @@ impl Door for Gateway {
 
     fn session_id(&self) -> SessionId {
         SessionId::new(self.state.clock.as_ref(), self.state.randomness.as_ref())
+    }
+
+    fn keys(&self) -> &KeyRing {
+        &self.state.keys
     }
 
     fn clock(&self) -> &dyn Clock {

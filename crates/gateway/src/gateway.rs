@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use quaymaster_connectors::Wire;
 use quaymaster_control::audit::{Durability, Event, Record};
 use quaymaster_control::identity::Identity;
-use quaymaster_control::{Evidence, RequestRefusal, close_request};
+use quaymaster_control::{Evidence, Refused, RequestRefusal, close, close_request};
 use quaymaster_core::{
     Actor, ActorId, AgentClaims, Arguments, CallError, CallId, CallRequest, ErrorCode, Reply,
 };
@@ -22,11 +22,13 @@ use crate::admission::Admission;
 use crate::assembly::{Drift, Fleet, rules};
 use crate::call::call;
 use crate::config::{Diagnostics, Loaded, SecretCheck, Settings, load};
+use crate::finder::{self, Finding, Met};
 use crate::ingress::{self, RefusalCounters};
 use crate::plane::{People, Plane};
 use crate::reload;
 use crate::retire::Retired;
 use crate::state::{StartError, StartOptions, State};
+use crate::upstreams::{Expected, UpstreamReport};
 
 /// How long calls that run may take to end when the gateway stops.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -138,7 +140,18 @@ impl Gateway {
     /// Governs and runs one call: the top of its path.
     pub async fn call(&self, request: CallRequest, wire: Wire) -> Reply {
         let (plane, _running) = self.enter();
-        call(&plane, &self.admission, request, &wire).await
+        if let Err(error) = plane.check_whole(&request.actor.workspace) {
+            return close(Refused::at_the_door(request, error).into(), &plane.evidence).await;
+        }
+        match finder::meet(&plane, request) {
+            Met::Call(request) => call(&plane, &self.admission, request, &wire).await,
+            Met::Found(reply) => reply,
+            Met::Refused(refused) => {
+                // So that the end of the gateway waits for the record.
+                let _room = self.admission.enter();
+                close(refused.into(), &plane.evidence).await
+            }
+        }
     }
 
     /// Calls a tool as the local user, who takes the call back with `cancel`.
@@ -153,6 +166,7 @@ impl Gateway {
         cancel: CancellationToken,
     ) -> Result<Reply, CallError> {
         let request = CallRequest {
+            kind: quaymaster_core::Kind::Tool,
             id: self.new_call_id(),
             received: self.state.clock.now(),
             actor: self.local_user()?,
@@ -265,8 +279,8 @@ impl Gateway {
         if self.plane().evidence.audit.stuck() {
             return Err("the audit log cannot be written".into());
         }
-        match self.at_work().fleet.missing() {
-            Some(health) => Err(format!("a required upstream is not up: {}", health.as_str())),
+        match self.upstreams().into_iter().find(UpstreamReport::is_in_the_way) {
+            Some(upstream) => Err(format!("a required upstream is not up: {}", upstream.state.as_str())),
             None => Ok(()),
         }
     }
@@ -307,7 +321,8 @@ pub(crate) fn assemble(
     let local_user = loaded.settings.local_user.clone().zip(local_id());
     let local_user = local_user.map(|(user, id)| identity.local_user(id, user.roles, user.workspace));
     let people = People { identity: Arc::new(identity), local_user };
-    Ok(Plane::new(catalogue, rulebook, fleet.connectors(), people, evidence))
+    let plane = Plane::new(catalogue, rulebook, fleet.connectors(), people, evidence);
+    Ok(plane.with_finding(Finding::of(loaded)).with_expected(Expected::of(loaded, fleet)))
 }
 
 /// What the user of this machine is called; always there, as a number is a name.

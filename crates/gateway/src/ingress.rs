@@ -27,14 +27,17 @@ mod lasting;
 mod modern;
 mod params;
 mod progress;
+mod question;
 mod refusal;
 mod session;
 pub mod stdio;
+mod subscription;
+mod suspended;
 
 #[cfg(test)]
 mod tests;
 
 pub use counters::RefusalCounters;
-pub use door::{Door, RequestRefusal, Wire};
+pub use door::{Door, RequestRefusal, Shelf, Wire};
 pub use front::ServerIdentity;
 pub use refusal::Refusal;

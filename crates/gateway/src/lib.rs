@@ -10,6 +10,7 @@ mod call;
 mod check;
 pub mod config;
 mod door;
+mod finder;
 mod gateway;
 pub mod ingress;
 mod office;
@@ -17,8 +18,10 @@ pub mod plane;
 mod reload;
 mod retire;
 mod state;
+mod upstreams;
 
 pub use check::{check, check_connected};
 pub use gateway::Gateway;
 pub use office::Office;
 pub use state::{StartError, StartOptions};
+pub use upstreams::{MISSING_UPSTREAMS, MissingUpstream, UpstreamReport, look_at_upstreams};

@@ -5,12 +5,15 @@
 
 use std::sync::Arc;
 
-use quaymaster_catalog::{Catalogue, View};
+use quaymaster_catalog::{Catalogue, Shelf, View};
 use quaymaster_connectors::Connectors;
 use quaymaster_control::identity::Identity;
 use quaymaster_control::{Evidence, Rulebook};
-use quaymaster_core::{Actor, PerActor};
+use quaymaster_core::{Actor, Memory, PerActor};
 use tokio_util::task::TaskTracker;
+
+use crate::finder::Finding;
+use crate::upstreams::Expected;
 
 /// Who there is.
 #[derive(Debug)]
@@ -30,7 +33,13 @@ pub struct Plane {
     pub(crate) evidence: Evidence,
     /// The calls that run on this plane.
     pub(crate) calls: TaskTracker,
+    /// Who searches for tools instead of listing them.
+    pub(crate) finding: Finding,
+    /// What should be there beside what is.
+    pub(crate) expected: Expected,
     views: PerActor<Arc<View>>,
+    /// The views by the names of what they show: who sees the same shares one, with its index.
+    shared: Memory<Vec<String>, Arc<View>>,
 }
 
 impl Plane {
@@ -42,7 +51,18 @@ impl Plane {
         evidence: Evidence,
     ) -> Self {
         let (calls, views) = (TaskTracker::new(), PerActor::default());
-        Self { catalogue, rulebook, connectors, people, evidence, calls, views }
+        let (finding, expected, shared) = (Finding::default(), Expected::default(), Memory::default());
+        Self { catalogue, rulebook, connectors, people, evidence, calls, finding, expected, views, shared }
+    }
+
+    /// The same with a search instead of long lists.
+    pub(crate) fn with_finding(self, finding: Finding) -> Self {
+        Self { finding, ..self }
+    }
+
+    /// The same with what should be there.
+    pub(crate) fn with_expected(self, expected: Expected) -> Self {
+        Self { expected, ..self }
     }
 
     /// All tools, whoever may see them. For those who publish tools, not for agents.
@@ -55,9 +75,26 @@ impl Plane {
     pub fn view(&self, actor: &Actor) -> Arc<View> {
         self.views.get_or_make(actor, || {
             let policies = self.rulebook.policies();
-            Arc::new(self.catalogue.view(|tool| {
+            let seen = self.catalogue.offers().filter(|tool| {
                 tool.declaration().workspaces.contains(&actor.workspace) && policies.could_permit(actor, tool)
-            }))
+            });
+            // In the order of the names, as the catalogue is.
+            let names: Vec<String> = seen.map(|tool| tool.name().to_string()).collect();
+            self.shared.get(&names).unwrap_or_else(|| {
+                let is_seen = |name: &str| names.binary_search_by(|seen| seen.as_str().cmp(name)).is_ok();
+                let view = Arc::new(self.catalogue.view(|tool| is_seen(tool.name().as_str())));
+                self.shared.insert(names.clone(), Arc::clone(&view));
+                view
+            })
         })
+    }
+
+    /// What `actor` is shown of a list: a JSON array of its objects.
+    pub(crate) fn list(&self, actor: &Actor, list: Shelf) -> Arc<str> {
+        let view = self.view(actor);
+        match list {
+            Shelf::Tools => self.finding.listing(actor, &view),
+            other => view.list(other),
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use quaymaster_control::Evidence;
 use quaymaster_control::audit::{Audit, AuditError, AuditSettings, Subjects};
 use quaymaster_control::crypto::{CryptoError, SealingKey};
+use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::{Clock, ConfigVersion, Randomness, WriterId};
 use quaymaster_store::{Store, StoreConfigError, StoreError};
 
@@ -13,6 +14,7 @@ use crate::config::{Diagnostics, Loaded};
 
 const DATABASE: &str = "quaymaster.db";
 const SEALING_KEY: &str = "seal.key";
+const KEY_RING: &str = "handles.json";
 
 /// What starting takes.
 #[derive(Clone, Debug)]
@@ -83,6 +85,7 @@ impl From<Diagnostics> for StartError {
 pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) subjects: Arc<Subjects>,
+    pub(crate) keys: Arc<KeyRing>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) randomness: Arc<dyn Randomness>,
 }
@@ -94,7 +97,9 @@ impl State {
         let folder = &loaded.settings.data_folder;
         let (clock, randomness) = (Arc::clone(&options.clock), Arc::clone(&options.randomness));
         let subjects = open_subjects(&store, &folder.join(SEALING_KEY), &clock, &randomness).await?;
-        Ok(Self { store, subjects: Arc::new(subjects), clock, randomness })
+        let keys =
+            KeyRing::open_or_create(&folder.join(KEY_RING), Arc::clone(&clock), Arc::clone(&randomness))?;
+        Ok(Self { store, subjects: Arc::new(subjects), keys: Arc::new(keys), clock, randomness })
     }
 
     /// Opens the audit log for writing. Its first record is that it was opened.

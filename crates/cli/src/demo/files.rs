@@ -247,6 +247,7 @@ mod tests {
         let slug = |text| Slug::parse(text).expect("a name");
         let classification = Classification { default: DataClass::Internal, columns: vec![], fields: vec![] };
         let declaration = ToolDeclaration {
+            offer: quaymaster_core::Offer::Tool,
             connector: slug("support-desk"),
             version: "1.0.0".into(),
             workspaces: [slug("sales")].into(),

@@ -105,7 +105,21 @@ fn schemas_and_completions_are_printed() {
 
 #[test]
 fn help_says_what_every_command_does() {
-    let commands = ["", "demo", "serve", "stdio", "check", "schema", "token", "tools", "call", "audit"];
+    let commands = [
+        "",
+        "demo",
+        "serve",
+        "stdio",
+        "check",
+        "schema",
+        "token",
+        "tools",
+        "call",
+        "audit",
+        "import",
+        "connect",
+        "upstreams",
+    ];
     let help: Vec<String> = commands
         .iter()
         .map(|command| {

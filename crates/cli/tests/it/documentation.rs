@@ -94,6 +94,11 @@ fn every_command_block_runs() {
             .arg(&program)
             .current_dir(place.path())
             .env("PATH", path)
+            // What is told of other clients touches nobody's own.
+            .env("HOME", place.path())
+            .env_remove("CODEX_HOME")
+            .env_remove("CLAUDE_CONFIG_DIR")
+            .env_remove("XDG_CONFIG_HOME")
             .output();
         let done = done.expect("bash");
         assert!(

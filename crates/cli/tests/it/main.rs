@@ -7,6 +7,7 @@
     reason = "a test may fail; Clippy sees that of test functions alone, not of what they share"
 )]
 
+mod clients;
 mod commands;
 mod configuration;
 mod connect;
@@ -14,5 +15,7 @@ mod crash;
 mod credentials;
 mod documentation;
 mod gateway;
+mod search;
 mod signals;
 mod tour;
+mod upstreams;

@@ -9,6 +9,7 @@
 //!   neither does a destructive tool that nobody has to approve, or could.
 //! - Every tool has one name for agents, and no two share one.
 
+pub(super) mod offers;
 pub(super) mod server;
 
 use std::collections::BTreeSet;
@@ -21,11 +22,16 @@ use quaymaster_core::connector::ConnectorFile;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{Classification, Effect, SecretSource, ToolName};
 
+use self::offers::{PromptSettings, ResourceSettings};
 use self::server::Server;
-use super::config::{EraConfig, McpSpec, McpToolConfig, Transport};
+use super::breaker::Tolerance;
+use super::config::{BreakerConfig, Changes, EraConfig, McpSpec, McpToolConfig, Transport};
 use super::headers;
 use super::pace::Pace;
 use crate::problem::{Problems, SpecProblem};
+
+/// The longest time that a breaker may look back or stay open.
+const MAX_BREAKER: Duration = Duration::from_hours(1);
 
 /// A connector that may be started.
 pub(super) struct Settings {
@@ -35,13 +41,25 @@ pub(super) struct Settings {
     pub(super) server: Server,
     pub(super) era: EraConfig,
     pub(super) required: bool,
+    pub(super) enabled: bool,
+    pub(super) changes: Changes,
+    pub(super) breaker: Tolerance,
     /// How long a call may take, retries and waiting included.
     pub(super) timeout: Duration,
     /// How large a result may be.
     pub(super) max_bytes: usize,
     pub(super) classification: Arc<Classification>,
     pub(super) tools: Vec<ToolSettings>,
+    pub(super) prompts: Vec<PromptSettings>,
+    pub(super) resources: Vec<ResourceSettings>,
     pub(super) pace: Pace,
+}
+
+impl Settings {
+    /// How many tools, prompts and groups of resources are configured.
+    pub(super) fn configured(&self) -> usize {
+        self.tools.len() + self.prompts.len() + self.resources.len()
+    }
 }
 
 /// A tool that is offered, with what is the same for each of its calls.
@@ -66,7 +84,16 @@ pub(super) fn settings(
         Transport::Stdio => server::stdio(&spec.server, secrets, folder, &mut problems).map(Server::Stdio),
         Transport::Http => server::http(&spec.server, secrets, &mut problems).map(Server::Http),
     };
-    let tools = tools(spec.tools, &spec.prefix, &mut problems);
+    let mut names = Names::new(&spec.prefix, &mut problems);
+    let tools = tools(spec.tools, &mut names, &mut problems);
+    let prompts = offers::prompts(spec.prompts, &mut names, &mut problems);
+    let resources = offers::resources(spec.resources, &mut names, &mut problems);
+    if problems.0.is_empty() && tools.is_empty() && prompts.is_empty() && resources.is_empty() {
+        problems.add(
+            "spec.tools",
+            "name at least one tool, prompt or resource: what is not named is not offered",
+        );
+    }
     if !spec.classification.columns.is_empty() {
         problems.add_with_help(
             "spec.classification.columns",
@@ -74,6 +101,14 @@ pub(super) fn settings(
             "write them as `fields`, as in `{ match: \"$..email\", class: confidential, action: drop }`",
         );
     }
+    if spec.required && !spec.enabled {
+        problems.add_with_help(
+            "spec.enabled",
+            "the gateway would never be ready: a server with `required: true` is not used",
+            "say `required: false` as long as it is not to be used",
+        );
+    }
+    let breaker = breaker(&spec.limits.breaker, &mut problems);
     match server {
         Some(server) if problems.0.is_empty() => Ok(Settings {
             connector: file.metadata.name,
@@ -82,38 +117,96 @@ pub(super) fn settings(
             server,
             era: spec.server.era,
             required: spec.required,
+            enabled: spec.enabled,
+            changes: spec.changes,
+            breaker,
             timeout: spec.limits.timeout.get(),
             max_bytes: spec.limits.bytes.get(),
             classification: Arc::new(spec.classification),
             tools,
+            prompts,
+            resources,
             pace: Pace::default(),
         }),
         _ => Err(problems.0),
     }
 }
 
-fn tools(configs: Vec<McpToolConfig>, prefix: &str, problems: &mut Problems) -> Vec<ToolSettings> {
-    if !prefix.is_empty()
-        && let Err(message) = ToolName::parse(prefix)
-    {
-        problems.add_with_help("spec.prefix", message, "an empty prefix (`prefix: \"\"`) adds nothing");
-        return Vec::new();
+fn breaker(config: &BreakerConfig, problems: &mut Problems) -> Tolerance {
+    for (name, given) in [("window", config.window), ("cooldown", config.cooldown)] {
+        if given.get() > MAX_BREAKER {
+            problems.add(format!("spec.limits.breaker.{name}"), "at most `1h`");
+        }
     }
-    if configs.is_empty() {
-        problems.add("spec.tools", "name at least one tool: those that are not named are not offered");
+    Tolerance {
+        failures: config.failures.get(),
+        window: config.window.get(),
+        cooldown: config.cooldown.get(),
     }
-    let (mut names, mut public_names) = (BTreeSet::new(), BTreeSet::new());
+}
+
+/// The names for agents, of which none may be there twice.
+struct Names {
+    /// None is one that no name can have, which was told.
+    prefix: Option<String>,
+    taken: BTreeSet<ToolName>,
+}
+
+impl Names {
+    fn new(prefix: &str, problems: &mut Problems) -> Self {
+        let mut usable = Some(prefix.to_owned());
+        if !prefix.is_empty()
+            && let Err(message) = ToolName::parse(prefix)
+        {
+            problems.add_with_help("spec.prefix", message, "an empty prefix (`prefix: \"\"`) adds nothing");
+            usable = None;
+        }
+        Self { prefix: usable, taken: BTreeSet::new() }
+    }
+
+    /// The name for agents of what is called `name`, or `rename` if that is given, in the file at `path`.
+    fn take(
+        &mut self,
+        name: &str,
+        rename: Option<&str>,
+        path: &str,
+        problems: &mut Problems,
+    ) -> Option<ToolName> {
+        let own = rename.unwrap_or(name);
+        let full = match self.prefix.as_deref()? {
+            "" => own.to_owned(),
+            prefix => format!("{prefix}_{own}"),
+        };
+        match ToolName::parse(&full) {
+            Ok(name) => {
+                if !self.taken.insert(name.clone()) {
+                    problems.add(path, format!("two of them would both be called `{name}`"));
+                }
+                Some(name)
+            }
+            Err(message) if rename.is_some() => {
+                problems.add(format!("{path}.rename"), message);
+                None
+            }
+            Err(message) => {
+                let help = "give it a name for agents with `rename`";
+                problems.add_with_help(format!("{path}.name"), message, help);
+                None
+            }
+        }
+    }
+}
+
+fn tools(configs: Vec<McpToolConfig>, names: &mut Names, problems: &mut Problems) -> Vec<ToolSettings> {
+    let mut own_names = BTreeSet::new();
     let mut tools = Vec::new();
     for (at, config) in configs.into_iter().enumerate() {
         let path = format!("spec.tools[{at}]");
         tool(&config, &path, problems);
-        if !names.insert(config.name.clone()) {
+        if !own_names.insert(config.name.clone()) {
             problems.add(format!("{path}.name"), format!("`{}` is here twice", config.name.escape_debug()));
         }
-        if let Some(public_name) = public_name(&config, prefix, &path, problems) {
-            if !public_names.insert(public_name.clone()) {
-                problems.add(&path, format!("two tools would both be called `{public_name}`"));
-            }
+        if let Some(public_name) = names.take(&config.name, config.rename.as_deref(), &path, problems) {
             tools.push(ToolSettings {
                 public_name,
                 name_json: serde_json::Value::from(config.name.as_str()).to_string().into(),
@@ -123,28 +216,6 @@ fn tools(configs: Vec<McpToolConfig>, prefix: &str, problems: &mut Problems) -> 
         }
     }
     tools
-}
-
-fn public_name(
-    config: &McpToolConfig,
-    prefix: &str,
-    path: &str,
-    problems: &mut Problems,
-) -> Option<ToolName> {
-    let own = config.rename.as_deref().unwrap_or(&config.name);
-    let full = if prefix.is_empty() { own.to_owned() } else { format!("{prefix}_{own}") };
-    match ToolName::parse(&full) {
-        Ok(name) => Some(name),
-        Err(message) if config.rename.is_some() => {
-            problems.add(format!("{path}.rename"), message);
-            None
-        }
-        Err(message) => {
-            let help = "give it a name for agents with `rename`";
-            problems.add_with_help(format!("{path}.name"), message, help);
-            None
-        }
-    }
 }
 
 fn tool(config: &McpToolConfig, path: &str, problems: &mut Problems) {

@@ -17,6 +17,7 @@
 //! to kill it with its parent, but not without `unsafe`.)
 
 use std::cmp::Reverse;
+use std::io::ErrorKind;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::check::server::StdioServer;
-use super::failure::shown;
+use super::failure::{Failure, shown};
 use super::lines::{Line, read_line};
 
 /// What of a child's standard error goes to the log, at most: lines, and bytes of a line.
@@ -55,8 +56,8 @@ pub(super) struct Streams {
 ///
 /// # Errors
 ///
-/// What the operating system says, such as that there is no such file.
-pub(super) fn start(server: &StdioServer) -> Result<(ProcessGroup, Streams), String> {
+/// [`Failure::Missing`] if there is no such program, and what else the operating system says.
+pub(super) fn start(server: &StdioServer) -> Result<(ProcessGroup, Streams), Failure> {
     let mut command = Command::new(&server.command);
     command.args(&server.args).current_dir(&server.folder).env_clear();
     for name in &server.inherit_env {
@@ -70,14 +71,17 @@ pub(super) fn start(server: &StdioServer) -> Result<(ProcessGroup, Streams), Str
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
     let program = server.command.display();
-    let mut leader = command.spawn().map_err(|e| format!("`{program}` cannot be started: {e}"))?;
+    let mut leader = command.spawn().map_err(|error| {
+        let why = format!("`{program}` cannot be started: {error}");
+        if error.kind() == ErrorKind::NotFound { Failure::Missing(why) } else { Failure::NotDelivered(why) }
+    })?;
     let streams = (leader.stdin.take(), leader.stdout.take(), leader.stderr.take());
     let pid = leader.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     match (pid, streams) {
         (Some(pid), (Some(stdin), Some(stdout), Some(stderr))) => {
             Ok((ProcessGroup { leader, pid, reaped: false }, Streams { stdin, stdout, stderr }))
         }
-        _ => Err(format!("`{program}` ended while it was started")),
+        _ => Err(Failure::NotDelivered(format!("`{program}` ended while it was started"))),
     }
 }
 

@@ -6,12 +6,15 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
-use quaymaster_core::connector::{Access, ApprovalConfig, IdempotencyConfig, LimitsConfig};
+use quaymaster_core::connector::{Access, ApprovalConfig, IdempotencyConfig};
+use quaymaster_core::setting::{ByteSize, DurationSetting};
 use quaymaster_core::{Classification, Effect, SecretRef};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// An MCP server whose tools agents may use, one by one as they are listed here.
@@ -20,6 +23,9 @@ use serde_json::{Map, Value};
 pub struct McpSpec {
     /// Which engine the file is for.
     pub engine: Engine,
+    /// Whether the server is used. With `false` it is not started, and its tools do not exist.
+    #[serde(default = "enabled")]
+    pub enabled: bool,
     /// How the server is reached.
     pub server: ServerConfig,
     /// Put before every tool name of this server, with a `_` between. Empty for none.
@@ -28,13 +34,94 @@ pub struct McpSpec {
     /// failure touches its own tools only.
     #[serde(default)]
     pub required: bool,
-    /// What one call may use at most.
-    pub limits: LimitsConfig,
+    /// What becomes of the server when it changes the definition of something that is configured.
+    #[serde(default)]
+    pub changes: Changes,
+    /// What one call may use at most, and how many may fail.
+    pub limits: McpLimitsConfig,
     /// How the results are classified.
     pub classification: Classification,
     /// The tools that are offered. The server's other tools do not exist for agents.
-    #[schemars(length(min = 1))]
+    #[serde(default)]
     pub tools: Vec<McpToolConfig>,
+    /// The prompts that are offered. The server's other prompts do not exist for agents.
+    #[serde(default)]
+    pub prompts: Vec<McpPromptConfig>,
+    /// The resources that can be read, by their addresses. Others do not exist for agents.
+    #[serde(default)]
+    pub resources: Vec<McpResourceConfig>,
+}
+
+fn enabled() -> bool {
+    true
+}
+
+/// What becomes of a server that changes the definition of something that is configured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Changes {
+    /// Agents get the new definition.
+    #[default]
+    Follow,
+    /// Calls are refused until the configuration was read again (SIGHUP) or the gateway started anew.
+    Quarantine,
+}
+
+/// What one call of a server may use at most, and how many may fail.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct McpLimitsConfig {
+    /// Longest time a call may take, retries and waiting included, such as `10s`.
+    pub timeout: DurationSetting,
+    /// Most bytes that a result may hold, such as `256KiB`.
+    #[serde(default = "default_bytes")]
+    #[schemars(extend("default" = "256KiB"))]
+    pub bytes: ByteSize,
+    /// When calls are no longer tried.
+    #[serde(default)]
+    pub breaker: BreakerConfig,
+}
+
+fn default_bytes() -> ByteSize {
+    ByteSize::new(256 * 1024)
+}
+
+/// The circuit breaker: when calls that failed in a row have the further ones refused at once.
+///
+/// Only calls without an answer count: broken connections, time limits that ran
+/// out, HTTP statuses from 500 on. An error that the server answers does not.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct BreakerConfig {
+    /// How many calls in a row.
+    #[serde(default = "default_failures")]
+    pub failures: NonZeroU32,
+    /// Within which time; at most `1h`.
+    #[serde(default = "default_window")]
+    #[schemars(extend("default" = "30s"))]
+    pub window: DurationSetting,
+    /// For how long at least, before one call is let through as a trial; at most `1h`.
+    #[serde(default = "default_cooldown")]
+    #[schemars(extend("default" = "10s"))]
+    pub cooldown: DurationSetting,
+}
+
+fn default_failures() -> NonZeroU32 {
+    NonZeroU32::new(5).unwrap_or(NonZeroU32::MIN)
+}
+
+fn default_window() -> DurationSetting {
+    DurationSetting::new(Duration::from_secs(30))
+}
+
+fn default_cooldown() -> DurationSetting {
+    DurationSetting::new(Duration::from_secs(10))
+}
+
+impl Default for BreakerConfig {
+    fn default() -> Self {
+        Self { failures: default_failures(), window: default_window(), cooldown: default_cooldown() }
+    }
 }
 
 /// The engine of an MCP connector.
@@ -78,13 +165,23 @@ pub struct ServerConfig {
 }
 
 /// The way messages travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// Lines over a child process's standard input and output.
     Stdio,
     /// Streamable HTTP.
     Http,
+}
+
+impl Transport {
+    /// The word for reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdio => "stdio",
+            Self::Http => "http",
+        }
+    }
 }
 
 /// The era of the protocol (MCP 2026-07-28, basic/versioning).
@@ -183,6 +280,9 @@ pub struct McpToolConfig {
     pub description: Option<String>,
     /// What a call does to the world, whatever the server says of it.
     pub effect: Effect,
+    /// Whether it is listed even where agents have to search for the other tools.
+    #[serde(default)]
+    pub pinned: bool,
     /// Who may use it.
     pub access: Access,
     /// Who has to agree to each call. Needed where the effect is destructive.
@@ -197,6 +297,44 @@ pub struct McpToolConfig {
     /// Arguments that are sent with this value unless the agent gives another.
     #[serde(default)]
     pub defaults: Map<String, Value>,
+}
+
+/// One prompt of the server that agents may use. For policies it is a read with texts as arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct McpPromptConfig {
+    /// The server's own name for it.
+    pub name: String,
+    /// The name for agents, before the prefix is added. The server's name if absent.
+    #[serde(default)]
+    pub rename: Option<String>,
+    /// A short name for people, instead of the server's.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// What it is for, instead of the server's.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Who may use it.
+    pub access: Access,
+}
+
+/// Resources of the server that agents may read. For policies they are a read with the argument `uri`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct McpResourceConfig {
+    /// What policies and the audit log call them, before the prefix is added.
+    pub name: String,
+    /// Their addresses, such as `docs://manual/*`: `*` stands for any text, `{name}` for any
+    /// without `/`. A template that the server offers is shown if it is written here as it is there.
+    pub uri: String,
+    /// A short name for people.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// What they are.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Who may read them.
+    pub access: Access,
 }
 
 #[cfg(test)]

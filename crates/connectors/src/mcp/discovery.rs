@@ -1,7 +1,7 @@
-//! The tools of an upstream, as its connector declares them.
+//! What an upstream offers, as its connector declares it.
 //!
-//! Reads the paginated `tools/list` in bounds and makes declarations of what is
-//! configured. What a tool does to the world comes from the configuration; the
+//! Reads the lists of tools, and in `offers` those of prompts and resources, and
+//! makes declarations of what is configured. What a tool does to the world comes from the configuration; the
 //! upstream's own annotations are not believed.
 //!
 //! Invariants:
@@ -10,12 +10,14 @@
 //!   know an argument that the configuration names is left out with a warning; it
 //!   does not take others with it.
 
+mod offers;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use quaymaster_core::arguments::sha256_text;
 use quaymaster_core::tool::ResultForm;
-use quaymaster_core::{RawBuf, ToolDeclaration};
+use quaymaster_core::{Offer, ToolDeclaration};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -23,14 +25,10 @@ use serde_json::{Map, Value};
 use super::check::{Settings, ToolSettings};
 use super::failure::Failure;
 use super::headers::{self, ParamHeader};
-use super::link::{Link, Query, Until};
+use super::link::{Link, Until};
+use super::pages;
 use super::state::LeftOut;
 
-const MAX_PAGES: usize = 100;
-const MAX_TOOLS: usize = 5_000;
-const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
-const MAX_TOTAL_BYTES: usize = 32 * 1024 * 1024;
-const MAX_CURSOR_BYTES: usize = 4 * 1024;
 /// What one tool's definition may hold.
 const MAX_TOOL_BYTES: usize = 256 * 1024;
 
@@ -47,35 +45,31 @@ pub(super) struct Listing {
     pub(super) digest: String,
 }
 
+impl Listing {
+    /// Takes `definition` into the digest.
+    fn note(&mut self, definition: &str) {
+        self.digest.push_str(definition);
+        self.digest.push('\n');
+    }
+}
+
 /// The headers that calls of a tool need, by its name upstream.
 pub(super) type Routes = BTreeMap<Box<str>, Vec<ParamHeader>>;
 
-/// Asks the upstream for its tools.
+/// Asks the upstream for what it offers.
 pub(super) async fn list(link: &Link, settings: &Settings, until: Until<'_>) -> Result<Listing, Failure> {
     let mut offered = Offered::default();
-    let mut cursor: Option<String> = None;
-    for _ in 0..MAX_PAGES {
-        let member = cursor.as_ref().map(|cursor| format!(r#""cursor":{}"#, Value::from(cursor.as_str())));
-        let members: Vec<&str> = member.iter().map(String::as_str).collect();
-        let query = Query {
-            method: "tools/list",
-            members: &members,
-            name: None,
-            mirrored: &[],
-            sink: None,
-            limit_bytes: MAX_PAGE_BYTES,
-            until,
-        };
-        let page = link.ask(&query).await?.result;
-        match offered.add(&page, settings)? {
-            None => return Ok(declare(settings, &offered, link.mirrors())),
-            next if next == cursor => {
-                return Err(Failure::Malformed("`tools/list` gives the same cursor again".into()));
-            }
-            next => cursor = next,
-        }
+    if !settings.tools.is_empty() {
+        let is_configured = |name: &str| settings.tools.iter().any(|tool| tool.config.name == name);
+        offered.add(
+            pages::read(link, pages::TOOLS, until, |tool| named(tool).is_some_and(|n| is_configured(&n)))
+                .await?,
+        );
     }
-    Err(Failure::Malformed(format!("`tools/list` has more than {MAX_PAGES} pages")))
+    let mut listing = declare(settings, &offered, link.mirrors());
+    offers::list(link, settings, until, &mut listing).await?;
+    listing.digest = sha256_text(listing.digest.as_bytes());
+    Ok(listing)
 }
 
 /// The configured ones among the tools of all pages, as they came.
@@ -83,51 +77,26 @@ pub(super) async fn list(link: &Link, settings: &Settings, until: Until<'_>) -> 
 struct Offered {
     tools: BTreeMap<String, Box<RawValue>>,
     repeated: BTreeSet<String>,
-    count: usize,
-    bytes: usize,
-}
-
-#[derive(Deserialize)]
-struct Page<'a> {
-    #[serde(borrow)]
-    tools: Vec<&'a RawValue>,
-    #[serde(default, rename = "nextCursor")]
-    next_cursor: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
 }
 
 impl Offered {
-    /// Takes a page; gives the cursor of the next one.
-    fn add(&mut self, page: &RawBuf, settings: &Settings) -> Result<Option<String>, Failure> {
-        let malformed = |what: &str| Failure::Malformed(format!("`tools/list` {what}"));
-        self.bytes = self.bytes.saturating_add(page.get().len());
-        if self.bytes > MAX_TOTAL_BYTES {
-            return Err(Failure::TooLarge { limit_bytes: MAX_TOTAL_BYTES });
-        }
-        let page: Page<'_> =
-            serde_json::from_str(page.get()).map_err(|_| malformed("gives no list of tools"))?;
-        self.count = self.count.saturating_add(page.tools.len());
-        if self.count > MAX_TOOLS {
-            return Err(malformed(&format!("gives more than {MAX_TOOLS} tools")));
-        }
-        for tool in page.tools {
-            let Ok(Named { name }) = serde_json::from_str(tool.get()) else { continue };
-            let is_configured = settings.tools.iter().any(|configured| configured.config.name == name);
-            if is_configured && self.tools.insert(name.clone(), tool.to_owned()).is_some() {
+    fn add(&mut self, tools: Vec<Box<RawValue>>) {
+        for tool in tools {
+            let Some(name) = named(&tool) else { continue };
+            if self.tools.insert(name.clone(), tool).is_some() {
                 self.repeated.insert(name);
             }
         }
-        match page.next_cursor {
-            Some(cursor) if cursor.len() > MAX_CURSOR_BYTES => {
-                Err(malformed("gives a cursor that is too long"))
-            }
-            cursor => Ok(cursor),
-        }
     }
+}
+
+/// The name of a tool or a prompt, if it has one.
+fn named(item: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    serde_json::from_str::<Named>(item.get()).ok().map(|named| named.name)
 }
 
 /// A tool as an upstream defines it. Members that are not here are not passed on.
@@ -155,7 +124,6 @@ struct Annotations {
 
 fn declare(settings: &Settings, offered: &Offered, mirrors: bool) -> Listing {
     let mut listing = Listing::default();
-    let mut taken = String::new();
     let left_out = |name: &str, why: String| LeftOut { tool: name.to_owned(), why };
     for tool in &settings.tools {
         let name = &tool.config.name;
@@ -175,13 +143,11 @@ fn declare(settings: &Settings, offered: &Offered, mirrors: bool) -> Listing {
             Ok((definition, headers)) => {
                 listing.declarations.push(declaration(settings, tool, definition));
                 listing.routes.insert(name.as_str().into(), headers);
-                taken.push_str(text.get());
-                taken.push('\n');
+                listing.note(text.get());
             }
             Err(why) => listing.left_out.push(left_out(name, format!("`{shown}` is left out: {why}"))),
         }
     }
-    listing.digest = sha256_text(taken.as_bytes());
     listing
 }
 
@@ -228,6 +194,7 @@ fn declaration(settings: &Settings, tool: &ToolSettings, definition: Definition)
         passed_on.insert("icons".into(), icons);
     }
     ToolDeclaration {
+        offer: Offer::Tool,
         connector: settings.connector.clone(),
         version: settings.version.clone(),
         workspaces: config.access.workspaces_among(&settings.workspaces),

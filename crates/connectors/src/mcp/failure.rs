@@ -18,6 +18,8 @@ use http::StatusCode;
 use quaymaster_core::rpc::{RpcError, code};
 use quaymaster_core::{CallError, Effect, ErrorCode};
 
+use super::breaker::Verdict;
+
 const SHOWN_CHARS: usize = 300;
 
 /// What went wrong with one request.
@@ -45,6 +47,12 @@ pub(super) enum Failure {
     Cancelled { sent: bool },
     /// There is no connection now.
     Down { auth_required: bool, retry_after: Duration },
+    /// What should be started is not there.
+    Missing(String),
+    /// So many calls failed that this one is not tried.
+    BreakerOpen { retry_after: Duration },
+    /// The server is shut out, for that long or until a person acts.
+    Quarantined { retry_after: Option<Duration> },
     /// Too many requests are under way.
     Overloaded,
     /// The connector is shutting down.
@@ -62,6 +70,33 @@ impl Failure {
         matches!(self, Self::NotDelivered(_) | Self::Rejected { .. })
     }
 
+    /// Whether the server broke the protocol.
+    pub(super) fn is_offence(&self) -> bool {
+        matches!(self, Self::Malformed(_))
+    }
+
+    /// What it says of whether the server answers, for the breaker. `connection` is the number of
+    /// the one that it happened on, if that has ended with it.
+    pub(super) fn verdict(&self, connection: Option<u64>) -> Verdict {
+        match self {
+            Self::Rpc { .. } | Self::Malformed(_) | Self::Unsupported(_) | Self::TooLarge { .. } => {
+                Verdict::Answered
+            }
+            Self::Status { status, .. } if !status.is_server_error() => Verdict::Answered,
+            Self::Broken(_) => connection.map_or(Verdict::Failed, Verdict::Ended),
+            Self::Status { .. } | Self::NotDelivered(_) | Self::Rejected { .. } | Self::Timeout { .. } => {
+                Verdict::Failed
+            }
+            Self::Cancelled { .. }
+            | Self::Down { .. }
+            | Self::Missing(_)
+            | Self::BreakerOpen { .. }
+            | Self::Quarantined { .. }
+            | Self::Overloaded
+            | Self::Ended => Verdict::Nothing,
+        }
+    }
+
     /// Whether the same request may be sent again.
     pub(super) fn may_be_repeated(&self, effect: Effect) -> bool {
         match self {
@@ -75,9 +110,11 @@ impl Failure {
     /// What went wrong, for the people who run the gateway.
     pub(super) fn reason(&self) -> String {
         match self {
-            Self::NotDelivered(why) | Self::Broken(why) | Self::Malformed(why) | Self::Unsupported(why) => {
-                shown(why)
-            }
+            Self::NotDelivered(why)
+            | Self::Broken(why)
+            | Self::Malformed(why)
+            | Self::Unsupported(why)
+            | Self::Missing(why) => shown(why),
             Self::Rejected { status } | Self::Status { status, .. } => {
                 format!("the server answers with HTTP status {}", status.as_u16())
             }
@@ -86,6 +123,8 @@ impl Failure {
             Self::Timeout { .. } => "no answer in time".into(),
             Self::Cancelled { .. } => "taken back".into(),
             Self::Down { .. } => "no connection".into(),
+            Self::BreakerOpen { .. } => "too many calls failed in a row".into(),
+            Self::Quarantined { .. } => "the server is shut out".into(),
             Self::Overloaded => "too many requests at once".into(),
             Self::Ended => "shutting down".into(),
         }
@@ -96,11 +135,17 @@ impl Failure {
         let reason = self.reason();
         let is_read = effect == Effect::Read;
         let error = match self {
-            Self::NotDelivered(_) | Self::Rejected { .. } | Self::Timeout { sent: false } => {
-                unavailable(UNREACHABLE, None)
-            }
+            Self::NotDelivered(_)
+            | Self::Missing(_)
+            | Self::Rejected { .. }
+            | Self::Timeout { sent: false } => unavailable(UNREACHABLE, None),
             Self::Down { auth_required: true, .. } => auth_required(),
             Self::Down { retry_after, .. } => unavailable(UNREACHABLE, Some(retry_after)),
+            Self::BreakerOpen { retry_after } => unavailable(
+                "calls of the MCP server failed again and again, so it is left alone for a while",
+                Some(retry_after),
+            ),
+            Self::Quarantined { retry_after } => quarantined(retry_after),
             Self::Status { status, retry_after } => of_status(status, retry_after, is_read),
             Self::Rpc { code, message } => of_rpc(code, &message),
             Self::Unsupported(what) if is_read => CallError::new(ErrorCode::UpstreamError, what),
@@ -146,6 +191,14 @@ fn auth_required() -> CallError {
         ErrorCode::UpstreamAuthRequired,
         "the MCP server does not accept the gateway's credentials",
     )
+}
+
+fn quarantined(retry_after: Option<Duration>) -> CallError {
+    let error = CallError::new(ErrorCode::ToolQuarantined, "the MCP server is shut out for what it did");
+    match retry_after {
+        Some(after) => error.retry_after(after),
+        None => error.hint("ask those who run the gateway: a person has to look at it"),
+    }
 }
 
 fn outcome_unknown() -> CallError {
@@ -248,6 +301,10 @@ mod tests {
             Failure::Cancelled { sent: false },
             Failure::Down { auth_required: false, retry_after: Duration::from_secs(3) },
             Failure::Down { auth_required: true, retry_after: Duration::from_secs(3) },
+            Failure::Missing("`/srv/desk` cannot be started".into()),
+            Failure::BreakerOpen { retry_after: Duration::from_secs(3) },
+            Failure::Quarantined { retry_after: Some(Duration::from_secs(3)) },
+            Failure::Quarantined { retry_after: None },
             Failure::Overloaded,
             Failure::Ended,
         ]
@@ -267,6 +324,26 @@ mod tests {
             let _ = writeln!(table, "{failure:?}\n    read:  {read}\n    write: {write}");
         }
         insta::assert_snapshot!(table);
+    }
+
+    #[test]
+    fn only_what_no_answer_came_to_counts_against_a_server() {
+        let counted: Vec<String> = every_failure()
+            .into_iter()
+            .filter(|failure| failure.verdict(None) == Verdict::Failed)
+            .map(|failure| failure.reason())
+            .collect();
+        let expected = [
+            "connection refused",
+            "the server answers with HTTP status 404",
+            "the server answers with HTTP status 500",
+            "the server answers with HTTP status 503",
+            "connection reset",
+            "no answer in time",
+            "no answer in time",
+        ];
+        assert_eq!(counted, expected);
+        assert_eq!(Failure::Broken(String::new()).verdict(Some(7)), Verdict::Ended(7));
     }
 
     #[test]

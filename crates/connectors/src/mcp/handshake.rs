@@ -6,6 +6,7 @@
 //!
 //! Invariant: no link exists over a revision that we do not know.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use http::HeaderValue;
 use quaymaster_core::RawBuf;
 use quaymaster_core::rpc::code;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -38,7 +40,7 @@ const MAX_SHOWN: usize = 10;
 struct Agreed {
     era: Era,
     session: Option<HeaderValue>,
-    tells_changes: bool,
+    capabilities: Capabilities,
 }
 
 /// Connects. `was_legacy` says that a probe is not worth its wait: the same
@@ -69,8 +71,9 @@ pub(super) async fn open(
             return Err(Trouble::of(&failure));
         }
     }
-    let link = Link::new(channel, agreed.era, inbox);
-    if agreed.tells_changes {
+    let capabilities = agreed.capabilities;
+    let link = Link::new(channel, agreed.era, inbox, capabilities.names());
+    if capabilities.tells_changes() {
         link.listen().await;
     }
     Ok(link)
@@ -171,7 +174,7 @@ impl Opening<'_> {
         Ok(Agreed {
             era: Era::Legacy(revision),
             session: answer.session,
-            tells_changes: initialized.capabilities.tools.list_changed,
+            capabilities: initialized.capabilities,
         })
     }
 
@@ -189,6 +192,8 @@ impl Opening<'_> {
             name: None,
             mirrored: &[],
             sink: None,
+            input: None,
+            log: None,
             limit_bytes: MAX_ANSWER_BYTES,
             until,
         };
@@ -206,8 +211,8 @@ fn read_discovery(result: &RawBuf) -> Result<Option<Agreed>, Trouble> {
     let Ok(discovered) = serde_json::from_str::<Discovered>(result.get()) else { return Ok(None) };
     let versions = discovered.supported_versions;
     if versions.iter().any(|version| version == wire::MODERN) {
-        let tells_changes = discovered.capabilities.tools.list_changed;
-        return Ok(Some(Agreed { era: Era::Modern, session: None, tells_changes }));
+        let capabilities = discovered.capabilities;
+        return Ok(Some(Agreed { era: Era::Modern, session: None, capabilities }));
     }
     if versions.iter().any(|version| wire::LEGACY.contains(&version.as_str())) {
         return Ok(None);
@@ -244,17 +249,27 @@ struct Initialized {
     capabilities: Capabilities,
 }
 
+/// What a server says that it can do, by the names that the protocol has for it.
 #[derive(Default, Deserialize)]
-struct Capabilities {
-    #[serde(default)]
-    tools: ToolsCapability,
-}
+#[serde(transparent)]
+struct Capabilities(BTreeMap<String, Value>);
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ToolsCapability {
-    #[serde(default)]
-    list_changed: bool,
+/// How many capabilities of a server are remembered.
+const MAX_CAPABILITIES: usize = 32;
+
+impl Capabilities {
+    fn names(&self) -> Box<[Box<str>]> {
+        let there = self.0.iter().filter(|(name, value)| value.is_object() && name.len() <= 64);
+        there.take(MAX_CAPABILITIES).map(|(name, _)| name.as_str().into()).collect()
+    }
+
+    /// Whether the server tells when one of its lists changes.
+    fn tells_changes(&self) -> bool {
+        ["tools", "prompts", "resources"].iter().any(|name| {
+            let told = self.0.get(*name).and_then(|capability| capability.get("listChanged"));
+            told == Some(&Value::Bool(true))
+        })
+    }
 }
 
 /// Visible ASCII (MCP 2025-11-25, basic/transports, "Session Management").

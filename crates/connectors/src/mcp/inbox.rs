@@ -13,11 +13,15 @@ use quaymaster_core::{Progress, ProgressSink, Raw};
 use serde::Deserialize;
 use serde_json::Number;
 use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::conduct::Unasked;
 
 /// What one connection's messages that are no answers have told.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     list_changed: Notify,
+    unasked: Unasked,
 }
 
 impl Inbox {
@@ -28,6 +32,7 @@ impl Inbox {
         params: Option<Raw<'_>>,
         sink: impl FnOnce(u64) -> Option<Arc<dyn ProgressSink>>,
     ) {
+        self.unasked.count(Instant::now());
         match method {
             "notifications/progress" => {
                 if let Some((token, progress)) = params.and_then(progress)
@@ -36,7 +41,9 @@ impl Inbox {
                     sink.report(progress);
                 }
             }
-            "notifications/tools/list_changed" => self.list_changed.notify_one(),
+            "notifications/tools/list_changed"
+            | "notifications/prompts/list_changed"
+            | "notifications/resources/list_changed" => self.list_changed.notify_one(),
             _ => {}
         }
     }
@@ -45,6 +52,11 @@ impl Inbox {
     /// once if it said so since this was last called.
     pub(super) async fn list_changed(&self) {
         self.list_changed.notified().await;
+    }
+
+    /// What the server sends without being asked.
+    pub(super) fn unasked(&self) -> &Unasked {
+        &self.unasked
     }
 
     /// Notes that the list of tools should be read again.

@@ -11,15 +11,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use http::{HeaderName, HeaderValue};
-use quaymaster_core::{ProgressSink, RawBuf};
+use quaymaster_core::{InputPort, LogSink, ProgressSink, RawBuf};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::failure::Failure;
 use super::inbox::Inbox;
+use super::question::{Pause, Questions};
 use super::stdio::Stdio;
 use super::streamable::{Http, Listening};
-use super::wire::{self, Era};
+use super::wire::{self, Era, Manner};
 
 /// The first id of a link; smaller ones are used in the handshake.
 const FIRST_ID: u64 = 10;
@@ -41,6 +42,10 @@ pub(super) struct Query<'a> {
     /// Headers that mirror arguments, for a modern server over HTTP.
     pub(super) mirrored: &'a [(HeaderName, HeaderValue)],
     pub(super) sink: Option<&'a Arc<dyn ProgressSink>>,
+    /// Who can be asked something before the answer.
+    pub(super) input: Option<&'a Arc<dyn InputPort>>,
+    /// Who wants to read what is logged before the answer.
+    pub(super) log: Option<&'a Arc<dyn LogSink>>,
     /// How large the message that holds the answer may be.
     pub(super) limit_bytes: usize,
     pub(super) until: Until<'a>,
@@ -54,6 +59,8 @@ pub(super) struct Outgoing<'a> {
     pub(super) name: Option<&'a HeaderValue>,
     pub(super) mirrored: &'a [(HeaderName, HeaderValue)],
     pub(super) sink: Option<&'a Arc<dyn ProgressSink>>,
+    pub(super) questions: Option<Questions>,
+    pub(super) log: Option<Arc<dyn LogSink>>,
     pub(super) limit_bytes: usize,
 }
 
@@ -91,10 +98,21 @@ pub(super) enum Channel {
 impl Channel {
     /// Sends `query` under `id` and waits for its result, within its limits.
     pub(super) async fn ask(&self, id: u64, era: Era, query: &Query<'_>) -> Result<Answer, Failure> {
+        let over = CancellationToken::new();
+        let _over = over.clone().drop_guard();
+        let pause = Pause::new();
+        let manner = Manner {
+            era,
+            wants_progress: query.sink.is_some(),
+            abilities: query.input.map(|port| port.abilities()).unwrap_or_default(),
+            log_level: query.log.map(|sink| sink.level()),
+        };
         let outgoing = Outgoing {
             id,
             method: query.method,
-            body: wire::request(id, query.method, query.members, era, query.sink.is_some()),
+            body: wire::request(id, query.method, query.members, manner),
+            log: query.log.cloned(),
+            questions: query.input.map(|port| Questions::new(Arc::clone(port), pause.clone(), over)),
             name: query.name,
             mirrored: query.mirrored,
             sink: query.sink,
@@ -108,7 +126,7 @@ impl Channel {
             biased;
             answer = self.exchange(outgoing, &sent) => answer,
             () = until.cancel.cancelled() => Err(Failure::Cancelled { sent: sent.get() }),
-            () = tokio::time::sleep_until(until.deadline) => Err(Failure::Timeout { sent: sent.get() }),
+            () = pause.expired(until.deadline) => Err(Failure::Timeout { sent: sent.get() }),
         }
     }
 
@@ -159,16 +177,31 @@ pub(super) struct Link {
     inbox: Arc<Inbox>,
     /// Cancelled when a call has found the connection or the session gone.
     lost: CancellationToken,
+    /// What the server says that it can do.
+    capabilities: Box<[Box<str>]>,
     /// Ends the task that listens for changes.
     listening: DropGuard,
 }
 
 impl Link {
     /// The link over `channel`, on which `era` was agreed.
-    pub(super) fn new(channel: Channel, era: Era, inbox: Arc<Inbox>) -> Self {
+    pub(super) fn new(channel: Channel, era: Era, inbox: Arc<Inbox>, capabilities: Box<[Box<str>]>) -> Self {
         let ids = Arc::new(AtomicU64::new(FIRST_ID));
         let lost = CancellationToken::new();
-        Self { channel, era, ids, inbox, lost, listening: CancellationToken::new().drop_guard() }
+        Self {
+            channel,
+            era,
+            ids,
+            inbox,
+            lost,
+            capabilities,
+            listening: CancellationToken::new().drop_guard(),
+        }
+    }
+
+    /// Whether the server says that it has `capability`.
+    pub(super) fn serves(&self, capability: &str) -> bool {
+        self.capabilities.iter().any(|name| **name == *capability)
     }
 
     /// Whether calls need headers that mirror their body.
@@ -249,6 +282,8 @@ impl Link {
 
 /// The request for the server's notice of changed tools (MCP 2026-07-28, basic/patterns/subscriptions).
 pub(super) fn subscription(id: u64) -> String {
-    let members = [r#""notifications":{"toolsListChanged":true}"#];
-    wire::request(id, "subscriptions/listen", &members, Era::Modern, false)
+    let members = [
+        r#""notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true}"#,
+    ];
+    wire::request(id, "subscriptions/listen", &members, Manner::plain(Era::Modern))
 }

@@ -1,7 +1,10 @@
 //! How long things may take and how soon they are tried again.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+
+use super::conduct::Patience;
 
 /// The waits of one connector.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +26,8 @@ pub(super) struct Pace {
     pub(super) patience: Duration,
     /// The shortest time between two listings that the server asked for.
     pub(super) between_listings: Duration,
+    /// How often a server may misbehave before it is shut out.
+    pub(super) conduct: Patience,
 }
 
 impl Default for Pace {
@@ -36,6 +41,7 @@ impl Default for Pace {
             healthy: Duration::from_secs(30),
             patience: Duration::from_secs(1),
             between_listings: Duration::from_secs(1),
+            conduct: Patience::default(),
         }
     }
 }
@@ -44,7 +50,7 @@ impl Default for Pace {
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     attempts: u32,
-    spread: RandomState,
+    spread: Spread,
 }
 
 impl Backoff {
@@ -54,18 +60,27 @@ impl Backoff {
         self.attempts = attempt.saturating_add(1);
         let Some(doublings) = attempt.checked_sub(1) else { return Duration::ZERO };
         let full = pace.first_wait.saturating_mul(1 << doublings.min(16)).min(pace.longest_wait);
-        full.mul_f64(0.5 + self.fraction(attempt) / 2.0)
+        full.mul_f64(0.5 + self.spread.fraction() / 2.0)
     }
 
     /// Starts over.
     pub(super) fn reset(&mut self) {
         self.attempts = 0;
     }
+}
 
-    /// From 0 to 1. It keeps gateways from knocking at the same moment and
-    /// guards nothing, so the seed of the standard library's hash maps will do.
-    fn fraction(&self, attempt: u32) -> f64 {
-        let [a, b, ..] = self.spread.hash_one(attempt).to_le_bytes();
+/// Numbers that keep gateways from knocking at the same moment. They guard
+/// nothing, so the seed of the standard library's hash maps will do.
+#[derive(Debug, Default)]
+pub(super) struct Spread {
+    seed: RandomState,
+    drawn: AtomicU32,
+}
+
+impl Spread {
+    /// The next number from 0 to 1.
+    pub(super) fn fraction(&self) -> f64 {
+        let [a, b, ..] = self.seed.hash_one(self.drawn.fetch_add(1, Ordering::Relaxed)).to_le_bytes();
         f64::from(u16::from_le_bytes([a, b])) / f64::from(u16::MAX)
     }
 }

@@ -15,11 +15,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quaymaster_core::rpc::{self, Message, RequestId};
-use quaymaster_core::{ProgressSink, RawBuf};
+use quaymaster_core::{LogSink, ProgressSink, RawBuf};
 use rustix::process::Pid;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::check::server::StdioServer;
@@ -28,11 +29,14 @@ use super::failure::Failure;
 use super::inbox::Inbox;
 use super::lines::{Line, read_line};
 use super::link::{Outgoing, Sent};
+use super::question::{Asked, Questions};
 use super::wire;
 
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 const MAX_PENDING: usize = 1_024;
 const MAX_QUEUED: usize = 256;
+/// How many questions of a server's are open at most.
+const MAX_REPLIES: usize = 64;
 /// A server that prints this many lines in a row that are no messages does not speak MCP.
 const MAX_STRAY_LINES: usize = 200;
 
@@ -63,6 +67,8 @@ struct Pending {
 struct Waiting {
     answer: oneshot::Sender<Result<RawBuf, Failure>>,
     sink: Option<Arc<dyn ProgressSink>>,
+    questions: Option<Questions>,
+    log: Option<Arc<dyn LogSink>>,
 }
 
 impl Stdio {
@@ -73,7 +79,7 @@ impl Stdio {
         grace: Duration,
         inbox: Arc<Inbox>,
     ) -> Result<Self, Failure> {
-        let (group, streams) = child::start(server).map_err(Failure::NotDelivered)?;
+        let (group, streams) = child::start(server)?;
         let (lines, queue) = mpsc::channel(MAX_QUEUED);
         let (stop, hang_up, ended) =
             (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
@@ -84,6 +90,7 @@ impl Stdio {
             inbox,
             lines: lines.clone(),
             ended: ended.clone(),
+            replies: Arc::new(Semaphore::new(MAX_REPLIES)),
         };
         tokio::spawn(reading.run(streams.stdout, stop.clone()));
         tokio::spawn(write(streams.stdin, queue, hang_up.clone(), stop.clone()));
@@ -104,7 +111,15 @@ impl Stdio {
     /// Sends a request and waits for its answer.
     pub(super) async fn exchange(&self, outgoing: Outgoing<'_>, sent: &Sent) -> Result<RawBuf, Failure> {
         let (answer, answered) = oneshot::channel();
-        let _forget = self.expect(outgoing.id, Waiting { answer, sink: outgoing.sink.cloned() })?;
+        let _forget = self.expect(
+            outgoing.id,
+            Waiting {
+                answer,
+                sink: outgoing.sink.cloned(),
+                questions: outgoing.questions,
+                log: outgoing.log,
+            },
+        )?;
         self.send(outgoing.body).await?;
         sent.set();
         answered.await.unwrap_or_else(|_| Err(Failure::Broken("the connection ended".into())))
@@ -206,6 +221,7 @@ struct Reading {
     inbox: Arc<Inbox>,
     lines: mpsc::Sender<String>,
     ended: CancellationToken,
+    replies: Arc<Semaphore>,
 }
 
 impl Reading {
@@ -249,12 +265,21 @@ impl Reading {
         match rpc::parse(line) {
             Ok(Message::Response { id, outcome }) => self.answer(&id, || wire::settle(outcome)),
             Ok(Message::Notification { method, params }) => {
+                if method == wire::LOG
+                    && let Some(sink) = self.only(|call| call.log.clone())
+                {
+                    wire::log(params, &*sink);
+                }
                 let sink = |id| lock(&self.pending).calls.get(&id).and_then(|w| w.sink.clone());
                 self.inbox.take(&method, params, sink);
             }
-            Ok(Message::Request { id, method, .. }) => {
-                // A server that asks faster than it reads gets no answer.
-                let _ = self.lines.try_send(one_line(wire::answer_to_server(&id, &method)));
+            Ok(Message::Request { id, method, params }) => {
+                self.inbox.unasked().count(Instant::now());
+                match Asked::read(&method, params).zip(self.only(|call| call.questions.clone())) {
+                    Some((asked, questions)) => self.respond(id, asked, questions),
+                    // A server that asks faster than it reads gets no answer.
+                    None => _ = self.lines.try_send(one_line(wire::answer_to_server(&id, &method))),
+                }
             }
             Err(error) => {
                 let reason = Failure::unreadable(&error).reason();
@@ -266,6 +291,27 @@ impl Reading {
         true
     }
 
+    /// Something of the call that a question or a log message belongs to. Nothing on
+    /// the stream says which that is, so there must be only one.
+    fn only<T>(&self, what: impl FnOnce(&Waiting) -> Option<T>) -> Option<T> {
+        let pending = lock(&self.pending);
+        let mut calls = pending.calls.values();
+        calls.next().filter(|_| calls.next().is_none()).and_then(what)
+    }
+
+    /// Puts a question of the server's to the client of the call, and sends the answer.
+    fn respond(&self, id: RequestId, asked: Asked, questions: Questions) {
+        if let Ok(permit) = Arc::clone(&self.replies).try_acquire_owned() {
+            let lines = self.lines.clone();
+            tokio::spawn(async move {
+                if let Some(response) = questions.respond(&id, asked).await {
+                    let _ = lines.send(one_line(response)).await;
+                }
+                drop(permit);
+            });
+        }
+    }
+
     fn answer(&self, id: &RequestId, settle: impl FnOnce() -> Result<RawBuf, Failure>) {
         // Ours are numbers, written one way; anything else was not asked by us.
         let ours = id.as_json().parse::<u64>().ok().filter(|n| n.to_string() == id.as_json());
@@ -274,7 +320,10 @@ impl Reading {
             Some(waiting) => {
                 let _ = waiting.answer.send(settle());
             }
-            None => tracing::debug!(connector = self.connector, "an answer that nobody waits for"),
+            None => {
+                self.inbox.unasked().count(Instant::now());
+                tracing::debug!(connector = self.connector, "an answer that nobody waits for");
+            }
         }
     }
 }

@@ -31,8 +31,9 @@ use super::check::server::HttpServer;
 use super::failure::Failure;
 use super::inbox::Inbox;
 use super::link::{Answer, Outgoing, Sent, subscription};
+use super::question::{Asked, Questions};
 use super::sse::Events;
-use super::wire::{self, Era};
+use super::wire::{self, Era, LOG};
 use crate::egress::{Egress, Incoming, Payload};
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -49,7 +50,7 @@ const MAX_NOTICE_BYTES: usize = 64 * 1024;
 /// How often one response's stream is taken up again.
 const MAX_RESUMPTIONS: usize = 5;
 /// How many answers to a server's requests are under way at most.
-const MAX_REPLIES: usize = 8;
+const MAX_REPLIES: usize = 64;
 /// How long a message that nobody waits for may take.
 const ASIDE_LIMIT: Duration = Duration::from_secs(2);
 const RESUME_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
@@ -285,10 +286,20 @@ impl Http {
                 return wire::settle_for(id, &answered, outcome).map(Some);
             }
             Ok(Message::Notification { method, params }) => {
+                if method == LOG
+                    && let Some(sink) = &wanted.outgoing.log
+                {
+                    wire::log(params, &**sink);
+                }
                 let sink = |token| wanted.outgoing.sink.filter(|_| token == id).cloned();
                 self.inbox.take(&method, params, sink);
             }
-            Ok(Message::Request { id, method, .. }) => self.reply(&id, &method),
+            Ok(Message::Request { id, method, params }) => {
+                match Asked::read(&method, params).zip(wanted.outgoing.questions.clone()) {
+                    Some((asked, questions)) => self.respond(id, asked, questions),
+                    None => self.reply(&id, &method),
+                }
+            }
             Err(error) => return Err(Failure::unreadable(&error)),
         }
         Ok(None)
@@ -304,6 +315,22 @@ impl Http {
             let (http, message) = (self.clone(), wire::answer_to_server(id, method));
             tokio::spawn(async move {
                 let _ = tokio::time::timeout(ASIDE_LIMIT, http.notify(message)).await;
+                drop(permit);
+            });
+        }
+    }
+
+    /// Puts a question of the server's to the client of the call, and sends the answer.
+    fn respond(&self, id: RequestId, asked: Asked, questions: Questions) {
+        if self.era == Era::Modern {
+            return;
+        }
+        if let Ok(permit) = Arc::clone(&self.replies).try_acquire_owned() {
+            let http = self.clone();
+            tokio::spawn(async move {
+                if let Some(response) = questions.respond(&id, asked).await {
+                    let _ = tokio::time::timeout(ASIDE_LIMIT, http.notify(response)).await;
+                }
                 drop(permit);
             });
         }

@@ -5,9 +5,11 @@
 //!
 //! Invariants:
 //! - There is at most one connection, and what was one is closed before the next.
+//! - A server that is shut out (`conduct`) has no connection and is not spoken to.
 //! - The tools that were last seen stay declared while the upstream is away, so
 //!   that a failure changes what calls answer and not what agents see.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,8 +18,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::breaker::{Breaker, Position};
 use super::check::Settings;
 use super::check::server::Server;
+use super::conduct::Conduct;
 use super::discovery::{self, Listing, Routes};
 use super::failure::Failure;
 use super::handshake;
@@ -33,6 +37,10 @@ pub(super) struct Shared {
     connection: watch::Sender<Connection>,
     pub(super) tools: watch::Sender<Arc<[ToolDeclaration]>>,
     pub(super) state: watch::Sender<UpstreamState>,
+    pub(super) breaker: Breaker,
+    pub(super) conduct: Conduct,
+    /// How many connections there were.
+    connections: AtomicU64,
     /// The digest of the listing that `tools` holds.
     listed: Mutex<String>,
 }
@@ -42,24 +50,54 @@ enum Connection {
     /// One is being made.
     Starting,
     Up(Arc<Live>),
-    Down {
-        retry_at: Instant,
-        auth_required: bool,
-    },
+    Down(Down),
     /// There will be none any more.
     Ended,
+}
+
+#[derive(Clone, Copy)]
+struct Down {
+    health: Health,
+    /// When it is tried again; none is when a person acts.
+    retry_at: Option<Instant>,
+}
+
+impl Down {
+    /// What a caller is told who would have to wait for longer than until `patience`.
+    fn failure(self, patience: Instant) -> Option<Failure> {
+        let after = |at: Instant| at.saturating_duration_since(Instant::now());
+        match (self.health, self.retry_at) {
+            (Health::Quarantined, retry_at) => {
+                Some(Failure::Quarantined { retry_after: retry_at.map(after) })
+            }
+            (Health::AuthRequired, at) => {
+                Some(Failure::Down { auth_required: true, retry_after: at.map(after).unwrap_or_default() })
+            }
+            (_, Some(at)) if at <= patience => None,
+            (_, at) => {
+                Some(Failure::Down { auth_required: false, retry_after: at.map(after).unwrap_or_default() })
+            }
+        }
+    }
 }
 
 /// A connection whose tools are known.
 pub(super) struct Live {
     pub(super) link: Arc<Link>,
+    /// Which connection it is; no two of a connector have the same number.
+    pub(super) number: u64,
     pub(super) routes: Routes,
 }
 
 impl Shared {
     pub(super) fn new(settings: Settings) -> Self {
-        let state = UpstreamState::without_connection(Health::Starting, "");
+        let health = if settings.enabled { Health::Starting } else { Health::Disabled };
+        let why = if settings.enabled { "" } else { "`enabled: false` is in its file" };
+        let state = UpstreamState::without_connection(health, why);
         Self {
+            breaker: Breaker::new(settings.breaker),
+            conduct: Conduct::new(settings.pace.conduct, settings.changes),
+            connections: AtomicU64::new(0),
             settings,
             connection: watch::Sender::new(Connection::Starting),
             tools: watch::Sender::new(Arc::from([])),
@@ -79,11 +117,12 @@ impl Shared {
             match &*connection.borrow_and_update() {
                 Connection::Up(live) => return Ok(Arc::clone(live)),
                 Connection::Ended => return Err(Failure::Ended),
-                Connection::Down { retry_at, auth_required } if *retry_at > patience || *auth_required => {
-                    let retry_after = retry_at.saturating_duration_since(Instant::now());
-                    return Err(Failure::Down { auth_required: *auth_required, retry_after });
+                Connection::Down(down) => {
+                    if let Some(failure) = down.failure(patience) {
+                        return Err(failure);
+                    }
                 }
-                Connection::Down { .. } | Connection::Starting => {}
+                Connection::Starting => {}
             }
             tokio::select! {
                 changed = connection.changed() => changed.map_err(|_| Failure::Ended)?,
@@ -105,9 +144,29 @@ impl Shared {
         });
     }
 
-    fn publish(&self, link: &Arc<Link>, listing: Listing) {
+    /// `state`, with what calls have found of a server that looks up.
+    pub(super) fn as_calls_find_it(&self, state: UpstreamState) -> UpstreamState {
+        let health = self.health_for_calls(state.health);
+        if health == state.health {
+            return state;
+        }
+        let then = if health.is_up() { "the next one is a trial" } else { "they are refused for a while" };
+        let reason = format!("{} calls in a row had no answer; {then}", self.breaker.failures());
+        UpstreamState { health, reason, ..state }
+    }
+
+    /// How a server that looks like `health` is for those who call it.
+    pub(super) fn health_for_calls(&self, health: Health) -> Health {
+        match self.breaker.position(Instant::now()) {
+            Position::Open if health.is_up() => Health::Unreachable,
+            Position::HalfOpen if health == Health::Ready => Health::Degraded,
+            _ => health,
+        }
+    }
+
+    fn publish(&self, link: &Arc<Link>, number: u64, listing: Listing) {
         let Listing { declarations, routes, left_out, digest } = listing;
-        let state = described(declarations.len(), self.settings.tools.len(), left_out, link.revision());
+        let state = described(declarations.len(), self.settings.configured(), left_out, link.revision());
         if self.state.borrow().health != state.health || !state.left_out.is_empty() {
             let connector = self.settings.connector.as_str();
             tracing::info!(connector, health = state.health.as_str(), reason = state.reason, "MCP upstream");
@@ -119,7 +178,7 @@ impl Shared {
         if is_new {
             self.tools.send_replace(declarations.into());
         }
-        let live = Arc::new(Live { link: Arc::clone(link), routes });
+        let live = Arc::new(Live { link: Arc::clone(link), number, routes });
         let published = self.connection.send_if_modified(|connection| {
             // Looked at under the lock: what was lost meanwhile must not come back.
             let is_up = !link.is_lost();
@@ -133,13 +192,13 @@ impl Shared {
         }
     }
 
-    fn down(&self, trouble: &Trouble, wait: Duration) {
+    /// There is no connection for `wait`, or until a person acts.
+    fn down(&self, trouble: &Trouble, wait: Option<Duration>) {
         let connector = self.settings.connector.as_str();
         let health = trouble.health.as_str();
         tracing::warn!(connector, health, reason = trouble.reason, ?wait, "MCP upstream is not there");
-        let auth_required = trouble.health == Health::AuthRequired;
-        let retry_at = Instant::now() + wait;
-        self.connection.send_replace(Connection::Down { retry_at, auth_required });
+        let retry_at = wait.map(|wait| Instant::now() + wait);
+        self.connection.send_replace(Connection::Down(Down { health: trouble.health, retry_at }));
         self.state.send_replace(UpstreamState::without_connection(trouble.health, &trouble.reason));
     }
 }
@@ -168,25 +227,45 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     let mut was_legacy = false;
     while !stop.is_cancelled() {
         let began = Instant::now();
-        let trouble = connected(&shared, &mut was_legacy, &stop).await;
+        let trouble = judged(&shared, connected(&shared, &mut was_legacy, &stop).await);
         if stop.is_cancelled() {
             break;
         }
         if began.elapsed() >= shared.settings.pace.healthy {
             backoff.reset();
         }
-        let wait = backoff.next(&shared.settings.pace);
+        let is_shut_out = trouble.health == Health::Quarantined;
         let wait =
-            trouble.retry_after.map_or(wait, |asked| wait.max(asked.min(shared.settings.pace.longest_wait)));
+            if is_shut_out { trouble.retry_after } else { Some(pause(&shared, &trouble, &mut backoff)) };
         shared.down(&trouble, wait);
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(wait) => {}
+        let rest = async {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        if stop.run_until_cancelled(rest).await.is_some() && is_shut_out {
+            shared.conduct.let_in();
         }
         shared.connection.send_replace(Connection::Starting);
     }
     shared.connection.send_replace(Connection::Ended);
     shared.state.send_replace(UpstreamState::without_connection(Health::Stopped, ""));
+}
+
+/// What a connection ended of, or that the server is shut out for how it behaved.
+fn judged(shared: &Shared, trouble: Trouble) -> Trouble {
+    if trouble.is_offence {
+        shared.conduct.broke_protocol(Instant::now());
+    }
+    shared.conduct.verdict().unwrap_or(trouble)
+}
+
+/// How long the server is left alone: for longer and longer, and at least as long as it asked for.
+fn pause(shared: &Shared, trouble: &Trouble, backoff: &mut Backoff) -> Duration {
+    let pace = &shared.settings.pace;
+    let wait = backoff.next(pace);
+    trouble.retry_after.map_or(wait, |asked| wait.max(asked.min(pace.longest_wait)))
 }
 
 /// One connection, from its first byte to its last. Says why it ended.
@@ -209,10 +288,18 @@ async fn connected(shared: &Shared, was_legacy: &mut bool, stop: &CancellationTo
 
 /// Lists the tools, and again whenever they may have changed, until the connection is lost.
 async fn attend(shared: &Shared, link: &Arc<Link>, stop: &CancellationToken) -> Trouble {
+    let number = shared.connections.fetch_add(1, Ordering::Relaxed);
     loop {
         let until = Until { deadline: Instant::now() + shared.settings.pace.handshake, cancel: stop };
         match discovery::list(link, &shared.settings, until).await {
-            Ok(listing) => shared.publish(link, listing),
+            Ok(listing) => {
+                // Nothing at all is a state of its own, and no definition that could be held on to.
+                let is_empty = listing.declarations.is_empty();
+                if !is_empty && let Err(trouble) = shared.conduct.listed(&listing.digest, Instant::now()) {
+                    return trouble;
+                }
+                shared.publish(link, number, listing);
+            }
             Err(failure) => return Trouble::of(&failure),
         }
         let next_listing = Instant::now() + shared.settings.pace.between_listings;
@@ -225,6 +312,7 @@ async fn attend(shared: &Shared, link: &Arc<Link>, stop: &CancellationToken) -> 
             () = link.ended() => {
                 return Trouble::new(Health::Unreachable, "the connection, the session or the process ended");
             }
+            () = link.inbox().unasked().flood() => return shared.conduct.flooded(),
             () = changed => {}
         }
     }

@@ -5,8 +5,10 @@ mod broken;
 mod children;
 mod configuration;
 mod everything;
+mod offers;
 mod scripted;
 mod sessions;
+mod states;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -15,9 +17,13 @@ use std::time::Duration;
 
 use quaymaster_core::clock::FixedClock;
 use quaymaster_core::random::CountingRandomness;
-use quaymaster_core::{Arguments, CallId, Effect, Progress, ProgressSink, SecretError, SecretRef, Timestamp};
+use quaymaster_core::{
+    Arguments, CallId, Effect, InputPort, Kind, LogSink, Progress, ProgressSink, RawBuf, SecretError,
+    SecretRef, Timestamp,
+};
 use serde_json::{Map, Value, json};
 
+use super::conduct::Patience;
 use super::pace::Pace;
 use super::*;
 
@@ -34,6 +40,7 @@ const QUICK: Pace = Pace {
     healthy: Duration::from_secs(30),
     patience: Duration::from_secs(20),
     between_listings: Duration::from_millis(1),
+    conduct: Patience { offences: 1_000, window: Duration::from_mins(1), cooling: Duration::from_mins(5) },
 };
 
 /// The secrets `API_KEY` and `GREETING`.
@@ -60,7 +67,7 @@ fn spec(server: impl Into<Value>, tools: &[&str]) -> Value {
         "engine": "mcp",
         "prefix": "up",
         "server": server.into(),
-        "limits": {"timeout": "20s"},
+        "limits": {"timeout": "20s", "breaker": {"failures": 1_000}},
         "classification": {"default": "internal"},
         "tools": tools
     })
@@ -98,22 +105,28 @@ async fn started(spec: Value) -> Arc<McpConnector> {
 
 /// One call as the engine gets it.
 struct Call {
+    kind: Kind,
     tool: String,
     arguments: Arguments,
     effect: Effect,
     cancel: CancellationToken,
     progress: Option<Arc<dyn ProgressSink>>,
+    input: Option<Arc<dyn InputPort>>,
+    log: Option<Arc<dyn LogSink>>,
     retries: u32,
     upstream_ids: Vec<String>,
 }
 
 fn read(tool: &str) -> Call {
     Call {
+        kind: Kind::Tool,
         tool: tool.into(),
         arguments: Arguments::default(),
         effect: Effect::Read,
         cancel: CancellationToken::new(),
         progress: None,
+        input: None,
+        log: None,
         retries: 0,
         upstream_ids: vec![],
     }
@@ -135,12 +148,15 @@ impl Call {
         let clock = FixedClock::new(Timestamp::from_micros(0));
         let id = CallId::new(&clock, &CountingRandomness::default());
         let ask = Ask {
+            kind: self.kind,
             tool: &self.tool,
             arguments: &self.arguments,
             call: &id,
             effect: self.effect,
             cancel: &self.cancel,
             progress: self.progress.clone(),
+            input: self.input.clone(),
+            log: self.log.clone(),
         };
         let mut account = Account::default();
         let called = tokio::time::timeout(PATIENCE, connector.call(&ask, &mut account)).await;

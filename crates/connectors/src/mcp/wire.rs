@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 
 use memchr::memmem;
 use quaymaster_core::rpc::{self, Message, RequestId};
-use quaymaster_core::{Raw, RawBuf};
+use quaymaster_core::{InputAbilities, LogLevel, LogSink, Raw, RawBuf};
 use serde::Deserialize;
 
 use super::failure::{Failure, shown};
@@ -42,25 +42,47 @@ impl Era {
     }
 }
 
-/// Who we are and what we can do: nothing that a server could ask of us.
+/// Who we are. What we can do follows: what the client of a call can be asked.
 const MODERN_META: &str = concat!(
     r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","#,
     r#""io.modelcontextprotocol/clientInfo":{"name":"quaymaster","version":""#,
     env!("CARGO_PKG_VERSION"),
-    r#""},"io.modelcontextprotocol/clientCapabilities":{}"#
+    r#""},"io.modelcontextprotocol/clientCapabilities":"#
 );
 
-/// The members of `initialize`'s parameters.
+/// The members of `initialize`'s parameters. One session serves clients of all kinds, so it
+/// is told of everything that one of them could be asked; who cannot is answered for.
 pub(super) const INITIALIZE: &str = concat!(
-    r#""protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"quaymaster","version":""#,
+    r#""protocolVersion":"2025-11-25","#,
+    r#""capabilities":{"elicitation":{"form":{},"url":{}},"sampling":{},"roots":{}},"#,
+    r#""clientInfo":{"name":"quaymaster","version":""#,
     env!("CARGO_PKG_VERSION"),
     r#""}"#
 );
 
+/// How a request is made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    pub(super) era: Era,
+    pub(super) wants_progress: bool,
+    /// What the client of the call can be asked.
+    pub(super) abilities: InputAbilities,
+    /// From which level on log messages are wanted.
+    pub(super) log_level: Option<LogLevel>,
+}
+
+impl Manner {
+    /// A request of our own.
+    pub(super) fn plain(era: Era) -> Self {
+        Self { era, wants_progress: false, abilities: InputAbilities::default(), log_level: None }
+    }
+}
+
 /// A request. `members` are pieces of JSON text that together are the members of
 /// its parameters, without braces. The progress token, if progress is wanted, is
 /// the id.
-pub(super) fn request(id: u64, method: &str, members: &[&str], era: Era, wants_progress: bool) -> String {
+pub(super) fn request(id: u64, method: &str, members: &[&str], manner: Manner) -> String {
+    let Manner { era, wants_progress, abilities, log_level } = manner;
     let length: usize = members.iter().map(|m| m.len()).sum();
     let mut text = String::with_capacity(length + MODERN_META.len() + method.len() + 128);
     // Writing to a `String` cannot fail.
@@ -81,11 +103,35 @@ pub(super) fn request(id: u64, method: &str, members: &[&str], era: Era, wants_p
                 text.push(',');
             }
             text.push_str(MODERN_META);
+            text.push_str(&abilities.as_json());
+            if let Some(level) = log_level {
+                let _ = write!(text, r#","io.modelcontextprotocol/logLevel":"{}""#, level.as_str());
+            }
         }
         text.push('}');
     }
     text.push_str("}}");
     text
+}
+
+/// The method of a log message.
+pub(super) const LOG: &str = "notifications/message";
+
+/// Most that one log message may hold.
+const MAX_LOG_BYTES: usize = 64 * 1024;
+
+/// Gives a log message to whoever wants it.
+pub(super) fn log(params: Option<Raw<'_>>, sink: &dyn LogSink) {
+    let level = params.and_then(Raw::members).and_then(|mut members| {
+        members
+            .find_map(|member| member.ok().filter(|(name, _)| name == "level")?.1.text().map(Cow::into_owned))
+    });
+    let level = level.and_then(|name| LogLevel::named(&name));
+    if let Some(params) = params.filter(|params| params.get().len() <= MAX_LOG_BYTES)
+        && level.is_some_and(|level| level >= sink.level())
+    {
+        sink.log(params.to_buf());
+    }
 }
 
 /// The notification that the request `id` is no longer wanted.
@@ -95,12 +141,12 @@ pub(super) fn cancelled(id: u64) -> String {
     rpc::notification("notifications/cancelled", &params)
 }
 
-/// Our answer to a request of the server's: we can be pinged and nothing else.
+/// Our answer to a request of the server's that belongs to no call: we can be pinged and nothing else.
 pub(super) fn answer_to_server(id: &RequestId, method: &str) -> String {
     if method == "ping" {
         return rpc::response(id, "{}");
     }
-    let message = "this client declares no capability for that";
+    let message = "there is no call to whose client this could be put";
     rpc::error_response(Some(id), rpc::code::METHOD_NOT_FOUND, message, None)
 }
 
@@ -141,15 +187,18 @@ pub(super) fn settle(outcome: Result<Raw<'_>, Raw<'_>>) -> Result<RawBuf, Failur
         return Err(Failure::Malformed("a result that is not an object".into()));
     }
     match result_type(result)?.as_deref() {
-        None | Some("complete") => Ok(result.to_buf()),
-        Some("input_required") => {
-            Err(Failure::Unsupported("the tool asks for input, which cannot be passed on yet".into()))
-        }
+        None | Some("complete" | INPUT_REQUIRED) => Ok(result.to_buf()),
         Some("task") => {
             Err(Failure::Unsupported("the tool started a task, which cannot be followed yet".into()))
         }
         Some(_) => Err(Failure::Unsupported("the MCP server gave a result of an unknown type".into())),
     }
+}
+
+/// Whether a result says that the server wants input before it goes on.
+pub(super) fn wants_input(result: &RawBuf) -> bool {
+    // Whoever has read the type once can read it again.
+    result_type(result.as_raw()).is_ok_and(|kind| kind.as_deref() == Some(INPUT_REQUIRED))
 }
 
 /// The discriminator of a result (MCP 2026-07-28, basic); absent means complete.
@@ -175,6 +224,7 @@ fn result_type(result: Raw<'_>) -> Result<Option<Cow<'_, str>>, Failure> {
 }
 
 const RESULT_TYPE: &str = "resultType";
+const INPUT_REQUIRED: &str = "input_required";
 
 fn rpc_failure(error: Raw<'_>) -> Failure {
     #[derive(Deserialize)]
@@ -196,12 +246,17 @@ mod tests {
     fn requests_of_both_eras_have_their_form() {
         let members = [r#""name":"echo","arguments":"#, r#"{"text":"x"}"#];
         let requests = [
-            request(7, "tools/call", &members, Era::Legacy("2025-06-18"), false),
-            request(7, "tools/call", &members, Era::Legacy("2025-06-18"), true),
-            request(7, "tools/call", &members, Era::Modern, true),
-            request(8, "tools/list", &[], Era::Modern, false),
-            request(9, "tools/list", &[], Era::Legacy("2025-06-18"), false),
-            request(2, "initialize", &[INITIALIZE], Era::Legacy(PROPOSED), false),
+            request(7, "tools/call", &members, Manner::plain(Era::Legacy("2025-06-18"))),
+            request(
+                7,
+                "tools/call",
+                &members,
+                Manner { wants_progress: true, ..Manner::plain(Era::Legacy("2025-06-18")) },
+            ),
+            request(7, "tools/call", &members, Manner { wants_progress: true, ..Manner::plain(Era::Modern) }),
+            request(8, "tools/list", &[], Manner::plain(Era::Modern)),
+            request(9, "tools/list", &[], Manner::plain(Era::Legacy("2025-06-18"))),
+            request(2, "initialize", &[INITIALIZE], Manner::plain(Era::Legacy(PROPOSED))),
             cancelled(7),
         ];
         for request in &requests {

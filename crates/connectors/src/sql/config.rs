@@ -121,6 +121,9 @@ pub struct SqlToolConfig {
     /// When to use the tool, when not, and the units; at least 30 characters.
     #[schemars(length(min = 30))]
     pub description: String,
+    /// Whether it is listed even where agents have to search for the other tools.
+    #[serde(default)]
+    pub pinned: bool,
     /// Who may use it.
     pub access: Access,
     /// Who has to agree to each call, if anyone.

@@ -101,12 +101,15 @@ pub(super) async fn call_until(
 ) -> (Result<Table, CallError>, Account) {
     let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
     let ask = Ask {
+        kind: quaymaster_core::Kind::Tool,
         tool,
         arguments: &Arguments::from_map(arguments),
         call: &CallId::new(&SystemClock, &CountingRandomness::default()),
         effect: Effect::Read,
         cancel,
         progress: None,
+        input: None,
+        log: None,
     };
     let mut account = Account::default();
     let table = connector.table(&ask, &mut account).await;

@@ -166,6 +166,7 @@ fn write_tool(out: &mut String, tool: &ToolPart<'_>) {
     let mut object = ObjectWriter::begin(out);
     object.optional("connector", tool.connector);
     object.optional("contract", tool.contract);
+    object.optional("kind", tool.kind);
     object.string("name", &tool.name);
     object.optional("version", tool.version);
     object.end();

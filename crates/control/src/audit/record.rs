@@ -99,6 +99,8 @@ pub struct ToolPart<'a> {
     pub connector: Option<&'a str>,
     /// Digest of what agents are told of the tool.
     pub contract: Option<&'a str>,
+    /// What it is where it is no tool: a prompt or a resource.
+    pub kind: Option<&'static str>,
     /// The name that was asked for, cut to 64 characters.
     pub name: Arc<str>,
     /// The version of the connector's contract.
@@ -266,6 +268,7 @@ mod tests {
             tool: Some(ToolPart {
                 connector: Some("support-desk"),
                 contract: Some("sha256:cc"),
+                kind: Some("prompt"),
                 name: "desk_get_ticket".into(),
                 version: Some("1.0.0"),
             }),
@@ -323,6 +326,7 @@ mod tests {
                 tool: Some(ToolPart {
                     connector: None,
                     contract: None,
+                    kind: None,
                     name: text.as_str().into(),
                     version: Some(&text),
                 }),

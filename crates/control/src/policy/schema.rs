@@ -152,7 +152,7 @@ pub(super) fn cedar_schema(arguments: &ArgumentType) -> String {
     let mut text = String::from(
         "entity Role; entity Workspace; entity Connector;\n\
          entity Actor in [Role, Workspace] { authentication: String };\n\
-         entity Tool in [Connector, Workspace] { effect: String, name: String };\n\
+         entity Tool in [Connector, Workspace] { effect: String, kind: String, name: String };\n\
          action call appliesTo { principal: [Actor], resource: [Tool], context: {\n\
            agent: { client?: String, model?: String, sandbox_mode?: String },\n\
            approved: Bool,\n\

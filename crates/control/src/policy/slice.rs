@@ -285,6 +285,7 @@ fn tool_entity(tool: &Tool, workspaces: &[&str]) -> Result<Entity, String> {
     let text = |t: &str| RestrictedExpression::new_string(t.to_owned());
     let attributes = HashMap::from([
         ("effect".to_owned(), text(tool.effect().as_str())),
+        ("kind".to_owned(), text(tool.kind().as_str())),
         ("name".to_owned(), text(tool.name().as_str())),
     ]);
     Entity::new(uid("Tool", tool.name().as_str())?, attributes, parents).map_err(|e| e.to_string())

@@ -18,6 +18,7 @@ fn slug(text: &str) -> Slug {
 
 fn declaration(name: &str, roles: &[&str], input_schema: Value) -> ToolDeclaration {
     ToolDeclaration {
+        offer: quaymaster_core::Offer::Tool,
         connector: slug("desk"),
         version: "1.0.0".into(),
         workspaces: [slug("sales")].into(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use quaymaster_core::result::{Envelope, tool_result};
 use quaymaster_core::{
-    Actor, AgentClaims, CallError, Clock, ConfigVersion, ErrorCode, Reply, Retry, SessionId, Status,
+    Actor, AgentClaims, CallError, Clock, ConfigVersion, ErrorCode, Kind, Reply, Retry, SessionId, Status,
 };
 
 use super::facts::{Facts, Refused};
@@ -84,6 +84,7 @@ async fn answer(ended: Ended, evidence: &Evidence) -> Reply {
                     audit_id: facts.request.id.clone(),
                     status: if safe.is_error { Status::Failed } else { Status::Success },
                     code: safe.is_error.then_some(ErrorCode::UpstreamError),
+                    message: None,
                     result: safe.result,
                 },
             }
@@ -115,6 +116,7 @@ fn failure(facts: &Facts, error: &CallError) -> Reply {
         status: envelope.status,
         code: Some(error.code),
         result: tool_result(&envelope, &text),
+        message: Some(text),
     }
 }
 
@@ -201,8 +203,10 @@ pub(super) fn begin_record<'a>(
     record.session = request.session.as_ref().map(SessionId::as_str);
     record.workspace = Some(request.actor.workspace.to_shared());
     record.effect = facts.tool.as_ref().map(|t| t.effect().as_str());
+    let kind = Some(request.kind).filter(|kind| *kind != Kind::Tool).map(Kind::as_str);
     record.tool = Some(match &facts.tool {
         Some(tool) => ToolPart {
+            kind,
             connector: Some(tool.declaration().connector.as_str()),
             contract: Some(tool.contract()),
             name: tool.name().to_shared(),
@@ -211,6 +215,7 @@ pub(super) fn begin_record<'a>(
         None => ToolPart {
             connector: None,
             contract: None,
+            kind,
             name: request.tool.chars().take(64).collect::<String>().into(),
             version: None,
         },

@@ -50,6 +50,10 @@ pub struct Receipt {
 }
 
 impl Permit {
+    pub(super) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
     /// Trades the permit for the job and the receipt. There is no second time.
     ///
     /// # Errors

@@ -57,7 +57,7 @@ fn release_message(mut error: CallError, receipt: &Receipt, rulebook: &Rulebook)
     let facts = &receipt.facts;
     let clearance = facts.request.actor.clearance;
     let rules = facts.tool.as_ref().and_then(|tool| rulebook.field_rules(tool));
-    if rules.is_some_and(|rules| rules.default_class() <= clearance && !rules.bind(clearance)) {
+    if rules.is_some_and(|rules| rules.let_all_through(clearance)) {
         let said: String = said.chars().take(MAX_MESSAGE_CHARS).collect();
         error.public_message = format!("{}: {said}", error.public_message);
     }

@@ -25,7 +25,7 @@ impl Rulebook {
     pub fn build(files: &[PolicyFile], catalogue: &Catalogue, known: &Known) -> (Self, Vec<PolicyProblem>) {
         let (policies, mut problems) = Policies::build(files, catalogue, known);
         let mut fields = HashMap::new();
-        for tool in catalogue.tools() {
+        for tool in catalogue.offers() {
             match FieldRules::compile(&tool.declaration().classification) {
                 Ok(rules) => {
                     fields.insert(tool.name().to_string(), Arc::new(rules));

@@ -57,6 +57,7 @@ pub(crate) fn classification() -> Classification {
 
 fn declaration(local: &str, effect: Effect, form: ResultForm, input_schema: Value) -> ToolDeclaration {
     ToolDeclaration {
+        offer: quaymaster_core::Offer::Tool,
         connector: slug("crm"),
         version: "1.0.0".into(),
         workspaces: [slug("sales")].into(),
@@ -144,6 +145,7 @@ impl World {
             authentication: Authentication::LocalUser,
         };
         CallRequest {
+            kind: quaymaster_core::Kind::Tool,
             id: CallId::new(&SystemClock, &SystemRandomness),
             received: SystemClock.now(),
             actor: Arc::new(actor),

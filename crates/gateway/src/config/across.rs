@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use quaymaster_catalog::search::is_reserved;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::suggest::did_you_mean;
 
@@ -58,14 +59,26 @@ fn tool_workspaces(known: Known<'_>, connector: &Connector, path: &str, listed: 
     listed.iter().enumerate().filter_map(problem).collect()
 }
 
-/// Reports every name, prefix and tool that a connector before it already has.
+/// Reports every name, prefix and tool that a connector before it already has, or that is ours.
 pub(super) fn report_duplicates(connectors: &mut [Document<Connector>]) {
     let mut claims = Claims::default();
     for document in connectors {
         let Some(connector) = &document.value else { continue };
-        let problems = claims.claim(connector, document.source.path());
+        let mut problems = claims.claim(connector, document.source.path());
+        problems.extend(reserved_names(connector));
         document.report(problems);
     }
+}
+
+/// The tools that would have a name of ours, so that agents could not tell them apart.
+fn reserved_names(connector: &Connector) -> Vec<PathProblem> {
+    let names = connector.tool_names().enumerate();
+    let problem = |(index, name): (usize, String)| {
+        let message = format!("the name `{name}` is one of Quaymaster's own");
+        let help = "give the tool another name, or the connector another prefix".to_owned();
+        PathProblem::error(Code::Connector, format!("spec.tools[{index}].name"), message).help(help)
+    };
+    names.filter(|(_, name)| is_reserved(name)).map(problem).collect()
 }
 
 /// What is taken, and the file that took it.

@@ -42,6 +42,8 @@ pub(super) struct ToolUse<'a> {
     pub(super) name: &'a str,
     pub(super) access: &'a Access,
     pub(super) approval: Option<&'a ApprovalConfig>,
+    /// Whether it is listed where the others have to be searched for.
+    pub(super) pinned: bool,
 }
 
 impl Connector {
@@ -66,12 +68,22 @@ impl Connector {
 
     /// The names under which agents will know its tools, whether they are there yet or not.
     pub fn tool_names(&self) -> impl Iterator<Item = String> {
+        self.named_tools().map(|(name, _)| name)
+    }
+
+    /// The names of those that are listed where the others have to be searched for.
+    pub(crate) fn pinned_names(&self) -> impl Iterator<Item = String> {
+        self.named_tools().filter(|(_, tool)| tool.pinned).map(|(name, _)| name)
+    }
+
+    /// The tools in the order of the file, each with its name for agents.
+    pub(super) fn named_tools(&self) -> impl Iterator<Item = (String, ToolUse<'_>)> {
         let prefix = self.prefix();
         let named = move |tool: ToolUse<'_>| match prefix.as_str() {
             "" => tool.name.to_owned(),
             prefix => format!("{prefix}_{}", tool.name),
         };
-        self.tools().into_iter().map(named)
+        self.tools().into_iter().map(move |tool| (named(tool), tool))
     }
 
     /// What the names of its tools begin with; empty if nothing.
@@ -93,6 +105,7 @@ impl Connector {
                     name: tool.rename.as_deref().unwrap_or(&tool.name),
                     access: &tool.access,
                     approval: tool.approval.as_ref(),
+                    pinned: tool.pinned,
                 });
                 tools.collect()
             }
@@ -101,6 +114,7 @@ impl Connector {
                     name: &tool.name,
                     access: &tool.access,
                     approval: tool.approval.as_ref(),
+                    pinned: tool.pinned,
                 });
                 tools.collect()
             }

@@ -37,7 +37,8 @@ impl Loaded {
         let at = |path: &str, message: String| {
             Problem::warning(Code::Upstream, locate(source.text(), path), message)
         };
-        let absent = (!state.health.is_up()).then(|| {
+        let is_wanted = state.health != Health::Disabled;
+        let absent = (is_wanted && !state.health.is_up()).then(|| {
             let message = match state.health {
                 Health::NoTools => "the server offers none of the tools that are named here".to_owned(),
                 Health::Starting => "the server gave no list of its tools in time".to_owned(),

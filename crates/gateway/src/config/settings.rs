@@ -132,6 +132,48 @@ pub struct WorkspaceConfig {
     /// A name for people.
     #[serde(default)]
     pub title: Option<String>,
+    /// Whether nothing is answered in it while one of its MCP servers is not up. Otherwise lists and
+    /// calls are answered from what is there.
+    #[serde(default)]
+    pub require_all: bool,
+    /// How its tools are shown to agents.
+    #[serde(default)]
+    pub catalogue: CatalogueConfig,
+}
+
+/// How a workspace's tools are shown to agents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct CatalogueConfig {
+    /// Whether agents get `find_tools` and `call_tool` instead of the whole list of tools.
+    #[serde(default)]
+    pub search: SearchMode,
+    /// With `search: auto`, how many tools a caller may see at most and still get them as a list.
+    #[serde(default = "default_above")]
+    pub above: u32,
+}
+
+fn default_above() -> u32 {
+    60
+}
+
+impl Default for CatalogueConfig {
+    fn default() -> Self {
+        Self { search: SearchMode::default(), above: default_above() }
+    }
+}
+
+/// Whether agents search for tools.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SearchMode {
+    /// Those who may see more tools than `above`.
+    #[default]
+    Auto,
+    /// All.
+    Always,
+    /// None.
+    Never,
 }
 
 /// Who the user of this machine is.

@@ -73,7 +73,7 @@ fn a_misspelt_key_gets_a_suggestion() {
 fn a_value_of_another_type_is_told_where_it_is() {
     insta::assert_snapshot!(refused(&[
         (SETTINGS_FILE, &settings_with("roles: [analyst]", "roles: analyst")),
-        ("connectors/desk.yaml", &desk_with("timeout: 10s", "timeout: 10, rows: many")),
+        ("connectors/desk.yaml", &desk_with("timeout: 10s", "timeout: 10, breaker: { failures: many }")),
     ]));
 }
 

@@ -3,14 +3,19 @@
 //! An answer is put together from pieces that are sent as they are: what a call
 //! returned and the list of tools are never parsed, copied or written again.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use quaymaster_core::rpc::RequestId;
+use quaymaster_core::rpc::{self, RequestId, code};
+use quaymaster_core::{ErrorCode, Kind, Reply};
 use serde_json::{Value, json};
 
+use super::changes::Topic;
+use super::door::Shelf;
 use super::era::{Era, SUPPORTED};
 use super::front::ServerIdentity;
+use crate::upstreams::{MISSING_UPSTREAMS, MissingUpstream};
 
 /// How long a client may take the list of tools for fresh.
 const LIST_TTL_MS: u32 = 10_000;
@@ -41,39 +46,115 @@ impl Pieces {
     }
 }
 
+/// What a modern result begins with. What policy let through is for one caller alone,
+/// and a resource is fresh only while it is read.
+fn opening(era: Era, kind: Kind) -> &'static str {
+    match (era, kind) {
+        (Era::Legacy, _) => "",
+        (Era::Modern, Kind::Tool | Kind::Prompt | Kind::Completion) => r#""resultType":"complete""#,
+        (Era::Modern, Kind::Resource) => r#""resultType":"complete","ttlMs":0,"cacheScope":"private""#,
+    }
+}
+
 /// The answer that carries the result of a call; none if it is not an object.
-pub(super) fn call_result(id: &RequestId, era: Era, result: String) -> Option<Pieces> {
+pub(super) fn call_result(id: &RequestId, era: Era, kind: Kind, result: String) -> Option<Pieces> {
     let at = result.find('{').filter(|at| result.get(..*at).is_some_and(|s| s.trim().is_empty()))?;
     let members = result.get(at + 1..)?;
-    let opening = match era {
-        Era::Legacy => "{",
-        Era::Modern if members.trim_start().starts_with('}') => r#"{"resultType":"complete""#,
-        Era::Modern => r#"{"resultType":"complete","#,
-    };
-    let head = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{opening}"#, id.as_json());
+    let opening = opening(era, kind);
+    let comma = if opening.is_empty() || members.trim_start().starts_with('}') { "" } else { "," };
+    let head = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{{opening}{comma}"#, id.as_json());
     let members = Bytes::from(result).slice(at + 1..);
     Some(Pieces([head.into(), members, Bytes::from_static(b"}")]))
 }
 
-/// The answer to `tools/list`.
-pub(super) fn tools(id: &RequestId, era: Era, identity: &ServerIdentity, tools: Arc<str>) -> Pieces {
-    let opening = match era {
-        Era::Legacy => String::from("{"),
-        Era::Modern => format!(
-            r#"{{"resultType":"complete","ttlMs":{LIST_TTL_MS},"cacheScope":"private","_meta":{},"#,
-            identity.as_meta()
-        ),
+/// The answer to a request for a prompt or a resource that failed: unlike a tool's, it
+/// has no result that could say so.
+pub(super) fn call_error(id: &RequestId, era: Era, kind: Kind, reply: &Reply) -> Option<Pieces> {
+    let failed = reply.code.filter(|_| kind != Kind::Tool)?;
+    let rpc_code = match (failed, kind, era) {
+        (ErrorCode::ToolNotFound, Kind::Resource, Era::Legacy) => code::RESOURCE_NOT_FOUND,
+        (ErrorCode::ToolNotFound | ErrorCode::InputInvalid, ..) => code::INVALID_PARAMS,
+        _ => code::INTERNAL_ERROR,
     };
-    let head = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{opening}"tools":"#, id.as_json());
-    Pieces([head.into(), Bytes::from_owner(Text(tools)), Bytes::from_static(b"}}")])
+    let message = reply.message.as_deref().unwrap_or("the request failed");
+    let data = json!({"code": failed.as_str(), "audit_id": reply.audit_id.as_str()});
+    Some(Pieces::whole(rpc::error_response(Some(id), rpc_code, message, Some(&data))))
+}
+
+/// The member of the answer that holds a list.
+fn member(shelf: Shelf) -> &'static str {
+    match shelf {
+        Shelf::Tools => "tools",
+        Shelf::Prompts => "prompts",
+        Shelf::Resources => "resources",
+        Shelf::ResourceTemplates => "resourceTemplates",
+    }
+}
+
+/// The answer to a request for a list.
+pub(super) fn list(
+    id: &RequestId,
+    era: Era,
+    meta: Option<Value>,
+    (shelf, items): (Shelf, Arc<str>),
+) -> Pieces {
+    let mut opening = match era {
+        Era::Legacy => String::from("{"),
+        Era::Modern => {
+            format!(r#"{{"resultType":"complete","ttlMs":{LIST_TTL_MS},"cacheScope":"private","#)
+        }
+    };
+    if let Some(meta) = meta {
+        let _ = write!(opening, r#""_meta":{meta},"#);
+    }
+    let member = member(shelf);
+    let head = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{opening}"{member}":"#, id.as_json());
+    Pieces([head.into(), Bytes::from_owner(Text(items)), Bytes::from_static(b"}}")])
+}
+
+/// The `_meta` of a list: whose it is, and what of it could not be asked.
+pub(super) fn list_meta(era: Era, identity: &ServerIdentity, missing: &[MissingUpstream]) -> Option<Value> {
+    let mut meta = match era {
+        Era::Legacy if missing.is_empty() => return None,
+        Era::Legacy => json!({}),
+        Era::Modern => identity.as_meta(),
+    };
+    if let (Some(members), false) = (meta.as_object_mut(), missing.is_empty()) {
+        members.insert(MISSING_UPSTREAMS.into(), json!(missing));
+    }
+    Some(meta)
+}
+
+/// What the server can do for somebody who sees prompts and resources, or does not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Abilities {
+    pub(super) prompts: bool,
+    pub(super) resources: bool,
+    pub(super) completions: bool,
+}
+
+impl Abilities {
+    fn as_json(self) -> Value {
+        let mut capabilities = json!({"logging": {}, "tools": {"listChanged": true}});
+        if let Some(members) = capabilities.as_object_mut() {
+            let offered = [("prompts", self.prompts), ("resources", self.resources)];
+            for (name, _) in offered.into_iter().filter(|(_, offered)| *offered) {
+                members.insert(name.into(), json!({"listChanged": true}));
+            }
+            if self.completions {
+                members.insert("completions".into(), json!({}));
+            }
+        }
+        capabilities
+    }
 }
 
 /// The answer to `server/discover` (MCP 2026-07-28, server/discover).
-pub(super) fn discover(id: &RequestId, identity: &ServerIdentity) -> Pieces {
+pub(super) fn discover(id: &RequestId, identity: &ServerIdentity, abilities: Abilities) -> Pieces {
     let result = json!({
         "resultType": "complete",
         "supportedVersions": SUPPORTED,
-        "capabilities": {"tools": {}},
+        "capabilities": abilities.as_json(),
         "serverInfo": identity.as_json(),
         "ttlMs": DISCOVER_TTL_MS,
         "cacheScope": "private",
@@ -83,10 +164,15 @@ pub(super) fn discover(id: &RequestId, identity: &ServerIdentity) -> Pieces {
 }
 
 /// The answer to `initialize` (MCP 2025-11-25, basic/lifecycle).
-pub(super) fn initialize(id: &RequestId, version: &str, identity: &ServerIdentity) -> Pieces {
+pub(super) fn initialize(
+    id: &RequestId,
+    version: &str,
+    identity: &ServerIdentity,
+    abilities: Abilities,
+) -> Pieces {
     let result = json!({
         "protocolVersion": version,
-        "capabilities": {"tools": {"listChanged": true}},
+        "capabilities": abilities.as_json(),
         "serverInfo": identity.as_json(),
     });
     with_instructions(id, result, identity)
@@ -101,11 +187,13 @@ fn with_instructions(id: &RequestId, mut result: Value, identity: &ServerIdentit
 
 /// The answer that carries `result`.
 pub(super) fn plain(id: &RequestId, result: &str) -> Pieces {
-    Pieces::whole(quaymaster_core::rpc::response(id, result))
+    Pieces::whole(rpc::response(id, result))
 }
 
-/// The notification that the list of tools may have changed.
-pub(super) const LIST_CHANGED: &str = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+/// The notification that a list has changed, for a session.
+pub(super) fn list_changed(topic: Topic) -> String {
+    format!(r#"{{"jsonrpc":"2.0","method":"{}"}}"#, topic.method())
+}
 
 struct Text(Arc<str>);
 
@@ -120,7 +208,7 @@ mod tests {
     use super::*;
 
     fn result(era: Era, result: &str) -> Option<String> {
-        let pieces = call_result(&RequestId::number(7), era, result.to_owned())?;
+        let pieces = call_result(&RequestId::number(7), era, Kind::Tool, result.to_owned())?;
         Some(String::from_utf8(pieces.0.concat()).expect("UTF-8"))
     }
 
@@ -145,6 +233,21 @@ mod tests {
     }
 
     #[test]
+    fn a_list_names_what_could_not_be_asked_in_both_eras() {
+        let missing = [MissingUpstream { name: "desk".into(), state: "unreachable" }];
+        let told = |era: Era, missing: &[MissingUpstream]| {
+            let meta = list_meta(era, &ServerIdentity::default(), missing);
+            let pieces = list(&RequestId::number(1), era, meta, (Shelf::Tools, "[]".into()));
+            let value: Value = serde_json::from_slice(&pieces.0.concat()).expect("JSON");
+            value["result"]["_meta"].get(MISSING_UPSTREAMS).cloned()
+        };
+        for era in [Era::Legacy, Era::Modern] {
+            assert_eq!(told(era, &[]), None);
+            assert_eq!(told(era, &missing), Some(json!([{"name": "desk", "state": "unreachable"}])));
+        }
+    }
+
+    #[test]
     fn what_is_not_an_object_is_no_result() {
         for bad in ["", "[{}]", "null", r#""{""#] {
             assert_eq!(result(Era::Modern, bad), None, "{bad}");
@@ -154,7 +257,8 @@ mod tests {
     #[test]
     fn a_line_holds_a_message_that_was_written_over_several() {
         let id = RequestId::number(1);
-        let pieces = call_result(&id, Era::Legacy, "{\n \"a\":\r\n\"b\\n\"}".into()).expect("a result");
+        let pieces =
+            call_result(&id, Era::Legacy, Kind::Tool, "{\n \"a\":\r\n\"b\\n\"}".into()).expect("a result");
         let line = pieces.one_line();
         assert!(!line.contains(&b'\n') && !line.contains(&b'\r'));
         let value: Value = serde_json::from_slice(&line).expect("JSON");

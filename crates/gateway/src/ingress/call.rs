@@ -1,11 +1,15 @@
-//! `tools/call`: from parameters to a call.
+//! `tools/call`, `prompts/get`, `resources/read` and `completion/complete`: from
+//! parameters to a call.
 //!
-//! What a call is made of is read strictly here; whether there is such a tool
+//! What a call is made of is read strictly here; whether there is such a thing
 //! and whether the arguments fit it is decided behind the door.
 
-use quaymaster_core::Arguments;
+use quaymaster_core::json::parse_strict;
+use quaymaster_core::offer::MAX_URI_BYTES;
+use quaymaster_core::{Arguments, Kind};
+use serde_json::{Map, Value};
 
-use super::params::{Params, text};
+use super::params::{Known as _, Params, Reference, text};
 use super::refusal::{Refusal, bounded};
 
 /// How long a name may be that could still be a tool's, in bytes.
@@ -14,26 +18,41 @@ const MAX_NAME_BYTES: usize = 256;
 /// How much is said of why arguments cannot be read, in bytes.
 const MAX_REASON_BYTES: usize = 300;
 
-/// What a `tools/call` asks for.
+/// What a request asks for. For the path of a call a prompt and a resource are tools too.
 #[derive(Debug)]
 pub(super) struct ToolCall {
-    /// The tool by the name that the client used.
+    /// By which method it is asked for.
+    pub(super) kind: Kind,
+    /// The tool or the prompt by the name that the client used, or the address of the resource.
     pub(super) tool: String,
     /// The arguments, read strictly.
     pub(super) arguments: Arguments,
 }
 
 impl ToolCall {
-    /// Reads the parameters of a `tools/call`.
-    pub(super) fn read(params: &Params<'_>) -> Result<Self, Refusal> {
-        // An answer to a question that nobody asked would be one that somebody forged.
-        if params.request_state.is_some() || params.input_responses.is_some() {
-            return Err(Refusal::invalid_params(
-                "no result of this gateway asked for input: send the call without `requestState` and `inputResponses`",
-            ));
+    /// What `method` asks for, if it is one that asks for something.
+    pub(super) fn kind(method: &str) -> Option<Kind> {
+        match method {
+            "tools/call" => Some(Kind::Tool),
+            "prompts/get" => Some(Kind::Prompt),
+            "resources/read" => Some(Kind::Resource),
+            "completion/complete" => Some(Kind::Completion),
+            _ => None,
         }
+    }
+
+    /// Reads the parameters of a request for something of `kind`.
+    pub(super) fn read(kind: Kind, params: &Params<'_>) -> Result<Self, Refusal> {
+        match kind {
+            Kind::Resource => return Self::resource(params),
+            Kind::Completion => return Self::completion(params),
+            Kind::Tool | Kind::Prompt => {}
+        }
+        let what = kind.as_str();
         let tool = match (params.name, text(params.name)) {
-            (None, _) => return Err(Refusal::invalid_params("`params.name` is missing: name one tool")),
+            (None, _) => {
+                return Err(Refusal::invalid_params(format!("`params.name` is missing: name one {what}")));
+            }
             (Some(_), None) => return Err(Refusal::invalid_params("`params.name` must be a string")),
             (Some(_), Some(name)) => name,
         };
@@ -47,7 +66,47 @@ impl ToolCall {
             // It may name a key that the client made up, of any length.
             Refusal::invalid_params(format!("{}{hint}", bounded(&error.public_message, MAX_REASON_BYTES)))
         })?;
-        Ok(Self { tool: tool.into_owned(), arguments })
+        Ok(Self { kind, tool: tool.into_owned(), arguments })
+    }
+
+    fn completion(params: &Params<'_>) -> Result<Self, Refusal> {
+        let unclear = || {
+            Refusal::invalid_params(
+                "`params.ref` must be `{\"type\": \"ref/prompt\", \"name\": ...}` or `{\"type\": \"ref/resource\", \"uri\": ...}`",
+            )
+        };
+        let reference = params.reference.ok_or_else(unclear)?;
+        let reference = Reference::of(reference.get()).map_err(|_| unclear())?;
+        let (kind, name, most) = match text(reference.kind).as_deref() {
+            Some("ref/prompt") => ("prompt", text(reference.name), MAX_NAME_BYTES),
+            Some("ref/resource") => ("resource", text(reference.uri), MAX_URI_BYTES),
+            _ => return Err(unclear()),
+        };
+        let name = name.filter(|name| !name.is_empty() && name.len() <= most).ok_or_else(unclear)?;
+        let mut arguments = Map::new();
+        for (member, raw) in [("argument", params.argument), ("context", params.context)] {
+            let Some(raw) = raw else { continue };
+            let value = parse_strict(raw.get()).map_err(|error| {
+                let reason = error.to_string();
+                let reason = bounded(&reason, MAX_REASON_BYTES);
+                Refusal::invalid_params(format!("`params.{member}` cannot be read: {reason}"))
+            })?;
+            arguments.insert(member.to_owned(), value);
+        }
+        let (tool, arguments) = (format!("{kind}:{name}"), Arguments::from_map(arguments));
+        Ok(Self { kind: Kind::Completion, tool, arguments })
+    }
+
+    fn resource(params: &Params<'_>) -> Result<Self, Refusal> {
+        let uri = text(params.uri)
+            .filter(|uri| !uri.is_empty() && uri.len() <= MAX_URI_BYTES)
+            .ok_or_else(|| {
+                let message = format!("`params.uri` must be a string of 1 to {MAX_URI_BYTES} bytes");
+                Refusal::invalid_params(message)
+            })?
+            .into_owned();
+        let arguments = Map::from_iter([("uri".to_owned(), Value::from(uri.as_str()))]);
+        Ok(Self { kind: Kind::Resource, tool: uri, arguments: Arguments::from_map(arguments) })
     }
 }
 
@@ -58,8 +117,8 @@ mod tests {
     use super::*;
 
     fn read(params: &str) -> String {
-        let read =
-            Params::read(Some(Raw::read(params).expect("JSON"))).and_then(|params| ToolCall::read(&params));
+        let read = Params::read(Some(Raw::read(params).expect("JSON")))
+            .and_then(|params| ToolCall::read(Kind::Tool, &params));
         read.map_or_else(|r| r.message, |call| format!("{} {}", call.tool, call.arguments.as_json()))
     }
 
@@ -93,8 +152,6 @@ mod tests {
             r#"{"name":"a","arguments":{"x":12345678901234567890123}}"#,
             r#"{"name":"a","arguments":{"x":1e400}}"#,
             &deep,
-            r#"{"name":"a","requestState":"s"}"#,
-            r#"{"name":"a","inputResponses":{}}"#,
         ];
         let report: Vec<String> = cases.iter().map(|c| format!("{:.60}\n    {}", c, read(c))).collect();
         insta::assert_snapshot!(report.join("\n"));

@@ -1,39 +1,102 @@
-//! Changes of the list of tools, as somebody waits for them.
+//! Changes of the lists, as somebody waits for them.
 //!
 //! Invariant: a change of what others see is told to nobody else. That something
-//! changed would be word of tools that do not exist for who hears it.
+//! changed would be word of what does not exist for who hears it.
 
 use std::sync::Arc;
 
+use quaymaster_core::Actor;
 use tokio::sync::watch;
+
+use super::door::{Door, Shelf};
+
+/// A list of which changes are told. Templates are told of with the resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Topic {
+    Tools,
+    Prompts,
+    Resources,
+}
+
+impl Topic {
+    /// Every list of which changes are told.
+    pub(super) const ALL: [Self; 3] = [Self::Tools, Self::Prompts, Self::Resources];
+
+    /// The method of the notification.
+    pub(super) fn method(self) -> &'static str {
+        match self {
+            Self::Tools => "notifications/tools/list_changed",
+            Self::Prompts => "notifications/prompts/list_changed",
+            Self::Resources => "notifications/resources/list_changed",
+        }
+    }
+
+    /// The member of a subscription that asks for it (MCP 2026-07-28, subscriptions).
+    pub(super) fn member(self) -> &'static str {
+        match self {
+            Self::Tools => "toolsListChanged",
+            Self::Prompts => "promptsListChanged",
+            Self::Resources => "resourcesListChanged",
+        }
+    }
+}
+
+/// What somebody sees of every list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    tools: Arc<str>,
+    prompts: Arc<str>,
+    resources: [Arc<str>; 2],
+}
+
+impl Seen {
+    /// What `actor` sees behind `door`.
+    pub(super) fn by<D: Door>(door: &D, actor: &Actor) -> Self {
+        Self {
+            tools: door.list(actor, Shelf::Tools),
+            prompts: door.list(actor, Shelf::Prompts),
+            resources: [door.list(actor, Shelf::Resources), door.list(actor, Shelf::ResourceTemplates)],
+        }
+    }
+
+    fn differs_in(&self, other: &Self) -> Vec<Topic> {
+        let differs = |topic: &Topic| match topic {
+            Topic::Tools => self.tools != other.tools,
+            Topic::Prompts => self.prompts != other.prompts,
+            Topic::Resources => self.resources != other.resources,
+        };
+        Topic::ALL.into_iter().filter(differs).collect()
+    }
+}
 
 /// The changes after a moment of what somebody sees.
 #[derive(Debug)]
 pub(super) struct Changes {
     receiver: Option<watch::Receiver<u64>>,
-    /// What they saw last.
-    seen: Arc<str>,
+    seen: Seen,
 }
 
 impl Changes {
-    /// The changes that `receiver` has not seen, of what `listing` gives.
-    pub(super) fn of(receiver: watch::Receiver<u64>, listing: impl Fn() -> Arc<str>) -> Self {
-        Self { receiver: Some(receiver), seen: listing() }
+    /// The changes that `receiver` has not seen, of what `look` gives.
+    pub(super) fn of(receiver: watch::Receiver<u64>, look: impl Fn() -> Seen) -> Self {
+        Self { receiver: Some(receiver), seen: look() }
     }
 
-    /// Waits until `listing` is another; for ever, if there will be no change any more.
-    pub(super) async fn next(&mut self, listing: impl Fn() -> Arc<str>) {
+    /// Waits until `look` gives something else, and says of which lists; for ever, if
+    /// there will be no change any more.
+    pub(super) async fn next(&mut self, look: impl Fn() -> Seen) -> Vec<Topic> {
         while let Some(receiver) = &mut self.receiver {
             if receiver.changed().await.is_err() {
                 self.receiver = None;
                 break;
             }
-            let now = listing();
-            if now != self.seen {
-                self.seen = now;
-                return;
+            let now = look();
+            let topics = now.differs_in(&self.seen);
+            self.seen = now;
+            if !topics.is_empty() {
+                return topics;
             }
         }
-        std::future::pending::<()>().await;
+        std::future::pending().await
     }
 }

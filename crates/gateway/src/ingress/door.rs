@@ -6,10 +6,14 @@
 use std::future::Future;
 use std::sync::Arc;
 
+pub use quaymaster_catalog::Shelf;
 pub use quaymaster_connectors::Wire;
 pub use quaymaster_control::RequestRefusal;
+use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::{Actor, CallError, CallId, CallRequest, Clock, Reply, SessionId};
 use tokio::sync::watch;
+
+use crate::upstreams::MissingUpstream;
 
 /// Where a request goes once the protocol is done with it.
 pub trait Door: Send + Sync + 'static {
@@ -27,9 +31,25 @@ pub trait Door: Send + Sync + 'static {
     /// Whether calls can be expected to succeed; if not, why, in words that anybody may read.
     fn ready(&self) -> Result<(), String>;
 
-    /// The tools that `actor` may see: a JSON array of Tool objects, in
-    /// deterministic order.
-    fn tools(&self, actor: &Actor) -> Arc<str>;
+    /// What of a list `actor` may see: a JSON array of its objects, in deterministic order.
+    fn list(&self, actor: &Actor, which: Shelf) -> Arc<str>;
+
+    /// Whether lists are answered in the workspace of `actor`.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    fn whole(&self, _actor: &Actor) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    /// The systems that are not up and whose lists `actor` would otherwise get something of.
+    fn missing(&self, _actor: &Actor) -> Vec<MissingUpstream> {
+        Vec::new()
+    }
+
+    /// Whether there are values for the arguments of something that `actor` may see.
+    fn completes(&self, actor: &Actor) -> bool;
 
     /// Governs and runs one call. Ingress drives it to its end.
     fn call(self: Arc<Self>, request: CallRequest, wire: Wire) -> impl Future<Output = Reply> + Send;
@@ -37,7 +57,7 @@ pub trait Door: Send + Sync + 'static {
     /// Takes note of a request that never became a call.
     fn refused(&self, refusal: RequestRefusal) -> impl Future<Output = ()> + Send;
 
-    /// Changes whenever the list of tools may have changed.
+    /// Changes whenever what somebody sees may have changed.
     fn changes(&self) -> watch::Receiver<u64>;
 
     /// An id for a call.
@@ -45,6 +65,9 @@ pub trait Door: Send + Sync + 'static {
 
     /// An id for a session; cannot be guessed.
     fn session_id(&self) -> SessionId;
+
+    /// The keys that seal what clients bring back.
+    fn keys(&self) -> &KeyRing;
 
     /// What time it is.
     fn clock(&self) -> &dyn Clock;

@@ -8,22 +8,37 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use quaymaster_core::rpc::{Message, RequestId};
-use quaymaster_core::{Actor, CallRequest, Reply, SessionId};
+use quaymaster_core::{Actor, CallRequest, InputAbilities, Kind, LogLevel, Raw, Reply, SessionId};
 use serde_json::{Value, json};
 
-use super::answer::{self, Pieces};
+use super::answer::{self, Abilities, Pieces};
 use super::call::ToolCall;
 use super::claims::{self, Claims, cleaned};
 use super::counters::RefusalCounters;
-use super::door::{Door, RequestRefusal, Wire};
+use super::door::{Door, RequestRefusal, Shelf, Wire};
 use super::era::{Detected, Era, LEGACY};
 use super::lasting::{Haven, Lasting};
 use super::modern;
 use super::params::text;
+use super::question;
 use super::refusal::{Refusal, quoted};
+use super::subscription::Subscription;
+use super::suspended::{self, Resumption};
 
 /// The methods of the legacy era that we have.
-const LEGACY_METHODS: [&str; 4] = ["initialize", "ping", "tools/list", "tools/call"];
+const LEGACY_METHODS: [&str; 11] = [
+    "initialize",
+    "ping",
+    "tools/list",
+    "tools/call",
+    "prompts/list",
+    "prompts/get",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+    "completion/complete",
+    "logging/setLevel",
+];
 
 /// What this server calls itself.
 #[derive(Clone, Debug)]
@@ -74,9 +89,23 @@ pub(super) enum Plan {
     /// Send this.
     Answer(Pieces),
     /// Open a session of the client that calls itself so, and send the answer.
-    Open { answer: Pieces, client: Option<Arc<str>> },
+    Open { answer: Pieces, client: Option<Arc<str>>, abilities: InputAbilities },
     /// Run this.
     Call(ToolCall),
+    /// Go on with the call that asked for these answers.
+    Resume(Resumption),
+    /// Show the session's client log messages from this level on, and send the answer.
+    SetLevel { level: LogLevel, answer: Pieces },
+    /// Tell of this until the client has enough.
+    Listen(Subscription),
+}
+
+/// The request that a call answers.
+#[derive(Clone, Debug)]
+pub(super) struct Addressee {
+    pub(super) id: RequestId,
+    pub(super) era: Era,
+    pub(super) kind: Kind,
 }
 
 /// Who and what a refusal is about, as far as it is known.
@@ -128,17 +157,38 @@ impl<D: Door> Front<D> {
     /// headers are in order.
     pub(super) fn plan(&self, asked: &Asked<'_>, actor: &Actor) -> Result<Plan, Refusal> {
         let Asked { id, method, detected } = *asked;
-        match (detected.era, method) {
-            (_, "tools/call") => ToolCall::read(&detected.params).map(Plan::Call),
-            (_, "tools/list") if detected.params.cursor.is_some_and(|c| c.get() != "null") => {
-                Err(Refusal::invalid_params("unknown `cursor`: the list of tools has one page"))
+        let era = detected.era;
+        if let Some(kind) = ToolCall::kind(method) {
+            let call = ToolCall::read(kind, &detected.params)?;
+            return match Resumption::read(&detected.params)? {
+                None => Ok(Plan::Call(call)),
+                // Sessions are asked by requests of ours, so they have no state to give back.
+                Some(_) if era == Era::Legacy => Err(suspended::unknown()),
+                Some((state, answers)) => Ok(Plan::Resume(Resumption { call, state, answers })),
+            };
+        }
+        if let Some(shelf) = shelf(method) {
+            if detected.params.cursor.is_some_and(|cursor| cursor.get() != "null") {
+                return Err(Refusal::invalid_params("unknown `cursor`: the list has one page"));
             }
-            (era, "tools/list") => {
-                Ok(Plan::Answer(answer::tools(id, era, &self.identity, self.door.tools(actor))))
+            self.door.whole(actor)?;
+            let items = self.door.list(actor, shelf);
+            let meta = answer::list_meta(era, &self.identity, &self.door.missing(actor));
+            return Ok(Plan::Answer(answer::list(id, era, meta, (shelf, items))));
+        }
+        match (era, method) {
+            (Era::Modern, "server/discover") => {
+                Ok(Plan::Answer(answer::discover(id, &self.identity, self.abilities(actor))))
             }
-            (Era::Modern, "server/discover") => Ok(Plan::Answer(answer::discover(id, &self.identity))),
-            (Era::Legacy, "initialize") => self.open(asked),
+            (Era::Modern, "subscriptions/listen") => {
+                Subscription::read(id, &detected.params).map(Plan::Listen)
+            }
+            (Era::Legacy, "initialize") => self.open(asked, actor),
             (Era::Legacy, "ping") => Ok(Plan::Answer(answer::plain(id, "{}"))),
+            (Era::Legacy, "logging/setLevel") => {
+                let level = log_level(detected.params.level)?.ok_or_else(no_level)?;
+                Ok(Plan::SetLevel { level, answer: answer::plain(id, "{}") })
+            }
             (Era::Legacy, _) => Err(Refusal::method_not_found(StatusCode::OK, method, &LEGACY_METHODS)),
             (Era::Modern, _) => {
                 Err(Refusal::method_not_found(StatusCode::NOT_FOUND, method, &modern::METHODS))
@@ -148,15 +198,26 @@ impl<D: Door> Front<D> {
 
     /// The version that the client asked for if we speak it, else our newest
     /// with sessions (MCP 2025-11-25, basic/lifecycle, version negotiation).
-    fn open(&self, asked: &Asked<'_>) -> Result<Plan, Refusal> {
+    fn open(&self, asked: &Asked<'_>, actor: &Actor) -> Result<Plan, Refusal> {
         let params = &asked.detected.params;
         let requested = text(params.protocol_version)
             .ok_or_else(|| Refusal::invalid_params("`params.protocolVersion` must be a string"))?;
         let [newest, ..] = LEGACY;
         let version = LEGACY.into_iter().find(|v| *v == requested).unwrap_or(newest);
-        let answer = answer::initialize(asked.id, version, &self.identity);
+        let answer = answer::initialize(asked.id, version, &self.identity, self.abilities(actor));
         let client = claims::implementation(params.client_info).map(Arc::from);
-        Ok(Plan::Open { answer, client })
+        let abilities = question::abilities(params.capabilities);
+        Ok(Plan::Open { answer, client, abilities })
+    }
+
+    /// What there is for `actor` beside tools.
+    fn abilities(&self, actor: &Actor) -> Abilities {
+        let some = |shelf| &*self.door.list(actor, shelf) != "[]";
+        Abilities {
+            prompts: some(Shelf::Prompts),
+            resources: some(Shelf::Resources) || some(Shelf::ResourceTemplates),
+            completions: self.door.completes(actor),
+        }
     }
 
     /// The call that `origin` asks for.
@@ -169,6 +230,7 @@ impl<D: Door> Front<D> {
             agent: origin.claims.agent,
             trace_id: origin.claims.trace_id,
             correlation_id: origin.claims.correlation_id,
+            kind: call.kind,
             tool: call.tool,
             arguments: call.arguments,
         }
@@ -190,8 +252,13 @@ impl<D: Door> Front<D> {
     }
 
     /// The answer to a call; `None` is a reply that never came.
-    pub(super) fn answered(&self, id: &RequestId, era: Era, reply: Option<Reply>) -> Pieces {
-        reply.and_then(|reply| answer::call_result(id, era, reply.result)).unwrap_or_else(|| {
+    pub(super) fn answered(&self, to: &Addressee, reply: Option<Reply>) -> Pieces {
+        let Addressee { id, era, kind } = to;
+        let answer = reply.and_then(|reply| {
+            let error = answer::call_error(id, *era, *kind, &reply);
+            error.or_else(|| answer::call_result(id, *era, *kind, reply.result))
+        });
+        answer.unwrap_or_else(|| {
             tracing::error!("a call came to no reply that could be sent");
             let refusal = Refusal::internal();
             self.counters.add(refusal.recorded);
@@ -211,6 +278,29 @@ impl<D: Door> Front<D> {
         };
         let door = self.door.clone();
         self.haven.take(async move { door.refused(note).await }).await;
+    }
+}
+
+/// The level that a client names, if it names one.
+pub(super) fn log_level(raw: Option<Raw<'_>>) -> Result<Option<LogLevel>, Refusal> {
+    let Some(raw) = raw else { return Ok(None) };
+    raw.text().and_then(|name| LogLevel::named(&name)).map(Some).ok_or_else(no_level)
+}
+
+fn no_level() -> Refusal {
+    Refusal::invalid_params(
+        "the level must be one of debug, info, notice, warning, error, critical, alert and emergency",
+    )
+}
+
+/// The list that `method` asks for, if it is one that asks for a list.
+fn shelf(method: &str) -> Option<Shelf> {
+    match method {
+        "tools/list" => Some(Shelf::Tools),
+        "prompts/list" => Some(Shelf::Prompts),
+        "resources/list" => Some(Shelf::Resources),
+        "resources/templates/list" => Some(Shelf::ResourceTemplates),
+        _ => None,
     }
 }
 

@@ -16,6 +16,7 @@ mod post;
 mod reading;
 mod stall;
 mod stream;
+mod waiting;
 
 use std::convert::Infallible;
 use std::sync::Arc;

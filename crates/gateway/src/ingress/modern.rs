@@ -13,7 +13,18 @@ use super::params::text;
 use super::refusal::{Refusal, quoted};
 
 /// The methods of this era that we have.
-pub(super) const METHODS: [&str; 3] = ["server/discover", "tools/list", "tools/call"];
+pub(super) const METHODS: [&str; 10] = [
+    "server/discover",
+    "subscriptions/listen",
+    "tools/list",
+    "tools/call",
+    "prompts/list",
+    "prompts/get",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+    "completion/complete",
+];
 
 /// Checks a modern request. `head` is none where the transport has no headers.
 pub(super) fn check(
@@ -57,13 +68,16 @@ fn headers(head: &RequestHead<'_>, method: &str, detected: &Detected<'_>) -> Res
     if named != method {
         return Err(mismatch("Mcp-Method", named, "method", method));
     }
+    let (member, named) = match method {
+        "tools/call" | "prompts/get" => ("params.name", detected.params.name),
+        "resources/read" => ("params.uri", detected.params.uri),
+        _ => return Ok(()),
+    };
     // A name that is not a string has no header to agree with; reading the call says so.
-    if method == "tools/call"
-        && let Some(name) = text(detected.params.name)
-    {
+    if let Some(name) = text(named) {
         let header = decoded(required(head.name, "Mcp-Name")?)?;
         if header != name {
-            return Err(mismatch("Mcp-Name", &header, "params.name", &name));
+            return Err(mismatch("Mcp-Name", &header, member, &name));
         }
     }
     Ok(())

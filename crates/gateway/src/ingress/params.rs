@@ -55,10 +55,17 @@ members! {
         meta = "_meta",
         name = "name",
         arguments = "arguments",
+        uri = "uri",
+        reference = "ref",
+        argument = "argument",
+        context = "context",
+        level = "level",
+        notifications = "notifications",
         cursor = "cursor",
         request_id = "requestId",
         protocol_version = "protocolVersion",
         client_info = "clientInfo",
+        capabilities = "capabilities",
         request_state = "requestState",
         input_responses = "inputResponses",
     }
@@ -70,12 +77,22 @@ members! {
         protocol_version = "io.modelcontextprotocol/protocolVersion",
         client_capabilities = "io.modelcontextprotocol/clientCapabilities",
         client_info = "io.modelcontextprotocol/clientInfo",
+        log_level = "io.modelcontextprotocol/logLevel",
         progress_token = "progressToken",
         traceparent = "traceparent",
         call_id = "callId",
         thread_id = "threadId",
         session_id = "sessionId",
         turn = "x-codex-turn-metadata",
+    }
+}
+
+members! {
+    /// What values are wanted for (MCP 2026-07-28, server/utilities/completion).
+    Reference {
+        kind = "type",
+        name = "name",
+        uri = "uri",
     }
 }
 

@@ -1,15 +1,16 @@
-//! How far a call got, on its way to the client.
+//! How far a call got and what is logged meanwhile, on the way to the client.
 //!
-//! A call reports as fast as it likes and never waits for the client. Reports
-//! queue up to a bound; beyond it the newest replaces the one before, so what a
-//! slow client sees grows all the same and ends with the latest.
+//! A call tells as fast as it likes and never waits for the client. What it tells
+//! queues up to a bound; beyond it the newest report of progress replaces the one
+//! before, so what a slow client sees grows all the same and ends with the latest,
+//! and log messages are dropped.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 
 use quaymaster_core::rpc::RequestId;
-use quaymaster_core::{Progress, ProgressSink};
+use quaymaster_core::{LogLevel, LogSink, Progress, ProgressSink, RawBuf};
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -18,6 +19,9 @@ use super::refusal::{Refusal, bounded};
 
 /// How many reports wait for a client.
 const MAX_WAITING: usize = 16;
+
+/// How many log messages wait for a client.
+const MAX_LOGS: usize = 64;
 
 /// How long the message of a report may be, in bytes.
 const MAX_MESSAGE_BYTES: usize = 1_000;
@@ -48,16 +52,35 @@ impl ProgressToken {
     }
 }
 
-/// Reports that wait for a client.
-#[derive(Debug, Default)]
-pub(super) struct ProgressQueue {
-    waiting: Mutex<VecDeque<Progress>>,
-    arrived: Notify,
+/// The notification of a log message with these parameters.
+pub(super) fn log_notification(params: &RawBuf) -> String {
+    quaymaster_core::rpc::notification("notifications/message", params.get())
 }
 
-impl ProgressQueue {
-    /// The next report, if one waits.
-    pub(super) fn next(&self) -> Option<Progress> {
+/// Something that a call tells before its result.
+#[derive(Clone, Debug)]
+pub(super) enum Note {
+    Progress(Progress),
+    /// The parameters of a log message.
+    Log(RawBuf),
+}
+
+/// What waits for a client.
+#[derive(Debug)]
+pub(super) struct NoteQueue {
+    waiting: Mutex<VecDeque<Note>>,
+    arrived: Notify,
+    level: LogLevel,
+}
+
+impl NoteQueue {
+    /// An empty queue for somebody who reads log messages from `level` on.
+    pub(super) fn new(level: LogLevel) -> Self {
+        Self { waiting: Mutex::default(), arrived: Notify::new(), level }
+    }
+
+    /// The next note, if one waits.
+    pub(super) fn next(&self) -> Option<Note> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
@@ -67,13 +90,32 @@ impl ProgressQueue {
     }
 }
 
-impl ProgressSink for ProgressQueue {
+impl ProgressSink for NoteQueue {
     fn report(&self, progress: Progress) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() >= MAX_WAITING {
-            waiting.pop_back();
+        let reports = waiting.iter().filter(|note| matches!(note, Note::Progress(_))).count();
+        if reports >= MAX_WAITING
+            && let Some(newest) = waiting.iter().rposition(|note| matches!(note, Note::Progress(_)))
+        {
+            waiting.remove(newest);
         }
-        waiting.push_back(progress);
+        waiting.push_back(Note::Progress(progress));
+        drop(waiting);
+        self.arrived.notify_one();
+    }
+}
+
+impl LogSink for NoteQueue {
+    fn level(&self) -> LogLevel {
+        self.level
+    }
+
+    fn log(&self, params: RawBuf) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.iter().filter(|note| matches!(note, Note::Log(_))).count() >= MAX_LOGS {
+            return;
+        }
+        waiting.push_back(Note::Log(params));
         drop(waiting);
         self.arrived.notify_one();
     }
@@ -97,11 +139,26 @@ mod tests {
 
     #[test]
     fn a_slow_client_sees_the_latest_and_nothing_goes_back() {
-        let queue = ProgressQueue::default();
+        let queue = NoteQueue::new(LogLevel::Info);
         (0..100).for_each(|n| queue.report(progress(n)));
-        let seen: Vec<Number> = std::iter::from_fn(|| queue.next()).map(|p| p.progress).collect();
+        let number = |note| match note {
+            Note::Progress(progress) => progress.progress,
+            Note::Log(_) => panic!("nothing was logged"),
+        };
+        let seen: Vec<Number> = std::iter::from_fn(|| queue.next()).map(number).collect();
         let expected: Vec<Number> = (0..15).chain([99]).map(|n: u64| n.into()).collect();
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn log_messages_are_bounded_and_leave_progress_its_place() {
+        let queue = NoteQueue::new(LogLevel::Info);
+        let message = RawBuf::read(r#"{"level":"info","data":"x"}"#).expect("JSON");
+        (0..1_000).for_each(|_| queue.log(message.clone()));
+        queue.report(progress(1));
+        let notes: Vec<Note> = std::iter::from_fn(|| queue.next()).collect();
+        assert_eq!(notes.len(), MAX_LOGS + 1);
+        assert!(matches!(notes.last(), Some(Note::Progress(_))));
     }
 
     #[test]

@@ -152,6 +152,7 @@ impl From<CallError> for Refusal {
             ErrorCode::AuditUnavailable
             | ErrorCode::GatewayOverloaded
             | ErrorCode::GatewayShuttingDown
+            | ErrorCode::UpstreamUnavailable
             | ErrorCode::IncidentStopped => (StatusCode::SERVICE_UNAVAILABLE, code::INTERNAL_ERROR),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL_ERROR),
         };

@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 use quaymaster_core::rpc::RequestId;
-use quaymaster_core::{Actor, ActorId, ErrorCode, SessionId, Timestamp, Workspace};
+use quaymaster_core::{Actor, ActorId, ErrorCode, InputAbilities, LogLevel, SessionId, Timestamp, Workspace};
 use tokio_util::sync::CancellationToken;
 
 use super::inflight::InFlight;
+use super::question::OpenRequests;
 use super::refusal::Refusal;
 
 /// One client's session.
@@ -32,9 +33,14 @@ pub(super) struct Session {
     pub(super) ended: CancellationToken,
     /// The calls that are under way.
     pub(super) calls: InFlight,
+    /// What the client can be asked.
+    pub(super) abilities: InputAbilities,
+    /// What it was asked and has not answered.
+    pub(super) questions: OpenRequests,
     actor: ActorId,
     workspace: Workspace,
     stream: Mutex<Option<CancellationToken>>,
+    level: Mutex<LogLevel>,
     last_used: AtomicU64,
 }
 
@@ -51,11 +57,29 @@ impl Session {
             client,
             ended: within.child_token(),
             calls: InFlight::default(),
+            abilities: InputAbilities::default(),
+            questions: OpenRequests::default(),
             actor: actor.id.clone(),
             workspace: actor.workspace.clone(),
             stream: Mutex::new(None),
+            level: Mutex::new(LogLevel::Info),
             last_used: AtomicU64::new(0),
         }
+    }
+
+    /// The same with a client that can be asked so much.
+    pub(super) fn asking(self, abilities: InputAbilities) -> Self {
+        Self { abilities, ..self }
+    }
+
+    /// From which level on the client reads log messages.
+    pub(super) fn log_level(&self) -> LogLevel {
+        *self.level.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows the client log messages from `level` on.
+    pub(super) fn set_log_level(&self, level: LogLevel) {
+        *self.level.lock().unwrap_or_else(PoisonError::into_inner) = level;
     }
 
     /// Notes that the session was used.

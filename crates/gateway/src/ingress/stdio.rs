@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 use quaymaster_core::rpc::{self, Message, RequestId};
-use quaymaster_core::{Actor, Progress, ProgressSink, SessionId};
+use quaymaster_core::{
+    Actor, InputAbilities, InputPort, LogLevel, LogSink, Progress, ProgressSink, RawBuf, SessionId,
+};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -25,21 +27,29 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::lines::{Line, Lines};
-use super::answer::{LIST_CHANGED, Pieces};
+use super::answer::{Pieces, list_changed};
 use super::call::ToolCall;
-use super::changes::Changes;
+use super::changes::{Changes, Seen, Topic};
 use super::claims;
 use super::counters::RefusalCounters;
 use super::door::{Door, Wire};
 use super::era::{self, Detected, Era, RequestHead};
-use super::front::{Asked, Front, Origin, Plan, ServerIdentity, Trail, is_notification, notified};
+use super::front::{
+    Addressee, Asked, Front, Origin, Plan, ServerIdentity, Trail, is_notification, log_level, notified,
+};
 use super::inflight::InFlight;
 use super::modern;
-use super::progress::ProgressToken;
+use super::progress::{ProgressToken, log_notification};
+use super::question::{OpenRequests, QuestionQueue};
 use super::refusal::Refusal;
+use super::subscription::Subscription;
+use super::suspended;
 
 /// How many messages may wait for the client to read them.
 const OUTBOX: usize = 64;
+
+/// How many subscriptions the client may have.
+const MAX_SUBSCRIPTIONS: usize = 16;
 
 /// How long calls have to end after they were taken back, and the client to read what is left.
 const GRACE: Duration = Duration::from_secs(2);
@@ -84,13 +94,14 @@ where
     // Whoever is let in no more sees nothing.
     let listing = {
         let door = door.clone();
-        move || door.local_user().map_or_else(|_| "".into(), |actor| door.tools(&actor))
+        move || door.local_user().map_or_else(|_| Seen::default(), |actor| Seen::by(&*door, &actor))
     };
     let mut changes = Changes::of(door.changes(), &listing);
     let mut client = Client {
         front: Arc::new(Front::new(door, settings.identity, settings.counters)),
         outbox,
         session: None,
+        subscriptions: Vec::new(),
         calls: Arc::default(),
         cancel: CancellationToken::new(),
         tasks: TaskTracker::new(),
@@ -99,7 +110,7 @@ where
         let work = async {
             tokio::select! {
                 biased;
-                () = changes.next(&listing) => client.list_changed().await,
+                topics = changes.next(&listing) => client.list_changed(&topics).await,
                 line = lines.next() => match line {
                     Ok(Line::Message(bytes)) => client.take(&bytes).await,
                     Ok(Line::TooLong) => client.too_long(settings.max_line_bytes).await,
@@ -139,12 +150,16 @@ where
 struct Session {
     id: SessionId,
     client: Option<Arc<str>>,
+    abilities: InputAbilities,
+    questions: Arc<OpenRequests>,
+    level: LogLevel,
 }
 
 struct Client<D> {
     front: Arc<Front<D>>,
     outbox: mpsc::Sender<Vec<u8>>,
     session: Option<Session>,
+    subscriptions: Vec<Subscription>,
     calls: Arc<InFlight>,
     cancel: CancellationToken,
     tasks: TaskTracker,
@@ -177,10 +192,30 @@ impl<D: Door> Client<D> {
         self.front.record(refusal, trail).await;
     }
 
-    async fn list_changed(&self) {
-        if self.session.is_some() {
-            self.send(LIST_CHANGED.into()).await;
+    async fn list_changed(&self, topics: &[Topic]) {
+        for topic in topics {
+            if self.session.is_some() {
+                self.send(list_changed(*topic).into()).await;
+            }
+            for message in self.subscriptions.iter().filter_map(|s| s.notification(*topic)) {
+                self.send(message.into()).await;
+            }
         }
+    }
+
+    fn subscribe(&mut self, subscription: Subscription) -> Result<Pieces, Refusal> {
+        if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
+            return Err(Refusal::overloaded("too many subscriptions: cancel one"));
+        }
+        if self.subscriptions.iter().any(|other| other.id == subscription.id) {
+            return Err(Refusal::invalid_request(
+                StatusCode::BAD_REQUEST,
+                "this `id` is a subscription already",
+            ));
+        }
+        let acknowledgement = subscription.acknowledgement();
+        self.subscriptions.push(subscription);
+        Ok(Pieces::whole(acknowledgement))
     }
 
     async fn send(&self, line: Vec<u8>) {
@@ -230,10 +265,16 @@ impl<D: Door> Client<D> {
                     && let Some(id) = detected.params.request_id.and_then(|raw| RequestId::parse(raw).ok())
                 {
                     self.calls.cancel(&id);
+                    self.subscriptions.retain(|subscription| subscription.id != id);
                 }
                 Ok(None)
             }
-            Message::Response { .. } => Ok(None),
+            Message::Response { id, outcome } => {
+                if let Some(session) = &self.session {
+                    session.questions.settle(id, *outcome);
+                }
+                Ok(None)
+            }
         }
     }
 
@@ -252,8 +293,18 @@ impl<D: Door> Client<D> {
         match self.front.plan(asked, &actor)? {
             Plan::Answer(pieces) => Ok(Some(pieces)),
             Plan::Call(call) => self.call(asked, call, actor).map(|()| None),
-            Plan::Open { answer, client } => {
-                self.session = Some(Session { id: self.front.door.session_id(), client });
+            Plan::Listen(subscription) => self.subscribe(subscription).map(Some),
+            Plan::SetLevel { level, answer } => {
+                if let Some(session) = &mut self.session {
+                    session.level = level;
+                }
+                Ok(Some(answer))
+            }
+            Plan::Resume(_) => Err(suspended::unknown()),
+            Plan::Open { answer, client, abilities } => {
+                let questions = Arc::default();
+                let id = self.front.door.session_id();
+                self.session = Some(Session { id, client, abilities, questions, level: LogLevel::Info });
                 Ok(Some(answer))
             }
         }
@@ -276,29 +327,53 @@ impl<D: Door> Client<D> {
             ),
         };
         let outbox = self.outbox.clone();
-        let progress = token.map(|token| Arc::new(Reports { token, outbox, open: AtomicBool::new(true) }));
+        let level = match session {
+            Some(session) => Some(session.level),
+            None => log_level(detected.meta.log_level)?,
+        };
+        let has_token = token.is_some();
+        let reports = Reports {
+            token,
+            outbox,
+            level: level.unwrap_or(LogLevel::Emergency),
+            open: AtomicBool::new(true),
+        };
+        let reports = (has_token || level.is_some()).then(|| Arc::new(reports));
+        let asked = session
+            .filter(|session| session.abilities != InputAbilities::default())
+            .map(|session| (Arc::new(QuestionQueue::new(session.abilities)), Arc::clone(&session.questions)));
         let wire = Wire {
             cancel: cancel.clone(),
-            progress: progress.clone().map(|sink| sink as Arc<dyn ProgressSink>),
+            progress: reports.clone().filter(|_| has_token).map(|sink| sink as Arc<dyn ProgressSink>),
+            log: reports.clone().filter(|_| level.is_some()).map(|sink| sink as Arc<dyn LogSink>),
+            input: asked.clone().map(|(queue, _)| queue as Arc<dyn InputPort>),
         };
-        let (calls, ended) = (self.calls.clone(), id.clone());
+        let addressee = Addressee { id: id.clone(), era, kind: call.kind };
+        let (calls, ended) = (self.calls.clone(), id);
         let running = self.front.run(self.front.request(call, origin), wire, move |_| calls.end(&ended));
         let (front, outbox, stopping) = (self.front.clone(), self.outbox.clone(), self.cancel.clone());
         self.tasks.spawn(async move {
-            let reply = running.await;
-            if let Some(progress) = progress {
-                progress.open.store(false, Ordering::Release);
+            let reply = tokio::select! {
+                reply = running => reply,
+                () = put(asked, &outbox) => None,
+            };
+            if let Some(reports) = reports {
+                reports.open.store(false, Ordering::Release);
             }
             let taken_back = cancel.is_cancelled() && !stopping.is_cancelled();
             if !taken_back {
-                let _ = outbox.send(front.answered(&id, era, reply).one_line()).await;
+                let _ = outbox.send(front.answered(&addressee, reply).one_line()).await;
             }
         });
         Ok(())
     }
 
-    /// Waits for the calls that run, then takes them back.
+    /// Ends the subscriptions, waits for the calls that run, then takes them back.
     async fn drain(self, wait: Duration) {
+        for subscription in &self.subscriptions {
+            // The client may have gone, so nothing waits for it to read this.
+            let _ = self.outbox.try_send(subscription.end().into());
+        }
         self.tasks.close();
         if timeout(wait, self.tasks.wait()).await.is_ok() {
             return;
@@ -310,19 +385,53 @@ impl<D: Door> Client<D> {
     }
 }
 
-/// Reports of progress, which go out as they come as long as there is room.
+/// Puts the questions of a call to a session's client, for as long as the call runs.
+async fn put(asked: Option<(Arc<QuestionQueue>, Arc<OpenRequests>)>, outbox: &mpsc::Sender<Vec<u8>>) {
+    let Some((queue, open)) = asked else { return std::future::pending().await };
+    loop {
+        queue.arrived().await;
+        while let Some(question) = queue.next() {
+            for request in open.open(question) {
+                // A client that does not read is not asked; its call ends with its time.
+                let _ = outbox.send(request.into()).await;
+            }
+        }
+    }
+}
+
+/// Reports of progress and log messages, which go out as they come as long as there is room.
 #[derive(Debug)]
 struct Reports {
-    token: ProgressToken,
+    token: Option<ProgressToken>,
     outbox: mpsc::Sender<Vec<u8>>,
+    level: LogLevel,
     open: AtomicBool,
+}
+
+impl Reports {
+    fn send(&self, notification: String) {
+        if self.open.load(Ordering::Acquire) {
+            // One that finds no room is dropped: the next says more.
+            let _ = self.outbox.try_send(notification.into());
+        }
+    }
 }
 
 impl ProgressSink for Reports {
     fn report(&self, progress: Progress) {
-        if self.open.load(Ordering::Acquire) {
-            // One that finds no room is dropped: the next says more.
-            let _ = self.outbox.try_send(self.token.notification(&progress).into());
+        if let Some(token) = &self.token {
+            self.send(token.notification(&progress));
         }
+    }
+}
+
+impl LogSink for Reports {
+    fn level(&self) -> LogLevel {
+        self.level
+    }
+
+    fn log(&self, params: RawBuf) {
+        // The stream has one message a line.
+        self.send(log_notification(&params).replace(['\n', '\r'], " "));
     }
 }

@@ -7,5 +7,7 @@
 
 mod corpus;
 mod installation;
+mod large_catalogue;
 mod sealing;
+mod upstreams;
 mod workspaces;

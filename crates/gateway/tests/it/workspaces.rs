@@ -19,6 +19,7 @@ fn local_user_in(gateway: &Gateway, workspace: &str) -> Arc<Actor> {
 
 async fn call(gateway: &Gateway, workspace: &str, tool: &str) -> Reply {
     let request = CallRequest {
+        kind: quaymaster_core::Kind::Tool,
         id: CallId::new(&SystemClock, &SystemRandomness),
         received: SystemClock.now(),
         actor: local_user_in(gateway, workspace),

@@ -12,6 +12,7 @@ const TOOLS: &[&str] = &[
     "where",
     "era",
     "crash",
+    "crash_first",
     "never",
     "pids",
     "progress",
@@ -148,6 +149,22 @@ async fn a_crashed_server_is_started_again() {
 }
 
 #[tokio::test]
+async fn a_read_whose_answer_was_lost_with_the_server_is_sent_once_more_and_a_write_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (mut call, retries, mode) in [(read("crash_first"), 1, "read"), (write("crash_first"), 0, "write")] {
+        let starts = folder.path().join(mode);
+        let connector = started(spec(server(&["elsewhere", starts.to_str().expect("UTF-8")]), TOOLS)).await;
+        let outcome = call.on(&connector).await;
+        assert_eq!(call.retries, retries, "{mode}: {outcome:?}");
+        match mode {
+            "read" => assert_eq!(outcome.expect("a result")["content"][0]["text"], "start 2"),
+            _ => assert!(outcome.expect_err("unknown").starts_with("upstream.outcome_unknown")),
+        }
+        assert_eq!(read("crash_first").text(&connector).await, "start 2", "{mode}: it is up again");
+    }
+}
+
+#[tokio::test]
 async fn calls_under_way_fail_when_the_server_crashes() {
     let connector = child("legacy").await;
     let (mut waiting, mut crashing) = (write("never"), write("crash"));
@@ -174,7 +191,7 @@ async fn what_cannot_be_started_is_told() {
     let missing = json!({"transport": "stdio", "command": "/nonexistent/server"});
     let connector = started(spec(missing, &["echo"])).await;
     let state = connector.state();
-    assert_eq!(state.health, Health::Unreachable);
+    assert_eq!(state.health, Health::Missing);
     assert!(state.reason.starts_with("`/nonexistent/server` cannot be started: No such file"), "{state:?}");
 }
 

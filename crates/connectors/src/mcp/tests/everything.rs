@@ -28,6 +28,11 @@ async fn everything(era: &str) -> (Child, String) {
     (server, url)
 }
 
+pub(super) async fn connected_to(era: &str, spec_of: impl Fn(&str) -> Value) -> (Child, Arc<McpConnector>) {
+    let (server, url) = everything(era).await;
+    (server, started(spec_of(&url)).await)
+}
+
 async fn connected(era: &str, setting: &str) -> (Child, Arc<McpConnector>) {
     let (server, url) = everything(era).await;
     let spec = spec(json!({"transport": "http", "url": url, "era": setting}), &TOOLS);
@@ -80,7 +85,7 @@ async fn a_session_carries_progress_and_refuses_what_the_server_asks_of_us() {
         ["0 of Some(Number(100)), None", "50 of Some(Number(100)), None", "100 of Some(Number(100)), None"]
     );
     let mut asking = read("test_elicitation").with(json!({"message": "who?"}));
-    assert!(asking.text(&connector).await.starts_with("Client request failed: this client declares no"));
+    assert!(asking.text(&connector).await.starts_with("Client request failed: there is no call"));
     // The server closes the stream in the middle, and the answer is fetched from where it broke.
     let mut reconnecting = write("test_reconnection");
     assert_eq!(reconnecting.text(&connector).await, "Reconnection test completed successfully.");
@@ -96,7 +101,7 @@ async fn a_modern_server_gets_its_headers_and_its_input_requests_are_told() {
         assert_eq!(call.text(&connector).await, format!("region {region}"));
     }
     let error = read("test_input_required_result_elicitation").on(&connector).await;
-    assert_eq!(error, Err("upstream.error: the tool asks for input, which cannot be passed on yet".into()));
+    assert_eq!(error, Err("upstream.error: the tool asks for input, which this client cannot give".into()));
     let reports = Arc::new(Reports::default());
     let mut call = read("test_tool_with_progress");
     call.progress = Some(Arc::clone(&reports) as Arc<dyn ProgressSink>);

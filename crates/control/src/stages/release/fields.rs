@@ -35,6 +35,11 @@ impl FieldRules {
         self.default
     }
 
+    /// Whether everything may leave as it is.
+    pub(in crate::stages) fn let_all_through(&self, clearance: DataClass) -> bool {
+        self.default <= clearance && !self.bind(clearance)
+    }
+
     /// Whether something has to be taken out for this clearance.
     pub(super) fn bind(&self, clearance: DataClass) -> bool {
         self.rules.iter().any(|(_, class, handling)| withheld(*class, *handling, clearance))

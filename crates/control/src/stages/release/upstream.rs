@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use quaymaster_catalog::Tool;
 use quaymaster_core::json::write_string;
 use quaymaster_core::result::{AUDIT_ID_META, Envelope};
-use quaymaster_core::{CallError, CallId, DataClass, ErrorCode, Raw};
+use quaymaster_core::{CallError, CallId, DataClass, ErrorCode, Kind, Raw};
 use serde_json::{Map, Value, json};
 
 use super::fields::FieldRules;
@@ -15,7 +15,7 @@ use crate::output::SafeOutput;
 
 /// Whether the upstream says that it did what was asked; `None` where that cannot be told.
 pub(super) fn says_success(result: Raw<'_>) -> Option<bool> {
-    Some(!Parts::read(result).ok()?.is_error().ok()?)
+    Some(!Parts::read(result, Kind::Tool).ok()?.is_error().ok()?)
 }
 
 pub(super) fn release(
@@ -28,7 +28,7 @@ pub(super) fn release(
     if rules.default_class() > clearance {
         return Err(above_clearance(rules.default_class()));
     }
-    let parts = Parts::read(result)?;
+    let parts = Parts::read(result, tool.kind())?;
     let is_error = parts.is_error()?;
     if !is_error {
         check_promise(&parts, tool)?;
@@ -64,15 +64,26 @@ type Member<'a> = (Cow<'a, str>, Cow<'a, str>);
 /// How many members a result may have. `CallToolResult` knows six (MCP 2026-07-28, server/tools).
 const MAX_MEMBERS: usize = 64;
 
+/// The member that a result of each kind must have, and what it begins with.
+fn contents_of(kind: Kind) -> (&'static str, char) {
+    match kind {
+        Kind::Tool => ("content", '['),
+        Kind::Prompt => ("messages", '['),
+        Kind::Resource => ("contents", '['),
+        Kind::Completion => ("completion", '{'),
+    }
+}
+
 /// The members of a result object, unread, in their order.
 struct Parts<'a> {
+    kind: Kind,
     members: Vec<(Cow<'a, str>, Raw<'a>)>,
 }
 
 impl<'a> Parts<'a> {
-    fn read(result: Raw<'a>) -> Result<Self, CallError> {
+    fn read(result: Raw<'a>, kind: Kind) -> Result<Self, CallError> {
         let unclear = || refused("the upstream's result cannot be understood");
-        let mut parts = Self { members: Vec::with_capacity(4) };
+        let mut parts = Self { kind, members: Vec::with_capacity(4) };
         for member in result.members().ok_or_else(unclear)? {
             let (name, raw) = member.map_err(|_| unclear())?;
             if parts.get(&name).is_some() || parts.members.len() == MAX_MEMBERS {
@@ -80,7 +91,8 @@ impl<'a> Parts<'a> {
             }
             parts.members.push((name, raw));
         }
-        if !parts.get("content").is_some_and(|content| content.get().starts_with('[')) {
+        let (name, first) = contents_of(kind);
+        if !parts.get(name).is_some_and(|contents| contents.get().starts_with(first)) {
             return Err(refused("the upstream's result has no list of content"));
         }
         Ok(parts)
@@ -91,7 +103,7 @@ impl<'a> Parts<'a> {
     }
 
     fn is_error(&self) -> Result<bool, CallError> {
-        match self.get("isError").map(Raw::get) {
+        match self.get("isError").map(Raw::get).filter(|_| self.kind == Kind::Tool) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
             Some(_) => Err(refused("the upstream's result says neither success nor error")),
@@ -112,6 +124,11 @@ fn sifted(
     clearance: DataClass,
     tally: &mut Tally,
 ) -> Result<Vec<Member<'static>>, CallError> {
+    if parts.kind != Kind::Tool {
+        let (name, _) = contents_of(parts.kind);
+        let contents = sifted_list(parts.get(name), rules, clearance, tally)?;
+        return Ok(vec![(name.into(), contents.to_string().into())]);
+    }
     let mut structured = parts.get("structuredContent").map(parse).transpose()?;
     if let Some(value) = &mut structured {
         look_into(value)?;
@@ -151,6 +168,38 @@ fn sifted_content(
     Ok(Value::Array(released))
 }
 
+/// The messages of a prompt or the contents of a resource. Each must be a text that
+/// can be looked into; nothing is kept beside it but what says whose text it is.
+fn sifted_list(
+    list: Option<Raw<'_>>,
+    rules: &FieldRules,
+    clearance: DataClass,
+    tally: &mut Tally,
+) -> Result<Value, CallError> {
+    let Value::Array(items) = list.map(parse).transpose()?.unwrap_or_default() else {
+        return Err(unreadable());
+    };
+    let mut released = Vec::with_capacity(items.len());
+    for item in items {
+        let content = item.get("content");
+        let text = content.unwrap_or(&item).get("text").and_then(Value::as_str);
+        let mut value: Value = text.and_then(|t| serde_json::from_str(t).ok()).ok_or_else(unreadable)?;
+        look_into(&value)?;
+        rules.apply(&mut value, clearance, tally);
+        let text = value.to_string();
+        let mut kept: Map<String, Value> = ["role", "uri", "mimeType"]
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), item.get(name)?.as_str()?.into())))
+            .collect();
+        match content {
+            Some(_) => kept.insert("content".into(), json!({"type": "text", "text": text})),
+            None => kept.insert("text".into(), text.into()),
+        };
+        released.push(Value::Object(kept));
+    }
+    Ok(Value::Array(released))
+}
+
 /// Only objects and lists have fields. A text may hold any, such as JSON within JSON.
 fn look_into(value: &Value) -> Result<(), CallError> {
     if value.is_object() || value.is_array() { Ok(()) } else { Err(unreadable()) }
@@ -160,8 +209,11 @@ fn unreadable() -> CallError {
     refused("the result has content that cannot be checked against the rules for its fields")
 }
 
-/// A success as the upstream gave it, with the audit id in `_meta`. `resultType`
-/// is left out: ingress writes it where the client's revision has it.
+/// Members that ingress writes where the client's revision has them. What policy has
+/// looked at is for one caller, whatever an upstream says of its cache.
+const OF_THE_WIRE: [&str; 3] = ["resultType", "ttlMs", "cacheScope"];
+
+/// A success as the upstream gave it, with the audit id in `_meta`.
 fn passed_on(members: &[Member<'_>], call: &CallId) -> Result<String, CallError> {
     let length: usize = members.iter().map(|(n, v)| n.len() + v.len() + 4).sum();
     let mut text = String::with_capacity(length + 96);
@@ -181,7 +233,8 @@ fn passed_on(members: &[Member<'_>], call: &CallId) -> Result<String, CallError>
             text.push_str("\"}");
         }
     }
-    for (name, value) in members.iter().filter(|(name, _)| name != "_meta" && name != "resultType") {
+    for (name, value) in members.iter().filter(|(name, _)| name != "_meta" && !OF_THE_WIRE.contains(&&**name))
+    {
         text.push(',');
         write_string(&mut text, name);
         text.push(':');

@@ -1,36 +1,34 @@
 //! `POST`: one message of a client.
 //!
 //! A message is read, checked and planned without waiting for anything. Only a
-//! call waits: it is answered with JSON if its result comes before any report of
-//! progress, and with a stream of events otherwise.
+//! call waits; how it is answered is in `waiting`.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::stream;
 use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
 use quaymaster_core::rpc::{self, Message, RequestId};
-use quaymaster_core::{Actor, ProgressSink, Reply};
-use tokio::time::sleep;
+use quaymaster_core::{Actor, InputAbilities, InputPort, LogLevel, LogSink, ProgressSink};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::body::{self, Body};
+use super::body::Body;
 use super::endpoint::{Endpoint, bare, json};
-use super::stream::events;
+use super::stream::no_events;
+use super::waiting::{Running, Waiting};
 use super::{guard, reading};
 use crate::ingress::call::ToolCall;
 use crate::ingress::claims;
 use crate::ingress::door::{Door, Wire};
 use crate::ingress::era::{self, Detected, Era, LEGACY, RequestHead};
-use crate::ingress::front::{Asked, Origin, Plan, Trail, notified};
-use crate::ingress::lasting::Lasting;
+use crate::ingress::front::{Addressee, Asked, Origin, Plan, Trail, log_level, notified};
 use crate::ingress::modern;
-use crate::ingress::progress::{ProgressQueue, ProgressToken};
+use crate::ingress::progress::{NoteQueue, ProgressToken};
+use crate::ingress::question::{self, QuestionQueue};
 use crate::ingress::refusal::Refusal;
 use crate::ingress::session::Session;
+use crate::ingress::suspended::{Bound, Resumption};
 
 /// The header of W3C Trace Context.
 const TRACEPARENT: &str = "traceparent";
@@ -125,8 +123,8 @@ impl<D: Door> Endpoint<D> {
                 }
                 Ok(Step::Done(bare(StatusCode::ACCEPTED)))
             }
-            (Era::Legacy, Message::Response { .. }) => {
-                self.session(arrived, trail)?;
+            (Era::Legacy, Message::Response { id, outcome }) => {
+                self.session(arrived, trail)?.questions.settle(id, *outcome);
                 Ok(Step::Done(bare(StatusCode::ACCEPTED)))
             }
         }
@@ -147,16 +145,29 @@ impl<D: Door> Endpoint<D> {
             Era::Legacy => Some(self.session(arrived, trail)?),
         };
         match self.front.plan(asked, &arrived.actor)? {
+            Plan::SetLevel { level, answer } => {
+                if let Some(session) = &session {
+                    session.set_log_level(level);
+                }
+                Ok(Step::Done(json(StatusCode::OK, answer)))
+            }
             Plan::Answer(pieces) => Ok(Step::Done(json(StatusCode::OK, pieces))),
             Plan::Call(call) => {
                 self.call(arrived, asked, session, call).map(|waiting| Step::Wait(Box::new(waiting)))
             }
-            Plan::Open { answer, client } => {
+            Plan::Resume(resumption) => {
+                self.resume(arrived, asked, resumption).map(|waiting| Step::Wait(Box::new(waiting)))
+            }
+            Plan::Listen(subscription) if arrived.events => {
+                Ok(Step::Done(self.subscribe(subscription, arrived.actor.clone())))
+            }
+            Plan::Listen(_) => Err(no_events()),
+            Plan::Open { answer, client, abilities } => {
                 let agent = || claims::user_agent(arrived.head.headers.get(USER_AGENT)).map(Arc::from);
                 let id = self.front.door.session_id();
                 let session =
                     Session::new(id.clone(), &arrived.actor, client.or_else(agent), &self.lifecycle.calls);
-                self.sessions.open(session, self.now())?;
+                self.sessions.open(session.asking(abilities), self.now())?;
                 let mut response = json(StatusCode::OK, answer);
                 let value = HeaderValue::from_str(id.as_str()).map_err(|_| Refusal::internal())?;
                 response.headers_mut().insert(&guard::SESSION, value);
@@ -192,8 +203,8 @@ impl<D: Door> Endpoint<D> {
     ) -> Result<Waiting<D>, Refusal> {
         let Asked { id, detected, .. } = asked;
         let headers = &arrived.head.headers;
+        let era = detected.era;
         let token = ProgressToken::read(&detected.meta)?.filter(|_| arrived.events);
-        let progress = token.map(|token| (token, Arc::new(ProgressQueue::default())));
         let cancel = session.as_ref().map_or(&self.lifecycle.calls, |s| &s.ended).child_token();
         if let Some(session) = &session {
             session.calls.begin(id, &cancel)?;
@@ -208,26 +219,55 @@ impl<D: Door> Endpoint<D> {
             session: session.as_ref().map(|s| s.id.clone()),
             claims: claims::read(&detected.meta, client, traceparent),
         };
+        let abilities = match &session {
+            // A session is asked on the stream of its request, so there must be one.
+            Some(session) if arrived.events => session.abilities,
+            Some(_) => InputAbilities::default(),
+            None => question::abilities(detected.meta.client_capabilities),
+        };
+        let bound = Bound::to(&arrived.actor, &call);
+        let addressee = Addressee { id: (*id).clone(), era, kind: call.kind };
+        let request = self.front.request(call, origin);
+        let key = request.id.clone();
+        let level = match &session {
+            Some(session) => Some(session.log_level()),
+            None => log_level(detected.meta.log_level)?,
+        };
+        let level = level.filter(|_| arrived.events);
+        let notes = (token.is_some() || level.is_some())
+            .then(|| Arc::new(NoteQueue::new(level.unwrap_or(LogLevel::Emergency))));
+        let questions =
+            (abilities != InputAbilities::default()).then(|| Arc::new(QuestionQueue::new(abilities)));
         let wire = Wire {
             cancel: cancel.clone(),
-            progress: progress.as_ref().map(|(_, queue)| queue.clone() as Arc<dyn ProgressSink>),
+            progress: notes.clone().filter(|_| token.is_some()).map(|queue| queue as Arc<dyn ProgressSink>),
+            log: notes.clone().filter(|_| level.is_some()).map(|queue| queue as Arc<dyn LogSink>),
+            input: questions.clone().map(|queue| queue as Arc<dyn InputPort>),
         };
-        let leaving = leaving(detected.era, cancel);
-        let request_id = (*id).clone();
-        let running = self.front.run(self.front.request(call, origin), wire, move |door: &D| {
-            if let Some(session) = session {
+        let (held, request_id) = (session.clone(), (*id).clone());
+        let running = self.front.run(request, wire, move |door: &D| {
+            if let Some(session) = held {
                 session.end_call(&request_id, door.clock().now());
             }
         });
-        Ok(Waiting {
-            endpoint: self.clone(),
-            id: (*id).clone(),
-            era: detected.era,
-            running,
-            progress,
-            _leaving: leaving,
-            ended: false,
-        })
+        let call = Running { key, reply: running, notes, questions, _leaving: leaving(era, cancel) };
+        Ok(Waiting::new(self.clone(), addressee, call, (token, session, bound)))
+    }
+
+    /// Goes on with a call that asked its client for something.
+    fn resume(
+        self: &Arc<Self>,
+        arrived: &Arrived<'_>,
+        asked: &Asked<'_>,
+        resumption: Resumption,
+    ) -> Result<Waiting<D>, Refusal> {
+        let Resumption { call, state, answers } = resumption;
+        let bound = Bound::to(&arrived.actor, &call);
+        let (running, question) = self.suspended.take(&bound, &state, self.front.door.keys())?;
+        question.answer(answers);
+        let token = ProgressToken::read(&asked.detected.meta)?.filter(|_| arrived.events);
+        let addressee = Addressee { id: asked.id.clone(), era: asked.detected.era, kind: call.kind };
+        Ok(Waiting::new(self.clone(), addressee, running, (token, None, bound)))
     }
 }
 
@@ -235,65 +275,4 @@ impl<D: Door> Endpoint<D> {
 /// may be back (MCP 2025-11-25, basic/transports, sending messages).
 fn leaving(era: Era, cancel: CancellationToken) -> Option<DropGuard> {
     (era == Era::Modern).then(|| cancel.drop_guard())
-}
-
-/// A call whose client waits. Dropping it is the client's going away.
-struct Waiting<D: Door> {
-    endpoint: Arc<Endpoint<D>>,
-    id: RequestId,
-    era: Era,
-    running: Lasting<Reply>,
-    progress: Option<(ProgressToken, Arc<ProgressQueue>)>,
-    _leaving: Option<DropGuard>,
-    ended: bool,
-}
-
-impl<D: Door> Waiting<D> {
-    async fn respond(mut self: Box<Self>) -> Response<Body> {
-        let reply = match &self.progress {
-            None => (&mut self.running).await,
-            Some((_, queue)) => tokio::select! {
-                biased;
-                reply = &mut self.running => reply,
-                () = queue.arrived() => return self.stream(),
-            },
-        };
-        json(StatusCode::OK, self.endpoint.front.answered(&self.id, self.era, reply))
-    }
-
-    fn stream(self: Box<Self>) -> Response<Body> {
-        events(stream::unfold(self, |mut waiting| async move {
-            waiting.next().await.map(|bytes| (bytes, waiting))
-        }))
-    }
-
-    async fn next(&mut self) -> Option<Bytes> {
-        if self.ended {
-            return None;
-        }
-        loop {
-            if let Some((token, queue)) = &self.progress
-                && let Some(progress) = queue.next()
-            {
-                return Some(body::event(token.notification(&progress).as_bytes()));
-            }
-            tokio::select! {
-                biased;
-                () = arrived(self.progress.as_ref()) => {}
-                reply = &mut self.running => {
-                    self.ended = true;
-                    let pieces = self.endpoint.front.answered(&self.id, self.era, reply);
-                    return Some(body::event(&pieces.one_line()));
-                }
-                () = sleep(self.endpoint.settings.keep_alive) => return Some(body::keep_alive()),
-            }
-        }
-    }
-}
-
-async fn arrived(progress: Option<&(ProgressToken, Arc<ProgressQueue>)>) {
-    match progress {
-        Some((_, queue)) => queue.arrived().await,
-        None => std::future::pending().await,
-    }
 }

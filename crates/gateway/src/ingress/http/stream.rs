@@ -1,7 +1,7 @@
-//! What only sessions have: the stream of notifications, and the end.
+//! The streams of notifications: a session's own, and a modern client's subscription.
 //!
-//! A modern client has neither, and is told so with 405 (MCP 2026-07-28,
-//! streamable HTTP, earlier revisions).
+//! `GET` and `DELETE` are for sessions alone; a modern client is told so with 405
+//! (MCP 2026-07-28, streamable HTTP, earlier revisions).
 
 use std::sync::Arc;
 
@@ -16,13 +16,14 @@ use tokio_util::sync::CancellationToken;
 use super::body::{self, Body};
 use super::endpoint::{Endpoint, bare, with_type};
 use super::guard;
-use crate::ingress::answer::LIST_CHANGED;
-use crate::ingress::changes::Changes;
+use crate::ingress::answer::list_changed;
+use crate::ingress::changes::{Changes, Seen, Topic};
 use crate::ingress::door::Door;
 use crate::ingress::era::is_modern;
 use crate::ingress::front::Trail;
 use crate::ingress::refusal::Refusal;
 use crate::ingress::session::Session;
+use crate::ingress::subscription::Subscription;
 
 /// Keeps a reverse proxy from holding events back.
 static BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -37,22 +38,25 @@ impl<D: Door> Endpoint<D> {
     ) -> Result<Response<Body>, Refusal> {
         let session = self.named_session(headers, actor, trail)?;
         if !guard::accepts(headers).events {
-            return Err(Refusal::invalid_request(
-                StatusCode::NOT_ACCEPTABLE,
-                "notifications are events: send `Accept: text/event-stream`",
-            ));
+            return Err(no_events());
         }
-        let open = Open {
-            endpoint: self.clone(),
-            token: session.begin_stream(),
-            session,
-            changes: Changes::of(self.front.door.changes(), || self.front.door.tools(actor)),
-            actor: actor.clone(),
-        };
+        let open = Open { token: session.begin_stream(), session, told: Told::new(self, actor.clone()) };
         Ok(events(stream::unfold((open, true), |(mut open, first)| async move {
             let next = if first { Some(body::keep_alive()) } else { open.next().await };
             next.map(|bytes| (bytes, (open, false)))
         })))
+    }
+
+    /// `subscriptions/listen`: a modern client's stream of notifications.
+    pub(super) fn subscribe(
+        self: &Arc<Self>,
+        subscription: Subscription,
+        actor: Arc<Actor>,
+    ) -> Response<Body> {
+        let listening = Listening { told: Told::new(self, actor), subscription, state: State::First };
+        events(stream::unfold(listening, |mut listening| async move {
+            listening.next().await.map(|bytes| (bytes, listening))
+        }))
     }
 
     /// `DELETE`: ends the session.
@@ -97,32 +101,119 @@ pub(super) fn events(events: impl futures_util::Stream<Item = Bytes> + Send + 's
     response
 }
 
-/// A stream of notifications that is open.
-struct Open<D: Door> {
+/// The client cannot be told of anything.
+pub(super) fn no_events() -> Refusal {
+    Refusal::invalid_request(
+        StatusCode::NOT_ACCEPTABLE,
+        "notifications are events: send `Accept: text/event-stream`",
+    )
+}
+
+/// What there is to tell somebody.
+struct Told<D: Door> {
     endpoint: Arc<Endpoint<D>>,
-    session: Arc<Session>,
-    token: CancellationToken,
     changes: Changes,
     actor: Arc<Actor>,
 }
 
-impl<D: Door> Open<D> {
-    async fn next(&mut self) -> Option<Bytes> {
-        let Self { endpoint, token, changes, actor, .. } = self;
+enum Tiding {
+    Changed(Vec<Topic>),
+    Nothing,
+    Draining,
+}
+
+impl<D: Door> Told<D> {
+    fn new(endpoint: &Arc<Endpoint<D>>, actor: Arc<Actor>) -> Self {
+        let door = &endpoint.front.door;
+        let changes = Changes::of(door.changes(), || Seen::by(&**door, &actor));
+        Self { endpoint: endpoint.clone(), changes, actor }
+    }
+
+    /// Waits until there is something to tell, or time to show that we are there.
+    async fn next(&mut self) -> Tiding {
+        let Self { endpoint, changes, actor } = self;
         tokio::select! {
             biased;
-            () = endpoint.lifecycle.draining.cancelled() => None,
-            () = token.cancelled() => None,
-            () = changes.next(|| endpoint.front.door.tools(actor)) => {
-                Some(body::event(LIST_CHANGED.as_bytes()))
+            () = endpoint.lifecycle.draining.cancelled() => Tiding::Draining,
+            topics = changes.next(|| Seen::by(&*endpoint.front.door, actor)) => Tiding::Changed(topics),
+            () = sleep(endpoint.settings.keep_alive) => Tiding::Nothing,
+        }
+    }
+}
+
+/// Messages as events, one behind the other.
+fn as_events(messages: impl Iterator<Item = String>) -> Bytes {
+    messages.map(|message| body::event(message.as_bytes())).collect::<Vec<_>>().concat().into()
+}
+
+/// A session's stream of notifications that is open.
+struct Open<D: Door> {
+    session: Arc<Session>,
+    token: CancellationToken,
+    told: Told<D>,
+}
+
+impl<D: Door> Open<D> {
+    async fn next(&mut self) -> Option<Bytes> {
+        let tiding = tokio::select! {
+            biased;
+            () = self.token.cancelled() => return None,
+            tiding = self.told.next() => tiding,
+        };
+        match tiding {
+            Tiding::Changed(topics) => Some(as_events(topics.into_iter().map(list_changed))),
+            Tiding::Nothing => Some(body::keep_alive()),
+            Tiding::Draining => None,
+        }
+    }
+}
+
+/// A subscription that is open.
+struct Listening<D: Door> {
+    told: Told<D>,
+    subscription: Subscription,
+    state: State,
+}
+
+#[derive(PartialEq, Eq)]
+enum State {
+    First,
+    Open,
+    Ended,
+}
+
+impl<D: Door> Listening<D> {
+    async fn next(&mut self) -> Option<Bytes> {
+        match self.state {
+            State::First => {
+                self.state = State::Open;
+                return Some(body::event(self.subscription.acknowledgement().as_bytes()));
             }
-            () = sleep(endpoint.settings.keep_alive) => Some(body::keep_alive()),
+            State::Open => {}
+            State::Ended => return None,
+        }
+        loop {
+            match self.told.next().await {
+                Tiding::Changed(topics) => {
+                    let subscription = &self.subscription;
+                    let wanted = topics.into_iter().filter_map(|topic| subscription.notification(topic));
+                    let events = as_events(wanted);
+                    if !events.is_empty() {
+                        return Some(events);
+                    }
+                }
+                Tiding::Nothing => return Some(body::keep_alive()),
+                Tiding::Draining => {
+                    self.state = State::Ended;
+                    return Some(body::event(self.subscription.end().as_bytes()));
+                }
+            }
         }
     }
 }
 
 impl<D: Door> Drop for Open<D> {
     fn drop(&mut self) {
-        self.session.end_stream(&self.token, self.endpoint.now());
+        self.session.end_stream(&self.token, self.told.endpoint.now());
     }
 }

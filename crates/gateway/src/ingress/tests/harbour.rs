@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::clock::FixedClock;
 use quaymaster_core::random::CountingRandomness;
 use quaymaster_core::setting::Slug;
@@ -11,7 +12,7 @@ use quaymaster_core::{
 };
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::ingress::{Door, RequestRefusal, Wire};
+use crate::ingress::{Door, RequestRefusal, Shelf, Wire};
 
 /// What happened to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub(crate) struct Harbour {
     unready: Mutex<Option<&'static str>>,
     tell: mpsc::UnboundedSender<Event>,
     events: tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>,
+    keys: KeyRing,
+    _folder: tempfile::TempDir,
 }
 
 /// An actor of this name in this workspace.
@@ -53,8 +56,13 @@ pub(crate) fn actor(name: &str, workspace: &str) -> Actor {
 impl Harbour {
     pub(crate) fn new() -> Arc<Self> {
         let (tell, events) = mpsc::unbounded_channel();
+        let folder = tempfile::tempdir().expect("a folder");
+        let now = Timestamp::from_micros(1_795_255_200_000_000);
+        let (clock, randomness) = (Arc::new(FixedClock::new(now)), Arc::new(CountingRandomness::default()));
         Arc::new(Self {
-            clock: FixedClock::new(Timestamp::from_micros(1_795_255_200_000_000)),
+            keys: KeyRing::open_or_create(&folder.path().join("keys"), clock, randomness).expect("a ring"),
+            _folder: folder,
+            clock: FixedClock::new(now),
             randomness: CountingRandomness::default(),
             list: watch::Sender::new(0),
             go: Semaphore::new(0),
@@ -170,7 +178,10 @@ impl Door for Harbour {
         reason.map_or(Ok(()), |reason| Err(reason.to_owned()))
     }
 
-    fn tools(&self, actor: &Actor) -> Arc<str> {
+    fn list(&self, actor: &Actor, which: Shelf) -> Arc<str> {
+        if which != Shelf::Tools {
+            return "[]".into();
+        }
         let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         let new = match changed.iter().filter(|name| **name == actor.id.as_str()).count() {
             0 => String::new(),
@@ -179,12 +190,16 @@ impl Door for Harbour {
         format!(r#"[{{"name":"for_{}{new}","inputSchema":{{"type":"object"}}}}]"#, actor.id).into()
     }
 
+    fn completes(&self, _: &Actor) -> bool {
+        false
+    }
+
     async fn call(self: Arc<Self>, request: CallRequest, wire: Wire) -> Reply {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
         let _ = self.tell.send(Event::Began(request.tool.clone()));
         let result = self.run(&request, &wire).await;
         let _ = self.tell.send(Event::Ended(request.tool, wire.cancel.is_cancelled()));
-        Reply { audit_id: request.id, status: Status::Success, code: None, result }
+        Reply { audit_id: request.id, status: Status::Success, code: None, message: None, result }
     }
 
     async fn refused(&self, refusal: RequestRefusal) {
@@ -201,6 +216,10 @@ impl Door for Harbour {
 
     fn session_id(&self) -> SessionId {
         SessionId::new(&self.clock, &self.randomness)
+    }
+
+    fn keys(&self) -> &KeyRing {
+        &self.keys
     }
 
     fn clock(&self) -> &dyn Clock {

@@ -1,0 +1,28 @@
+//! Whether the system behind a tool may speak to the client while a call runs.
+//!
+//! What it asks or tells in the middle of a call is content like a result, and has
+//! no fields to take out: it passes only where nothing would have to be.
+
+use std::sync::Arc;
+
+use super::Rulebook;
+use super::permit::Permit;
+
+/// What one call's system may say before its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Voice(bool);
+
+/// What the rules let the system behind `permit` say.
+pub fn voice(permit: &Permit, rulebook: &Rulebook) -> Voice {
+    let facts = permit.facts();
+    let clearance = facts.request.actor.clearance;
+    let rules = facts.tool.as_ref().and_then(|tool| rulebook.field_rules(tool));
+    Voice(rules.is_some_and(|rules| rules.let_all_through(clearance)))
+}
+
+impl Voice {
+    /// The way to the client, if that may be spoken to.
+    pub fn over<T: ?Sized>(self, way: Option<Arc<T>>) -> Option<Arc<T>> {
+        way.filter(|_| self.0)
+    }
+}

@@ -1,0 +1,123 @@
+//! What the system behind a tool may ask of the client in the middle of a call.
+//!
+//! In the words of 2026-07-28 (multi round-trip requests): requests by names of the
+//! asker's choice, answered by results under the same names. Sessions of earlier
+//! revisions ask one by one, which is a request with one name.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::RawBuf;
+
+/// A method by which a client is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputMethod {
+    /// `elicitation/create`: a person fills a form or opens an address.
+    Elicit,
+    /// `sampling/createMessage`: the client's model writes something.
+    Sample,
+    /// `roots/list`: which folders the client works in.
+    Roots,
+}
+
+impl InputMethod {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Elicit, Self::Sample, Self::Roots];
+
+    /// The method as it is on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Elicit => "elicitation/create",
+            Self::Sample => "sampling/createMessage",
+            Self::Roots => "roots/list",
+        }
+    }
+
+    /// The method called `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.as_str() == name)
+    }
+}
+
+/// What a client says that it can be asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a capability of its own in the protocol")]
+pub struct InputAbilities {
+    /// To fill a form.
+    pub form: bool,
+    /// To open an address.
+    pub url: bool,
+    /// To have its model write.
+    pub sampling: bool,
+    /// Which folders it works in.
+    pub roots: bool,
+}
+
+impl InputAbilities {
+    /// Whether the client can be asked by `method` at all.
+    pub fn allow(self, method: InputMethod) -> bool {
+        match method {
+            InputMethod::Elicit => self.form || self.url,
+            InputMethod::Sample => self.sampling,
+            InputMethod::Roots => self.roots,
+        }
+    }
+
+    /// The abilities as the members of `clientCapabilities`, with their braces.
+    pub fn as_json(self) -> String {
+        let modes = [("form", self.form), ("url", self.url)];
+        let modes: Vec<String> =
+            modes.into_iter().filter(|(_, has)| *has).map(|(name, _)| format!(r#""{name}":{{}}"#)).collect();
+        let mut members = Vec::new();
+        if !modes.is_empty() {
+            members.push(format!(r#""elicitation":{{{}}}"#, modes.join(",")));
+        }
+        if self.sampling {
+            members.push(r#""sampling":{}"#.to_owned());
+        }
+        if self.roots {
+            members.push(r#""roots":{}"#.to_owned());
+        }
+        format!("{{{}}}", members.join(","))
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoInput {
+    /// The client cannot be asked this.
+    Unsupported,
+    /// The client has gone, or nobody answered in time.
+    Unanswered,
+    /// Too many questions are open.
+    Overloaded,
+}
+
+/// The client of one call, who can be asked.
+pub trait InputPort: Send + Sync + fmt::Debug {
+    /// What it can be asked.
+    fn abilities(&self) -> InputAbilities;
+
+    /// Asks. `requests` is an object of `{method, params}` by name; the answer is an
+    /// object of results by the same names, which nobody has checked.
+    fn ask<'a>(
+        &'a self,
+        requests: RawBuf,
+    ) -> Pin<Box<dyn Future<Output = Result<RawBuf, NoInput>> + Send + 'a>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn abilities_are_written_as_capabilities() {
+        assert_eq!(InputAbilities::default().as_json(), "{}");
+        let all = InputAbilities { form: true, url: true, sampling: true, roots: true };
+        assert_eq!(all.as_json(), r#"{"elicitation":{"form":{},"url":{}},"sampling":{},"roots":{}}"#);
+        assert!(InputMethod::ALL.into_iter().all(|method| all.allow(method)));
+        assert!(!InputAbilities::default().allow(InputMethod::Roots));
+        assert_eq!(InputMethod::named("roots/list"), Some(InputMethod::Roots));
+    }
+}

@@ -1,0 +1,355 @@
+//! What a client is asked in the middle of its call.
+//!
+//! A call puts its questions into a [`QuestionQueue`]. A session's client gets each
+//! as a request of ours and answers it with a response; a modern client gets all of
+//! them as the result of its request and makes that request again.
+//!
+//! Invariants:
+//! - A client is asked nothing that it did not say it can be asked.
+//! - An answer goes to the question whose id it carries, in the session in which it
+//!   was asked; any other goes nowhere.
+//! - Questions that nobody waits for any more take no room.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use quaymaster_core::raw::Raw;
+use quaymaster_core::rpc::RequestId;
+use quaymaster_core::{InputAbilities, InputMethod, InputPort, NoInput, RawBuf};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
+
+/// How long a person may think.
+pub(super) const PATIENCE: Duration = Duration::from_mins(10);
+
+/// How many questions of one call wait to be put.
+const MAX_WAITING: usize = 16;
+
+/// How many requests one question may hold.
+const MAX_REQUESTS: usize = 16;
+
+/// How many requests of ours a session may have open.
+const MAX_OPEN: usize = 64;
+
+/// What a client says that it can be asked. `{}` under `elicitation` is how revisions
+/// before 2025-11-25 say that it can show a form.
+pub(super) fn abilities(capabilities: Option<Raw<'_>>) -> InputAbilities {
+    let mut abilities = InputAbilities::default();
+    for (name, value) in capabilities.into_iter().filter_map(Raw::members).flatten().filter_map(Result::ok) {
+        if !value.get().starts_with('{') {
+            continue;
+        }
+        match &*name {
+            "elicitation" => {
+                let modes: Vec<String> = value
+                    .members()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|member| member.ok().map(|(mode, _)| mode.into_owned()))
+                    .collect();
+                let has = |mode: &str| modes.iter().any(|m| m == mode);
+                abilities.url = has("url");
+                abilities.form = has("form") || !abilities.url;
+            }
+            "sampling" => abilities.sampling = true,
+            "roots" => abilities.roots = true,
+            _ => {}
+        }
+    }
+    abilities
+}
+
+/// One question: requests by name.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) requests: RawBuf,
+    answer: oneshot::Sender<RawBuf>,
+}
+
+impl Question {
+    /// Gives the answers, an object of results by name.
+    pub(super) fn answer(self, answers: RawBuf) {
+        // A call that has ended forgoes them.
+        let _ = self.answer.send(answers);
+    }
+
+    /// The requests, each with its name, its method and its parameters as JSON text.
+    fn each(&self) -> impl Iterator<Item = (String, InputMethod, String)> {
+        self.requests.as_raw().members().into_iter().flatten().filter_map(|member| {
+            let (name, request) = member.ok()?;
+            let (method, params) = read(request)?;
+            Some((name.into_owned(), method, params.to_owned()))
+        })
+    }
+}
+
+/// A request for input: its method and its parameters.
+fn read(request: Raw<'_>) -> Option<(InputMethod, &str)> {
+    let (mut method, mut params) = (None, "{}");
+    for member in request.members()? {
+        match member.ok()? {
+            (name, value) if name == "method" => method = InputMethod::named(&value.text()?),
+            (name, value) if name == "params" => params = value.get(),
+            _ => {}
+        }
+    }
+    Some((method?, params))
+}
+
+/// The questions of one call.
+#[derive(Debug)]
+pub(super) struct QuestionQueue {
+    abilities: InputAbilities,
+    waiting: Mutex<VecDeque<Question>>,
+    arrived: Notify,
+}
+
+impl QuestionQueue {
+    /// A queue of questions to a client that can be asked so much.
+    pub(super) fn new(abilities: InputAbilities) -> Self {
+        Self { abilities, waiting: Mutex::default(), arrived: Notify::new() }
+    }
+
+    /// The next question, if one waits.
+    pub(super) fn next(&self) -> Option<Question> {
+        lock(&self.waiting).pop_front()
+    }
+
+    /// Waits until a question arrived. May come back without one.
+    pub(super) async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+
+    /// Whether the client can be asked everything in `requests`.
+    fn fits(&self, requests: &RawBuf) -> bool {
+        let Some(members) = requests.as_raw().members() else { return false };
+        let mut count = 0;
+        for member in members {
+            count += 1;
+            let allowed =
+                member.ok().and_then(|(_, request)| read(request)).is_some_and(|(method, params)| {
+                    let is_url = || mode(params).as_deref() == Some("url");
+                    match method {
+                        InputMethod::Elicit if is_url() => self.abilities.url,
+                        InputMethod::Elicit => self.abilities.form,
+                        other => self.abilities.allow(other),
+                    }
+                });
+            if !allowed || count > MAX_REQUESTS {
+                return false;
+            }
+        }
+        count > 0
+    }
+}
+
+fn mode(params: &str) -> Option<String> {
+    let params = Raw::read(params).ok()?;
+    params.members()?.find_map(|member| {
+        let (name, value) = member.ok()?;
+        (name == "mode").then(|| value.text().map(std::borrow::Cow::into_owned))?
+    })
+}
+
+impl InputPort for QuestionQueue {
+    fn abilities(&self) -> InputAbilities {
+        self.abilities
+    }
+
+    fn ask<'a>(
+        &'a self,
+        requests: RawBuf,
+    ) -> Pin<Box<dyn Future<Output = Result<RawBuf, NoInput>> + Send + 'a>> {
+        Box::pin(async move {
+            if !self.fits(&requests) {
+                return Err(NoInput::Unsupported);
+            }
+            let (answer, answered) = oneshot::channel();
+            {
+                let mut waiting = lock(&self.waiting);
+                if waiting.len() >= MAX_WAITING {
+                    return Err(NoInput::Overloaded);
+                }
+                waiting.push_back(Question { requests, answer });
+            }
+            self.arrived.notify_one();
+            timeout(PATIENCE, answered).await.ok().and_then(Result::ok).ok_or(NoInput::Unanswered)
+        })
+    }
+}
+
+/// The requests of ours that a session's client has not answered.
+#[derive(Debug, Default)]
+pub(super) struct OpenRequests(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    last: u64,
+    open: HashMap<u64, Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    round: Arc<Mutex<Round>>,
+    name: String,
+    method: InputMethod,
+}
+
+/// The requests of one question.
+#[derive(Debug)]
+struct Round {
+    question: Option<Question>,
+    answers: Vec<(String, String)>,
+    wanted: usize,
+}
+
+/// How our ids begin.
+const PREFIX: &str = "quaymaster-";
+
+impl OpenRequests {
+    /// The requests by which `question` is put. None if too many are open.
+    pub(super) fn open(&self, question: Question) -> Vec<String> {
+        let requests: Vec<_> = question.each().collect();
+        let mut table = lock(&self.0);
+        table.open.retain(|_, open| {
+            lock(&open.round).question.as_ref().is_some_and(|question| !question.answer.is_closed())
+        });
+        if table.open.len() + requests.len() > MAX_OPEN {
+            return Vec::new();
+        }
+        let wanted = requests.len();
+        let round = Arc::new(Mutex::new(Round { question: Some(question), answers: Vec::new(), wanted }));
+        let put = |(name, method, params): (String, InputMethod, String)| {
+            table.last += 1;
+            let id = table.last;
+            table.open.insert(id, Open { round: Arc::clone(&round), name, method });
+            let method = method.as_str();
+            format!(r#"{{"jsonrpc":"2.0","id":"{PREFIX}{id}","method":"{method}","params":{params}}}"#)
+        };
+        requests.into_iter().map(put).collect()
+    }
+
+    /// Takes the client's response to one of them.
+    pub(super) fn settle(&self, id: &RequestId, outcome: Result<Raw<'_>, Raw<'_>>) {
+        let number = id.as_json().strip_prefix('"').and_then(|id| id.strip_suffix('"'));
+        let number = number.and_then(|id| id.strip_prefix(PREFIX)).and_then(|n| n.parse::<u64>().ok());
+        let Some(open) = number.and_then(|number| lock(&self.0).open.remove(&number)) else { return };
+        let mut round = lock(&open.round);
+        let answer = match outcome {
+            Ok(result) if result.get().starts_with('{') => Some(result.get().to_owned()),
+            // A client that cannot or will not show a form has cancelled it.
+            _ if open.method == InputMethod::Elicit => Some(r#"{"action":"cancel"}"#.to_owned()),
+            _ => None,
+        };
+        let Some(answer) = answer else {
+            round.question = None;
+            return;
+        };
+        round.answers.push((open.name, answer));
+        if round.answers.len() == round.wanted
+            && let Some(question) = round.question.take()
+        {
+            let members: Vec<String> = round
+                .answers
+                .iter()
+                .map(|(name, answer)| format!("{}:{answer}", serde_json::Value::from(name.as_str())))
+                .collect();
+            if let Ok(answers) = RawBuf::read(&format!("{{{}}}", members.join(","))) {
+                question.answer(answers);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORM: InputAbilities = InputAbilities { form: true, url: false, sampling: false, roots: true };
+
+    fn raw(text: &str) -> RawBuf {
+        RawBuf::read(text).expect("JSON")
+    }
+
+    fn two() -> RawBuf {
+        raw(
+            r#"{"name":{"method":"elicitation/create","params":{"message":"?"}},"where":{"method":"roots/list"}}"#,
+        )
+    }
+
+    #[test]
+    fn a_client_says_what_it_can_be_asked() {
+        let read = |text: &str| abilities(Some(Raw::read(text).expect("JSON")));
+        assert_eq!(read(r#"{"elicitation":{},"roots":{"listChanged":true}}"#), FORM);
+        assert_eq!(
+            read(r#"{"elicitation":{"url":{}}}"#),
+            InputAbilities { url: true, ..InputAbilities::default() }
+        );
+        assert_eq!(
+            read(r#"{"elicitation":true,"sampling":{}}"#),
+            InputAbilities { sampling: true, ..InputAbilities::default() }
+        );
+        assert_eq!(abilities(None), InputAbilities::default());
+    }
+
+    #[tokio::test]
+    async fn a_client_is_asked_nothing_that_it_cannot_answer() {
+        let queue = QuestionQueue::new(FORM);
+        for requests in [
+            r#"{"q":{"method":"sampling/createMessage"}}"#,
+            r#"{"q":{"method":"elicitation/create","params":{"mode":"url"}}}"#,
+            r#"{"q":{"method":"tools/call"}}"#,
+            r#"{"q":7}"#,
+            "{}",
+        ] {
+            assert_eq!(queue.ask(raw(requests)).await.expect_err(requests), NoInput::Unsupported);
+        }
+        assert!(queue.next().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_session_answers_one_by_one_and_the_call_gets_all_together() {
+        let (queue, open) = (QuestionQueue::new(FORM), OpenRequests::default());
+        let answer = async {
+            queue.arrived().await;
+            let requests = open.open(queue.next().expect("a question"));
+            assert_eq!(requests.len(), 2);
+            let settle = |id: &str, result: &str| {
+                let id = RequestId::parse(Raw::read(id).expect("JSON")).expect("an id");
+                open.settle(&id, Ok(Raw::read(result).expect("JSON")));
+            };
+            settle("\"quaymaster-2\"", r#"{"roots":[]}"#);
+            settle("\"quaymaster-2\"", r#"{"roots":["twice"]}"#);
+            settle("1", r#"{"action":"forged"}"#);
+            settle("\"quaymaster-1\"", r#"{"action":"accept"}"#);
+            requests
+        };
+        let (answers, requests) = tokio::join!(queue.ask(two()), answer);
+        insta::assert_snapshot!(requests.join("\n"));
+        assert_eq!(answers.expect("answers").get(), r#"{"where":{"roots":[]},"name":{"action":"accept"}}"#);
+    }
+
+    #[tokio::test]
+    async fn a_form_that_is_not_shown_is_cancelled_and_anything_else_unanswered() {
+        let (queue, open) = (QuestionQueue::new(FORM), OpenRequests::default());
+        let error = raw(r#"{"code":-1,"message":"no"}"#);
+        let refuse = async {
+            queue.arrived().await;
+            open.open(queue.next().expect("a question"));
+            for id in ["\"quaymaster-1\"", "\"quaymaster-2\""] {
+                let id = RequestId::parse(Raw::read(id).expect("JSON")).expect("an id");
+                open.settle(&id, Err(error.as_raw()));
+            }
+        };
+        let (answers, ()) = tokio::join!(queue.ask(two()), refuse);
+        assert_eq!(answers.expect_err("no roots"), NoInput::Unanswered);
+        assert!(lock(&open.0).open.is_empty());
+    }
+}
