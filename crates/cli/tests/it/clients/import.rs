@@ -221,7 +221,7 @@ fn an_import_that_cannot_begin_says_why() {
     let unreadable = home.run(&["import", "codex"]);
     assert_eq!(unreadable.code, 1);
     assert!(
-        unreadable.output.starts_with("not imported: ~/.codex/config.toml: line 1: expected a value\n"),
+        unreadable.output.starts_with("not imported: ~/.codex/config.toml: line 1: expected what TOML has\n"),
         "{}",
         unreadable.output
     );
