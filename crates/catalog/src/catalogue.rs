@@ -179,11 +179,21 @@ impl View {
         !self.completions.is_empty()
     }
 
+    /// The group of resources that `uri` belongs to, if it is in this view.
+    pub fn resource(&self, uri: &str) -> Option<&Arc<Tool>> {
+        self.resources.iter().find(|group| group.holds(uri))
+    }
+
+    /// The tool called `name`, if it is in this view.
+    pub fn tool(&self, name: &str) -> Option<&Arc<Tool>> {
+        self.tools.get(name)
+    }
+
     fn find(&self, request: &CallRequest) -> Option<&Arc<Tool>> {
         match request.kind {
             Kind::Tool => self.tools.get(&request.tool),
             Kind::Prompt => self.prompts.get(&request.tool),
-            Kind::Resource => self.resources.iter().find(|group| group.holds(&request.tool)),
+            Kind::Resource => self.resource(&request.tool),
             Kind::Completion => self.completions.iter().find(|offer| offer.completes(&request.tool)),
         }
     }

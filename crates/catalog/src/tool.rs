@@ -5,6 +5,7 @@
 
 use quaymaster_core::arguments::sha256_text;
 use quaymaster_core::json::canonical;
+use quaymaster_core::mirror::{self, ParamHeader};
 use quaymaster_core::tool::ResultForm;
 use quaymaster_core::{
     Arguments, CallError, CallRequest, DataClass, Effect, ErrorCode, Kind, Offer, ToolDeclaration, ToolName,
@@ -26,6 +27,7 @@ pub struct Tool {
     resources: [Vec<String>; 2],
     input: InputSchema,
     output: Option<(jsonschema::Validator, Cost)>,
+    mirrors: Vec<ParamHeader>,
 }
 
 impl Tool {
@@ -52,6 +54,8 @@ impl Tool {
             resources: listing::resources(&declaration),
             input: InputSchema::compile(&visible, hidden::hidden_names(&declaration))?,
             output,
+            // The listing shows the annotations as they are; what breaks the rules binds nobody.
+            mirrors: mirror::declared(&visible).unwrap_or_default(),
             declaration,
         })
     }
@@ -103,6 +107,11 @@ impl Tool {
     pub(crate) fn templates(&self) -> impl Iterator<Item = &str> {
         let [_, templates] = &self.resources;
         templates.iter().map(String::as_str)
+    }
+
+    /// The headers in which modern clients repeat arguments.
+    pub fn mirrors(&self) -> &[ParamHeader] {
+        &self.mirrors
     }
 
     /// What a call does to the world.

@@ -9,8 +9,8 @@
 //!
 //! Code map: `config` and `check` read a file's `spec`; `supervise` keeps the
 //! connection, which `handshake` opens and `discovery` asks, in `pages`, for what it offers; `link` is
-//! what calls go over, with `stdio` (`child`, `lines`) and `streamable` (`sse`,
-//! `headers`) below it; `wire` writes requests and reads answers; `inbox` takes
+//! what calls go over, with `stdio` (`child`, `lines`) and `streamable` (`sse`)
+//! below it; `wire` writes requests and reads answers; `inbox` takes
 //! what comes unasked, and `question` puts what the server asks to the call's client;
 //! `failure` says what a caller is told. `state` names how a
 //! server is; `breaker` and `conduct` say when it is not called any more.
@@ -29,7 +29,6 @@ pub mod config;
 mod discovery;
 mod failure;
 mod handshake;
-mod headers;
 mod inbox;
 mod lines;
 mod link;
@@ -42,6 +41,7 @@ mod stdio;
 mod streamable;
 mod supervise;
 pub mod survey;
+mod watching;
 mod wire;
 
 #[cfg(test)]
@@ -55,6 +55,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use quaymaster_control::output::RawOutput;
 use quaymaster_core::connector::ConnectorFile;
+use quaymaster_core::mirror;
 use quaymaster_core::rpc::code;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{CallError, Effect, ErrorCode, Kind, RawBuf, SecretSource, ToolDeclaration};
@@ -72,6 +73,7 @@ use self::link::{Answer, Query, Until};
 use self::question::{Given, MAX_ROUNDS, Required};
 pub use self::state::{Health, LeftOut, UpstreamState};
 use self::supervise::{Live, Shared};
+pub use self::watching::Watch;
 use crate::ask::{Account, Ask};
 use crate::problem::SpecProblem;
 
@@ -178,6 +180,12 @@ impl McpConnector {
         let settled = state.wait_for(|state| state.health != Health::Starting);
         let _ = tokio::time::timeout(limit, settled).await;
         self.state()
+    }
+
+    /// Begins to watch a resource; none if too many are watched already. The server is told
+    /// as soon as there is a connection.
+    pub fn watch(&self, uri: &str) -> Option<Watch> {
+        self.shared.watched.add(uri)
     }
 
     /// Calls a tool.
@@ -325,7 +333,7 @@ impl<'a> Target<'a> {
                 // Looked at once more: what the server is sent is what was decided on.
                 settings.resources.iter().find(|r| r.config.name == ask.tool && r.pattern.fits(uri))?;
                 let members = vec![arguments.strip_prefix('{')?.strip_suffix('}')?];
-                Some(Self { method: "resources/read", members, name: Some(Cow::Owned(headers::encode(uri))) })
+                Some(Self { method: "resources/read", members, name: Some(Cow::Owned(mirror::encode(uri))) })
             }
             Kind::Completion => {
                 let prompts = settings.prompts.iter().map(|prompt| (&prompt.completed, &prompt.reference));
@@ -345,5 +353,5 @@ fn mirrored(live: &Live, ask: &Ask<'_>) -> Vec<(HeaderName, HeaderValue)> {
         return Vec::new();
     }
     let declared = live.routes.get(ask.tool).map(Vec::as_slice).unwrap_or_default();
-    headers::of_call(declared, ask.arguments.value())
+    mirror::of_call(declared, ask.arguments.value())
 }

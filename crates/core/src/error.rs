@@ -9,6 +9,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::input::InputAbilities;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +105,8 @@ codes! {
     IdempotencyConflict = "idempotency.conflict", Caller, AfterChange;
     /// The caller took the call back before it ended.
     CallCancelled = "call.cancelled", Caller, Safe;
+    /// The client says that it cannot be asked what the call needs to ask it.
+    ClientCapability = "client.capability", Caller, AfterChange;
     /// The database does not understand the query.
     QueryInvalid = "query.invalid", Caller, AfterChange;
     /// The query does something that is not allowed.
@@ -166,6 +169,8 @@ pub struct CallError {
     /// is a result like any other: only release decides whether the caller may have
     /// it, and it is never logged.
     pub upstream_message: Option<String>,
+    /// What the client would have to be able to, where it is that.
+    pub required: Option<InputAbilities>,
     /// The cause, for logs. Never shown to the caller.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -182,6 +187,7 @@ impl CallError {
             public_message: public_message.into(),
             hint: None,
             upstream_message: None,
+            required: None,
             source: None,
         }
     }
@@ -197,6 +203,13 @@ impl CallError {
     #[must_use]
     pub fn upstream_message(mut self, text: impl Into<String>) -> Self {
         self.upstream_message = Some(text.into());
+        self
+    }
+
+    /// Adds what the client would have to be able to.
+    #[must_use]
+    pub fn requiring(mut self, abilities: InputAbilities) -> Self {
+        self.required = Some(abilities);
         self
     }
 

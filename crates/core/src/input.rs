@@ -8,7 +8,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::RawBuf;
+use crate::{Raw, RawBuf};
 
 /// A method by which a client is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,54 @@ impl InputAbilities {
             InputMethod::Sample => self.sampling,
             InputMethod::Roots => self.roots,
         }
+    }
+
+    /// What it takes to be asked by `method`.
+    pub fn of(method: InputMethod) -> Self {
+        let none = Self::default();
+        match method {
+            InputMethod::Elicit => Self { form: true, ..none },
+            InputMethod::Sample => Self { sampling: true, ..none },
+            InputMethod::Roots => Self { roots: true, ..none },
+        }
+    }
+
+    /// What either of both takes.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            form: self.form || other.form,
+            url: self.url || other.url,
+            sampling: self.sampling || other.sampling,
+            roots: self.roots || other.roots,
+        }
+    }
+
+    /// What `clientCapabilities` say. `{}` under `elicitation` is how revisions before
+    /// 2025-11-25 say that a form can be shown.
+    pub fn read(capabilities: Option<Raw<'_>>) -> Self {
+        let mut abilities = Self::default();
+        let members = capabilities.into_iter().filter_map(Raw::members).flatten().filter_map(Result::ok);
+        for (name, value) in members.filter(|(_, value)| value.get().starts_with('{')) {
+            match &*name {
+                "elicitation" => {
+                    let modes: Vec<_> = value
+                        .members()
+                        .into_iter()
+                        .flatten()
+                        .filter_map(Result::ok)
+                        .map(|(mode, _)| mode)
+                        .collect();
+                    let has = |mode: &str| modes.iter().any(|m| m == mode);
+                    abilities.url = has("url");
+                    abilities.form = has("form") || !abilities.url;
+                }
+                "sampling" => abilities.sampling = true,
+                "roots" => abilities.roots = true,
+                _ => {}
+            }
+        }
+        abilities
     }
 
     /// The abilities as the members of `clientCapabilities`, with their braces.
@@ -119,5 +167,16 @@ mod tests {
         assert!(InputMethod::ALL.into_iter().all(|method| all.allow(method)));
         assert!(!InputAbilities::default().allow(InputMethod::Roots));
         assert_eq!(InputMethod::named("roots/list"), Some(InputMethod::Roots));
+    }
+
+    #[test]
+    fn a_client_says_what_it_can_be_asked() {
+        let read = |text: &str| InputAbilities::read(Some(Raw::read(text).expect("JSON")));
+        let (form, roots) = (InputAbilities::of(InputMethod::Elicit), InputAbilities::of(InputMethod::Roots));
+        assert_eq!(read(r#"{"elicitation":{},"roots":{"listChanged":true}}"#), form.and(roots));
+        let url = InputAbilities { url: true, ..InputAbilities::default() };
+        assert_eq!(read(r#"{"elicitation":{"url":{}}}"#), url);
+        assert_eq!(read(r#"{"elicitation":true,"sampling":{}}"#), InputAbilities::of(InputMethod::Sample));
+        assert_eq!(InputAbilities::read(None), InputAbilities::default());
     }
 }

@@ -16,6 +16,7 @@ pub mod id;
 pub mod input;
 pub mod json;
 pub mod memory;
+pub mod mirror;
 pub mod offer;
 pub mod ports;
 pub mod random;

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{CallError, ErrorCode, Retry};
 use crate::id::CallId;
+use crate::input::InputAbilities;
 
 /// The key in a result's `_meta` under which the audit id is found.
 pub const AUDIT_ID_META: &str = "dev.quaymaster/audit_id";
@@ -166,6 +167,8 @@ pub struct Reply {
     pub code: Option<ErrorCode>,
     /// The same in words that its caller may read, and what would be right.
     pub message: Option<String>,
+    /// What the client would have to be able to, where it is that.
+    pub required: Option<InputAbilities>,
     /// The result object, without `resultType`, which ingress adds where the revision has it.
     pub result: String,
 }

@@ -4,12 +4,16 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use http::{HeaderMap, HeaderName};
 use quaymaster_connectors::Wire;
+use quaymaster_connectors::mcp::Watch;
 use quaymaster_control::RequestRefusal;
 use quaymaster_control::keyring::KeyRing;
+use quaymaster_core::mirror::Mismatch;
 use quaymaster_core::{
     Actor, CallError, CallId, CallRequest, CallTool, Clock, ProgressSink, Reply, SessionId,
 };
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::gateway::Gateway;
@@ -44,6 +48,25 @@ impl Door for Gateway {
 
     fn missing(&self, actor: &Actor) -> Vec<MissingUpstream> {
         self.plane().missing_upstreams(actor)
+    }
+
+    fn check_mirrors(
+        &self,
+        actor: &Actor,
+        name: &str,
+        headers: &HeaderMap,
+        arguments: &Value,
+    ) -> Result<(), (HeaderName, Mismatch)> {
+        let view = self.plane().view(actor);
+        let mirrors = view.tool(name).map(|tool| tool.mirrors()).unwrap_or_default();
+        mirrors.iter().try_for_each(|header| {
+            let values = headers.get_all(header.name()).iter();
+            header.check(values, arguments).map_err(|mismatch| (header.name().clone(), mismatch))
+        })
+    }
+
+    fn watch(&self, actor: &Actor, uri: &str) -> Option<Watch> {
+        self.plane().watch(actor, uri)
     }
 
     fn completes(&self, actor: &Actor) -> bool {

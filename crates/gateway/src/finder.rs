@@ -192,6 +192,7 @@ fn answer(request: &CallRequest, view: &View, query: Query<'_>) -> Reply {
         "isError": false,
     });
     Reply {
+        required: None,
         audit_id: request.id.clone(),
         status: Status::Success,
         code: None,

@@ -33,6 +33,7 @@ mod session;
 pub mod stdio;
 mod subscription;
 mod suspended;
+mod watches;
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use quaymaster_catalog::{Catalogue, Shelf, View};
-use quaymaster_connectors::Connectors;
+use quaymaster_connectors::mcp::Watch;
+use quaymaster_connectors::{Connector, Connectors};
 use quaymaster_control::identity::Identity;
 use quaymaster_control::{Evidence, Rulebook};
 use quaymaster_core::{Actor, Memory, PerActor};
@@ -87,6 +88,16 @@ impl Plane {
                 view
             })
         })
+    }
+
+    /// Begins to watch a resource that `actor` may read; none if there is no such, or it cannot
+    /// be watched.
+    pub(crate) fn watch(&self, actor: &Actor, uri: &str) -> Option<Watch> {
+        let view = self.view(actor);
+        match self.connectors.connector(&view.resource(uri)?.declaration().connector)? {
+            Connector::Mcp(upstream) => upstream.watch(uri),
+            Connector::Sql(_) => None,
+        }
     }
 
     /// What `actor` is shown of a list: a JSON array of its objects.

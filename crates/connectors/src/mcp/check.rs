@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use quaymaster_core::connector::ConnectorFile;
+use quaymaster_core::mirror;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{Classification, Effect, SecretSource, ToolName};
 
@@ -26,7 +27,6 @@ use self::offers::{PromptSettings, ResourceSettings};
 use self::server::Server;
 use super::breaker::Tolerance;
 use super::config::{BreakerConfig, Changes, EraConfig, McpSpec, McpToolConfig, Transport};
-use super::headers;
 use super::pace::Pace;
 use crate::problem::{Problems, SpecProblem};
 
@@ -210,7 +210,7 @@ fn tools(configs: Vec<McpToolConfig>, names: &mut Names, problems: &mut Problems
             tools.push(ToolSettings {
                 public_name,
                 name_json: serde_json::Value::from(config.name.as_str()).to_string().into(),
-                name_header: headers::encode(&config.name),
+                name_header: mirror::encode(&config.name),
                 config,
             });
         }

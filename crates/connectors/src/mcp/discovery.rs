@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use quaymaster_core::arguments::sha256_text;
+use quaymaster_core::mirror::{self, ParamHeader};
 use quaymaster_core::tool::ResultForm;
 use quaymaster_core::{Offer, ToolDeclaration};
 use serde::Deserialize;
@@ -24,7 +25,6 @@ use serde_json::{Map, Value};
 
 use super::check::{Settings, ToolSettings};
 use super::failure::Failure;
-use super::headers::{self, ParamHeader};
 use super::link::{Link, Until};
 use super::pages;
 use super::state::LeftOut;
@@ -160,7 +160,7 @@ fn definition(text: &RawValue, mirrors: bool) -> Result<(Definition, Vec<ParamHe
     if definition.input_schema.get("type").and_then(Value::as_str) != Some("object") {
         return Err("its input schema is not that of an object".into());
     }
-    let headers = if mirrors { headers::declared(&definition.input_schema)? } else { Vec::new() };
+    let headers = if mirrors { mirror::declared(&definition.input_schema)? } else { Vec::new() };
     Ok((definition, headers))
 }
 

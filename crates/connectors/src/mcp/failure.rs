@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use quaymaster_core::rpc::{RpcError, code};
-use quaymaster_core::{CallError, Effect, ErrorCode};
+use quaymaster_core::{CallError, Effect, ErrorCode, InputAbilities};
 
 use super::breaker::Verdict;
 
@@ -41,6 +41,8 @@ pub(super) enum Failure {
     TooLarge { limit_bytes: usize },
     /// The server answered with an error.
     Rpc { code: i64, message: String },
+    /// The call needs to ask the client what that says it cannot be asked.
+    Incapable { required: InputAbilities },
     /// Nothing came in time.
     Timeout { sent: bool },
     /// The caller took the call back.
@@ -79,9 +81,11 @@ impl Failure {
     /// the one that it happened on, if that has ended with it.
     pub(super) fn verdict(&self, connection: Option<u64>) -> Verdict {
         match self {
-            Self::Rpc { .. } | Self::Malformed(_) | Self::Unsupported(_) | Self::TooLarge { .. } => {
-                Verdict::Answered
-            }
+            Self::Rpc { .. }
+            | Self::Incapable { .. }
+            | Self::Malformed(_)
+            | Self::Unsupported(_)
+            | Self::TooLarge { .. } => Verdict::Answered,
             Self::Status { status, .. } if !status.is_server_error() => Verdict::Answered,
             Self::Broken(_) => connection.map_or(Verdict::Failed, Verdict::Ended),
             Self::Status { .. } | Self::NotDelivered(_) | Self::Rejected { .. } | Self::Timeout { .. } => {
@@ -120,6 +124,7 @@ impl Failure {
             }
             Self::TooLarge { limit_bytes } => format!("an answer of more than {limit_bytes} bytes"),
             Self::Rpc { code, .. } => format!("the server answers with error {code}"),
+            Self::Incapable { .. } => "the client cannot be asked what the server wants to know".into(),
             Self::Timeout { .. } => "no answer in time".into(),
             Self::Cancelled { .. } => "taken back".into(),
             Self::Down { .. } => "no connection".into(),
@@ -148,6 +153,7 @@ impl Failure {
             Self::Quarantined { retry_after } => quarantined(retry_after),
             Self::Status { status, retry_after } => of_status(status, retry_after, is_read),
             Self::Rpc { code, message } => of_rpc(code, &message),
+            Self::Incapable { required } => incapable(required),
             Self::Unsupported(what) if is_read => CallError::new(ErrorCode::UpstreamError, what),
             Self::Cancelled { sent } if is_read || !sent => {
                 CallError::new(ErrorCode::CallCancelled, "the call was taken back")
@@ -199,6 +205,16 @@ fn quarantined(retry_after: Option<Duration>) -> CallError {
         Some(after) => error.retry_after(after),
         None => error.hint("ask those who run the gateway: a person has to look at it"),
     }
+}
+
+/// Whoever wants to ask first has not acted yet, so this is the same for a write.
+fn incapable(required: InputAbilities) -> CallError {
+    CallError::new(
+        ErrorCode::ClientCapability,
+        "the call needs to ask something that this client cannot be asked",
+    )
+    .hint(format!("a client that declares the capabilities {} can make it", required.as_json()))
+    .requiring(required)
 }
 
 fn outcome_unknown() -> CallError {
@@ -295,6 +311,7 @@ mod tests {
             Failure::Rpc { code: -32602, message: "no such region".into() },
             Failure::Rpc { code: -32601, message: "no such method".into() },
             Failure::Rpc { code: -32000, message: "no".into() },
+            Failure::Incapable { required: InputAbilities::of(quaymaster_core::InputMethod::Sample) },
             Failure::Timeout { sent: true },
             Failure::Timeout { sent: false },
             Failure::Cancelled { sent: true },

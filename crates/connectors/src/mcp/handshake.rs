@@ -6,7 +6,7 @@
 //!
 //! Invariant: no link exists over a revision that we do not know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,11 +27,11 @@ use super::link::{Answer, Channel, Link, Query, Until};
 use super::state::{Health, Trouble};
 use super::stdio::Stdio;
 use super::streamable::Http;
+use super::watching::Watched;
 use super::wire::{self, Era};
 
 const DISCOVER_ID: u64 = 1;
 const INITIALIZE_ID: u64 = 2;
-const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 const MAX_SESSION_BYTES: usize = 1024;
 /// How many of the revisions that a server names are told.
 const MAX_SHOWN: usize = 10;
@@ -48,9 +48,10 @@ struct Agreed {
 pub(super) async fn open(
     settings: &Settings,
     was_legacy: bool,
+    watched: Arc<Watched>,
     stop: &CancellationToken,
 ) -> Result<Link, Trouble> {
-    let inbox = Arc::new(Inbox::default());
+    let inbox = Arc::new(Inbox::telling(watched));
     let opening = Opening { settings, stop };
     let mut channel = opening.connect(&inbox)?;
     let agreed = match opening.agree(&mut channel, was_legacy, &inbox).await {
@@ -74,7 +75,7 @@ pub(super) async fn open(
     let capabilities = agreed.capabilities;
     let link = Link::new(channel, agreed.era, inbox, capabilities.names());
     if capabilities.tells_changes() {
-        link.listen().await;
+        link.listen(&BTreeSet::new()).await;
     }
     Ok(link)
 }
@@ -146,7 +147,8 @@ impl Opening<'_> {
             Failure::Status { status, .. } if matches!(status.as_u16(), 401 | 403 | 429) => {
                 Err(Trouble::of(&failure))
             }
-            Failure::Rpc { code: code::HEADER_MISMATCH | code::MISSING_CLIENT_CAPABILITY, .. } => {
+            Failure::Incapable { .. }
+            | Failure::Rpc { code: code::HEADER_MISMATCH | code::MISSING_CLIENT_CAPABILITY, .. } => {
                 Err(Trouble::new(Health::Incompatible, failure.reason()))
             }
             _ => Ok(None),
@@ -186,17 +188,7 @@ impl Opening<'_> {
             }
         };
         let until = Until { deadline: Instant::now() + limit, cancel: self.stop };
-        let query = Query {
-            method,
-            members,
-            name: None,
-            mirrored: &[],
-            sink: None,
-            input: None,
-            log: None,
-            limit_bytes: MAX_ANSWER_BYTES,
-            until,
-        };
+        let query = Query::plain(method, members, until);
         channel.ask(id, era, &query).await
     }
 }

@@ -16,15 +16,22 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::conduct::Unasked;
+use super::watching::Watched;
 
 /// What one connection's messages that are no answers have told.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     list_changed: Notify,
     unasked: Unasked,
+    watched: Arc<Watched>,
 }
 
 impl Inbox {
+    /// One that tells who watches a resource that it has changed.
+    pub(super) fn telling(watched: Arc<Watched>) -> Self {
+        Self { watched, ..Self::default() }
+    }
+
     /// Takes a notification. `sink` gives who waits for the progress of a request of ours, by its id.
     pub(super) fn take(
         &self,
@@ -41,6 +48,7 @@ impl Inbox {
                     sink.report(progress);
                 }
             }
+            "notifications/resources/updated" => self.watched.updated(params),
             "notifications/tools/list_changed"
             | "notifications/prompts/list_changed"
             | "notifications/resources/list_changed" => self.list_changed.notify_one(),

@@ -7,11 +7,13 @@
 //! Invariant: one link serves all calls of a connector; ids on it are never
 //! used twice.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderName, HeaderValue};
 use quaymaster_core::{InputPort, LogSink, ProgressSink, RawBuf};
+use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -21,6 +23,9 @@ use super::question::{Pause, Questions};
 use super::stdio::Stdio;
 use super::streamable::{Http, Listening};
 use super::wire::{self, Era, Manner};
+
+/// How large the answer to a request of our own may be, unless it says otherwise.
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// The first id of a link; smaller ones are used in the handshake.
 const FIRST_ID: u64 = 10;
@@ -49,6 +54,23 @@ pub(super) struct Query<'a> {
     /// How large the message that holds the answer may be.
     pub(super) limit_bytes: usize,
     pub(super) until: Until<'a>,
+}
+
+impl<'a> Query<'a> {
+    /// A request of our own, for which nobody waits but us.
+    pub(super) fn plain(method: &'static str, members: &'a [&'a str], until: Until<'a>) -> Self {
+        Self {
+            method,
+            members,
+            name: None,
+            mirrored: &[],
+            sink: None,
+            input: None,
+            log: None,
+            limit_bytes: MAX_ANSWER_BYTES,
+            until,
+        }
+    }
 }
 
 /// A request as a transport takes it.
@@ -179,8 +201,10 @@ pub(super) struct Link {
     lost: CancellationToken,
     /// What the server says that it can do.
     capabilities: Box<[Box<str>]>,
+    /// The request by which a modern server on standard streams was subscribed to; 0 is none.
+    subscription: AtomicU64,
     /// Ends the task that listens for changes.
-    listening: DropGuard,
+    listening: Mutex<DropGuard>,
 }
 
 impl Link {
@@ -195,7 +219,8 @@ impl Link {
             inbox,
             lost,
             capabilities,
-            listening: CancellationToken::new().drop_guard(),
+            subscription: AtomicU64::new(0),
+            listening: Mutex::new(CancellationToken::new().drop_guard()),
         }
     }
 
@@ -234,19 +259,29 @@ impl Link {
         answer
     }
 
-    /// Has the server tell when its tools change.
-    pub(super) async fn listen(&self) {
+    /// Has the server tell when one of its lists changes, and a modern one when one of the
+    /// `watched` resources does. Takes the place of what was asked for before.
+    pub(super) async fn listen(&self, watched: &BTreeSet<String>) {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        let stop = CancellationToken::new();
+        let before = {
+            let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *listening, stop.clone().drop_guard())
+        };
+        drop(before);
         match (&self.channel, self.era) {
             (Channel::Http(http), era) => {
-                let stop = self.listening.token().clone();
-                let listening = Listening { ids: Arc::clone(&self.ids), era };
+                let listening = Listening { ids: Arc::clone(&self.ids), era, watched: watched.clone() };
                 let http = http.clone();
                 tokio::spawn(async move { stop.run_until_cancelled(http.listen(listening)).await });
             }
             // The answer comes when the subscription ends, and then says nothing.
             (Channel::Stdio(stdio), Era::Modern) => {
-                let _ = stdio.send(subscription(id)).await;
+                let before = self.subscription.swap(id, Ordering::Relaxed);
+                if before != 0 {
+                    stdio.abandon(before);
+                }
+                let _ = stdio.send(subscription(id, watched)).await;
             }
             // A session tells of changes by itself.
             (Channel::Stdio(_), Era::Legacy(_)) => {}
@@ -280,10 +315,15 @@ impl Link {
     }
 }
 
-/// The request for the server's notice of changed tools (MCP 2026-07-28, basic/patterns/subscriptions).
-pub(super) fn subscription(id: u64) -> String {
-    let members = [
-        r#""notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true}"#,
-    ];
-    wire::request(id, "subscriptions/listen", &members, Manner::plain(Era::Modern))
+/// The request for the server's notices of what changes (MCP 2026-07-28, basic/patterns/subscriptions).
+pub(super) fn subscription(id: u64, watched: &BTreeSet<String>) -> String {
+    let mut members = String::from(
+        r#""notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true"#,
+    );
+    if !watched.is_empty() {
+        members.push_str(r#","resourceSubscriptions":"#);
+        members.push_str(&watched.iter().map(String::as_str).collect::<Value>().to_string());
+    }
+    members.push('}');
+    wire::request(id, "subscriptions/listen", &[&members], Manner::plain(Era::Modern))
 }

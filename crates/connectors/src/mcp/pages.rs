@@ -45,17 +45,8 @@ pub(super) async fn read(
     for _ in 0..MAX_PAGES {
         let member = cursor.as_ref().map(|cursor| format!(r#""cursor":{}"#, Value::from(cursor.as_str())));
         let members: Vec<&str> = member.iter().map(String::as_str).collect();
-        let query = Query {
-            method: list.method,
-            members: &members,
-            name: None,
-            mirrored: &[],
-            sink: None,
-            input: None,
-            log: None,
-            limit_bytes: MAX_PAGE_BYTES,
-            until,
-        };
+        let plain = Query::plain(list.method, &members, until);
+        let query = Query { limit_bytes: MAX_PAGE_BYTES, ..plain };
         let page = link.ask(&query).await?.result;
         match reading.add(&page, &wanted)? {
             None => return Ok(reading.items),

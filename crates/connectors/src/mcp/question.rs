@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quaymaster_core::rpc::{self, RequestId, code};
-use quaymaster_core::{InputMethod, InputPort, NoInput, Raw, RawBuf};
+use quaymaster_core::{InputAbilities, InputMethod, InputPort, NoInput, Raw, RawBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -194,7 +194,8 @@ impl Required {
     pub(super) async fn give(self, port: Option<&Arc<dyn InputPort>>) -> Result<Given, Failure> {
         let Self { requests, state } = self;
         let Some(requests) = requests else { return Ok(Given { responses: None, state }) };
-        let unable = || Failure::Unsupported("the tool asks for input, which this client cannot give".into());
+        let required = wanted(&requests);
+        let unable = || Failure::Incapable { required };
         let port = port.ok_or_else(unable)?;
         match port.ask(requests).await {
             Ok(responses) => Ok(Given { responses: Some(responses), state }),
@@ -205,6 +206,17 @@ impl Required {
             Err(NoInput::Overloaded) => Err(Failure::Overloaded),
         }
     }
+}
+
+/// What it takes to be asked all of `requests`.
+fn wanted(requests: &RawBuf) -> InputAbilities {
+    let requests = requests.as_raw().members().into_iter().flatten().filter_map(Result::ok);
+    let methods = requests.filter_map(|(_, request)| {
+        let mut members = request.members()?;
+        let (_, method) = members.find_map(|member| member.ok().filter(|(name, _)| name == "method"))?;
+        InputMethod::named(&method.text()?)
+    });
+    methods.map(InputAbilities::of).fold(InputAbilities::default(), InputAbilities::and)
 }
 
 impl Given {

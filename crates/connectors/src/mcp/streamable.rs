@@ -13,6 +13,7 @@
 
 mod response;
 
+use std::collections::BTreeSet;
 use std::io::Cursor;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -73,6 +74,8 @@ pub(super) struct Http {
 pub(super) struct Listening {
     pub(super) ids: Arc<AtomicU64>,
     pub(super) era: Era,
+    /// The resources whose changes are wanted.
+    pub(super) watched: BTreeSet<String>,
 }
 
 /// The answer that a stream should hold.
@@ -186,7 +189,7 @@ impl Http {
             let request = match listening.era {
                 Era::Modern => {
                     let id = listening.ids.fetch_add(1, Ordering::Relaxed);
-                    self.post(subscription(id), "subscriptions/listen", None)
+                    self.post(subscription(id, &listening.watched), "subscriptions/listen", None)
                 }
                 Era::Legacy(_) => self.bare(Method::GET),
             };

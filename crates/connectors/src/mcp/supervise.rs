@@ -9,11 +9,13 @@
 //! - The tools that were last seen stay declared while the upstream is away, so
 //!   that a failure changes what calls answer and not what agents see.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quaymaster_core::ToolDeclaration;
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -25,9 +27,10 @@ use super::conduct::Conduct;
 use super::discovery::{self, Listing, Routes};
 use super::failure::Failure;
 use super::handshake;
-use super::link::{Link, Until};
+use super::link::{Link, Query, Until};
 use super::pace::Backoff;
 use super::state::{Health, LeftOut, Trouble, UpstreamState};
+use super::watching::Watched;
 
 const MAX_SHOWN_WARNINGS: usize = 10;
 
@@ -39,6 +42,7 @@ pub(super) struct Shared {
     pub(super) state: watch::Sender<UpstreamState>,
     pub(super) breaker: Breaker,
     pub(super) conduct: Conduct,
+    pub(super) watched: Arc<Watched>,
     /// How many connections there were.
     connections: AtomicU64,
     /// The digest of the listing that `tools` holds.
@@ -96,6 +100,7 @@ impl Shared {
         let state = UpstreamState::without_connection(health, why);
         Self {
             breaker: Breaker::new(settings.breaker),
+            watched: Arc::default(),
             conduct: Conduct::new(settings.pace.conduct, settings.changes),
             connections: AtomicU64::new(0),
             settings,
@@ -270,7 +275,7 @@ fn pause(shared: &Shared, trouble: &Trouble, backoff: &mut Backoff) -> Duration 
 
 /// One connection, from its first byte to its last. Says why it ended.
 async fn connected(shared: &Shared, was_legacy: &mut bool, stop: &CancellationToken) -> Trouble {
-    let link = match handshake::open(&shared.settings, *was_legacy, stop).await {
+    let link = match handshake::open(&shared.settings, *was_legacy, Arc::clone(&shared.watched), stop).await {
         Ok(link) => Arc::new(link),
         Err(trouble) => {
             *was_legacy = false;
@@ -279,11 +284,41 @@ async fn connected(shared: &Shared, was_legacy: &mut bool, stop: &CancellationTo
     };
     // Another server may answer at an address any time; a child is the same file.
     *was_legacy = matches!(shared.settings.server, Server::Stdio(_)) && !link.is_modern();
-    let trouble = attend(shared, &link, stop).await;
+    let trouble = tokio::select! {
+        trouble = attend(shared, &link, stop) => trouble,
+        trouble = tell_what_is_watched(shared, &link, stop) => trouble,
+    };
     let ending = if stop.is_cancelled() { Connection::Ended } else { Connection::Starting };
     shared.connection.send_replace(ending);
     link.close().await;
     trouble
+}
+
+/// Has the server know which resources are watched, for as long as the connection lasts.
+async fn tell_what_is_watched(shared: &Shared, link: &Arc<Link>, stop: &CancellationToken) -> Trouble {
+    let mut told = BTreeSet::new();
+    loop {
+        let wanted = shared.watched.now();
+        if link.is_modern() {
+            if wanted != told {
+                link.listen(&wanted).await;
+            }
+        } else if link.serves("resources") {
+            let gone = told.difference(&wanted).map(|uri| ("resources/unsubscribe", uri));
+            let new = wanted.difference(&told).map(|uri| ("resources/subscribe", uri));
+            for (method, uri) in gone.chain(new) {
+                let until = Until { deadline: Instant::now() + shared.settings.pace.handshake, cancel: stop };
+                let member = format!(r#""uri":{}"#, Value::from(uri.as_str()));
+                // A server without subscriptions says so; who watches then hears nothing.
+                if let Err(failure) = link.ask(&Query::plain(method, &[&member], until)).await {
+                    let (connector, reason) = (shared.settings.connector.as_str(), failure.reason());
+                    tracing::debug!(connector, method, reason, "a resource is not watched");
+                }
+            }
+        }
+        told = wanted;
+        shared.watched.changed().await;
+    }
 }
 
 /// Lists the tools, and again whenever they may have changed, until the connection is lost.

@@ -13,6 +13,7 @@ use memchr::memmem;
 use quaymaster_core::rpc::{self, Message, RequestId};
 use quaymaster_core::{InputAbilities, LogLevel, LogSink, Raw, RawBuf};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::failure::{Failure, shown};
 
@@ -228,12 +229,20 @@ const INPUT_REQUIRED: &str = "input_required";
 
 fn rpc_failure(error: Raw<'_>) -> Failure {
     #[derive(Deserialize)]
-    struct ErrorObject {
+    struct ErrorObject<'a> {
         code: i64,
         message: String,
+        #[serde(borrow, default)]
+        data: Option<&'a RawValue>,
     }
-    match serde_json::from_str::<ErrorObject>(error.get()) {
-        Ok(ErrorObject { code, message }) => Failure::Rpc { code, message: shown(&message) },
+    match serde_json::from_str::<ErrorObject<'_>>(error.get()) {
+        Ok(ErrorObject { code: rpc::code::MISSING_CLIENT_CAPABILITY, data: Some(data), .. }) => {
+            let required = Raw::read(data.get()).ok().and_then(Raw::members).and_then(|mut members| {
+                members.find_map(|member| member.ok().filter(|(name, _)| name == "requiredCapabilities"))
+            });
+            Failure::Incapable { required: InputAbilities::read(required.map(|(_, required)| required)) }
+        }
+        Ok(ErrorObject { code, message, .. }) => Failure::Rpc { code, message: shown(&message) },
         Err(_) => Failure::Malformed("an error without a code and a message".into()),
     }
 }

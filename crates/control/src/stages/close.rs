@@ -85,6 +85,7 @@ async fn answer(ended: Ended, evidence: &Evidence) -> Reply {
                     status: if safe.is_error { Status::Failed } else { Status::Success },
                     code: safe.is_error.then_some(ErrorCode::UpstreamError),
                     message: None,
+                    required: None,
                     result: safe.result,
                 },
             }
@@ -117,6 +118,7 @@ fn failure(facts: &Facts, error: &CallError) -> Reply {
         code: Some(error.code),
         result: tool_result(&envelope, &text),
         message: Some(text),
+        required: error.required,
     }
 }
 

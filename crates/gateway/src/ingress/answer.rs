@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::StatusCode;
 use quaymaster_core::rpc::{self, RequestId, code};
 use quaymaster_core::{ErrorCode, Kind, Reply};
 use serde_json::{Value, json};
@@ -67,18 +68,33 @@ pub(super) fn call_result(id: &RequestId, era: Era, kind: Kind, result: String) 
     Some(Pieces([head.into(), members, Bytes::from_static(b"}")]))
 }
 
-/// The answer to a request for a prompt or a resource that failed: unlike a tool's, it
-/// has no result that could say so.
-pub(super) fn call_error(id: &RequestId, era: Era, kind: Kind, reply: &Reply) -> Option<Pieces> {
-    let failed = reply.code.filter(|_| kind != Kind::Tool)?;
-    let rpc_code = match (failed, kind, era) {
-        (ErrorCode::ToolNotFound, Kind::Resource, Era::Legacy) => code::RESOURCE_NOT_FOUND,
-        (ErrorCode::ToolNotFound | ErrorCode::InputInvalid, ..) => code::INVALID_PARAMS,
-        _ => code::INTERNAL_ERROR,
+/// The answer to a request that failed, where that is an error of the protocol: of a prompt or a
+/// resource, which unlike a tool have no result that could say so, and of a modern client that
+/// cannot be asked what has to be asked (MCP 2026-07-28, basic, error codes).
+pub(super) fn call_error(
+    id: &RequestId,
+    era: Era,
+    kind: Kind,
+    reply: &Reply,
+) -> Option<(StatusCode, Pieces)> {
+    let failed = reply.code?;
+    let mut data = json!({"code": failed.as_str(), "audit_id": reply.audit_id.as_str()});
+    let (status, rpc_code) = match (failed, kind, era) {
+        (ErrorCode::ClientCapability, _, Era::Modern) => {
+            let required = reply.required.unwrap_or_default().as_json();
+            if let Some(members) = data.as_object_mut() {
+                let required = serde_json::from_str(&required).unwrap_or_default();
+                members.insert("requiredCapabilities".into(), required);
+            }
+            (StatusCode::BAD_REQUEST, code::MISSING_CLIENT_CAPABILITY)
+        }
+        (_, Kind::Tool, _) => return None,
+        (ErrorCode::ToolNotFound, Kind::Resource, Era::Legacy) => (StatusCode::OK, code::RESOURCE_NOT_FOUND),
+        (ErrorCode::ToolNotFound | ErrorCode::InputInvalid, ..) => (StatusCode::OK, code::INVALID_PARAMS),
+        _ => (StatusCode::OK, code::INTERNAL_ERROR),
     };
     let message = reply.message.as_deref().unwrap_or("the request failed");
-    let data = json!({"code": failed.as_str(), "audit_id": reply.audit_id.as_str()});
-    Some(Pieces::whole(rpc::error_response(Some(id), rpc_code, message, Some(&data))))
+    Some((status, Pieces::whole(rpc::error_response(Some(id), rpc_code, message, Some(&data)))))
 }
 
 /// The member of the answer that holds a list.
@@ -137,9 +153,11 @@ impl Abilities {
     fn as_json(self) -> Value {
         let mut capabilities = json!({"logging": {}, "tools": {"listChanged": true}});
         if let Some(members) = capabilities.as_object_mut() {
-            let offered = [("prompts", self.prompts), ("resources", self.resources)];
-            for (name, _) in offered.into_iter().filter(|(_, offered)| *offered) {
-                members.insert(name.into(), json!({"listChanged": true}));
+            if self.prompts {
+                members.insert("prompts".into(), json!({"listChanged": true}));
+            }
+            if self.resources {
+                members.insert("resources".into(), json!({"listChanged": true, "subscribe": true}));
             }
             if self.completions {
                 members.insert("completions".into(), json!({}));
@@ -188,6 +206,11 @@ fn with_instructions(id: &RequestId, mut result: Value, identity: &ServerIdentit
 /// The answer that carries `result`.
 pub(super) fn plain(id: &RequestId, result: &str) -> Pieces {
     Pieces::whole(rpc::response(id, result))
+}
+
+/// The notification that a resource has changed, for a session.
+pub(super) fn updated(uri: &str) -> String {
+    rpc::notification("notifications/resources/updated", &json!({"uri": uri}).to_string())
 }
 
 /// The notification that a list has changed, for a session.

@@ -6,11 +6,15 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use http::{HeaderMap, HeaderName};
 pub use quaymaster_catalog::Shelf;
 pub use quaymaster_connectors::Wire;
+pub(super) use quaymaster_connectors::mcp::Watch;
 pub use quaymaster_control::RequestRefusal;
 use quaymaster_control::keyring::KeyRing;
+pub(super) use quaymaster_core::mirror::Mismatch;
 use quaymaster_core::{Actor, CallError, CallId, CallRequest, Clock, Reply, SessionId};
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::upstreams::MissingUpstream;
@@ -47,6 +51,22 @@ pub trait Door: Send + Sync + 'static {
     fn missing(&self, _actor: &Actor) -> Vec<MissingUpstream> {
         Vec::new()
     }
+
+    /// Checks the headers in which a call of the tool `name` repeats its arguments.
+    ///
+    /// # Errors
+    ///
+    /// The first header that does not say what the body says.
+    fn check_mirrors(
+        &self,
+        actor: &Actor,
+        name: &str,
+        headers: &HeaderMap,
+        arguments: &Value,
+    ) -> Result<(), (HeaderName, Mismatch)>;
+
+    /// Begins to watch a resource for `actor`; none if it may not be read or cannot be watched.
+    fn watch(&self, actor: &Actor, uri: &str) -> Option<Watch>;
 
     /// Whether there are values for the arguments of something that `actor` may see.
     fn completes(&self, actor: &Actor) -> bool;

@@ -20,13 +20,12 @@ use super::era::{Detected, Era, LEGACY};
 use super::lasting::{Haven, Lasting};
 use super::modern;
 use super::params::text;
-use super::question;
 use super::refusal::{Refusal, quoted};
 use super::subscription::Subscription;
 use super::suspended::{self, Resumption};
 
 /// The methods of the legacy era that we have.
-const LEGACY_METHODS: [&str; 11] = [
+const LEGACY_METHODS: [&str; 13] = [
     "initialize",
     "ping",
     "tools/list",
@@ -36,6 +35,8 @@ const LEGACY_METHODS: [&str; 11] = [
     "resources/list",
     "resources/templates/list",
     "resources/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
     "completion/complete",
     "logging/setLevel",
 ];
@@ -94,6 +95,8 @@ pub(super) enum Plan {
     Call(ToolCall),
     /// Go on with the call that asked for these answers.
     Resume(Resumption),
+    /// Have the session's client hear of changes of a resource, or no more, and send the answer.
+    Watch { uri: String, begins: bool, answer: Pieces },
     /// Show the session's client log messages from this level on, and send the answer.
     SetLevel { level: LogLevel, answer: Pieces },
     /// Tell of this until the client has enough.
@@ -185,6 +188,13 @@ impl<D: Door> Front<D> {
             }
             (Era::Legacy, "initialize") => self.open(asked, actor),
             (Era::Legacy, "ping") => Ok(Plan::Answer(answer::plain(id, "{}"))),
+            (Era::Legacy, "resources/subscribe" | "resources/unsubscribe") => {
+                let uri = text(detected.params.uri)
+                    .ok_or_else(|| Refusal::invalid_params("`params.uri` must be a string"))?
+                    .into_owned();
+                let begins = method == "resources/subscribe";
+                Ok(Plan::Watch { uri, begins, answer: answer::plain(id, "{}") })
+            }
             (Era::Legacy, "logging/setLevel") => {
                 let level = log_level(detected.params.level)?.ok_or_else(no_level)?;
                 Ok(Plan::SetLevel { level, answer: answer::plain(id, "{}") })
@@ -206,7 +216,7 @@ impl<D: Door> Front<D> {
         let version = LEGACY.into_iter().find(|v| *v == requested).unwrap_or(newest);
         let answer = answer::initialize(asked.id, version, &self.identity, self.abilities(actor));
         let client = claims::implementation(params.client_info).map(Arc::from);
-        let abilities = question::abilities(params.capabilities);
+        let abilities = InputAbilities::read(params.capabilities);
         Ok(Plan::Open { answer, client, abilities })
     }
 
@@ -252,17 +262,17 @@ impl<D: Door> Front<D> {
     }
 
     /// The answer to a call; `None` is a reply that never came.
-    pub(super) fn answered(&self, to: &Addressee, reply: Option<Reply>) -> Pieces {
+    pub(super) fn answered(&self, to: &Addressee, reply: Option<Reply>) -> (StatusCode, Pieces) {
         let Addressee { id, era, kind } = to;
         let answer = reply.and_then(|reply| {
             let error = answer::call_error(id, *era, *kind, &reply);
-            error.or_else(|| answer::call_result(id, *era, *kind, reply.result))
+            error.or_else(|| Some((StatusCode::OK, answer::call_result(id, *era, *kind, reply.result)?)))
         });
         answer.unwrap_or_else(|| {
             tracing::error!("a call came to no reply that could be sent");
             let refusal = Refusal::internal();
             self.counters.add(refusal.recorded);
-            Pieces::whole(refusal.to_json(Some(id)))
+            (StatusCode::OK, Pieces::whole(refusal.to_json(Some(id))))
         })
     }
 

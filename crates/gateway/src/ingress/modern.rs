@@ -4,9 +4,8 @@
 //! is named before a method that is not ours, and that before the headers which
 //! only a known method has (MCP 2026-07-28, streamable HTTP, server validation).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
+use quaymaster_core::mirror;
 
 use super::era::{Detected, MODERN, RequestHead};
 use super::params::text;
@@ -97,11 +96,7 @@ fn mismatch(header: &str, sent: &str, member: &str, value: &str) -> Refusal {
 
 /// The value of a header that may be in Base64 (MCP 2026-07-28, streamable HTTP, value encoding).
 fn decoded(header: &str) -> Result<String, Refusal> {
-    let Some(encoded) = header.strip_prefix("=?base64?").and_then(|h| h.strip_suffix("?=")) else {
-        return Ok(header.to_owned());
-    };
-    let bytes = STANDARD.decode(encoded).ok();
-    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| {
+    mirror::decode(header).ok_or_else(|| {
         Refusal::header_mismatch("`Mcp-Name` is not UTF-8 in Base64 between `=?base64?` and `?=`")
     })
 }

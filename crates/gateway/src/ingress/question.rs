@@ -34,34 +34,6 @@ const MAX_REQUESTS: usize = 16;
 /// How many requests of ours a session may have open.
 const MAX_OPEN: usize = 64;
 
-/// What a client says that it can be asked. `{}` under `elicitation` is how revisions
-/// before 2025-11-25 say that it can show a form.
-pub(super) fn abilities(capabilities: Option<Raw<'_>>) -> InputAbilities {
-    let mut abilities = InputAbilities::default();
-    for (name, value) in capabilities.into_iter().filter_map(Raw::members).flatten().filter_map(Result::ok) {
-        if !value.get().starts_with('{') {
-            continue;
-        }
-        match &*name {
-            "elicitation" => {
-                let modes: Vec<String> = value
-                    .members()
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|member| member.ok().map(|(mode, _)| mode.into_owned()))
-                    .collect();
-                let has = |mode: &str| modes.iter().any(|m| m == mode);
-                abilities.url = has("url");
-                abilities.form = has("form") || !abilities.url;
-            }
-            "sampling" => abilities.sampling = true,
-            "roots" => abilities.roots = true,
-            _ => {}
-        }
-    }
-    abilities
-}
-
 /// One question: requests by name.
 #[derive(Debug)]
 pub(super) struct Question {
@@ -282,21 +254,6 @@ mod tests {
         raw(
             r#"{"name":{"method":"elicitation/create","params":{"message":"?"}},"where":{"method":"roots/list"}}"#,
         )
-    }
-
-    #[test]
-    fn a_client_says_what_it_can_be_asked() {
-        let read = |text: &str| abilities(Some(Raw::read(text).expect("JSON")));
-        assert_eq!(read(r#"{"elicitation":{},"roots":{"listChanged":true}}"#), FORM);
-        assert_eq!(
-            read(r#"{"elicitation":{"url":{}}}"#),
-            InputAbilities { url: true, ..InputAbilities::default() }
-        );
-        assert_eq!(
-            read(r#"{"elicitation":true,"sampling":{}}"#),
-            InputAbilities { sampling: true, ..InputAbilities::default() }
-        );
-        assert_eq!(abilities(None), InputAbilities::default());
     }
 
     #[tokio::test]

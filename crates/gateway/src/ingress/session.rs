@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::inflight::InFlight;
 use super::question::OpenRequests;
 use super::refusal::Refusal;
+use super::watches::Watches;
 
 /// One client's session.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub(super) struct Session {
     pub(super) abilities: InputAbilities,
     /// What it was asked and has not answered.
     pub(super) questions: OpenRequests,
+    /// The resources whose changes it hears of.
+    pub(super) watches: Arc<Watches>,
     actor: ActorId,
     workspace: Workspace,
     stream: Mutex<Option<CancellationToken>>,
@@ -59,6 +62,7 @@ impl Session {
             calls: InFlight::default(),
             abilities: InputAbilities::default(),
             questions: OpenRequests::default(),
+            watches: Arc::default(),
             actor: actor.id.clone(),
             workspace: actor.workspace.clone(),
             stream: Mutex::new(None),

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::lines::{Line, Lines};
-use super::answer::{Pieces, list_changed};
+use super::answer::{Pieces, list_changed, updated};
 use super::call::ToolCall;
 use super::changes::{Changes, Seen, Topic};
 use super::claims;
@@ -44,6 +44,7 @@ use super::question::{OpenRequests, QuestionQueue};
 use super::refusal::Refusal;
 use super::subscription::Subscription;
 use super::suspended;
+use super::watches::Watches;
 
 /// How many messages may wait for the client to read them.
 const OUTBOX: usize = 64;
@@ -97,11 +98,19 @@ where
         move || door.local_user().map_or_else(|_| Seen::default(), |actor| Seen::by(&*door, &actor))
     };
     let mut changes = Changes::of(door.changes(), &listing);
+    let watched = {
+        let door = door.clone();
+        async move |watches: Arc<Watches>| match door.local_user() {
+            Ok(actor) => watches.next(&*door, &actor).await,
+            Err(_) => std::future::pending().await,
+        }
+    };
     let mut client = Client {
         front: Arc::new(Front::new(door, settings.identity, settings.counters)),
         outbox,
         session: None,
         subscriptions: Vec::new(),
+        watches: Arc::default(),
         calls: Arc::default(),
         cancel: CancellationToken::new(),
         tasks: TaskTracker::new(),
@@ -111,6 +120,7 @@ where
             tokio::select! {
                 biased;
                 topics = changes.next(&listing) => client.list_changed(&topics).await,
+                uri = watched(client.watches.clone()) => client.updated(&uri).await,
                 line = lines.next() => match line {
                     Ok(Line::Message(bytes)) => client.take(&bytes).await,
                     Ok(Line::TooLong) => client.too_long(settings.max_line_bytes).await,
@@ -160,6 +170,8 @@ struct Client<D> {
     outbox: mpsc::Sender<Vec<u8>>,
     session: Option<Session>,
     subscriptions: Vec<Subscription>,
+    /// What the session's client watches.
+    watches: Arc<Watches>,
     calls: Arc<InFlight>,
     cancel: CancellationToken,
     tasks: TaskTracker,
@@ -203,7 +215,29 @@ impl<D: Door> Client<D> {
         }
     }
 
-    fn subscribe(&mut self, subscription: Subscription) -> Result<Pieces, Refusal> {
+    async fn updated(&self, uri: &str) {
+        if self.session.is_some() {
+            self.send(updated(uri).into()).await;
+        }
+        for message in self.subscriptions.iter().filter_map(|s| s.update(uri)) {
+            self.send(message.into()).await;
+        }
+    }
+
+    /// Ends a subscription, and lets go what nobody else watches.
+    fn unsubscribe(&mut self, id: &RequestId) {
+        let Some(at) = self.subscriptions.iter().position(|subscription| subscription.id == *id) else {
+            return;
+        };
+        let gone = self.subscriptions.swap_remove(at);
+        for uri in gone.resources() {
+            if !self.subscriptions.iter().any(|other| other.resources().contains(uri)) {
+                self.watches.remove(uri);
+            }
+        }
+    }
+
+    fn subscribe(&mut self, subscription: Subscription, actor: &Actor) -> Result<Pieces, Refusal> {
         if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
             return Err(Refusal::overloaded("too many subscriptions: cancel one"));
         }
@@ -213,6 +247,7 @@ impl<D: Door> Client<D> {
                 "this `id` is a subscription already",
             ));
         }
+        let subscription = subscription.watching(&self.watches, &*self.front.door, actor);
         let acknowledgement = subscription.acknowledgement();
         self.subscriptions.push(subscription);
         Ok(Pieces::whole(acknowledgement))
@@ -265,7 +300,7 @@ impl<D: Door> Client<D> {
                     && let Some(id) = detected.params.request_id.and_then(|raw| RequestId::parse(raw).ok())
                 {
                     self.calls.cancel(&id);
-                    self.subscriptions.retain(|subscription| subscription.id != id);
+                    self.unsubscribe(&id);
                 }
                 Ok(None)
             }
@@ -293,7 +328,15 @@ impl<D: Door> Client<D> {
         match self.front.plan(asked, &actor)? {
             Plan::Answer(pieces) => Ok(Some(pieces)),
             Plan::Call(call) => self.call(asked, call, actor).map(|()| None),
-            Plan::Listen(subscription) => self.subscribe(subscription).map(Some),
+            Plan::Listen(subscription) => self.subscribe(subscription, &actor).map(Some),
+            Plan::Watch { uri, begins, answer } => {
+                if begins {
+                    self.watches.add(&*self.front.door, &actor, &uri)?;
+                } else {
+                    self.watches.remove(&uri);
+                }
+                Ok(Some(answer))
+            }
             Plan::SetLevel { level, answer } => {
                 if let Some(session) = &mut self.session {
                     session.level = level;
@@ -362,7 +405,7 @@ impl<D: Door> Client<D> {
             }
             let taken_back = cancel.is_cancelled() && !stopping.is_cancelled();
             if !taken_back {
-                let _ = outbox.send(front.answered(&addressee, reply).one_line()).await;
+                let _ = outbox.send(front.answered(&addressee, reply).1.one_line()).await;
             }
         });
         Ok(())

@@ -15,8 +15,7 @@ pub(crate) fn parse(text: &str) -> Result<Value, Unreadable> {
     // The library's own message quotes the line; the place is enough.
     toml::from_str(text).map(|table| json(Toml::Table(table))).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = text.get(..at).unwrap_or(text).matches('\n').count() + 1;
         Unreadable { line, expected: "what TOML has" }
     })
 }

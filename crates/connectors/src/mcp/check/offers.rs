@@ -5,11 +5,11 @@
 use std::collections::BTreeSet;
 
 use http::HeaderValue;
+use quaymaster_core::mirror;
 use quaymaster_core::{Completed, ToolName, UriPattern};
 use serde_json::json;
 
 use super::super::config::{McpPromptConfig, McpResourceConfig};
-use super::super::headers;
 use super::Names;
 use crate::problem::Problems;
 
@@ -60,7 +60,7 @@ pub(super) fn prompts(
                 reference: reference("ref/prompt", "name", &config.name),
                 public_name,
                 name_json: serde_json::Value::from(config.name.as_str()).to_string().into(),
-                name_header: headers::encode(&config.name),
+                name_header: mirror::encode(&config.name),
                 config,
             });
         }

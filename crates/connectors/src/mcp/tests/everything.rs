@@ -101,7 +101,10 @@ async fn a_modern_server_gets_its_headers_and_its_input_requests_are_told() {
         assert_eq!(call.text(&connector).await, format!("region {region}"));
     }
     let error = read("test_input_required_result_elicitation").on(&connector).await;
-    assert_eq!(error, Err("upstream.error: the tool asks for input, which this client cannot give".into()));
+    assert_eq!(
+        error,
+        Err("client.capability: the call needs to ask something that this client cannot be asked".into())
+    );
     let reports = Arc::new(Reports::default());
     let mut call = read("test_tool_with_progress");
     call.progress = Some(Arc::clone(&reports) as Arc<dyn ProgressSink>);

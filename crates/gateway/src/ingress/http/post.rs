@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
 use quaymaster_core::rpc::{self, Message, RequestId};
-use quaymaster_core::{Actor, InputAbilities, InputPort, LogLevel, LogSink, ProgressSink};
+use quaymaster_core::{Actor, InputAbilities, InputPort, Kind, LogLevel, LogSink, ProgressSink};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::body::Body;
@@ -20,12 +20,12 @@ use super::waiting::{Running, Waiting};
 use super::{guard, reading};
 use crate::ingress::call::ToolCall;
 use crate::ingress::claims;
-use crate::ingress::door::{Door, Wire};
+use crate::ingress::door::{Door, Mismatch, Wire};
 use crate::ingress::era::{self, Detected, Era, LEGACY, RequestHead};
 use crate::ingress::front::{Addressee, Asked, Origin, Plan, Trail, log_level, notified};
 use crate::ingress::modern;
 use crate::ingress::progress::{NoteQueue, ProgressToken};
-use crate::ingress::question::{self, QuestionQueue};
+use crate::ingress::question::QuestionQueue;
 use crate::ingress::refusal::Refusal;
 use crate::ingress::session::Session;
 use crate::ingress::suspended::{Bound, Resumption};
@@ -145,6 +145,16 @@ impl<D: Door> Endpoint<D> {
             Era::Legacy => Some(self.session(arrived, trail)?),
         };
         match self.front.plan(asked, &arrived.actor)? {
+            Plan::Watch { uri, begins, answer } => {
+                match &session {
+                    Some(session) if begins => {
+                        session.watches.add(&*self.front.door, &arrived.actor, &uri)?;
+                    }
+                    Some(session) => session.watches.remove(&uri),
+                    None => {}
+                }
+                Ok(Step::Done(json(StatusCode::OK, answer)))
+            }
             Plan::SetLevel { level, answer } => {
                 if let Some(session) = &session {
                     session.set_log_level(level);
@@ -153,6 +163,7 @@ impl<D: Door> Endpoint<D> {
             }
             Plan::Answer(pieces) => Ok(Step::Done(json(StatusCode::OK, pieces))),
             Plan::Call(call) => {
+                self.check_mirrors(arrived, asked, &call)?;
                 self.call(arrived, asked, session, call).map(|waiting| Step::Wait(Box::new(waiting)))
             }
             Plan::Resume(resumption) => {
@@ -223,7 +234,7 @@ impl<D: Door> Endpoint<D> {
             // A session is asked on the stream of its request, so there must be one.
             Some(session) if arrived.events => session.abilities,
             Some(_) => InputAbilities::default(),
-            None => question::abilities(detected.meta.client_capabilities),
+            None => InputAbilities::read(detected.meta.client_capabilities),
         };
         let bound = Bound::to(&arrived.actor, &call);
         let addressee = Addressee { id: (*id).clone(), era, kind: call.kind };
@@ -252,6 +263,32 @@ impl<D: Door> Endpoint<D> {
         });
         let call = Running { key, reply: running, notes, questions, _leaving: leaving(era, cancel) };
         Ok(Waiting::new(self.clone(), addressee, call, (token, session, bound)))
+    }
+
+    /// A modern client repeats some arguments in headers, which must say the same (MCP
+    /// 2026-07-28, streamable HTTP, server validation).
+    fn check_mirrors(
+        &self,
+        arrived: &Arrived<'_>,
+        asked: &Asked<'_>,
+        call: &ToolCall,
+    ) -> Result<(), Refusal> {
+        if asked.detected.era == Era::Legacy || call.kind != Kind::Tool {
+            return Ok(());
+        }
+        let (headers, arguments) = (&arrived.head.headers, call.arguments.value());
+        let checked = self.front.door.check_mirrors(&arrived.actor, &call.tool, headers, arguments);
+        checked.map_err(|(header, mismatch)| {
+            let what = match mismatch {
+                Mismatch::Missing => "is missing, and its argument is there",
+                Mismatch::Unexpected => "is there, and its argument is not",
+                Mismatch::Unreadable => {
+                    "must be there once, in ASCII or in Base64 between `=?base64?` and `?=`"
+                }
+                Mismatch::Different => "says something else than its argument",
+            };
+            Refusal::header_mismatch(format!("the header `{header}` {what}"))
+        })
     }
 
     /// Goes on with a call that asked its client for something.

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::body::{self, Body};
 use super::endpoint::{Endpoint, bare, with_type};
 use super::guard;
-use crate::ingress::answer::list_changed;
+use crate::ingress::answer::{list_changed, updated};
 use crate::ingress::changes::{Changes, Seen, Topic};
 use crate::ingress::door::Door;
 use crate::ingress::era::is_modern;
@@ -24,6 +24,7 @@ use crate::ingress::front::Trail;
 use crate::ingress::refusal::Refusal;
 use crate::ingress::session::Session;
 use crate::ingress::subscription::Subscription;
+use crate::ingress::watches::Watches;
 
 /// Keeps a reverse proxy from holding events back.
 static BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -40,7 +41,8 @@ impl<D: Door> Endpoint<D> {
         if !guard::accepts(headers).events {
             return Err(no_events());
         }
-        let open = Open { token: session.begin_stream(), session, told: Told::new(self, actor.clone()) };
+        let told = Told::new(self, actor.clone(), Arc::clone(&session.watches));
+        let open = Open { token: session.begin_stream(), session, told };
         Ok(events(stream::unfold((open, true), |(mut open, first)| async move {
             let next = if first { Some(body::keep_alive()) } else { open.next().await };
             next.map(|bytes| (bytes, (open, false)))
@@ -53,7 +55,10 @@ impl<D: Door> Endpoint<D> {
         subscription: Subscription,
         actor: Arc<Actor>,
     ) -> Response<Body> {
-        let listening = Listening { told: Told::new(self, actor), subscription, state: State::First };
+        let watches = Arc::new(Watches::default());
+        let subscription = subscription.watching(&watches, &*self.front.door, &actor);
+        let listening =
+            Listening { told: Told::new(self, actor, watches), subscription, state: State::First };
         events(stream::unfold(listening, |mut listening| async move {
             listening.next().await.map(|bytes| (bytes, listening))
         }))
@@ -113,29 +118,32 @@ pub(super) fn no_events() -> Refusal {
 struct Told<D: Door> {
     endpoint: Arc<Endpoint<D>>,
     changes: Changes,
+    watches: Arc<Watches>,
     actor: Arc<Actor>,
 }
 
 enum Tiding {
     Changed(Vec<Topic>),
+    Updated(String),
     Nothing,
     Draining,
 }
 
 impl<D: Door> Told<D> {
-    fn new(endpoint: &Arc<Endpoint<D>>, actor: Arc<Actor>) -> Self {
+    fn new(endpoint: &Arc<Endpoint<D>>, actor: Arc<Actor>, watches: Arc<Watches>) -> Self {
         let door = &endpoint.front.door;
         let changes = Changes::of(door.changes(), || Seen::by(&**door, &actor));
-        Self { endpoint: endpoint.clone(), changes, actor }
+        Self { endpoint: endpoint.clone(), changes, watches, actor }
     }
 
     /// Waits until there is something to tell, or time to show that we are there.
     async fn next(&mut self) -> Tiding {
-        let Self { endpoint, changes, actor } = self;
+        let Self { endpoint, changes, watches, actor } = self;
         tokio::select! {
             biased;
             () = endpoint.lifecycle.draining.cancelled() => Tiding::Draining,
             topics = changes.next(|| Seen::by(&*endpoint.front.door, actor)) => Tiding::Changed(topics),
+            uri = watches.next(&*endpoint.front.door, actor) => Tiding::Updated(uri),
             () = sleep(endpoint.settings.keep_alive) => Tiding::Nothing,
         }
     }
@@ -162,6 +170,7 @@ impl<D: Door> Open<D> {
         };
         match tiding {
             Tiding::Changed(topics) => Some(as_events(topics.into_iter().map(list_changed))),
+            Tiding::Updated(uri) => Some(body::event(updated(&uri).as_bytes())),
             Tiding::Nothing => Some(body::keep_alive()),
             Tiding::Draining => None,
         }
@@ -200,6 +209,11 @@ impl<D: Door> Listening<D> {
                     let events = as_events(wanted);
                     if !events.is_empty() {
                         return Some(events);
+                    }
+                }
+                Tiding::Updated(uri) => {
+                    if let Some(update) = self.subscription.update(&uri) {
+                        return Some(body::event(update.as_bytes()));
                     }
                 }
                 Tiding::Nothing => return Some(body::keep_alive()),

@@ -99,9 +99,15 @@ impl<D: Door> Waiting<D> {
     }
 
     pub(super) async fn respond(mut self: Box<Self>) -> Response<Body> {
-        let Some(call) = &mut self.call else { return json(StatusCode::OK, self.answer(None)) };
-        match call.news().await {
-            News::Reply(reply) => json(StatusCode::OK, self.answer(reply)),
+        let news = match &mut self.call {
+            Some(call) => call.news().await,
+            None => News::Reply(None),
+        };
+        match news {
+            News::Reply(reply) => {
+                let (status, answer) = self.answer(reply);
+                json(status, answer)
+            }
             News::Question(question) if self.addressee.era == Era::Modern => {
                 json(StatusCode::OK, self.suspend(question))
             }
@@ -144,13 +150,13 @@ impl<D: Door> Waiting<D> {
                     continue;
                 }
                 News::Question(question) => self.suspend(question),
-                News::Reply(reply) => self.answer(reply),
+                News::Reply(reply) => self.answer(reply).1,
             };
             return Some(body::event(&last.one_line()));
         }
     }
 
-    fn answer(&mut self, reply: Option<Reply>) -> Pieces {
+    fn answer(&mut self, reply: Option<Reply>) -> (StatusCode, Pieces) {
         self.call = None;
         self.endpoint.front.answered(&self.addressee, reply)
     }
@@ -163,7 +169,7 @@ impl<D: Door> Waiting<D> {
 
     /// Answers with the questions, and has the call wait for the client to come back.
     fn suspend(&mut self, question: Question) -> Pieces {
-        let Some(call) = self.call.take() else { return self.answer(None) };
+        let Some(call) = self.call.take() else { return self.answer(None).1 };
         let endpoint = &self.endpoint;
         let pending = Pending { key: call.key.clone(), call, question };
         let sealing = (endpoint.front.door.keys(), endpoint.now());

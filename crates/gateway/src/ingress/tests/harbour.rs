@@ -2,14 +2,18 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use http::{HeaderMap, HeaderName};
+use quaymaster_connectors::mcp::Watch;
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::clock::FixedClock;
+use quaymaster_core::mirror::Mismatch;
 use quaymaster_core::random::CountingRandomness;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
     Actor, ActorId, Authentication, CallError, CallId, CallRequest, Clock, DataClass, ErrorCode, Progress,
     Reply, SessionId, Status, Timestamp,
 };
+use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::ingress::{Door, RequestRefusal, Shelf, Wire};
@@ -190,6 +194,20 @@ impl Door for Harbour {
         format!(r#"[{{"name":"for_{}{new}","inputSchema":{{"type":"object"}}}}]"#, actor.id).into()
     }
 
+    fn check_mirrors(
+        &self,
+        _: &Actor,
+        _: &str,
+        _: &HeaderMap,
+        _: &Value,
+    ) -> Result<(), (HeaderName, Mismatch)> {
+        Ok(())
+    }
+
+    fn watch(&self, _: &Actor, _: &str) -> Option<Watch> {
+        None
+    }
+
     fn completes(&self, _: &Actor) -> bool {
         false
     }
@@ -199,7 +217,14 @@ impl Door for Harbour {
         let _ = self.tell.send(Event::Began(request.tool.clone()));
         let result = self.run(&request, &wire).await;
         let _ = self.tell.send(Event::Ended(request.tool, wire.cancel.is_cancelled()));
-        Reply { audit_id: request.id, status: Status::Success, code: None, message: None, result }
+        Reply {
+            audit_id: request.id,
+            status: Status::Success,
+            code: None,
+            message: None,
+            required: None,
+            result,
+        }
     }
 
     async fn refused(&self, refusal: RequestRefusal) {

@@ -1,22 +1,24 @@
 //! The `Mcp-*` headers that mirror a modern call's body (MCP 2026-07-28,
-//! basic/transports/streamable-http, "Request Metadata").
+//! basic/transports/streamable-http, "Request Metadata"): written towards upstreams,
+//! checked where they come from clients.
 //!
 //! Invariants:
 //! - No value can end its header: whatever is not plain goes as Base64.
 //! - A tool whose annotations are invalid is refused, not called without them.
+//! - A header that says something else than the body is never passed over.
 
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 const ANNOTATION: &str = "x-mcp-header";
 
 /// An argument that is mirrored into a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ParamHeader {
+pub struct ParamHeader {
     name: HeaderName,
     /// The names of the nested properties that lead to the argument.
     path: Vec<String>,
@@ -27,14 +29,14 @@ pub(super) struct ParamHeader {
 /// # Errors
 ///
 /// Says which annotation breaks which rule of "Schema Extension".
-pub(super) fn declared(schema: &Value) -> Result<Vec<ParamHeader>, String> {
+pub fn declared(schema: &Value) -> Result<Vec<ParamHeader>, String> {
     let mut found = Found::default();
     found.visit(schema, Some(&[]))?;
     Ok(found.headers)
 }
 
 /// The headers of a call with `arguments`. An argument that is absent or null has none.
-pub(super) fn of_call(declared: &[ParamHeader], arguments: &Value) -> Vec<(HeaderName, HeaderValue)> {
+pub fn of_call(declared: &[ParamHeader], arguments: &Value) -> Vec<(HeaderName, HeaderValue)> {
     declared
         .iter()
         .filter_map(|header| {
@@ -49,6 +51,58 @@ pub(super) fn of_call(declared: &[ParamHeader], arguments: &Value) -> Vec<(Heade
             Some((header.name.clone(), text))
         })
         .collect()
+}
+
+/// A header that does not say what the body says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// It is not there, and the argument is.
+    Missing,
+    /// It is there, and the argument is not.
+    Unexpected,
+    /// It cannot be read: not ASCII, or not the Base64 that it says it is.
+    Unreadable,
+    /// It says something else.
+    Different,
+}
+
+impl ParamHeader {
+    /// The header's name.
+    pub fn name(&self) -> &HeaderName {
+        &self.name
+    }
+
+    /// Checks the values that came under this name against the call's arguments.
+    ///
+    /// # Errors
+    ///
+    /// [`Mismatch`] if they do not say the same.
+    pub fn check<'a>(
+        &self,
+        mut values: impl Iterator<Item = &'a HeaderValue>,
+        arguments: &Value,
+    ) -> Result<(), Mismatch> {
+        let wanted = self.path.iter().try_fold(arguments, |value, name| value.get(name));
+        let wanted = wanted.filter(|value| !value.is_null());
+        let (value, wanted) = match (values.next(), wanted) {
+            (None, None) => return Ok(()),
+            (None, Some(_)) => return Err(Mismatch::Missing),
+            (Some(_), None) => return Err(Mismatch::Unexpected),
+            (Some(_), Some(_)) if values.next().is_some() => return Err(Mismatch::Unreadable),
+            (Some(value), Some(wanted)) => (value, wanted),
+        };
+        let text = value.to_str().ok().and_then(decode).ok_or(Mismatch::Unreadable)?;
+        let is_same = match wanted {
+            Value::String(wanted) => text == *wanted,
+            Value::Bool(wanted) => text == if *wanted { "true" } else { "false" },
+            // Numbers are compared as numbers: `5.0` and `5` are one.
+            Value::Number(wanted) => text
+                .parse::<Number>()
+                .is_ok_and(|number| number == *wanted || number.as_f64() == wanted.as_f64()),
+            _ => false,
+        };
+        if is_same { Ok(()) } else { Err(Mismatch::Different) }
+    }
 }
 
 #[derive(Default)]
@@ -138,13 +192,21 @@ fn is_token(byte: u8) -> bool {
 }
 
 /// `text` as a header's value: itself where it is plain, else `=?base64?…?=` ("Value Encoding").
-pub(super) fn encode(text: &str) -> HeaderValue {
+pub fn encode(text: &str) -> HeaderValue {
     let plain = text.bytes().all(|b| matches!(b, b'\t' | b' '..=b'~'))
         && text.trim_matches([' ', '\t']).len() == text.len()
         && !(text.starts_with("=?base64?") && text.ends_with("?="));
     let encoded = if plain { text.to_owned() } else { format!("=?base64?{}?=", STANDARD.encode(text)) };
     // Both forms are visible ASCII, spaces and tabs, so this never falls back.
     HeaderValue::try_from(encoded).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// The text that a header's value stands for; none if it says that it is Base64 and is not.
+pub fn decode(value: &str) -> Option<String> {
+    let Some(encoded) = value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) else {
+        return Some(value.to_owned());
+    };
+    STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok())
 }
 
 #[cfg(test)]
@@ -188,6 +250,35 @@ mod tests {
             ["mcp-param-region: \"EMEA\"", "mcp-param-zone: \"-7\"", "mcp-param-dry: \"true\""]
         );
         assert_eq!(shown(json!({"region": null})), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_header_that_does_not_say_what_the_body_says_is_found() {
+        let schema = json!({"properties": {
+            "region": {"type": "string", "x-mcp-header": "Region"},
+            "size": {"type": "integer", "x-mcp-header": "Size"},
+        }});
+        let declared = declared(&schema).expect("valid annotations");
+        let check = |name: &str, values: &[&str], arguments: Value| {
+            let header = declared.iter().find(|header| header.name() == name).expect("declared");
+            let values: Vec<HeaderValue> = values
+                .iter()
+                .map(|value| HeaderValue::from_bytes(value.as_bytes()).expect("a value"))
+                .collect();
+            header.check(values.iter(), &arguments)
+        };
+        let region = |values: &[&str]| check("mcp-param-region", values, json!({"region": "Zürich"}));
+        assert_eq!(region(&["=?base64?WsO8cmljaA==?="]), Ok(()));
+        assert_eq!(region(&[]), Err(Mismatch::Missing));
+        for bad in ["Zürich", "=?base64?WsO8cmljaA?=", "=?base64?WsO8c!!!?="] {
+            assert_eq!(region(&[bad]), Err(Mismatch::Unreadable), "{bad}");
+        }
+        assert_eq!(region(&["a", "a"]), Err(Mismatch::Unreadable));
+        assert_eq!(region(&["Bern"]), Err(Mismatch::Different));
+        assert_eq!(check("mcp-param-region", &["Bern"], json!({"region": null})), Err(Mismatch::Unexpected));
+        assert_eq!(check("mcp-param-region", &[], json!({})), Ok(()));
+        assert_eq!(check("mcp-param-size", &["5.0"], json!({"size": 5})), Ok(()));
+        assert_eq!(check("mcp-param-size", &["6"], json!({"size": 5})), Err(Mismatch::Different));
     }
 
     #[test]

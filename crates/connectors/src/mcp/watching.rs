@@ -1,0 +1,133 @@
+//! Resources whose changes somebody wants to hear of.
+//!
+//! Whoever holds a [`Watch`] hears; the supervisor has the server told of what is
+//! watched, over whichever connection there is. That something is told is no more
+//! than that: what a resource holds now is read like any other time.
+//!
+//! Invariant: a server is asked for what is watched, once for each address, and for
+//! nothing else; an address that nobody watches any more takes no room.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use quaymaster_core::Raw;
+use tokio::sync::{Notify, watch};
+
+/// How many addresses of one server are watched at most.
+const MAX_WATCHED: usize = 1_000;
+
+/// What is watched of one server.
+#[derive(Debug, Default)]
+pub(super) struct Watched {
+    addresses: Mutex<BTreeMap<String, watch::Sender<u64>>>,
+    changed: Notify,
+}
+
+/// Somebody's interest in one resource.
+#[derive(Debug)]
+pub struct Watch {
+    uri: String,
+    told: watch::Receiver<u64>,
+    of: Arc<Watched>,
+}
+
+impl Watch {
+    /// Waits until the server says that the resource has changed. False if it can say so no more.
+    pub async fn changed(&mut self) -> bool {
+        self.told.changed().await.is_ok()
+    }
+
+    /// How often the server has said so.
+    pub fn version(&self) -> u64 {
+        *self.told.borrow()
+    }
+
+    /// The resource.
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut addresses = self.of.lock();
+        // The receiver of this one is still there.
+        if addresses.get(&self.uri).is_some_and(|told| told.receiver_count() <= 1) {
+            addresses.remove(&self.uri);
+            self.of.changed.notify_one();
+        }
+    }
+}
+
+impl Watched {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, watch::Sender<u64>>> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to watch `uri`; none if too many are watched.
+    pub(super) fn add(self: &Arc<Self>, uri: &str) -> Option<Watch> {
+        let mut addresses = self.lock();
+        if !addresses.contains_key(uri) {
+            if addresses.len() >= MAX_WATCHED {
+                return None;
+            }
+            self.changed.notify_one();
+        }
+        let told = addresses.entry(uri.to_owned()).or_default().subscribe();
+        Some(Watch { uri: uri.to_owned(), told, of: Arc::clone(self) })
+    }
+
+    /// What is watched now.
+    pub(super) fn now(&self) -> BTreeSet<String> {
+        self.lock().keys().cloned().collect()
+    }
+
+    /// Waits until something else is watched than when this was last called.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Takes the parameters of `notifications/resources/updated`.
+    pub(super) fn updated(&self, params: Option<Raw<'_>>) {
+        let uri = params.and_then(Raw::members).and_then(|mut members| {
+            let (_, uri) = members.find_map(|member| member.ok().filter(|(name, _)| name == "uri"))?;
+            uri.text()
+        });
+        if let Some(told) = uri.and_then(|uri| self.lock().get(&*uri).cloned()) {
+            told.send_modify(|n| *n += 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn updated(watched: &Watched, uri: &str) {
+        let params = format!(r#"{{"uri":"{uri}"}}"#);
+        watched.updated(Some(Raw::read(&params).expect("JSON")));
+    }
+
+    #[tokio::test]
+    async fn who_watches_an_address_hears_of_it_and_of_no_other() {
+        let watched = Arc::new(Watched::default());
+        let (mut one, mut two) = (watched.add("a://1").expect("room"), watched.add("a://1").expect("room"));
+        let mut other = watched.add("a://2").expect("room");
+        updated(&watched, "a://1");
+        assert!(one.changed().await && two.changed().await);
+        assert!(futures_util::poll!(std::pin::pin!(other.changed())).is_pending());
+        drop(one);
+        assert_eq!(watched.now().len(), 2, "one of them still watches it");
+        drop(two);
+        assert_eq!(watched.now(), BTreeSet::from(["a://2".to_owned()]));
+    }
+
+    #[test]
+    fn the_number_of_addresses_is_bounded() {
+        let watched = Arc::new(Watched::default());
+        let held: Vec<Watch> = (0..MAX_WATCHED).filter_map(|n| watched.add(&format!("a://{n}"))).collect();
+        assert_eq!(held.len(), MAX_WATCHED);
+        assert!(watched.add("a://more").is_none());
+        assert!(watched.add("a://1").is_some(), "what is watched already can be watched by more");
+    }
+}

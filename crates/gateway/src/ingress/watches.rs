@@ -1,0 +1,96 @@
+//! The resources whose changes a client wants to hear of.
+//!
+//! Invariants:
+//! - Nobody hears of a resource that they may not read, also when that came to be so later.
+//! - Their number is bounded, and what is not watched any more is let go at once.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::select_all;
+use quaymaster_core::Actor;
+use tokio::sync::Notify;
+
+use super::door::{Door, Watch};
+use super::refusal::Refusal;
+
+/// How many resources one client may watch.
+const MAX_WATCHED: usize = 100;
+
+/// What one client watches.
+#[derive(Debug, Default)]
+pub(super) struct Watches {
+    held: Mutex<BTreeMap<String, Held>>,
+    changed: Notify,
+}
+
+impl Watches {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to watch `uri` for `actor`.
+    ///
+    /// # Errors
+    ///
+    /// `-32602` if there is no such resource for it, or too many are watched.
+    pub(super) fn add<D: Door>(&self, door: &D, actor: &Actor, uri: &str) -> Result<(), Refusal> {
+        let mut held = self.lock();
+        if held.contains_key(uri) {
+            return Ok(());
+        }
+        if held.len() >= MAX_WATCHED {
+            return Err(Refusal::overloaded(format!("{MAX_WATCHED} resources are watched: let one go")));
+        }
+        let watch = door.watch(actor, uri).ok_or_else(|| {
+            Refusal::invalid_params("there is no such resource, or it cannot be watched: see resources/list")
+        })?;
+        held.insert(uri.to_owned(), Held { version: watch.version(), _watch: watch });
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Watches `uri` no more.
+    pub(super) fn remove(&self, uri: &str) {
+        self.lock().remove(uri);
+        self.changed.notify_one();
+    }
+
+    /// Waits until one of the resources has changed, and says which; for ever, if none is watched.
+    pub(super) async fn next<D: Door>(&self, door: &D, actor: &Actor) -> String {
+        loop {
+            let addresses: Vec<String> = self.lock().keys().cloned().collect();
+            // Asked for anew each time: who may read it, and where it is, may have changed.
+            let mut watches: Vec<Watch> = addresses.iter().filter_map(|uri| door.watch(actor, uri)).collect();
+            if let Some(uri) = self.news(&watches) {
+                return uri;
+            }
+            if watches.is_empty() {
+                self.changed.notified().await;
+                continue;
+            }
+            let told = select_all(watches.iter_mut().map(|watch| Box::pin(watch.changed())));
+            tokio::select! {
+                () = self.changed.notified() => {}
+                _ = told => {}
+            }
+        }
+    }
+
+    /// A resource that has changed since it was last told of.
+    fn news(&self, watches: &[Watch]) -> Option<String> {
+        let mut held = self.lock();
+        watches.iter().find_map(|watch| {
+            let seen = held.get_mut(watch.uri())?;
+            (std::mem::replace(&mut seen.version, watch.version()) != watch.version())
+                .then(|| watch.uri().to_owned())
+        })
+    }
+}
+
+/// A resource that is watched, and up to which change it was told of.
+#[derive(Debug)]
+struct Held {
+    version: u64,
+    _watch: Watch,
+}
