@@ -3,6 +3,7 @@
 #
 #   scripts/test-clients.sh sdk      the Python and TypeScript SDKs, the MCP Inspector, and MCP
 #                                    servers of both eras behind the gateway
+#   scripts/test-clients.sh conformance  the MCP conformance suite through the gateway
 #   scripts/test-clients.sh agents   Codex by a scripted model, and Claude Code
 #
 #   QM_BIN   the binary to test (default: it is built)
@@ -53,6 +54,12 @@ sdk() {
     ' clients "$python"
 }
 
+conformance() {
+    need_clients
+    build
+    PYTHONDONTWRITEBYTECODE=1 tests/clients/conformance/run.py
+}
+
 agents() {
     [ -d "$agents" ] || stop "Codex and Claude Code are not installed. Install them: scripts/setup.sh agents"
     build
@@ -62,6 +69,7 @@ agents() {
 
 case ${1:-} in
     sdk) sdk ;;
+    conformance) conformance ;;
     agents) agents ;;
     *)
         sed -n '2,/^set /{s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}" >&2

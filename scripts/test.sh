@@ -42,11 +42,11 @@ step() {
 
 check_shell() {
     local script status=0
-    for script in scripts/*.sh scripts/tests/*.sh bench/*.sh tests/clients/*/*.sh .ci/run; do
+    for script in scripts/*.sh scripts/tests/*.sh bench/*.sh bench/*/*.sh tests/clients/*/*.sh .ci/run; do
         bash -n "$script" || status=1
     done
     if have shellcheck; then
-        shellcheck --external-sources --source-path=scripts --severity=warning scripts/*.sh scripts/tests/*.sh bench/*.sh .ci/run || status=1
+        shellcheck --external-sources --source-path=scripts --severity=warning scripts/*.sh scripts/tests/*.sh bench/*.sh bench/*/*.sh .ci/run || status=1
     fi
     return "$status"
 }
@@ -85,6 +85,7 @@ case ${1:-all} in
         step "documentation tests" documentation_tests
         step "build of the binary" cargo build --workspace --bins --tests --locked
         QM_BIN=$target/debug/quaymaster step "MCP clients" scripts/test-clients.sh sdk
+        QM_BIN=$target/debug/quaymaster step "MCP conformance suite" scripts/test-clients.sh conformance
         printf 'All tests passed in %s s.\n' "$SECONDS"
         ;;
     lint) lint ;;
