@@ -29,12 +29,12 @@ def token(role: str) -> str:
 
 
 @asynccontextmanager
-async def over_http(version: str, role: str, url: str | None = None):
+async def over_http(version: str, role: str, url: str | None = None, **options):
     """A client that speaks `version`; it fails where the gateway chose another."""
     headers = {"Authorization": f"Bearer {token(role)}"}
     async with create_mcp_http_client(headers=headers) as http:
         transport = streamable_http_client(url or os.environ["QM_URL"], http_client=http)
-        async with Client(transport, mode=ERAS[version], read_timeout_seconds=LIMIT_S) as client:
+        async with Client(transport, mode=ERAS[version], read_timeout_seconds=LIMIT_S, **options) as client:
             assert client.protocol_version == version, client.protocol_version
             yield client
 

@@ -5,6 +5,8 @@ import unittest
 import uuid
 
 import anyio
+from mcp.shared.exceptions import MCPError
+from mcp.types import ElicitResult
 from peer import LEGACY, LIMIT_S, MODERN, over_http, refusal
 
 UPSTREAMS = ("legacy", "modern")
@@ -15,8 +17,8 @@ class Upstreams:
 
     version: str
 
-    def connect(self):
-        return over_http(self.version, "analyst")
+    def connect(self, **options):
+        return over_http(self.version, "analyst", **options)
 
     async def test_a_tool_of_an_upstream_of_either_era_answers(self):
         async with self.connect() as client:
@@ -66,6 +68,63 @@ class Upstreams:
                     calls.cancel_scope.cancel()
             outcome = await client.call_tool("slow_outcome", token)
         self.assertEqual(outcome.content[0].text, "cancelled")
+
+    async def test_what_a_server_asks_reaches_the_client_and_its_answer_the_server(self):
+        asked = []
+
+        async def ada(_, params):
+            asked.append(params.message)
+            return ElicitResult(action="accept", content={"name": "Ada", "response": "Ada"})
+
+        async with self.connect(elicitation_callback=ada) as client:
+            session = await client.call_tool("legacy_test_elicitation", {"message": "Who is there?"})
+            stateless = await client.call_tool("modern_test_input_required_result_elicitation")
+        self.assertIn('"response":"Ada"', session.content[0].text)
+        self.assertEqual(stateless.content[0].text, "Hello, Ada!")
+        self.assertEqual(asked, ["Who is there?", "What is your name?"])
+
+    async def test_a_client_that_cannot_be_asked_is_told_so_and_nothing_hangs(self):
+        async with self.connect() as client:
+            session = await client.call_tool("legacy_test_elicitation", {"message": "Who is there?"})
+            self.assertTrue(session.is_error)
+            try:
+                code = refusal(await client.call_tool("modern_test_input_required_result_elicitation"))
+            except MCPError as error:
+                code = error.data["code"]
+            self.assertEqual(code, "client.capability")
+
+    async def test_prompts_and_resources_of_upstreams_of_either_era(self):
+        async with self.connect() as client:
+            prompts = {prompt.name for prompt in (await client.list_prompts()).prompts}
+            self.assertEqual(prompts, {f"{upstream}_test_prompt_with_arguments" for upstream in UPSTREAMS})
+            for upstream in UPSTREAMS:
+                with self.subTest(upstream):
+                    arguments = {"arg1": "a", "arg2": "b"}
+                    prompt = await client.get_prompt(f"{upstream}_test_prompt_with_arguments", arguments)
+                    self.assertIn("arg1='a'", prompt.messages[0].content.text)
+            listed = {str(resource.uri) for resource in (await client.list_resources()).resources}
+            self.assertEqual(listed, {"test://static-text", "test://static-binary", "test://watched-resource"})
+            text = await client.read_resource("test://static-text")
+            self.assertIn("static text resource", text.contents[0].text)
+            data = await client.read_resource("test://template/7/data")
+            self.assertIn('"id":"7"', data.contents[0].text)
+            for hidden in ("test://template/../../data", "test://nobody", "file:///etc/passwd"):
+                with self.assertRaises(MCPError, msg=hidden) as refused:
+                    await client.read_resource(hidden)
+                self.assertEqual(refused.exception.data["code"], "tool.not_found")
+
+    async def test_what_an_upstream_logs_reaches_the_client_that_called_it(self):
+        for upstream in UPSTREAMS:
+            with self.subTest(upstream):
+                logged = []
+
+                async def note(params, logged=logged):
+                    logged.append(params.data)
+
+                async with self.connect(logging_callback=note, log_level="info") as client:
+                    result = await client.call_tool(f"{upstream}_test_tool_with_logging")
+                self.assertFalse(result.is_error)
+                self.assertEqual(len(logged), 3, logged)
 
     async def test_the_filesystem_server_shows_what_its_connector_offers_and_no_more(self):
         async with self.connect() as client:
