@@ -10,16 +10,14 @@
 //! - A client that does not read stops us from reading, not from stopping.
 
 mod lines;
+mod told;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
 use quaymaster_core::rpc::{self, Message, RequestId};
-use quaymaster_core::{
-    Actor, InputAbilities, InputPort, LogLevel, LogSink, Progress, ProgressSink, RawBuf, SessionId,
-};
+use quaymaster_core::{Actor, InputAbilities, InputPort, LogLevel, SessionId};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -27,9 +25,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::lines::{Line, Lines};
-use super::answer::{Pieces, list_changed, updated};
+use self::told::{Reports, put};
+use super::answer::Pieces;
 use super::call::ToolCall;
-use super::changes::{Changes, Seen, Topic};
+use super::changes::{Changes, Seen};
 use super::claims;
 use super::counters::RefusalCounters;
 use super::door::{Door, Wire};
@@ -39,7 +38,7 @@ use super::front::{
 };
 use super::inflight::InFlight;
 use super::modern;
-use super::progress::{ProgressToken, log_notification};
+use super::progress::ProgressToken;
 use super::question::{OpenRequests, QuestionQueue};
 use super::refusal::Refusal;
 use super::subscription::Subscription;
@@ -204,55 +203,6 @@ impl<D: Door> Client<D> {
         self.front.record(refusal, trail).await;
     }
 
-    async fn list_changed(&self, topics: &[Topic]) {
-        for topic in topics {
-            if self.session.is_some() {
-                self.send(list_changed(*topic).into()).await;
-            }
-            for message in self.subscriptions.iter().filter_map(|s| s.notification(*topic)) {
-                self.send(message.into()).await;
-            }
-        }
-    }
-
-    async fn updated(&self, uri: &str) {
-        if self.session.is_some() {
-            self.send(updated(uri).into()).await;
-        }
-        for message in self.subscriptions.iter().filter_map(|s| s.update(uri)) {
-            self.send(message.into()).await;
-        }
-    }
-
-    /// Ends a subscription, and lets go what nobody else watches.
-    fn unsubscribe(&mut self, id: &RequestId) {
-        let Some(at) = self.subscriptions.iter().position(|subscription| subscription.id == *id) else {
-            return;
-        };
-        let gone = self.subscriptions.swap_remove(at);
-        for uri in gone.resources() {
-            if !self.subscriptions.iter().any(|other| other.resources().contains(uri)) {
-                self.watches.remove(uri);
-            }
-        }
-    }
-
-    fn subscribe(&mut self, subscription: Subscription, actor: &Actor) -> Result<Pieces, Refusal> {
-        if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
-            return Err(Refusal::overloaded("too many subscriptions: cancel one"));
-        }
-        if self.subscriptions.iter().any(|other| other.id == subscription.id) {
-            return Err(Refusal::invalid_request(
-                StatusCode::BAD_REQUEST,
-                "this `id` is a subscription already",
-            ));
-        }
-        let subscription = subscription.watching(&self.watches, &*self.front.door, actor);
-        let acknowledgement = subscription.acknowledgement();
-        self.subscriptions.push(subscription);
-        Ok(Pieces::whole(acknowledgement))
-    }
-
     async fn send(&self, line: Vec<u8>) {
         // A reader that has gone ends the loop by itself.
         let _ = self.outbox.send(line).await;
@@ -357,9 +307,13 @@ impl<D: Door> Client<D> {
         let Asked { id, detected, .. } = asked;
         let (id, era) = ((*id).clone(), detected.era);
         let token = ProgressToken::read(&detected.meta)?;
+        let session = self.session.as_ref().filter(|_| era == Era::Legacy);
+        let level = match session {
+            Some(session) => Some(session.level),
+            None => log_level(detected.meta.log_level)?,
+        };
         let cancel = self.cancel.child_token();
         self.calls.begin(&id, &cancel)?;
-        let session = self.session.as_ref().filter(|_| era == Era::Legacy);
         let origin = Origin {
             actor,
             session: session.map(|s| s.id.clone()),
@@ -369,26 +323,14 @@ impl<D: Door> Client<D> {
                 None,
             ),
         };
-        let outbox = self.outbox.clone();
-        let level = match session {
-            Some(session) => Some(session.level),
-            None => log_level(detected.meta.log_level)?,
-        };
-        let has_token = token.is_some();
-        let reports = Reports {
-            token,
-            outbox,
-            level: level.unwrap_or(LogLevel::Emergency),
-            open: AtomicBool::new(true),
-        };
-        let reports = (has_token || level.is_some()).then(|| Arc::new(reports));
+        let reports = Reports::new(token, level, self.outbox.clone());
         let asked = session
             .filter(|session| session.abilities != InputAbilities::default())
             .map(|session| (Arc::new(QuestionQueue::new(session.abilities)), Arc::clone(&session.questions)));
         let wire = Wire {
             cancel: cancel.clone(),
-            progress: reports.clone().filter(|_| has_token).map(|sink| sink as Arc<dyn ProgressSink>),
-            log: reports.clone().filter(|_| level.is_some()).map(|sink| sink as Arc<dyn LogSink>),
+            progress: reports.as_ref().and_then(Reports::progress),
+            log: reports.as_ref().and_then(Reports::log),
             input: asked.clone().map(|(queue, _)| queue as Arc<dyn InputPort>),
         };
         let addressee = Addressee { id: id.clone(), era, kind: call.kind };
@@ -401,7 +343,7 @@ impl<D: Door> Client<D> {
                 () = put(asked, &outbox) => None,
             };
             if let Some(reports) = reports {
-                reports.open.store(false, Ordering::Release);
+                reports.close();
             }
             let taken_back = cancel.is_cancelled() && !stopping.is_cancelled();
             if !taken_back {
@@ -425,56 +367,5 @@ impl<D: Door> Client<D> {
         if timeout(GRACE, self.tasks.wait()).await.is_err() {
             tracing::warn!(calls = self.tasks.len(), "stopped before every call had ended");
         }
-    }
-}
-
-/// Puts the questions of a call to a session's client, for as long as the call runs.
-async fn put(asked: Option<(Arc<QuestionQueue>, Arc<OpenRequests>)>, outbox: &mpsc::Sender<Vec<u8>>) {
-    let Some((queue, open)) = asked else { return std::future::pending().await };
-    loop {
-        queue.arrived().await;
-        while let Some(question) = queue.next() {
-            for request in open.open(question) {
-                // A client that does not read is not asked; its call ends with its time.
-                let _ = outbox.send(request.into()).await;
-            }
-        }
-    }
-}
-
-/// Reports of progress and log messages, which go out as they come as long as there is room.
-#[derive(Debug)]
-struct Reports {
-    token: Option<ProgressToken>,
-    outbox: mpsc::Sender<Vec<u8>>,
-    level: LogLevel,
-    open: AtomicBool,
-}
-
-impl Reports {
-    fn send(&self, notification: String) {
-        if self.open.load(Ordering::Acquire) {
-            // One that finds no room is dropped: the next says more.
-            let _ = self.outbox.try_send(notification.into());
-        }
-    }
-}
-
-impl ProgressSink for Reports {
-    fn report(&self, progress: Progress) {
-        if let Some(token) = &self.token {
-            self.send(token.notification(&progress));
-        }
-    }
-}
-
-impl LogSink for Reports {
-    fn level(&self) -> LogLevel {
-        self.level
-    }
-
-    fn log(&self, params: RawBuf) {
-        // The stream has one message a line.
-        self.send(log_notification(&params).replace(['\n', '\r'], " "));
     }
 }

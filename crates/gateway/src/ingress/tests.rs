@@ -7,3 +7,4 @@ mod legacy;
 mod lifecycle;
 mod modern;
 mod pipes;
+mod questions;

@@ -137,8 +137,13 @@ impl Client {
 
     /// Opens a session, and keeps it.
     pub(crate) async fn initialize(&mut self, version: &str) -> Answer {
+        self.initialize_able_to(version, json!({})).await
+    }
+
+    /// The same with these capabilities.
+    pub(crate) async fn initialize_able_to(&mut self, version: &str, capabilities: Value) -> Answer {
         let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
-            "protocolVersion": version, "capabilities": {},
+            "protocolVersion": version, "capabilities": capabilities,
             "clientInfo": {"name": "codex-mcp-client", "version": "0.169.0"},
         }});
         let answer = self.post(&body).await;

@@ -10,8 +10,8 @@ use quaymaster_core::mirror::Mismatch;
 use quaymaster_core::random::CountingRandomness;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
-    Actor, ActorId, Authentication, CallError, CallId, CallRequest, Clock, DataClass, ErrorCode, Progress,
-    Reply, SessionId, Status, Timestamp,
+    Actor, ActorId, Authentication, CallError, CallId, CallRequest, Clock, DataClass, ErrorCode, NoInput,
+    Progress, RawBuf, Reply, SessionId, Status, Timestamp,
 };
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -148,6 +148,22 @@ impl Harbour {
                 report(2);
                 self.held(wire).await;
                 r#"{"content":[]}"#.into()
+            }
+            "ask" => {
+                let question = r#"{"name":{"method":"elicitation/create","params":{"message":"Who?"}}}"#;
+                let question = RawBuf::read(question).expect("JSON");
+                let answered = async {
+                    match &wire.input {
+                        Some(port) => port.ask(question).await,
+                        None => Err(NoInput::Unsupported),
+                    }
+                };
+                let said = match wire.cancel.run_until_cancelled(answered).await {
+                    Some(Ok(answers)) => answers.get().to_owned(),
+                    Some(Err(none)) => format!("\"{none:?}\""),
+                    None => "\"taken back\"".into(),
+                };
+                format!(r#"{{"content":[],"structuredContent":{said}}}"#)
             }
             "big" => format!(r#"{{"content":[],"_meta":{{"x":"{}"}}}}"#, "x".repeat(16 << 20)),
             _ => format!(r#"{{"content":[],"structuredContent":{}}}"#, request.arguments.as_json()),
