@@ -7,7 +7,7 @@
 //!         → authorize  → Authorized  arguments valid, policy      else input.invalid, policy.denied
 //!         → approve    → Approved    nobody has to agree first    else approval.required
 //!         → record     → Permit      the intent is in the audit   else audit.unavailable
-//!         → invoke     → RawOutput and Receipt, once
+//!         → invoke     → RawOutput and Receipt, once; `voice` says what may be asked meanwhile
 //!         → release    → SafeOutput  what this actor may have     else release.refused
 //!         → close      → Reply       the outcome is in the audit
 //! ```
