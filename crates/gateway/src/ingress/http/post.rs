@@ -236,7 +236,8 @@ impl<D: Door> Endpoint<D> {
             Some(_) => InputAbilities::default(),
             None => InputAbilities::read(detected.meta.client_capabilities),
         };
-        let bound = Bound::to(&arrived.actor, &call);
+        // Only who can be asked comes back with a state.
+        let bound = (abilities != InputAbilities::default()).then(|| Bound::to(&arrived.actor, &call));
         let addressee = Addressee { id: (*id).clone(), era, kind: call.kind };
         let request = self.front.request(call, origin);
         let key = request.id.clone();
@@ -304,7 +305,7 @@ impl<D: Door> Endpoint<D> {
         question.answer(answers);
         let token = ProgressToken::read(&asked.detected.meta)?.filter(|_| arrived.events);
         let addressee = Addressee { id: asked.id.clone(), era: asked.detected.era, kind: call.kind };
-        Ok(Waiting::new(self.clone(), addressee, running, (token, None, bound)))
+        Ok(Waiting::new(self.clone(), addressee, running, (token, None, Some(bound))))
     }
 }
 

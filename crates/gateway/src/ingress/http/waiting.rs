@@ -81,7 +81,7 @@ pub(super) struct Waiting<D: Door> {
     call: Option<Running>,
     token: Option<ProgressToken>,
     session: Option<Arc<Session>>,
-    bound: Bound,
+    bound: Option<Bound>,
     /// What is to be sent before anything else.
     first: Vec<Bytes>,
 }
@@ -93,7 +93,7 @@ impl<D: Door> Waiting<D> {
         endpoint: Arc<Endpoint<D>>,
         addressee: Addressee,
         call: Running,
-        (token, session, bound): (Option<ProgressToken>, Option<Arc<Session>>, Bound),
+        (token, session, bound): (Option<ProgressToken>, Option<Arc<Session>>, Option<Bound>),
     ) -> Self {
         Self { endpoint, addressee, call: Some(call), token, session, bound, first: Vec::new() }
     }
@@ -169,11 +169,11 @@ impl<D: Door> Waiting<D> {
 
     /// Answers with the questions, and has the call wait for the client to come back.
     fn suspend(&mut self, question: Question) -> Pieces {
-        let Some(call) = self.call.take() else { return self.answer(None).1 };
+        let (Some(call), Some(bound)) = (self.call.take(), &self.bound) else { return self.answer(None).1 };
         let endpoint = &self.endpoint;
         let pending = Pending { key: call.key.clone(), call, question };
         let sealing = (endpoint.front.door.keys(), endpoint.now());
-        endpoint.suspended.add(&self.addressee.id, &self.bound, pending, sealing).unwrap_or_else(|refusal| {
+        endpoint.suspended.add(&self.addressee.id, bound, pending, sealing).unwrap_or_else(|refusal| {
             endpoint.front.counters.add(refusal.recorded);
             Pieces::whole(refusal.to_json(Some(&self.addressee.id)))
         })
