@@ -83,6 +83,15 @@ impl Catalogue {
 
     /// What `may_see` lets through.
     pub fn view(&self, may_see: impl Fn(&Tool) -> bool) -> View {
+        self.view_listing(may_see, |_, _| true)
+    }
+
+    /// What `may_see` lets through, and of the resources that are listed what `may_list` does.
+    pub fn view_listing(
+        &self,
+        may_see: impl Fn(&Tool) -> bool,
+        may_list: impl Fn(&Tool, &str) -> bool,
+    ) -> View {
         let mut view = View::default();
         for (name, tool) in self.tools.iter().filter(|(_, tool)| may_see(tool)) {
             let tool = Arc::clone(tool);
@@ -96,7 +105,9 @@ impl Catalogue {
         view.shelves = Shelves {
             tools: array(view.tools.values().map(|tool| tool.listing())),
             prompts: array(view.prompts.values().map(|prompt| prompt.listing())),
-            resources: array(view.resources.iter().flat_map(|group| group.listed())),
+            resources: array(view.resources.iter().flat_map(|group| {
+                group.listed().filter(|(uri, _)| may_list(group, uri)).map(|(_, object)| object)
+            })),
             templates: array(view.resources.iter().flat_map(|group| group.templates())),
         };
         view

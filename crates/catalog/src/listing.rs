@@ -27,12 +27,25 @@ pub(crate) fn object(declaration: &ToolDeclaration, visible: &Value) -> Value {
     }
 }
 
-/// The `Resource` and the `ResourceTemplate` objects of a group, as JSON text.
-pub(crate) fn resources(declaration: &ToolDeclaration) -> [Vec<String>; 2] {
-    let text = |objects: &[Value]| objects.iter().map(Value::to_string).collect();
-    match &declaration.offer {
-        Offer::Resources(group) => [text(&group.listed), text(&group.templates)],
-        Offer::Tool | Offer::Prompt | Offer::Completion(_) => [Vec::new(), Vec::new()],
+/// What lists show of a group of resources, as JSON text.
+#[derive(Debug, Default)]
+pub(crate) struct ListedResources {
+    /// The `Resource` objects, each with its address.
+    pub(crate) listed: Vec<(String, String)>,
+    /// The `ResourceTemplate` objects.
+    pub(crate) templates: Vec<String>,
+}
+
+/// What lists show of the resources of a declaration.
+pub(crate) fn resources(declaration: &ToolDeclaration) -> ListedResources {
+    let Offer::Resources(group) = &declaration.offer else { return ListedResources::default() };
+    let listed = group.listed.iter().filter_map(|object| {
+        let uri = object.get("uri")?.as_str()?;
+        Some((uri.to_owned(), object.to_string()))
+    });
+    ListedResources {
+        listed: listed.collect(),
+        templates: group.templates.iter().map(Value::to_string).collect(),
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::cost::Cost;
 use crate::hidden;
-use crate::listing;
+use crate::listing::{self, ListedResources};
 use crate::schema::InputSchema;
 
 /// A tool as the path of a call knows it.
@@ -23,8 +23,7 @@ pub struct Tool {
     declaration: ToolDeclaration,
     contract: String,
     listing: String,
-    /// The resources and the templates that are listed, as JSON text.
-    resources: [Vec<String>; 2],
+    resources: ListedResources,
     input: InputSchema,
     output: Option<(jsonschema::Validator, Cost)>,
     mirrors: Vec<ParamHeader>,
@@ -97,16 +96,14 @@ impl Tool {
         together && one.pattern.may_meet(&two.pattern)
     }
 
-    /// The `Resource` objects that are listed, as JSON text.
-    pub(crate) fn listed(&self) -> impl Iterator<Item = &str> {
-        let [listed, _] = &self.resources;
-        listed.iter().map(String::as_str)
+    /// The addresses of the resources that are listed, each with its `Resource` object as JSON text.
+    pub fn listed(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.resources.listed.iter().map(|(uri, object)| (uri.as_str(), object.as_str()))
     }
 
     /// The `ResourceTemplate` objects, as JSON text.
     pub(crate) fn templates(&self) -> impl Iterator<Item = &str> {
-        let [_, templates] = &self.resources;
-        templates.iter().map(String::as_str)
+        self.resources.templates.iter().map(String::as_str)
     }
 
     /// The headers in which modern clients repeat arguments.

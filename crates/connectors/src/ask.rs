@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use quaymaster_core::{Arguments, CallId, Effect, InputPort, Kind, LogSink, ProgressSink};
+use quaymaster_core::{Actor, Arguments, CallId, Effect, InputPort, Kind, LogSink, ProgressSink};
 use tokio_util::sync::CancellationToken;
 
 /// One call for one engine.
 pub(crate) struct Ask<'a> {
+    pub(crate) actor: &'a Actor,
     pub(crate) kind: Kind,
     /// The tool or the prompt by the connector's own name; a group of resources by its name in the file.
     pub(crate) tool: &'a str,

@@ -107,6 +107,7 @@ impl Connectors {
     ) -> Result<RawOutput, CallError> {
         let declaration = job.tool.declaration();
         let ask = Ask {
+            actor: &job.actor,
             kind: job.tool.kind(),
             tool: &declaration.local_name,
             arguments: &job.arguments,

@@ -259,6 +259,7 @@ impl McpConnector {
         let live = self.shared.live(until).await?;
         let mirrors = live.link.mirrors();
         let query = Query {
+            actor: Some(ask.actor),
             method: target.method,
             members: &target.members,
             name: target.name.as_deref().filter(|_| mirrors),

@@ -19,5 +19,5 @@ mod stages;
 
 pub use stages::{
     Approved, Authorized, Ended, Evidence, Job, Permit, Receipt, Refused, RequestRefusal, Rulebook, Voice,
-    approve, authorize, close, close_request, record, release, voice,
+    approve, authorize, close, close_request, may_read, record, release, voice,
 };

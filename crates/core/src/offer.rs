@@ -100,8 +100,8 @@ pub struct Resources {
 
 /// Addresses of resources, such as `docs://manual/*` or `db://table/{name}/schema`.
 ///
-/// `*` stands for any text, `{name}` for any text without `/`; neither is empty.
-/// The rest stands for itself, a scheme included.
+/// `*` stands for any text, `{name}` for any text without `/`; neither is empty, nor
+/// reaches into a query or a fragment. The rest stands for itself, a scheme included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UriPattern {
     text: Arc<str>,
@@ -204,13 +204,49 @@ impl fmt::Display for UriPattern {
 }
 
 /// Whether an address has one reading: what a server would decode or resolve
-/// before it looks could lead elsewhere than the pattern says.
+/// before it looks could lead elsewhere than the pattern, or a policy, says.
 fn is_plain(uri: &str) -> bool {
-    let lower = uri.to_ascii_lowercase();
-    let hides = ["%2e", "%2f", "%5c", "%00", "%25"].iter().any(|code| lower.contains(code));
-    let path = lower.split(['?', '#']).next().unwrap_or_default();
-    let dotted = path.split('/').any(|segment| matches!(segment, "." | ".."));
-    !hides && !dotted && !uri.contains('\\') && !uri.chars().any(|c| c.is_control() || c.is_whitespace())
+    let path = uri.split(['?', '#']).next().unwrap_or_default();
+    let behind_scheme = path.split_once(':').map_or(path, |(_, rest)| rest);
+    let behind_authority = match behind_scheme.strip_prefix("//") {
+        Some(rest) => rest.split_once('/').map_or("", |(_, rest)| rest),
+        None => behind_scheme.strip_prefix('/').unwrap_or(behind_scheme),
+    };
+    let (last, inner) = match behind_authority.rsplit_once('/') {
+        Some((inner, last)) => (last, inner),
+        None => (behind_authority, "-"),
+    };
+    // One slash at the end is a folder; anywhere else an empty segment may begin another path.
+    let hollow = inner.split('/').any(str::is_empty);
+    let dotted = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+    let dotted = dotted(last) || inner.split('/').any(dotted);
+    let odd = |c: char| c.is_control() || c.is_whitespace() || c == '\\';
+    !hollow && !dotted && !uri.chars().any(odd) && decodes_to_what_must_be_encoded(uri)
+}
+
+/// Whether every `%XX` stands for what cannot stand there itself: a byte of a character beyond
+/// ASCII, or one of those that no part of an address may hold. A letter, a dot or a slash that
+/// is written so would be the same to a server, and another to a pattern.
+fn decodes_to_what_must_be_encoded(uri: &str) -> bool {
+    let mut decoded = Vec::with_capacity(uri.len());
+    let mut rest = uri.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        rest = behind;
+        if *first != b'%' {
+            decoded.push(*first);
+            continue;
+        }
+        let Some((digits, behind)) = behind.split_first_chunk::<2>() else { return false };
+        let hex = std::str::from_utf8(digits).ok().filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+        let Some(byte) = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) else { return false };
+        if byte.is_ascii() && !matches!(byte, b' ' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}') {
+            return false;
+        }
+        decoded.push(byte);
+        rest = behind;
+    }
+    // Bytes that are no UTF-8 are read in ways of their own.
+    String::from_utf8(decoded).is_ok()
 }
 
 /// The number of open places is small, so going back costs little.
@@ -221,7 +257,9 @@ fn fits(pieces: &[Piece], uri: &str) -> bool {
         Piece::Any => false,
         Piece::Segment => true,
     };
-    let longest = if is_segment { uri.find('/').unwrap_or(uri.len()) } else { uri.len() };
+    // A variable is within one segment; nothing open reaches into a query that the pattern has not.
+    let ends: &[char] = if is_segment { &['/', '?', '#'] } else { &['?', '#'] };
+    let longest = uri.find(ends).unwrap_or(uri.len());
     match rest.first() {
         None => !uri.is_empty() && longest == uri.len(),
         // Only places where the next text begins are worth a look.
@@ -252,7 +290,13 @@ mod tests {
         }
         let table = pattern("db://table/{name}/schema");
         assert!(table.fits("db://table/orders/schema"));
-        for other in ["db://table//schema", "db://table/a/b/schema", "db://table/orders/schema/x"] {
+        for other in [
+            "db://table/secret#/schema",
+            "db://table/secret?/schema",
+            "db://table//schema",
+            "db://table/a/b/schema",
+            "db://table/orders/schema/x",
+        ] {
             assert!(!table.fits(other), "{other}");
         }
         assert!(pattern("test://static-text").fits("test://static-text"));
@@ -262,7 +306,7 @@ mod tests {
     #[test]
     fn an_address_with_two_readings_fits_nothing() {
         let all = pattern("file:///srv/*");
-        assert!(all.fits("file:///srv/a?b=../c"));
+        assert!(all.fits("file:///srv/a%20b/%C3%A4.md") && all.fits("file:///srv/folder/"));
         for uri in [
             "file:///srv/../etc/passwd",
             "file:///srv/%2e%2e/etc/passwd",
@@ -272,6 +316,15 @@ mod tests {
             "file:///srv/./a",
             "file:///srv/a\u{0}",
             "file:///srv/a b",
+            "file:///srv/%68r",
+            "file:///srv//etc/passwd",
+            "file:///srv/a//b",
+            "file:///srv/..;/x",
+            "file:///srv/%c0%ae%c0%ae/x",
+            "file:///srv/a?b=../c",
+            "file:///srv/a#b",
+            "file:///srv/%2",
+            "file:///srv/%zz",
         ] {
             assert!(!all.fits(uri), "{uri}");
         }

@@ -3,14 +3,15 @@
 //! A plane never changes. A new configuration, or an upstream whose tools
 //! changed, makes a new plane; calls that run go on with the one they began on.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use quaymaster_catalog::{Catalogue, Shelf, View};
+use quaymaster_catalog::{Catalogue, Shelf, Tool, View};
 use quaymaster_connectors::mcp::Watch;
 use quaymaster_connectors::{Connector, Connectors};
 use quaymaster_control::identity::Identity;
-use quaymaster_control::{Evidence, Rulebook};
-use quaymaster_core::{Actor, Memory, PerActor};
+use quaymaster_control::{Evidence, Rulebook, may_read};
+use quaymaster_core::{Actor, Memory, PerActor, ToolName};
 use tokio_util::task::TaskTracker;
 
 use crate::finder::Finding;
@@ -40,7 +41,7 @@ pub struct Plane {
     pub(crate) expected: Expected,
     views: PerActor<Arc<View>>,
     /// The views by the names of what they show: who sees the same shares one, with its index.
-    shared: Memory<Vec<String>, Arc<View>>,
+    shared: Memory<BTreeSet<String>, Arc<View>>,
 }
 
 impl Plane {
@@ -79,12 +80,19 @@ impl Plane {
             let seen = self.catalogue.offers().filter(|tool| {
                 tool.declaration().workspaces.contains(&actor.workspace) && policies.could_permit(actor, tool)
             });
-            // In the order of the names, as the catalogue is.
-            let names: Vec<String> = seen.map(|tool| tool.name().to_string()).collect();
-            self.shared.get(&names).unwrap_or_else(|| {
-                let is_seen = |name: &str| names.binary_search_by(|seen| seen.as_str().cmp(name)).is_ok();
-                let view = Arc::new(self.catalogue.view(|tool| is_seen(tool.name().as_str())));
-                self.shared.insert(names.clone(), Arc::clone(&view));
+            let mut shown = BTreeSet::new();
+            for tool in seen {
+                let name = tool.name();
+                shown.insert(name.to_string());
+                let may_read = |uri: &str| may_read(actor, tool, uri, &self.rulebook);
+                let listed = tool.listed().filter(|(uri, _)| may_read(uri));
+                shown.extend(listed.map(|(uri, _)| place(name, uri)));
+            }
+            self.shared.get(&shown).unwrap_or_else(|| {
+                let is_seen = |tool: &Tool| shown.contains(tool.name().as_str());
+                let is_listed = |tool: &Tool, uri: &str| shown.contains(&place(tool.name(), uri));
+                let view = Arc::new(self.catalogue.view_listing(is_seen, is_listed));
+                self.shared.insert(shown.clone(), Arc::clone(&view));
                 view
             })
         })
@@ -94,7 +102,8 @@ impl Plane {
     /// be watched.
     pub(crate) fn watch(&self, actor: &Actor, uri: &str) -> Option<Watch> {
         let view = self.view(actor);
-        match self.connectors.connector(&view.resource(uri)?.declaration().connector)? {
+        let group = view.resource(uri).filter(|group| may_read(actor, group, uri, &self.rulebook))?;
+        match self.connectors.connector(&group.declaration().connector)? {
             Connector::Mcp(upstream) => upstream.watch(uri),
             Connector::Sql(_) => None,
         }
@@ -108,4 +117,9 @@ impl Plane {
             other => view.list(other),
         }
     }
+}
+
+/// A listed resource of a group, told apart from every name: no name has a space.
+fn place(name: &ToolName, uri: &str) -> String {
+    format!("{name} {uri}")
 }

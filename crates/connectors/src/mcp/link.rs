@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderName, HeaderValue};
-use quaymaster_core::{InputPort, LogSink, ProgressSink, RawBuf};
+use quaymaster_core::{Actor, InputPort, LogSink, ProgressSink, RawBuf};
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -39,6 +39,8 @@ pub(super) struct Until<'a> {
 
 /// A request, before it has an id.
 pub(super) struct Query<'a> {
+    /// For whom it is asked; none is for ourselves.
+    pub(super) actor: Option<&'a Actor>,
     pub(super) method: &'static str,
     /// Pieces of JSON text: the members of the parameters.
     pub(super) members: &'a [&'a str],
@@ -60,6 +62,7 @@ impl<'a> Query<'a> {
     /// A request of our own, for which nobody waits but us.
     pub(super) fn plain(method: &'static str, members: &'a [&'a str], until: Until<'a>) -> Self {
         Self {
+            actor: None,
             method,
             members,
             name: None,
@@ -75,6 +78,7 @@ impl<'a> Query<'a> {
 
 /// A request as a transport takes it.
 pub(super) struct Outgoing<'a> {
+    pub(super) actor: Option<&'a Actor>,
     pub(super) id: u64,
     pub(super) method: &'static str,
     pub(super) body: String,
@@ -130,6 +134,7 @@ impl Channel {
             log_level: query.log.map(|sink| sink.level()),
         };
         let outgoing = Outgoing {
+            actor: query.actor,
             id,
             method: query.method,
             body: wire::request(id, query.method, query.members, manner),

@@ -8,6 +8,8 @@
 //! - An answer is given to the request whose id it carries and to no other; one
 //!   without such a request goes nowhere.
 //! - When the output ends, every waiting request fails at once.
+//! - What the server asks or logs goes to the one principal whose calls this connection
+//!   has carried, and to nobody once it has carried those of two.
 //! - A line is written whole or not at all, whatever becomes of its caller.
 
 use std::collections::HashMap;
@@ -15,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quaymaster_core::rpc::{self, Message, RequestId};
-use quaymaster_core::{LogSink, ProgressSink, RawBuf};
+use quaymaster_core::{Actor, ActorId, LogSink, ProgressSink, RawBuf, Workspace};
 use rustix::process::Pid;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
@@ -56,8 +58,26 @@ pub(super) struct Stdio {
     _tasks: DropGuard,
 }
 
+/// For whom calls were made over this connection.
+#[derive(Debug, Default)]
+struct Holder {
+    first: Option<(ActorId, Workspace)>,
+    /// There was another after the first.
+    mixed: bool,
+}
+
+impl Holder {
+    fn note(&mut self, actor: &Actor) {
+        match &self.first {
+            None => self.first = Some((actor.id.clone(), actor.workspace.clone())),
+            Some((id, workspace)) => self.mixed |= *id != actor.id || *workspace != actor.workspace,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Pending {
+    holder: Holder,
     /// Why no more answers can come.
     ended: Option<Failure>,
     calls: HashMap<u64, Waiting>,
@@ -111,6 +131,9 @@ impl Stdio {
     /// Sends a request and waits for its answer.
     pub(super) async fn exchange(&self, outgoing: Outgoing<'_>, sent: &Sent) -> Result<RawBuf, Failure> {
         let (answer, answered) = oneshot::channel();
+        if let Some(actor) = outgoing.actor {
+            lock(&self.pending).holder.note(actor);
+        }
         let _forget = self.expect(
             outgoing.id,
             Waiting {
@@ -292,9 +315,13 @@ impl Reading {
     }
 
     /// Something of the call that a question or a log message belongs to. Nothing on
-    /// the stream says which that is, so there must be only one.
+    /// the stream says which that is: it may be one that was given up and that the server
+    /// still works on. So there must be only one, and no call of anybody else's before it.
     fn only<T>(&self, what: impl FnOnce(&Waiting) -> Option<T>) -> Option<T> {
         let pending = lock(&self.pending);
+        if pending.holder.mixed {
+            return None;
+        }
         let mut calls = pending.calls.values();
         calls.next().filter(|_| calls.next().is_none()).and_then(what)
     }

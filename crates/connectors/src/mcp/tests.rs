@@ -17,9 +17,10 @@ use std::time::Duration;
 
 use quaymaster_core::clock::FixedClock;
 use quaymaster_core::random::CountingRandomness;
+use quaymaster_core::setting::Slug;
 use quaymaster_core::{
-    Arguments, CallId, Effect, InputPort, Kind, LogSink, Progress, ProgressSink, RawBuf, SecretError,
-    SecretRef, Timestamp,
+    Actor, ActorId, Arguments, Authentication, CallId, DataClass, Effect, InputPort, Kind, LogSink, Progress,
+    ProgressSink, RawBuf, SecretError, SecretRef, Timestamp,
 };
 use serde_json::{Map, Value, json};
 
@@ -105,6 +106,7 @@ async fn started(spec: Value) -> Arc<McpConnector> {
 
 /// One call as the engine gets it.
 struct Call {
+    actor: Actor,
     kind: Kind,
     tool: String,
     arguments: Arguments,
@@ -119,6 +121,7 @@ struct Call {
 
 fn read(tool: &str) -> Call {
     Call {
+        actor: actor("ada"),
         kind: Kind::Tool,
         tool: tool.into(),
         arguments: Arguments::default(),
@@ -129,6 +132,16 @@ fn read(tool: &str) -> Call {
         log: None,
         retries: 0,
         upstream_ids: vec![],
+    }
+}
+
+fn actor(name: &str) -> Actor {
+    Actor {
+        id: ActorId::parse(name).expect("a name"),
+        roles: Arc::new([]),
+        workspace: Slug::parse("main").expect("a workspace"),
+        clearance: DataClass::Internal,
+        authentication: Authentication::LocalUser,
     }
 }
 
@@ -148,6 +161,7 @@ impl Call {
         let clock = FixedClock::new(Timestamp::from_micros(0));
         let id = CallId::new(&clock, &CountingRandomness::default());
         let ask = Ask {
+            actor: &self.actor,
             kind: self.kind,
             tool: &self.tool,
             arguments: &self.arguments,

@@ -13,8 +13,10 @@ use std::sync::Arc;
 use quaymaster_control::output::Table;
 use quaymaster_core::connector::ConnectorFile;
 use quaymaster_core::random::CountingRandomness;
+use quaymaster_core::setting::Slug;
 use quaymaster_core::{
-    Arguments, CallError, CallId, Effect, SecretError, SecretRef, SecretSource, SystemClock,
+    Actor, ActorId, Arguments, Authentication, CallError, CallId, DataClass, Effect, SecretError, SecretRef,
+    SecretSource, SystemClock,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -100,7 +102,15 @@ pub(super) async fn call_until(
     cancel: &CancellationToken,
 ) -> (Result<Table, CallError>, Account) {
     let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
+    let actor = Actor {
+        id: ActorId::parse("ada").expect("a name"),
+        roles: Arc::new([]),
+        workspace: Slug::parse("main").expect("a workspace"),
+        clearance: DataClass::Internal,
+        authentication: Authentication::LocalUser,
+    };
     let ask = Ask {
+        actor: &actor,
         kind: quaymaster_core::Kind::Tool,
         tool,
         arguments: &Arguments::from_map(arguments),

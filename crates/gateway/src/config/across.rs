@@ -9,7 +9,7 @@ use quaymaster_core::setting::Slug;
 use quaymaster_core::suggest::did_you_mean;
 
 use super::checked::{Known, PathProblem};
-use super::connector::Connector;
+use super::connector::{Connector, ToolUse};
 use super::diagnostic::Code;
 use super::document::Document;
 
@@ -26,8 +26,8 @@ fn unknown_names(known: Known<'_>, connector: &Connector) -> Vec<PathProblem> {
     for (index, workspace) in connector.metadata().workspaces.iter().enumerate() {
         problems.extend(known.workspace(&format!("metadata.workspaces[{index}]"), workspace));
     }
-    for (index, tool) in connector.tools().into_iter().enumerate() {
-        let path = format!("spec.tools[{index}]");
+    for tool in connector.tools() {
+        let path = &tool.path;
         problems.extend(known.roles(&format!("{path}.access.roles"), &tool.access.roles));
         if let Some(listed) = &tool.access.workspaces {
             let path = format!("{path}.access.workspaces");
@@ -72,13 +72,12 @@ pub(super) fn report_duplicates(connectors: &mut [Document<Connector>]) {
 
 /// The tools that would have a name of ours, so that agents could not tell them apart.
 fn reserved_names(connector: &Connector) -> Vec<PathProblem> {
-    let names = connector.tool_names().enumerate();
-    let problem = |(index, name): (usize, String)| {
+    let problem = |(name, tool): (String, ToolUse<'_>)| {
         let message = format!("the name `{name}` is one of Quaymaster's own");
         let help = "give the tool another name, or the connector another prefix".to_owned();
-        PathProblem::error(Code::Connector, format!("spec.tools[{index}].name"), message).help(help)
+        PathProblem::error(Code::Connector, format!("{}.name", tool.path), message).help(help)
     };
-    names.filter(|(_, name)| is_reserved(name)).map(problem).collect()
+    connector.named_tools().filter(|(name, _)| is_reserved(name)).map(problem).collect()
 }
 
 /// What is taken, and the file that took it.
@@ -106,13 +105,13 @@ impl Claims {
             problems.push(PathProblem::error(Code::Duplicate, "spec.prefix", message));
             return problems;
         }
-        for (index, tool) in connector.tools().into_iter().enumerate() {
+        for tool in connector.tools() {
             let full =
                 if prefix.is_empty() { tool.name.to_owned() } else { format!("{prefix}_{}", tool.name) };
             // A name that is twice in one file is the engine's to tell.
             if let Some(other) = claimed(&mut self.tools, &full, file).filter(|other| other != file) {
                 let message = format!("the tool `{full}` is already in {other}");
-                let path = format!("spec.tools[{index}].name");
+                let path = format!("{}.name", tool.path);
                 problems.push(PathProblem::error(Code::Duplicate, path, message));
             }
         }

@@ -35,9 +35,11 @@ pub enum Connector {
     Sql(ConnectorFile<SqlSpec>),
 }
 
-/// What every engine's tools have in common.
-#[derive(Clone, Copy, Debug)]
+/// What every engine's tools have in common, and an MCP server's prompts and resources with them.
+#[derive(Clone, Debug)]
 pub(super) struct ToolUse<'a> {
+    /// Where it stands in the file.
+    pub(super) path: String,
     /// The name for agents, without the prefix.
     pub(super) name: &'a str,
     pub(super) access: &'a Access,
@@ -66,7 +68,18 @@ impl Connector {
         }
     }
 
-    /// The names under which agents will know its tools, whether they are there yet or not.
+    /// The names by which policies may speak of it: those of its tools, prompts and resources,
+    /// whether they are there yet or not, and of what completes prompts and resources.
+    pub fn policy_names(&self) -> impl Iterator<Item = String> {
+        self.named_tools().flat_map(|(name, tool)| {
+            let completed = !tool.path.starts_with("spec.tools");
+            let completion = completed.then(|| format!("{name}_completion"));
+            [Some(name), completion].into_iter().flatten()
+        })
+    }
+
+    /// The names under which agents will know its tools, prompts and resources, whether they are
+    /// there yet or not.
     pub fn tool_names(&self) -> impl Iterator<Item = String> {
         self.named_tools().map(|(name, _)| name)
     }
@@ -79,11 +92,11 @@ impl Connector {
     /// The tools in the order of the file, each with its name for agents.
     pub(super) fn named_tools(&self) -> impl Iterator<Item = (String, ToolUse<'_>)> {
         let prefix = self.prefix();
-        let named = move |tool: ToolUse<'_>| match prefix.as_str() {
+        let named = move |tool: &ToolUse<'_>| match prefix.as_str() {
             "" => tool.name.to_owned(),
             prefix => format!("{prefix}_{}", tool.name),
         };
-        self.tools().into_iter().map(move |tool| (named(tool), tool))
+        self.tools().into_iter().map(move |tool| (named(&tool), tool))
     }
 
     /// What the names of its tools begin with; empty if nothing.
@@ -97,24 +110,32 @@ impl Connector {
         }
     }
 
-    /// The tools in the order of the file.
+    /// The tools in the order of the file, then the prompts, then the resources.
     pub(super) fn tools(&self) -> Vec<ToolUse<'_>> {
+        let plain = |list: &str, at: usize, name, access| {
+            let path = format!("spec.{list}[{at}]");
+            ToolUse { path, name, access, approval: None, pinned: false }
+        };
         match self {
             Self::Mcp(file) => {
-                let tools = file.spec.tools.iter().map(|tool| ToolUse {
-                    name: tool.rename.as_deref().unwrap_or(&tool.name),
-                    access: &tool.access,
+                let spec = &file.spec;
+                let tools = spec.tools.iter().enumerate().map(|(at, tool)| ToolUse {
                     approval: tool.approval.as_ref(),
                     pinned: tool.pinned,
+                    ..plain("tools", at, tool.rename.as_deref().unwrap_or(&tool.name), &tool.access)
                 });
-                tools.collect()
+                let prompts = spec.prompts.iter().enumerate().map(|(at, prompt)| {
+                    plain("prompts", at, prompt.rename.as_deref().unwrap_or(&prompt.name), &prompt.access)
+                });
+                let groups = spec.resources.iter().enumerate();
+                let groups = groups.map(|(at, group)| plain("resources", at, &group.name, &group.access));
+                tools.chain(prompts).chain(groups).collect()
             }
             Self::Sql(file) => {
-                let tools = file.spec.tools.iter().map(|tool| ToolUse {
-                    name: &tool.name,
-                    access: &tool.access,
+                let tools = file.spec.tools.iter().enumerate().map(|(at, tool)| ToolUse {
                     approval: tool.approval.as_ref(),
                     pinned: tool.pinned,
+                    ..plain("tools", at, &tool.name, &tool.access)
                 });
                 tools.collect()
             }

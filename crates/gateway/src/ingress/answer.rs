@@ -34,16 +34,21 @@ impl Pieces {
         Self([text.into(), Bytes::new(), Bytes::new()])
     }
 
-    /// The message on one line, for framings that end at a line break. A line
-    /// break in JSON can only stand between tokens, so a space does as well.
+    /// The message on one line.
     pub(super) fn one_line(&self) -> Vec<u8> {
         let mut line = self.0.concat();
-        for byte in &mut line {
-            if matches!(*byte, b'\n' | b'\r') {
-                *byte = b' ';
-            }
-        }
+        one_line(&mut line);
         line
+    }
+}
+
+/// Puts a message on one line, for framings that end at a line break. A line break
+/// in JSON can only stand between tokens, so a space does as well.
+pub(super) fn one_line(message: &mut [u8]) {
+    for byte in message {
+        if matches!(*byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use self::lines::{Line, Lines};
 use self::told::{Reports, put};
-use super::answer::Pieces;
+use super::answer::{Pieces, one_line};
 use super::call::ToolCall;
 use super::changes::{Changes, Seen};
 use super::claims;
@@ -147,6 +147,8 @@ where
 {
     let _broken = broken.drop_guard();
     while let Some(mut line) = inbox.recv().await {
+        // Whoever made it, it is one message: a second line would be another's.
+        one_line(&mut line);
         line.push(b'\n');
         let written = output.write_all(&line).await.is_ok();
         if !written || (inbox.is_empty() && output.flush().await.is_err()) {

@@ -39,7 +39,7 @@ fn server(args: &[&str]) -> Value {
     json!({"transport": "stdio", "command": node(), "args": args})
 }
 
-async fn child(mode: &str) -> Arc<McpConnector> {
+pub(super) async fn child(mode: &str) -> Arc<McpConnector> {
     started(spec(server(&[mode]), TOOLS)).await
 }
 

@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use quaymaster_core::{InputAbilities, LogLevel, NoInput};
 
+use super::children::child;
 use super::everything::connected_to;
 use super::*;
 
@@ -174,4 +175,20 @@ async fn log_messages_reach_who_reads_them_from_their_level_on() {
             assert_eq!(read.len(), expected, "{era} {level:?}: {read:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn over_standard_streams_a_question_goes_to_nobody_once_two_have_called() {
+    let connector = child("legacy").await;
+    let person = Person::who_says(json!({"role": "assistant"}));
+    let mut asking = read("ask");
+    asking.input = Some(Arc::clone(&person) as Arc<dyn InputPort>);
+    let said = asking.text(&connector).await;
+    assert!(said.contains(r#"{"role":"assistant"}"#), "{said}");
+    // Whoever calls in between may have left something behind that the server still works on.
+    let mut other = Call { actor: actor("bob"), ..read("echo") };
+    other.on(&connector).await.expect("a result");
+    let said = asking.text(&connector).await;
+    assert!(said.contains("-32601"), "{said}");
+    assert_eq!(person.asked().lines().count(), 1);
 }

@@ -31,7 +31,7 @@ impl FieldRules {
     }
 
     /// The class of whatever no rule names.
-    pub(super) fn default_class(&self) -> DataClass {
+    pub(in crate::stages) fn default_class(&self) -> DataClass {
         self.default
     }
 

@@ -10,6 +10,7 @@ use futures_util::Stream;
 use hyper::body::{Frame, SizeHint};
 
 use crate::ingress::answer::Pieces;
+use crate::ingress::answer::one_line;
 
 /// What a response carries.
 pub(super) enum Body {
@@ -72,9 +73,13 @@ impl fmt::Debug for Body {
     }
 }
 
-/// One event that carries `message`, which is on one line.
+/// One event that carries `message`. Parts of it may be what an upstream wrote over several
+/// lines, of which each would be another event.
 pub(super) fn event(message: &[u8]) -> Bytes {
-    [b"event: message\ndata: ", message, b"\n\n"].concat().into()
+    let mut event = [b"event: message\ndata: ", message].concat();
+    one_line(event.get_mut(b"event: message\n".len()..).unwrap_or_default());
+    event.extend_from_slice(b"\n\n");
+    event.into()
 }
 
 /// A comment, which shows that the stream is alive.

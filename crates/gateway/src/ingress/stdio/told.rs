@@ -78,7 +78,7 @@ pub(super) async fn put(
         queue.arrived().await;
         while let Some(question) = queue.next() {
             for request in open.open(question) {
-                // A client that does not read is not asked; its call ends with its time.
+                // A client that does not read is not asked, and whoever waits for it gives up in the end.
                 let _ = outbox.send(request.into()).await;
             }
         }
@@ -142,7 +142,6 @@ impl LogSink for Reports {
     }
 
     fn log(&self, params: RawBuf) {
-        // The stream has one message a line.
-        self.send(log_notification(&params).replace(['\n', '\r'], " "));
+        self.send(log_notification(&params));
     }
 }
