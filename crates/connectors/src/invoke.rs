@@ -5,13 +5,17 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::FutureExt as _;
 use quaymaster_control::output::RawOutput;
 use quaymaster_control::{Job, Permit, Receipt, Voice};
 use quaymaster_core::setting::Slug;
-use quaymaster_core::{CallError, Effect, ErrorCode, InputPort, LogSink, ProgressSink};
+use quaymaster_core::{
+    CallError, Effect, ErrorCode, InputAbilities, InputPort, LogSink, NoInput, ProgressSink, RawBuf,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::ask::{Account, Ask};
@@ -91,9 +95,14 @@ impl Connectors {
             Err(error) => return (Err(error), receipt),
         };
         let mut account = Account::default();
-        let running = AssertUnwindSafe(self.run(&job, voice, wire, &mut account)).catch_unwind().await;
+        let input =
+            voice.over(wire.input.clone()).map(|port| Arc::new(Counted { port, asked: AtomicU32::new(0) }));
+        let asked = input.clone();
+        let running =
+            AssertUnwindSafe(self.run(&job, (voice, input), wire, &mut account)).catch_unwind().await;
         let outcome = running.unwrap_or_else(|_| Err(panicked(job.tool.effect())));
         receipt.retries = account.retries;
+        receipt.asked = asked.map_or(0, |input| input.asked.load(Ordering::Relaxed));
         receipt.upstream_ids = account.upstream_ids;
         (outcome, receipt)
     }
@@ -101,7 +110,7 @@ impl Connectors {
     async fn run(
         &self,
         job: &Job,
-        voice: Voice,
+        (voice, input): (Voice, Option<Arc<Counted>>),
         wire: &Wire,
         account: &mut Account,
     ) -> Result<RawOutput, CallError> {
@@ -115,7 +124,7 @@ impl Connectors {
             effect: declaration.effect,
             cancel: &wire.cancel,
             progress: wire.progress.clone(),
-            input: voice.over(wire.input.clone()),
+            input: input.map(|input| input as Arc<dyn InputPort>),
             log: voice.over(wire.log.clone()),
         };
         match self.by_name.get(&declaration.connector) {
@@ -123,6 +132,27 @@ impl Connectors {
             Some(Connector::Mcp(mcp)) => mcp.run(&ask, account).await,
             None => Err(CallError::new(ErrorCode::UpstreamUnavailable, "the connector of this tool is gone")),
         }
+    }
+}
+
+/// The client of a call, with how often it was asked: that is part of the evidence.
+#[derive(Debug)]
+struct Counted {
+    port: Arc<dyn InputPort>,
+    asked: AtomicU32,
+}
+
+impl InputPort for Counted {
+    fn abilities(&self) -> InputAbilities {
+        self.port.abilities()
+    }
+
+    fn ask<'a>(
+        &'a self,
+        requests: RawBuf,
+    ) -> Pin<Box<dyn Future<Output = Result<RawBuf, NoInput>> + Send + 'a>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.port.ask(requests)
     }
 }
 

@@ -55,6 +55,11 @@ pub struct InputAbilities {
 }
 
 impl InputAbilities {
+    /// Whether these are all of `needed`, and perhaps more.
+    pub fn cover(self, needed: Self) -> bool {
+        self.and(needed) == self
+    }
+
     /// Whether the client can be asked by `method` at all.
     pub fn allow(self, method: InputMethod) -> bool {
         match method {
@@ -128,6 +133,38 @@ impl InputAbilities {
             members.push(r#""roots":{}"#.to_owned());
         }
         format!("{{{}}}", members.join(","))
+    }
+}
+
+/// One request for input: a method and its parameters, of which each is there once.
+#[derive(Clone, Copy, Debug)]
+pub struct InputRequest<'a> {
+    /// The method.
+    pub method: InputMethod,
+    /// The parameters, an object.
+    pub params: Raw<'a>,
+}
+
+impl<'a> InputRequest<'a> {
+    /// Reads `{method, params}`; none if it is something else, or could be read in two ways.
+    pub fn read(request: Raw<'a>) -> Option<Self> {
+        let method = InputMethod::named(&request.member("method").ok()??.text()?)?;
+        let params = match request.member("params").ok()? {
+            Some(params) => Some(params).filter(|params| params.get().starts_with('{'))?,
+            None => Raw::read("{}").ok()?,
+        };
+        let request = Self { method, params };
+        // What shows the form must not see another mode than we do.
+        params.member("mode").ok().map(|_| request)
+    }
+
+    /// What it takes to be asked this.
+    pub fn needs(self) -> InputAbilities {
+        let mode = self.params.member("mode").ok().flatten().and_then(Raw::text);
+        match (self.method, mode.as_deref()) {
+            (InputMethod::Elicit, Some("url")) => InputAbilities { url: true, ..InputAbilities::default() },
+            (method, _) => InputAbilities::of(method),
+        }
     }
 }
 

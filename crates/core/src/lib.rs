@@ -35,7 +35,7 @@ pub use class::{Classification, DataClass, FieldRule, Handling};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{CallError, ErrorCode, Fault, Retry};
 pub use id::{CallId, ConfigVersion, SessionId, TokenId, WriterId};
-pub use input::{InputAbilities, InputMethod, InputPort, NoInput};
+pub use input::{InputAbilities, InputMethod, InputPort, InputRequest, NoInput};
 pub use memory::{Memory, PerActor};
 pub use offer::{Completed, Kind, Offer, Resources, UriPattern};
 pub use ports::{CallTool, LogLevel, LogSink, Progress, ProgressSink};

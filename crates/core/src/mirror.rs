@@ -95,10 +95,12 @@ impl ParamHeader {
         let is_same = match wanted {
             Value::String(wanted) => text == *wanted,
             Value::Bool(wanted) => text == if *wanted { "true" } else { "false" },
-            // Numbers are compared as numbers: `5.0` and `5` are one.
-            Value::Number(wanted) => text
-                .parse::<Number>()
-                .is_ok_and(|number| number == *wanted || number.as_f64() == wanted.as_f64()),
+            // Numbers are compared as numbers: `5.0` and `5` are one. Integers are compared
+            // exactly, also where a double could not tell them apart.
+            Value::Number(wanted) => text.parse::<Number>().is_ok_and(|number| {
+                let both_whole = !number.is_f64() && !wanted.is_f64();
+                number == *wanted || !both_whole && number.as_f64() == wanted.as_f64()
+            }),
             _ => false,
         };
         if is_same { Ok(()) } else { Err(Mismatch::Different) }
@@ -278,6 +280,8 @@ mod tests {
         assert_eq!(check("mcp-param-region", &["Bern"], json!({"region": null})), Err(Mismatch::Unexpected));
         assert_eq!(check("mcp-param-region", &[], json!({})), Ok(()));
         assert_eq!(check("mcp-param-size", &["5.0"], json!({"size": 5})), Ok(()));
+        let (large, next) = ("9007199254740992", json!({"size": 9_007_199_254_740_993_i64}));
+        assert_eq!(check("mcp-param-size", &[large], next), Err(Mismatch::Different));
         assert_eq!(check("mcp-param-size", &["6"], json!({"size": 5})), Err(Mismatch::Different));
     }
 

@@ -50,6 +50,22 @@ impl<'a> Raw<'a> {
         Members::read(self.0).ok()
     }
 
+    /// The member `name` of the object that this is.
+    ///
+    /// # Errors
+    ///
+    /// [`JsonError`] if this is no object, or it has the member twice: then it could be read in two ways.
+    pub fn member(self, name: &str) -> Result<Option<Raw<'a>>, JsonError> {
+        let mut found = None;
+        for member in Members::read(self.0)? {
+            let (other, value) = member?;
+            if other == name && found.replace(value).is_some() {
+                return Err(JsonError::new(format!("the member `{name}` is there twice")));
+            }
+        }
+        Ok(found)
+    }
+
     /// A copy that stands by itself.
     pub fn to_buf(self) -> RawBuf {
         RawBuf(self.0.into())

@@ -109,6 +109,11 @@ impl Plane {
         }
     }
 
+    /// Whether `actor` could watch the resource at `uri`.
+    pub fn watched_by(&self, actor: &Actor, uri: &str) -> bool {
+        self.watch(actor, uri).is_some()
+    }
+
     /// What `actor` is shown of a list: a JSON array of its objects.
     pub(crate) fn list(&self, actor: &Actor, list: Shelf) -> Arc<str> {
         let view = self.view(actor);

@@ -41,8 +41,10 @@ pub(super) struct Listing {
     pub(super) routes: Routes,
     /// What is not as configured, in the order of the configuration.
     pub(super) left_out: Vec<LeftOut>,
-    /// The same for listings that declare the same.
+    /// The same for listings that define the same tools, prompts and templates.
     pub(super) digest: String,
+    /// The same for listings that show the same, resources that come and go included.
+    pub(super) shown: String,
 }
 
 impl Listing {
@@ -50,6 +52,12 @@ impl Listing {
     fn note(&mut self, definition: &str) {
         self.digest.push_str(definition);
         self.digest.push('\n');
+    }
+
+    /// Takes a resource that is listed into the digest of what is shown.
+    fn note_listed(&mut self, resource: &str) {
+        self.shown.push_str(resource);
+        self.shown.push('\n');
     }
 }
 
@@ -68,6 +76,7 @@ pub(super) async fn list(link: &Link, settings: &Settings, until: Until<'_>) -> 
     }
     let mut listing = declare(settings, &offered, link.mirrors());
     offers::list(link, settings, until, &mut listing).await?;
+    listing.shown = sha256_text(format!("{}{}", listing.digest, listing.shown).as_bytes());
     listing.digest = sha256_text(listing.digest.as_bytes());
     Ok(listing)
 }

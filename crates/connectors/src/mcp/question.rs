@@ -11,10 +11,11 @@
 //!   is up to who asks them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use quaymaster_core::rpc::{self, RequestId, code};
-use quaymaster_core::{InputAbilities, InputMethod, InputPort, NoInput, Raw, RawBuf};
+use quaymaster_core::{InputAbilities, InputMethod, InputPort, InputRequest, NoInput, Raw, RawBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -95,15 +96,24 @@ pub(super) struct Questions {
     pause: Pause,
     /// Cancelled when the call is over.
     over: CancellationToken,
+    asked: Arc<AtomicUsize>,
 }
 
 impl Questions {
     pub(super) fn new(port: Arc<dyn InputPort>, pause: Pause, over: CancellationToken) -> Self {
-        Self { port, pause, over }
+        Self { port, pause, over, asked: Arc::default() }
     }
 
     /// The response to a request of the server's. None if the call has ended meanwhile.
     pub(super) async fn respond(&self, id: &RequestId, asked: Asked) -> Option<String> {
+        if self.asked.fetch_add(1, Ordering::Relaxed) >= MAX_ROUNDS {
+            return Some(rpc::error_response(
+                Some(id),
+                code::INTERNAL_ERROR,
+                "the call has asked too often",
+                None,
+            ));
+        }
         let _still = self.pause.stand();
         let answer = self.over.run_until_cancelled(self.ask(asked)).await?;
         Some(match answer {
@@ -129,17 +139,18 @@ impl Questions {
         // A client that answers something else is asked again, as a modern server would.
         for _ in 0..MAX_ROUNDS {
             let answers = self.port.ask(request.clone()).await?;
-            let answer = answers.as_raw().members().and_then(|mut members| {
-                members.find_map(|member| {
-                    member.ok().filter(|(name, _)| name == ONE).map(|(_, raw)| raw.to_buf())
-                })
-            });
+            let answer = answers.as_raw().member(ONE).ok().flatten().map(Raw::to_buf);
             if let Some(answer) = answer.filter(|answer| answer.get().starts_with('{')) {
                 return Ok(answer);
             }
         }
         Err(NoInput::Unanswered)
     }
+}
+
+/// The response to a question for which there is no room.
+pub(super) fn no_room(id: &RequestId) -> String {
+    rpc::error_response(Some(id), code::INTERNAL_ERROR, "too many questions are open", None)
 }
 
 /// A request of a server's for input.
@@ -211,12 +222,8 @@ impl Required {
 /// What it takes to be asked all of `requests`.
 fn wanted(requests: &RawBuf) -> InputAbilities {
     let requests = requests.as_raw().members().into_iter().flatten().filter_map(Result::ok);
-    let methods = requests.filter_map(|(_, request)| {
-        let mut members = request.members()?;
-        let (_, method) = members.find_map(|member| member.ok().filter(|(name, _)| name == "method"))?;
-        InputMethod::named(&method.text()?)
-    });
-    methods.map(InputAbilities::of).fold(InputAbilities::default(), InputAbilities::and)
+    let requests = requests.filter_map(|(_, request)| InputRequest::read(request));
+    requests.map(InputRequest::needs).fold(InputAbilities::default(), InputAbilities::and)
 }
 
 impl Given {

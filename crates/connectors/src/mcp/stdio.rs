@@ -31,7 +31,7 @@ use super::failure::Failure;
 use super::inbox::Inbox;
 use super::lines::{Line, read_line};
 use super::link::{Outgoing, Sent};
-use super::question::{Asked, Questions};
+use super::question::{self, Asked, Questions};
 use super::wire;
 
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
@@ -328,15 +328,17 @@ impl Reading {
 
     /// Puts a question of the server's to the client of the call, and sends the answer.
     fn respond(&self, id: RequestId, asked: Asked, questions: Questions) {
-        if let Ok(permit) = Arc::clone(&self.replies).try_acquire_owned() {
-            let lines = self.lines.clone();
-            tokio::spawn(async move {
-                if let Some(response) = questions.respond(&id, asked).await {
-                    let _ = lines.send(one_line(response)).await;
-                }
-                drop(permit);
-            });
-        }
+        let Ok(permit) = Arc::clone(&self.replies).try_acquire_owned() else {
+            let _ = self.lines.try_send(one_line(question::no_room(&id)));
+            return;
+        };
+        let lines = self.lines.clone();
+        tokio::spawn(async move {
+            if let Some(response) = questions.respond(&id, asked).await {
+                let _ = lines.send(one_line(response)).await;
+            }
+            drop(permit);
+        });
     }
 
     fn answer(&self, id: &RequestId, settle: impl FnOnce() -> Result<RawBuf, Failure>) {

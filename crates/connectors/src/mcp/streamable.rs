@@ -32,7 +32,7 @@ use super::check::server::HttpServer;
 use super::failure::Failure;
 use super::inbox::Inbox;
 use super::link::{Answer, Outgoing, Sent, subscription};
-use super::question::{Asked, Questions};
+use super::question::{self, Asked, Questions};
 use super::sse::Events;
 use super::wire::{self, Era, LOG};
 use crate::egress::{Egress, Incoming, Payload};
@@ -51,7 +51,11 @@ const MAX_NOTICE_BYTES: usize = 64 * 1024;
 /// How often one response's stream is taken up again.
 const MAX_RESUMPTIONS: usize = 5;
 /// How many answers to a server's requests are under way at most.
-const MAX_REPLIES: usize = 64;
+const MAX_REPLIES: usize = 8;
+/// How many of a server's questions to clients are open at most.
+const MAX_QUESTIONS: usize = 64;
+/// How long a server may take to accept the answer to a question.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// How long a message that nobody waits for may take.
 const ASIDE_LIMIT: Duration = Duration::from_secs(2);
 const RESUME_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
@@ -68,6 +72,7 @@ pub(super) struct Http {
     era: Era,
     inbox: Arc<Inbox>,
     replies: Arc<Semaphore>,
+    questions: Arc<Semaphore>,
 }
 
 /// How a server is listened to.
@@ -106,6 +111,7 @@ impl Http {
             era: Era::Legacy(wire::PROPOSED),
             inbox,
             replies: Arc::new(Semaphore::new(MAX_REPLIES)),
+            questions: Arc::new(Semaphore::new(MAX_QUESTIONS)),
         })
     }
 
@@ -314,8 +320,13 @@ impl Http {
         if self.era == Era::Modern {
             return;
         }
+        self.send_aside(wire::answer_to_server(id, method));
+    }
+
+    /// Sends a message that nobody waits for, if there is room for one more.
+    fn send_aside(&self, message: String) {
         if let Ok(permit) = Arc::clone(&self.replies).try_acquire_owned() {
-            let (http, message) = (self.clone(), wire::answer_to_server(id, method));
+            let http = self.clone();
             tokio::spawn(async move {
                 let _ = tokio::time::timeout(ASIDE_LIMIT, http.notify(message)).await;
                 drop(permit);
@@ -328,15 +339,22 @@ impl Http {
         if self.era == Era::Modern {
             return;
         }
-        if let Ok(permit) = Arc::clone(&self.replies).try_acquire_owned() {
-            let http = self.clone();
-            tokio::spawn(async move {
-                if let Some(response) = questions.respond(&id, asked).await {
-                    let _ = tokio::time::timeout(ASIDE_LIMIT, http.notify(response)).await;
+        let Ok(permit) = Arc::clone(&self.questions).try_acquire_owned() else {
+            return self.send_aside(question::no_room(&id));
+        };
+        let http = self.clone();
+        tokio::spawn(async move {
+            if let Some(response) = questions.respond(&id, asked).await {
+                let sent = tokio::time::timeout(ANSWER_LIMIT, http.notify(response)).await;
+                if !matches!(sent, Ok(Ok(()))) {
+                    tracing::warn!(
+                        event = "upstream.answer",
+                        "a server did not take the answer to its question"
+                    );
                 }
-                drop(permit);
-            });
-        }
+            }
+            drop(permit);
+        });
     }
 
     /// Why there is no result, from a response that is no success.

@@ -170,7 +170,7 @@ impl Shared {
     }
 
     fn publish(&self, link: &Arc<Link>, number: u64, listing: Listing) {
-        let Listing { declarations, routes, left_out, digest } = listing;
+        let Listing { declarations, routes, left_out, shown, .. } = listing;
         let state = described(declarations.len(), self.settings.configured(), left_out, link.revision());
         if self.state.borrow().health != state.health || !state.left_out.is_empty() {
             let connector = self.settings.connector.as_str();
@@ -178,7 +178,7 @@ impl Shared {
         }
         let is_new = {
             let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *listed, digest.clone()) != digest
+            std::mem::replace(&mut *listed, shown.clone()) != shown
         };
         if is_new {
             self.tools.send_replace(declarations.into());

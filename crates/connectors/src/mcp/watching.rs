@@ -27,19 +27,23 @@ pub(super) struct Watched {
 #[derive(Debug)]
 pub struct Watch {
     uri: String,
-    told: watch::Receiver<u64>,
+    /// There until it is dropped.
+    told: Option<watch::Receiver<u64>>,
     of: Arc<Watched>,
 }
 
 impl Watch {
     /// Waits until the server says that the resource has changed. False if it can say so no more.
     pub async fn changed(&mut self) -> bool {
-        self.told.changed().await.is_ok()
+        match &mut self.told {
+            Some(told) => told.changed().await.is_ok(),
+            None => false,
+        }
     }
 
     /// How often the server has said so.
     pub fn version(&self) -> u64 {
-        *self.told.borrow()
+        self.told.as_ref().map(|told| *told.borrow()).unwrap_or_default()
     }
 
     /// The resource.
@@ -51,8 +55,9 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         let mut addresses = self.of.lock();
-        // The receiver of this one is still there.
-        if addresses.get(&self.uri).is_some_and(|told| told.receiver_count() <= 1) {
+        // Under the lock, so that of two that leave together the last one sees that it is.
+        self.told = None;
+        if addresses.get(&self.uri).is_some_and(|told| told.receiver_count() == 0) {
             addresses.remove(&self.uri);
             self.of.changed.notify_one();
         }
@@ -74,7 +79,7 @@ impl Watched {
             self.changed.notify_one();
         }
         let told = addresses.entry(uri.to_owned()).or_default().subscribe();
-        Some(Watch { uri: uri.to_owned(), told, of: Arc::clone(self) })
+        Some(Watch { uri: uri.to_owned(), told: Some(told), of: Arc::clone(self) })
     }
 
     /// What is watched now.
@@ -89,10 +94,7 @@ impl Watched {
 
     /// Takes the parameters of `notifications/resources/updated`.
     pub(super) fn updated(&self, params: Option<Raw<'_>>) {
-        let uri = params.and_then(Raw::members).and_then(|mut members| {
-            let (_, uri) = members.find_map(|member| member.ok().filter(|(name, _)| name == "uri"))?;
-            uri.text()
-        });
+        let uri = params.and_then(|params| params.member("uri").ok()?).and_then(Raw::text);
         if let Some(told) = uri.and_then(|uri| self.lock().get(&*uri).cloned()) {
             told.send_modify(|n| *n += 1);
         }

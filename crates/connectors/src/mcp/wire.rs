@@ -123,10 +123,7 @@ const MAX_LOG_BYTES: usize = 64 * 1024;
 
 /// Gives a log message to whoever wants it.
 pub(super) fn log(params: Option<Raw<'_>>, sink: &dyn LogSink) {
-    let level = params.and_then(Raw::members).and_then(|mut members| {
-        members
-            .find_map(|member| member.ok().filter(|(name, _)| name == "level")?.1.text().map(Cow::into_owned))
-    });
+    let level = params.and_then(|params| params.member("level").ok()?).and_then(Raw::text);
     let level = level.and_then(|name| LogLevel::named(&name));
     if let Some(params) = params.filter(|params| params.get().len() <= MAX_LOG_BYTES)
         && level.is_some_and(|level| level >= sink.level())
@@ -237,10 +234,9 @@ fn rpc_failure(error: Raw<'_>) -> Failure {
     }
     match serde_json::from_str::<ErrorObject<'_>>(error.get()) {
         Ok(ErrorObject { code: rpc::code::MISSING_CLIENT_CAPABILITY, data: Some(data), .. }) => {
-            let required = Raw::read(data.get()).ok().and_then(Raw::members).and_then(|mut members| {
-                members.find_map(|member| member.ok().filter(|(name, _)| name == "requiredCapabilities"))
-            });
-            Failure::Incapable { required: InputAbilities::read(required.map(|(_, required)| required)) }
+            let data = Raw::read(data.get()).ok();
+            let required = data.and_then(|data| data.member("requiredCapabilities").ok()?);
+            Failure::Incapable { required: InputAbilities::read(required) }
         }
         Ok(ErrorObject { code, message, .. }) => Failure::Rpc { code, message: shown(&message) },
         Err(_) => Failure::Malformed("an error without a code and a message".into()),

@@ -98,6 +98,7 @@ fn write_what_was_asked(object: &mut ObjectWriter<'_>, record: &Record<'_>) {
         members.end();
     }
     object.optional("arguments", record.arguments.as_deref());
+    write_number(object, "asked", record.asked);
     object.optional("call", record.call.as_deref());
     write_list(object, "classes", record.classes);
     object.optional("code", record.code);

@@ -153,6 +153,8 @@ pub struct Record<'a> {
     pub redactions: BTreeMap<&'a str, u64>,
     /// How often the connector tried again.
     pub retries: Option<u64>,
+    /// How often the client was asked something for the system behind the tool, if it was.
+    pub asked: Option<u64>,
     /// The client's session.
     pub session: Option<&'a str>,
     /// `success`, `partial`, `requires_approval` or `failed`.
@@ -196,6 +198,7 @@ impl Record<'_> {
             on_behalf_of: None,
             redactions: BTreeMap::new(),
             retries: None,
+            asked: None,
             session: None,
             status: None,
             time,
@@ -261,6 +264,7 @@ mod tests {
             on_behalf_of: Some("hmac-sha256:11"),
             redactions: BTreeMap::from([("confidential", 2), ("restricted", 1)]),
             retries: Some(1),
+            asked: Some(2),
             session: Some("ses_1"),
             status: Some("failed"),
             time: Timestamp::from_micros(1_795_255_200_000_042),

@@ -167,6 +167,7 @@ fn draft_outcome(
     let mut record = begin_record(Event::CallOutcome, facts, evidence, subject);
     record.duration_us = Some(elapsed(facts, &record));
     record.retries = Some(u64::from(receipt.retries));
+    record.asked = (receipt.asked > 0).then(|| receipt.asked.into());
     record.upstream_ids = &receipt.upstream_ids;
     match outcome {
         Ok(safe) => {

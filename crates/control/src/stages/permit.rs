@@ -45,6 +45,8 @@ pub struct Receipt {
     pub(super) facts: Box<Facts>,
     /// How often the connector tried again.
     pub retries: u32,
+    /// How often the client was asked something for the system behind the tool.
+    pub asked: u32,
     /// Ids that the system behind the tool gave.
     pub upstream_ids: Vec<String>,
 }
@@ -70,7 +72,7 @@ impl Permit {
             }),
             _ => Err(CallError::new(ErrorCode::GatewayInternal, "the call has no tool")),
         };
-        (job, Receipt { facts, retries: 0, upstream_ids: vec![] })
+        (job, Receipt { facts, retries: 0, asked: 0, upstream_ids: vec![] })
     }
 }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use quaymaster_core::raw::Raw;
 use quaymaster_core::rpc::RequestId;
-use quaymaster_core::{InputAbilities, InputMethod, InputPort, NoInput, RawBuf};
+use quaymaster_core::{InputAbilities, InputMethod, InputPort, InputRequest, NoInput, RawBuf};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
@@ -48,35 +48,27 @@ impl Question {
         let _ = self.answer.send(answers);
     }
 
-    /// The requests, each with its name, its method and its parameters as JSON text.
-    fn each(&self) -> impl Iterator<Item = (String, InputMethod, String)> {
+    /// The requests by name.
+    fn each(&self) -> impl Iterator<Item = (String, InputRequest<'_>)> {
         self.requests.as_raw().members().into_iter().flatten().filter_map(|member| {
             let (name, request) = member.ok()?;
-            let (method, params) = read(request)?;
-            Some((name.into_owned(), method, params.to_owned()))
+            Some((name.into_owned(), InputRequest::read(request)?))
         })
     }
-}
-
-/// A request for input: its method and its parameters.
-fn read(request: Raw<'_>) -> Option<(InputMethod, &str)> {
-    let (mut method, mut params) = (None, "{}");
-    for member in request.members()? {
-        match member.ok()? {
-            (name, value) if name == "method" => method = InputMethod::named(&value.text()?),
-            (name, value) if name == "params" => params = value.get(),
-            _ => {}
-        }
-    }
-    Some((method?, params))
 }
 
 /// The questions of one call.
 #[derive(Debug)]
 pub(super) struct QuestionQueue {
     abilities: InputAbilities,
-    waiting: Mutex<VecDeque<Question>>,
+    waiting: Mutex<WaitingQuestions>,
     arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct WaitingQuestions {
+    questions: VecDeque<Question>,
+    closed: bool,
 }
 
 impl QuestionQueue {
@@ -87,7 +79,7 @@ impl QuestionQueue {
 
     /// The next question, if one waits.
     pub(super) fn next(&self) -> Option<Question> {
-        lock(&self.waiting).pop_front()
+        lock(&self.waiting).questions.pop_front()
     }
 
     /// Waits until a question arrived. May come back without one.
@@ -101,29 +93,20 @@ impl QuestionQueue {
         let mut count = 0;
         for member in members {
             count += 1;
-            let allowed =
-                member.ok().and_then(|(_, request)| read(request)).is_some_and(|(method, params)| {
-                    let is_url = || mode(params).as_deref() == Some("url");
-                    match method {
-                        InputMethod::Elicit if is_url() => self.abilities.url,
-                        InputMethod::Elicit => self.abilities.form,
-                        other => self.abilities.allow(other),
-                    }
-                });
-            if !allowed || count > MAX_REQUESTS {
+            let request = member.ok().and_then(|(_, request)| InputRequest::read(request));
+            if count > MAX_REQUESTS || !request.is_some_and(|request| self.abilities.cover(request.needs())) {
                 return false;
             }
         }
         count > 0
     }
-}
 
-fn mode(params: &str) -> Option<String> {
-    let params = Raw::read(params).ok()?;
-    params.members()?.find_map(|member| {
-        let (name, value) = member.ok()?;
-        (name == "mode").then(|| value.text().map(std::borrow::Cow::into_owned))?
-    })
+    /// Nobody is there to be asked any more.
+    pub(super) fn close(&self) {
+        let mut waiting = lock(&self.waiting);
+        waiting.closed = true;
+        waiting.questions.clear();
+    }
 }
 
 impl InputPort for QuestionQueue {
@@ -142,10 +125,13 @@ impl InputPort for QuestionQueue {
             let (answer, answered) = oneshot::channel();
             {
                 let mut waiting = lock(&self.waiting);
-                if waiting.len() >= MAX_WAITING {
+                if waiting.closed {
+                    return Err(NoInput::Unanswered);
+                }
+                if waiting.questions.len() >= MAX_WAITING {
                     return Err(NoInput::Overloaded);
                 }
-                waiting.push_back(Question { requests, answer });
+                waiting.questions.push_back(Question { requests, answer });
             }
             self.arrived.notify_one();
             timeout(PATIENCE, answered).await.ok().and_then(Result::ok).ok_or(NoInput::Unanswered)
@@ -184,7 +170,9 @@ const PREFIX: &str = "quaymaster-";
 impl OpenRequests {
     /// The requests by which `question` is put. None if too many are open.
     pub(super) fn open(&self, question: Question) -> Vec<String> {
-        let requests: Vec<_> = question.each().collect();
+        let each = question.each();
+        let requests: Vec<(String, InputMethod, String)> =
+            each.map(|(name, request)| (name, request.method, request.params.get().to_owned())).collect();
         let mut table = lock(&self.0);
         table.open.retain(|_, open| {
             lock(&open.round).question.as_ref().is_some_and(|question| !question.answer.is_closed())
@@ -264,11 +252,24 @@ mod tests {
             r#"{"q":{"method":"elicitation/create","params":{"mode":"url"}}}"#,
             r#"{"q":{"method":"tools/call"}}"#,
             r#"{"q":7}"#,
+            r#"{"q":{"method":"elicitation/create","params":{"mode":"form","mode":"url"}}}"#,
+            r#"{"q":{"method":"elicitation/create","method":"sampling/createMessage"}}"#,
             "{}",
         ] {
             assert_eq!(queue.ask(raw(requests)).await.expect_err(requests), NoInput::Unsupported);
         }
         assert!(queue.next().is_none());
+    }
+
+    #[tokio::test]
+    async fn who_has_gone_is_asked_nothing() {
+        let queue = QuestionQueue::new(FORM);
+        let (answer, ()) = tokio::join!(queue.ask(two()), async {
+            queue.arrived().await;
+            queue.close();
+        });
+        assert_eq!(answer.expect_err("gone"), NoInput::Unanswered);
+        assert_eq!(queue.ask(two()).await.expect_err("gone"), NoInput::Unanswered);
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@
 mod corpus;
 mod installation;
 mod large_catalogue;
+mod resources;
 mod sealing;
 mod upstreams;
 mod workspaces;

@@ -167,8 +167,11 @@ async fn resources(
             listed: taken(&listed, &of_group),
             templates: taken(&templates, &is_template),
         };
-        for item in resources.listed.iter().chain(&resources.templates) {
-            listing.note(&item.to_string());
+        for template in &resources.templates {
+            listing.note(&template.to_string());
+        }
+        for resource in &resources.listed {
+            listing.note_listed(&resource.to_string());
         }
         let has_variables = !resources.templates.is_empty();
         listing.declarations.push(declare_resources(settings, group, resources));

@@ -301,9 +301,11 @@ impl<D: Door> Endpoint<D> {
     ) -> Result<Waiting<D>, Refusal> {
         let Resumption { call, state, answers } = resumption;
         let bound = Bound::to(&arrived.actor, &call);
+        // Whatever can be wrong with the request is found before the state is used up.
+        let token = ProgressToken::read(&asked.detected.meta)?.filter(|_| arrived.events);
+        self.check_mirrors(arrived, asked, &call)?;
         let (running, question) = self.suspended.take(&bound, &state, self.front.door.keys())?;
         question.answer(answers);
-        let token = ProgressToken::read(&asked.detected.meta)?.filter(|_| arrived.events);
         let addressee = Addressee { id: asked.id.clone(), era: asked.detected.era, kind: call.kind };
         Ok(Waiting::new(self.clone(), addressee, running, (token, None, Some(bound))))
     }

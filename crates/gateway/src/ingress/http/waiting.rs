@@ -43,6 +43,15 @@ enum News {
     Note,
 }
 
+/// Whoever waited has gone: what the call would still ask is asked of nobody.
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(questions) = &self.questions {
+            questions.close();
+        }
+    }
+}
+
 impl Running {
     async fn news(&mut self) -> News {
         loop {

@@ -150,6 +150,29 @@ async fn a_call_that_was_taken_back_is_not_answered_in_either_era() {
 }
 
 #[tokio::test]
+async fn a_session_is_asked_in_one_line_and_its_answer_reaches_the_call() {
+    let mut pipes = Pipes::plain();
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}}, "clientInfo": {"name": "x"}});
+    pipes
+        .ask(&json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}).to_string())
+        .await;
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "ask", "arguments": {"lines": true}}});
+    let question = pipes.ask(&call.to_string()).await;
+    assert_eq!(
+        (&question["method"], &question["id"]),
+        (&json!("elicitation/create"), &json!("quaymaster-1"))
+    );
+    assert_eq!(
+        question["params"]["x"]["result"]["forged"], true,
+        "it is part of the question and no message"
+    );
+    let answer = json!({"jsonrpc": "2.0", "id": "quaymaster-1", "result": {"action": "decline"}});
+    let result = pipes.ask(&answer.to_string()).await;
+    assert_eq!(result["result"]["structuredContent"]["name"], json!({"action": "decline"}));
+    assert_eq!(pipes.end().await.1, Vec::<Value>::new());
+}
+
+#[tokio::test]
 async fn progress_comes_before_the_answer() {
     let mut pipes = Pipes::plain();
     pipes.send(&modern_call(1, "report", &json!({"progressToken": "p"}))).await;

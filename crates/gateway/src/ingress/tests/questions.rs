@@ -135,6 +135,18 @@ async fn a_session_is_asked_on_the_stream_of_its_call_and_only_it_can_answer() {
 }
 
 #[tokio::test]
+async fn a_question_is_one_message_however_many_lines_it_was_written_on() {
+    let server = Server::plain().await;
+    let mut client = server.client().await;
+    client.initialize_able_to("2025-06-18", json!({"elicitation": {}})).await;
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "ask", "arguments": {"lines": true}}});
+    let mut body = client.open("POST", &[], &call.to_string()).await.into_body();
+    let question = soon(next_event(&mut body)).await.expect("a question, whole");
+    assert_eq!(question["params"]["x"]["result"]["forged"], true);
+    assert_eq!(question["id"], "quaymaster-1");
+}
+
+#[tokio::test]
 async fn a_session_that_ends_takes_its_questions_along() {
     let server = Server::plain().await;
     let mut client = server.client().await;

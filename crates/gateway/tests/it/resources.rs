@@ -1,0 +1,114 @@
+//! Resources under policies that look at their addresses.
+
+use std::process::Stdio;
+use std::sync::Arc;
+
+use quaymaster_connectors::Wire;
+use quaymaster_control::crypto::SystemRandomness;
+use quaymaster_core::{Actor, AgentClaims, Arguments, CallId, CallRequest, Clock, Kind, SystemClock};
+use quaymaster_gateway::Gateway;
+use quaymaster_gateway::ingress::{Door, Shelf};
+use serde_json::{Map, Value};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::installation::{folder, start};
+
+const CONNECTOR: &str = "\
+apiVersion: connector/v1
+kind: Connector
+metadata:
+  name: docs
+  version: 1.0.0
+  owner: { team: a, contact: a@example.test }
+  workspaces: [sales]
+spec:
+  engine: mcp
+  prefix: docs
+  server: { transport: http, url: URL }
+  limits: { timeout: 20s }
+  classification: { default: internal }
+  prompts:
+    - { name: test_simple_prompt, access: { roles: [analyst] } }
+    - { name: test_prompt_with_arguments, access: { roles: [analyst] } }
+  resources:
+    - { name: static, uri: \"test://static-*\", access: { roles: [analyst] } }
+";
+
+const POLICIES: &str = r#"
+@id("no-binaries")
+forbid (principal, action == Action::"call", resource == Tool::"docs_static")
+when { context.arguments.uri like "test://static-b*" };
+
+@id("no-greeting")
+forbid (principal, action == Action::"call", resource == Tool::"docs_test_simple_prompt");
+"#;
+
+async fn gateway() -> (Child, tempfile::TempDir, Arc<Gateway>) {
+    let server = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/upstream/everything.mjs");
+    let mut command = Command::new("node");
+    command.arg(server).env("PORT", "0").stdout(Stdio::piped()).kill_on_drop(true);
+    let mut server = command.spawn().expect("these tests need Node 18 or newer on the PATH");
+    let mut lines = BufReader::new(server.stdout.take().expect("a pipe")).lines();
+    let line = lines.next_line().await.expect("readable").expect("a line");
+    let url = line.strip_prefix("upstream on ").expect("the address").to_owned();
+    let folder = folder();
+    std::fs::write(folder.path().join("connectors/docs.yaml"), CONNECTOR.replace("URL", &url))
+        .expect("written");
+    std::fs::write(folder.path().join("policies/docs.cedar"), POLICIES).expect("written");
+    let gateway = start(folder.path()).await.expect("policies may name prompts and resources");
+    (server, folder, gateway)
+}
+
+fn analyst(gateway: &Gateway) -> Arc<Actor> {
+    gateway.local_user().expect("a local user")
+}
+
+/// How a request for something ended: its code, or `ok`.
+async fn ask(gateway: &Gateway, kind: Kind, name: &str) -> String {
+    let uri = (kind == Kind::Resource).then(|| ("uri".to_owned(), Value::from(name)));
+    let request = CallRequest {
+        kind,
+        id: CallId::new(&SystemClock, &SystemRandomness),
+        received: SystemClock.now(),
+        actor: analyst(gateway),
+        session: None,
+        agent: AgentClaims::default(),
+        trace_id: None,
+        correlation_id: None,
+        tool: name.to_owned(),
+        arguments: Arguments::from_map(uri.into_iter().collect::<Map<_, _>>()),
+    };
+    let reply = gateway.call(request, Wire::default()).await;
+    reply.code.map_or_else(|| "ok".to_owned(), |code| code.to_string())
+}
+
+fn names(gateway: &Gateway, shelf: Shelf, member: &str) -> Vec<String> {
+    let listed = gateway.list(&analyst(gateway), shelf);
+    let objects: Vec<Value> = serde_json::from_str(&listed).expect("JSON");
+    objects.iter().map(|object| object[member].as_str().expect("a text").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn what_a_policy_forbids_by_its_address_is_neither_listed_nor_watched_nor_read() {
+    let (_server, _folder, gateway) = gateway().await;
+    assert_eq!(names(&gateway, Shelf::Resources, "uri"), ["test://static-text"]);
+    assert_eq!(ask(&gateway, Kind::Resource, "test://static-text").await, "ok");
+    assert_eq!(ask(&gateway, Kind::Resource, "test://static-binary").await, "policy.denied");
+    for other_spelling in
+        ["test://static-%62inary", "test://static-./../static-binary", "TEST://static-binary"]
+    {
+        assert_eq!(ask(&gateway, Kind::Resource, other_spelling).await, "tool.not_found", "{other_spelling}");
+    }
+    let watched = |uri: &str| gateway.plane().watched_by(&analyst(&gateway), uri);
+    assert_eq!([watched("test://static-text"), watched("test://static-binary")], [true, false]);
+    gateway.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_policy_may_name_a_prompt_and_then_it_does_not_exist() {
+    let (_server, _folder, gateway) = gateway().await;
+    assert_eq!(names(&gateway, Shelf::Prompts, "name"), ["docs_test_prompt_with_arguments"]);
+    assert_eq!(ask(&gateway, Kind::Prompt, "docs_test_simple_prompt").await, "tool.not_found");
+    gateway.shutdown().await;
+}
