@@ -57,6 +57,8 @@ const TOOLS = {
       put({ jsonrpc: '2.0', id, method, params: {} });
     }
   },
+  watched: () => text([...watched].sort()),
+  touch: (a) => { put({ jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri: a.uri } }); return text('touched'); },
   cancelled: () => text(cancelled),
   // Misbehaviour:
   other_id: (a, m) => { put({ jsonrpc: '2.0', id: m.id + 1000, result: text('for another') }); },
@@ -72,6 +74,7 @@ const TOOLS = {
   input: () => ({ resultType: 'input_required', inputRequests: {} })
 };
 const cancelled = [];
+const watched = new Set();
 const definition = (name) => ({ name, description: `Test tool ${name}`, inputSchema: { type: 'object' } });
 
 function dispatch(m, line) {
@@ -79,12 +82,20 @@ function dispatch(m, line) {
     case 'initialize':
       if (mode === 'flood' && starts() === 1) setInterval(() => process.stdout.write(FLOOD), 1);
       if (mode === 'modern') throw { code: -32601, message: `speaks ${MODERN} only` };
-      return { protocolVersion: mode === 'future' ? '2099-01-01' : '2025-06-18', serverInfo: { name: 'stdio', version: '1' }, capabilities: { tools: { listChanged: true } } };
+      return { protocolVersion: mode === 'future' ? '2099-01-01' : '2025-06-18', serverInfo: { name: 'stdio', version: '1' }, capabilities: { tools: { listChanged: true }, resources: { subscribe: true } } };
     case 'server/discover':
       if (mode !== 'modern') break;
-      return { resultType: 'complete', supportedVersions: [MODERN], capabilities: { tools: { listChanged: true } } };
+      return { resultType: 'complete', supportedVersions: [MODERN], capabilities: { tools: { listChanged: true }, resources: { subscribe: true } } };
+    case 'resources/subscribe':
+      watched.add(m.params.uri);
+      return {};
+    case 'resources/unsubscribe':
+      watched.delete(m.params.uri);
+      return {};
     case 'subscriptions/listen':
       subscription = m.id;
+      watched.clear();
+      for (const uri of m.params.notifications.resourceSubscriptions ?? []) watched.add(uri);
       return undefined;
     case 'tools/list':
       if (mode === 'fickle' && starts() === 1) {

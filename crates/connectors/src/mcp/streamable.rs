@@ -11,6 +11,7 @@
 //! - A stream that breaks is taken up again only where the server offered it,
 //!   which repeats nothing.
 
+mod aside;
 mod response;
 
 use std::collections::BTreeSet;
@@ -22,7 +23,7 @@ use std::time::Duration;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use quaymaster_core::RawBuf;
-use quaymaster_core::rpc::{self, Message, RequestId};
+use quaymaster_core::rpc::{self, Message};
 use tokio::sync::Semaphore;
 
 use self::response::{
@@ -32,7 +33,7 @@ use super::check::server::HttpServer;
 use super::failure::Failure;
 use super::inbox::Inbox;
 use super::link::{Answer, Outgoing, Sent, subscription};
-use super::question::{self, Asked, Questions};
+use super::question::Asked;
 use super::sse::Events;
 use super::wire::{self, Era, LOG};
 use crate::egress::{Egress, Incoming, Payload};
@@ -54,8 +55,6 @@ const MAX_RESUMPTIONS: usize = 5;
 const MAX_REPLIES: usize = 8;
 /// How many of a server's questions to clients are open at most.
 const MAX_QUESTIONS: usize = 64;
-/// How long a server may take to accept the answer to a question.
-const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// How long a message that nobody waits for may take.
 const ASIDE_LIMIT: Duration = Duration::from_secs(2);
 const RESUME_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
@@ -312,49 +311,6 @@ impl Http {
             Err(error) => return Err(Failure::unreadable(&error)),
         }
         Ok(None)
-    }
-
-    /// Answers a request of the server's. A modern server has none, and one that
-    /// asks faster than it takes answers gets none.
-    fn reply(&self, id: &RequestId, method: &str) {
-        if self.era == Era::Modern {
-            return;
-        }
-        self.send_aside(wire::answer_to_server(id, method));
-    }
-
-    /// Sends a message that nobody waits for, if there is room for one more.
-    fn send_aside(&self, message: String) {
-        if let Ok(permit) = Arc::clone(&self.replies).try_acquire_owned() {
-            let http = self.clone();
-            tokio::spawn(async move {
-                let _ = tokio::time::timeout(ASIDE_LIMIT, http.notify(message)).await;
-                drop(permit);
-            });
-        }
-    }
-
-    /// Puts a question of the server's to the client of the call, and sends the answer.
-    fn respond(&self, id: RequestId, asked: Asked, questions: Questions) {
-        if self.era == Era::Modern {
-            return;
-        }
-        let Ok(permit) = Arc::clone(&self.questions).try_acquire_owned() else {
-            return self.send_aside(question::no_room(&id));
-        };
-        let http = self.clone();
-        tokio::spawn(async move {
-            if let Some(response) = questions.respond(&id, asked).await {
-                let sent = tokio::time::timeout(ANSWER_LIMIT, http.notify(response)).await;
-                if !matches!(sent, Ok(Ok(()))) {
-                    tracing::warn!(
-                        event = "upstream.answer",
-                        "a server did not take the answer to its question"
-                    );
-                }
-            }
-            drop(permit);
-        });
     }
 
     /// Why there is no result, from a response that is no success.

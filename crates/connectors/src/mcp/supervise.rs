@@ -33,6 +33,8 @@ use super::state::{Health, LeftOut, Trouble, UpstreamState};
 use super::watching::Watched;
 
 const MAX_SHOWN_WARNINGS: usize = 10;
+/// When a server that did not answer is asked again to tell of a resource.
+const SUBSCRIBE_AGAIN: Duration = Duration::from_secs(5);
 
 /// What a connector's calls and its supervisor share.
 pub(super) struct Shared {
@@ -299,6 +301,7 @@ async fn tell_what_is_watched(shared: &Shared, link: &Arc<Link>, stop: &Cancella
     let mut told = BTreeSet::new();
     loop {
         let wanted = shared.watched.now();
+        let mut missed = BTreeSet::new();
         if link.is_modern() {
             if wanted != told {
                 link.listen(&wanted).await;
@@ -313,11 +316,17 @@ async fn tell_what_is_watched(shared: &Shared, link: &Arc<Link>, stop: &Cancella
                 if let Err(failure) = link.ask(&Query::plain(method, &[&member], until)).await {
                     let (connector, reason) = (shared.settings.connector.as_str(), failure.reason());
                     tracing::debug!(connector, method, reason, "a resource is not watched");
+                    if !matches!(failure, Failure::Rpc { .. }) {
+                        missed.insert(uri.clone());
+                    }
                 }
             }
         }
-        told = wanted;
-        shared.watched.changed().await;
+        told = wanted.difference(&missed).cloned().collect();
+        tokio::select! {
+            () = shared.watched.changed() => {}
+            () = tokio::time::sleep(SUBSCRIBE_AGAIN), if !missed.is_empty() => {}
+        }
     }
 }
 

@@ -46,6 +46,11 @@ impl Watch {
         self.told.as_ref().map(|told| *told.borrow()).unwrap_or_default()
     }
 
+    /// Whether both are told by the same server's connector.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.of, &other.of)
+    }
+
     /// The resource.
     pub fn uri(&self) -> &str {
         &self.uri

@@ -45,7 +45,7 @@ impl Watches {
         let watch = door.watch(actor, uri).ok_or_else(|| {
             Refusal::invalid_params("there is no such resource, or it cannot be watched: see resources/list")
         })?;
-        held.insert(uri.to_owned(), Held { version: watch.version(), _watch: watch });
+        held.insert(uri.to_owned(), Held { version: watch.version(), watch });
         self.changed.notify_one();
         Ok(())
     }
@@ -58,21 +58,46 @@ impl Watches {
 
     /// Waits until one of the resources has changed, and says which; for ever, if none is watched.
     pub(super) async fn next<D: Door>(&self, door: &D, actor: &Actor) -> String {
+        let mut plane = door.changes();
         loop {
             let addresses: Vec<String> = self.lock().keys().cloned().collect();
             // Asked for anew each time: who may read it, and where it is, may have changed.
             let mut watches: Vec<Watch> = addresses.iter().filter_map(|uri| door.watch(actor, uri)).collect();
+            self.follow(door, actor, &watches);
             if let Some(uri) = self.news(&watches) {
                 return uri;
             }
+            let moved = async {
+                // Without a sender nothing changes any more.
+                if plane.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
             if watches.is_empty() {
-                self.changed.notified().await;
+                tokio::select! {
+                    () = self.changed.notified() => {}
+                    () = moved => {}
+                }
                 continue;
             }
             let told = select_all(watches.iter_mut().map(|watch| Box::pin(watch.changed())));
             tokio::select! {
                 () = self.changed.notified() => {}
+                () = moved => {}
                 _ = told => {}
+            }
+        }
+    }
+
+    /// Holds on to the connectors that have the resources now: one that was made anew has
+    /// another count of changes, of which none was missed yet.
+    fn follow<D: Door>(&self, door: &D, actor: &Actor, watches: &[Watch]) {
+        let mut held = self.lock();
+        for watch in watches {
+            if let Some(held) = held.get_mut(watch.uri()).filter(|held| !held.watch.is_same(watch))
+                && let Some(now) = door.watch(actor, watch.uri())
+            {
+                *held = Held { version: watch.version(), watch: now };
             }
         }
     }
@@ -92,5 +117,5 @@ impl Watches {
 #[derive(Debug)]
 struct Held {
     version: u64,
-    _watch: Watch,
+    watch: Watch,
 }

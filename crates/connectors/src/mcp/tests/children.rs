@@ -20,6 +20,8 @@ const TOOLS: &[&str] = &[
     "late",
     "ask",
     "cancelled",
+    "watched",
+    "touch",
     "other_id",
     "text_id",
     "both",
