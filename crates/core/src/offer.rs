@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::tool::ToolName;
+use crate::name::ToolName;
 
 /// Longest address of a resource, in bytes.
 pub const MAX_URI_BYTES: usize = 4 * 1024;
