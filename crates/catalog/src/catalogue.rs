@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quaymaster_core::{CallError, CallRequest, ErrorCode, Kind, ToolDeclaration};
+use quaymaster_core::{CallError, CallRequest, Completed, ErrorCode, Kind, Offer, ToolDeclaration};
 
 use crate::call::{Call, Unresolved};
 use crate::search::{Lookup, is_reserved};
@@ -102,6 +102,15 @@ impl Catalogue {
                 Kind::Completion => view.completions.push(tool),
             }
         }
+        // What completes something that is hidden is hidden with it.
+        let View { prompts, resources, completions, .. } = &mut view;
+        completions.retain(|offer| match &offer.declaration().offer {
+            Offer::Completion(Completed::Prompt(name)) => prompts.contains_key(name.as_str()),
+            Offer::Completion(Completed::Resource(pattern)) => {
+                resources.iter().any(|group| group.is_of(pattern))
+            }
+            _ => false,
+        });
         view.shelves = Shelves {
             tools: array(view.tools.values().map(|tool| tool.listing())),
             prompts: array(view.prompts.values().map(|prompt| prompt.listing())),

@@ -9,6 +9,7 @@ use quaymaster_core::mirror::{self, ParamHeader};
 use quaymaster_core::tool::ResultForm;
 use quaymaster_core::{
     Arguments, CallError, CallRequest, DataClass, Effect, ErrorCode, Kind, Offer, ToolDeclaration, ToolName,
+    UriPattern,
 };
 use serde_json::{Value, json};
 
@@ -77,6 +78,11 @@ impl Tool {
     /// Whether `uri` is the address of one of its resources.
     pub(crate) fn holds(&self, uri: &str) -> bool {
         matches!(&self.declaration.offer, Offer::Resources(group) if group.pattern.fits(uri))
+    }
+
+    /// Whether it is the group of the addresses that `pattern` means.
+    pub(crate) fn is_of(&self, pattern: &UriPattern) -> bool {
+        matches!(&self.declaration.offer, Offer::Resources(group) if group.pattern == *pattern)
     }
 
     /// Whether it has the values for what `reference` names.

@@ -110,5 +110,9 @@ async fn a_policy_may_name_a_prompt_and_then_it_does_not_exist() {
     let (_server, _folder, gateway) = gateway().await;
     assert_eq!(names(&gateway, Shelf::Prompts, "name"), ["docs_test_prompt_with_arguments"]);
     assert_eq!(ask(&gateway, Kind::Prompt, "docs_test_simple_prompt").await, "tool.not_found");
+    // Nor do the values for its arguments, which no policy had to name.
+    let completion = async |prompt: &str| ask(&gateway, Kind::Completion, &format!("prompt:{prompt}")).await;
+    assert_eq!(completion("docs_test_simple_prompt").await, "tool.not_found");
+    assert_eq!(completion("docs_test_prompt_with_arguments").await, "input.invalid", "it lacks its argument");
     gateway.shutdown().await;
 }
