@@ -199,6 +199,15 @@ impl View {
         !self.completions.is_empty()
     }
 
+    /// Whether the tool called `name` can be called as a task; without a name, whether one can.
+    pub fn takes_tasks(&self, name: Option<&str>) -> bool {
+        let takes = |tool: &Arc<Tool>| tool.declaration().tasks;
+        match name {
+            Some(name) => self.tool(name).is_some_and(takes),
+            None => self.tools.values().any(takes),
+        }
+    }
+
     /// The group of resources that `uri` belongs to, if it is in this view.
     pub fn resource(&self, uri: &str) -> Option<&Arc<Tool>> {
         self.resources.iter().find(|group| group.holds(uri))

@@ -7,7 +7,8 @@ use quaymaster_core::{Effect, Handling, Offer, ToolDeclaration};
 use serde_json::{Map, Value, json};
 
 /// Members that we write ourselves, whatever an upstream says.
-const OURS: [&str; 6] = ["name", "title", "description", "inputSchema", "outputSchema", "annotations"];
+const OURS: [&str; 7] =
+    ["name", "title", "description", "inputSchema", "outputSchema", "annotations", "execution"];
 
 /// What agents are told: a `Tool`, a `Prompt`, or which addresses can be read.
 pub(crate) fn object(declaration: &ToolDeclaration, visible: &Value) -> Value {
@@ -75,6 +76,9 @@ fn tool(declaration: &ToolDeclaration, visible: &Value) -> Value {
         object.insert("outputSchema".into(), schema);
     }
     object.insert("annotations".into(), annotations(declaration));
+    if declaration.tasks {
+        object.insert("execution".into(), json!({"taskSupport": "optional"}));
+    }
     Value::Object(with_passed_on(object, declaration))
 }
 

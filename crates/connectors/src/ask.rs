@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quaymaster_core::{Actor, Arguments, CallId, Effect, InputPort, Kind, LogSink, ProgressSink};
+use quaymaster_core::{Actor, Arguments, CallId, Effect, InputPort, Kind, LogSink, ProgressSink, Tasks};
 use tokio_util::sync::CancellationToken;
 
 /// One call for one engine.
@@ -20,6 +20,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) input: Option<Arc<dyn InputPort>>,
     /// Who wants to read what is logged meanwhile.
     pub(crate) log: Option<Arc<dyn LogSink>>,
+    /// What becomes of it where the system makes a task of it.
+    pub(crate) tasks: Tasks,
 }
 
 /// What the receipt of a call will say of how it went.

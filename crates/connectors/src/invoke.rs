@@ -15,6 +15,7 @@ use quaymaster_control::{Job, Permit, Receipt, Voice};
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
     CallError, Effect, ErrorCode, InputAbilities, InputPort, LogSink, NoInput, ProgressSink, RawBuf,
+    TaskPort, TaskTerms, Tasks,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +34,8 @@ pub struct Wire {
     pub input: Option<Arc<dyn InputPort>>,
     /// Who wants to read what the system behind the tool logs.
     pub log: Option<Arc<dyn LogSink>>,
+    /// What becomes of the call where the system behind the tool makes a task of it.
+    pub tasks: Tasks,
 }
 
 /// A system that tools are run on.
@@ -126,6 +129,7 @@ impl Connectors {
             progress: wire.progress.clone(),
             input: input.map(|input| input as Arc<dyn InputPort>),
             log: voice.over(wire.log.clone()),
+            tasks: spoken(voice, wire.tasks.clone()),
         };
         match self.by_name.get(&declaration.connector) {
             Some(Connector::Sql(sql)) => sql.run(&ask, account).await,
@@ -133,6 +137,28 @@ impl Connectors {
             None => Err(CallError::new(ErrorCode::UpstreamUnavailable, "the connector of this tool is gone")),
         }
     }
+}
+
+/// The same tasks, of which the client is told in words only where the system may speak to it.
+fn spoken(voice: Voice, tasks: Tasks) -> Tasks {
+    match tasks {
+        Tasks::Taken(port) if voice.over(Some(Arc::clone(&port))).is_none() => {
+            Tasks::Taken(Arc::new(Mute(port)))
+        }
+        tasks => tasks,
+    }
+}
+
+/// The client of a task, which is not told what the system says of it.
+#[derive(Debug)]
+struct Mute(Arc<dyn TaskPort>);
+
+impl TaskPort for Mute {
+    fn begin(&self, terms: TaskTerms) -> bool {
+        self.0.begin(terms)
+    }
+
+    fn say(&self, _message: &str) {}
 }
 
 /// The client of a call, with how often it was asked: that is part of the evidence.

@@ -12,6 +12,7 @@
 //! what calls go over, with `stdio` (`child`, `lines`) and `streamable` (`sse`)
 //! below it; `wire` writes requests and reads answers; `inbox` takes
 //! what comes unasked, and `question` puts what the server asks to the call's client;
+//! `following` sees a task of the server's (`task`) to its end;
 //! `failure` says what a caller is told. `state` names how a
 //! server is; `breaker` and `conduct` say when it is not called any more.
 //!
@@ -28,6 +29,7 @@ mod conduct;
 pub mod config;
 mod discovery;
 mod failure;
+mod following;
 mod handshake;
 mod inbox;
 mod lines;
@@ -41,6 +43,7 @@ mod stdio;
 mod streamable;
 mod supervise;
 pub mod survey;
+mod task;
 mod watching;
 mod wire;
 
@@ -58,7 +61,7 @@ use quaymaster_core::connector::ConnectorFile;
 use quaymaster_core::mirror;
 use quaymaster_core::rpc::code;
 use quaymaster_core::setting::Slug;
-use quaymaster_core::{CallError, Effect, ErrorCode, Kind, RawBuf, SecretSource, ToolDeclaration};
+use quaymaster_core::{CallError, Effect, ErrorCode, Kind, RawBuf, SecretSource, Tasks, ToolDeclaration};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -68,12 +71,15 @@ use self::breaker::Verdict;
 use self::check::Settings;
 use self::check::server::Server;
 use self::config::{McpSpec, Transport};
+use self::discovery::TaskSupport;
 use self::failure::Failure;
 use self::link::{Answer, Query, Until};
 use self::question::{Given, MAX_ROUNDS, Required};
 pub use self::state::{Health, LeftOut, UpstreamState};
 use self::supervise::{Live, Shared};
+use self::task::ServerTask;
 pub use self::watching::Watch;
+use self::wire::Stage;
 use crate::ask::{Account, Ask};
 use crate::problem::SpecProblem;
 
@@ -199,9 +205,20 @@ impl McpConnector {
     async fn call(&self, ask: &Ask<'_>, account: &mut Account) -> Result<RawBuf, CallError> {
         let mut given = Given::default();
         for _ in 0..MAX_ROUNDS {
-            let result = self.round(ask, &given, account).await?;
-            if !wire::wants_input(&result) {
-                return Ok(result);
+            let (result, tried) = self.round(ask, &given, account).await?;
+            match wire::stage(&result) {
+                Stage::Task if ask.kind == Kind::Tool => {
+                    return self.follow(ask, ServerTask::of_modern(&result)).await;
+                }
+                Stage::Task => {
+                    let failure = Failure::Malformed("a task where there can be none".into());
+                    return Err(failure.into_call_error(ask.effect));
+                }
+                Stage::Complete if tried.as_task => {
+                    return self.follow(ask, ServerTask::of_session(&result)).await;
+                }
+                Stage::Complete => return Ok(result),
+                Stage::InputRequired => {}
             }
             // Whoever asks for input has not acted yet, so this fails like a read.
             let asked = async { Required::read(&result)?.give(ask.input.as_ref()).await };
@@ -215,7 +232,12 @@ impl McpConnector {
     }
 
     /// Calls once, with what was `given` to the tool's last request for input.
-    async fn round(&self, ask: &Ask<'_>, given: &Given, account: &mut Account) -> Result<RawBuf, CallError> {
+    async fn round(
+        &self,
+        ask: &Ask<'_>,
+        given: &Given,
+        account: &mut Account,
+    ) -> Result<(RawBuf, Tried), CallError> {
         let settings = &self.shared.settings;
         let Some(mut target) = Target::of(settings, ask) else {
             return Err(CallError::new(ErrorCode::GatewayInternal, "the tool is not one of this connector"));
@@ -227,19 +249,26 @@ impl McpConnector {
             .admit(Instant::now())
             .map_err(|retry_after| Failure::BreakerOpen { retry_after }.into_call_error(ask.effect))?;
         let until = Until { deadline: Instant::now() + settings.timeout, cancel: ask.cancel };
+        target.tasks = ask.kind == Kind::Tool && matches!(ask.tasks, Tasks::Taken(_));
         loop {
-            let mut connection = None;
-            let failure = match self.attempt(&target, ask, until, &mut connection).await {
+            let mut tried = Tried::default();
+            let failure = match self.attempt(&target, ask, until, &mut tried).await {
                 Ok(answer) => {
                     ticket.settle(Verdict::Answered, Instant::now());
                     self.shared.conduct.good();
                     account.upstream_ids.extend(answer.upstream_id);
-                    return Ok(answer.result);
+                    return Ok((answer.result, tried));
                 }
                 Err(failure) => failure,
             };
+            // A server that can only make a task of it has not begun. We can follow one; but a client
+            // that could have said so, and has not, is answered as the server answers it.
+            if failure.wants_tasks() && !target.tasks && matches!(ask.tasks, Tasks::Followed) {
+                target.tasks = true;
+                continue;
+            }
             if account.retries > 0 || !failure.may_be_repeated(ask.effect) {
-                ticket.settle(failure.verdict(connection), Instant::now());
+                ticket.settle(failure.verdict(tried.ended), Instant::now());
                 return Err(failure.into_call_error(ask.effect));
             }
             account.retries += 1;
@@ -253,15 +282,21 @@ impl McpConnector {
         target: &Target<'_>,
         ask: &Ask<'_>,
         until: Until<'_>,
-        ended: &mut Option<u64>,
+        tried: &mut Tried,
     ) -> Result<Answer, Failure> {
         let limit_bytes = self.shared.settings.max_bytes;
         let live = self.shared.live(until).await?;
         let mirrors = live.link.mirrors();
+        let mut members = Cow::Borrowed(target.members.as_slice());
+        tried.as_task = target.begins && as_task(&live, ask);
+        if tried.as_task {
+            members.to_mut().push(task::WANTED);
+        }
         let query = Query {
             actor: Some(ask.actor),
             method: target.method,
-            members: &target.members,
+            members: &members,
+            tasks: target.tasks,
             name: target.name.as_deref().filter(|_| mirrors),
             mirrored: &if mirrors { mirrored(&live, ask) } else { Vec::new() },
             sink: ask.progress.as_ref(),
@@ -277,7 +312,7 @@ impl McpConnector {
             Err(failure) => {
                 // Over standard streams, what breaks one call breaks all of the connection's.
                 if matches!(self.shared.settings.server, Server::Stdio(_)) {
-                    *ended = Some(live.number);
+                    tried.ended = Some(live.number);
                 }
                 let is_too_often = failure.is_offence() && self.shared.conduct.broke_protocol(Instant::now());
                 if failure.is_loss() || is_too_often {
@@ -302,9 +337,22 @@ impl McpConnector {
     }
 }
 
-/// A call as the server is sent it.
+/// How a request was made, and what it did to the connection.
+#[derive(Debug, Default)]
+struct Tried {
+    /// The number of the connection, if that ended with it.
+    ended: Option<u64>,
+    /// Whether the server was asked to make a task of it.
+    as_task: bool,
+}
+
+/// A request as the server is sent it.
 struct Target<'a> {
     method: &'static str,
+    /// Whether it begins the call; else it follows one that was begun.
+    begins: bool,
+    /// Whether a modern server is told that it may make a task of it.
+    tasks: bool,
     /// Pieces of JSON text: the members of the parameters.
     members: Vec<&'a str>,
     /// What stands in `Mcp-Name`.
@@ -312,13 +360,16 @@ struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
+    fn beginning(method: &'static str, members: Vec<&'a str>) -> Self {
+        Self { method, begins: true, tasks: false, members, name: None }
+    }
+
     /// What `ask` means; none if the connector has no such thing.
     fn of(settings: &'a Settings, ask: &'a Ask<'_>) -> Option<Self> {
         let arguments = ask.arguments.as_json();
         let named = |method, name: &'a str, header| Self {
-            method,
-            members: vec![r#""name":"#, name, r#","arguments":"#, arguments],
             name: Some(Cow::Borrowed(header)),
+            ..Self::beginning(method, vec![r#""name":"#, name, r#","arguments":"#, arguments])
         };
         match ask.kind {
             Kind::Tool => {
@@ -334,7 +385,8 @@ impl<'a> Target<'a> {
                 // Looked at once more: what the server is sent is what was decided on.
                 settings.resources.iter().find(|r| r.config.name == ask.tool && r.pattern.fits(uri))?;
                 let members = vec![arguments.strip_prefix('{')?.strip_suffix('}')?];
-                Some(Self { method: "resources/read", members, name: Some(Cow::Owned(mirror::encode(uri))) })
+                let name = Some(Cow::Owned(mirror::encode(uri)));
+                Some(Self { name, ..Self::beginning("resources/read", members) })
             }
             Kind::Completion => {
                 let prompts = settings.prompts.iter().map(|prompt| (&prompt.completed, &prompt.reference));
@@ -342,9 +394,22 @@ impl<'a> Target<'a> {
                 let (_, reference) =
                     prompts.chain(groups).find(|(completed, _)| ***completed == *ask.tool)?;
                 let members = vec![&**reference, ",", arguments.strip_prefix('{')?.strip_suffix('}')?];
-                Some(Self { method: "completion/complete", members, name: None })
+                Some(Self::beginning("completion/complete", members))
             }
         }
+    }
+}
+
+/// Whether a session's server is to make a task of the call: where it can do nothing else, and
+/// where the client takes one. A modern server decides by itself.
+fn as_task(live: &Live, ask: &Ask<'_>) -> bool {
+    if ask.kind != Kind::Tool || live.link.is_modern() {
+        return false;
+    }
+    match live.routes.get(ask.tool).map(|route| route.tasks).unwrap_or_default() {
+        TaskSupport::Forbidden => false,
+        TaskSupport::Optional => matches!(ask.tasks, Tasks::Taken(_)),
+        TaskSupport::Required => true,
     }
 }
 
@@ -353,6 +418,6 @@ fn mirrored(live: &Live, ask: &Ask<'_>) -> Vec<(HeaderName, HeaderValue)> {
     if ask.kind != Kind::Tool {
         return Vec::new();
     }
-    let declared = live.routes.get(ask.tool).map(Vec::as_slice).unwrap_or_default();
+    let declared = live.routes.get(ask.tool).map(|route| route.headers.as_slice()).unwrap_or_default();
     mirror::of_call(declared, ask.arguments.value())
 }

@@ -213,6 +213,7 @@ impl SqlConnector {
             defaults: defaults.collect(),
             classification: Arc::clone(&self.classification),
             passed_on: Map::new(),
+            tasks: false,
         }
     }
 }

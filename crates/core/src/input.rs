@@ -52,12 +52,22 @@ pub struct InputAbilities {
     pub sampling: bool,
     /// Which folders it works in.
     pub roots: bool,
+    /// To take a task instead of an answer, and come back for the result.
+    pub tasks: bool,
 }
+
+/// The name of the extension by which clients of 2026-07-28 take tasks.
+pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
 
 impl InputAbilities {
     /// Whether these are all of `needed`, and perhaps more.
     pub fn cover(self, needed: Self) -> bool {
         self.and(needed) == self
+    }
+
+    /// Whether the client can be asked anything.
+    pub fn is_askable(self) -> bool {
+        InputMethod::ALL.into_iter().any(|method| self.allow(method))
     }
 
     /// Whether the client can be asked by `method` at all.
@@ -87,6 +97,7 @@ impl InputAbilities {
             url: self.url || other.url,
             sampling: self.sampling || other.sampling,
             roots: self.roots || other.roots,
+            tasks: self.tasks || other.tasks,
         }
     }
 
@@ -111,6 +122,10 @@ impl InputAbilities {
                 }
                 "sampling" => abilities.sampling = true,
                 "roots" => abilities.roots = true,
+                "extensions" => {
+                    let extension = value.member(TASKS_EXTENSION).ok().flatten();
+                    abilities.tasks = extension.is_some_and(|settings| settings.get().starts_with('{'));
+                }
                 _ => {}
             }
         }
@@ -131,6 +146,9 @@ impl InputAbilities {
         }
         if self.roots {
             members.push(r#""roots":{}"#.to_owned());
+        }
+        if self.tasks {
+            members.push(format!(r#""extensions":{{"{TASKS_EXTENSION}":{{}}}}"#));
         }
         format!("{{{}}}", members.join(","))
     }
@@ -199,8 +217,13 @@ mod tests {
     #[test]
     fn abilities_are_written_as_capabilities() {
         assert_eq!(InputAbilities::default().as_json(), "{}");
-        let all = InputAbilities { form: true, url: true, sampling: true, roots: true };
-        assert_eq!(all.as_json(), r#"{"elicitation":{"form":{},"url":{}},"sampling":{},"roots":{}}"#);
+        let all = InputAbilities { form: true, url: true, sampling: true, roots: true, tasks: true };
+        let written = all.as_json();
+        assert_eq!(
+            written,
+            r#"{"elicitation":{"form":{},"url":{}},"sampling":{},"roots":{},"extensions":{"io.modelcontextprotocol/tasks":{}}}"#
+        );
+        assert_eq!(InputAbilities::read(Some(Raw::read(&written).expect("JSON"))), all);
         assert!(InputMethod::ALL.into_iter().all(|method| all.allow(method)));
         assert!(!InputAbilities::default().allow(InputMethod::Roots));
         assert_eq!(InputMethod::named("roots/list"), Some(InputMethod::Roots));
@@ -215,5 +238,7 @@ mod tests {
         assert_eq!(read(r#"{"elicitation":{"url":{}}}"#), url);
         assert_eq!(read(r#"{"elicitation":true,"sampling":{}}"#), InputAbilities::of(InputMethod::Sample));
         assert_eq!(InputAbilities::read(None), InputAbilities::default());
+        let tasks = read(r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#);
+        assert!(tasks.tasks && !tasks.is_askable());
     }
 }

@@ -86,4 +86,6 @@ pub struct ToolDeclaration {
     pub classification: Arc<Classification>,
     /// Further members of an upstream's definition that are passed on, such as `icons`.
     pub passed_on: Map<String, Value>,
+    /// Whether clients may ask for a task instead of an answer.
+    pub tasks: bool,
 }

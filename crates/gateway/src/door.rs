@@ -73,6 +73,10 @@ impl Door for Gateway {
         self.plane().view(actor).completes()
     }
 
+    fn takes_tasks(&self, actor: &Actor, tool: Option<&str>) -> bool {
+        self.plane().view(actor).takes_tasks(tool)
+    }
+
     async fn call(self: Arc<Self>, request: CallRequest, wire: Wire) -> Reply {
         Gateway::call(&self, request, wire).await
     }

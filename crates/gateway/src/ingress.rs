@@ -29,10 +29,12 @@ mod params;
 mod progress;
 mod question;
 mod refusal;
+mod running;
 mod session;
 pub mod stdio;
 mod subscription;
 mod suspended;
+mod task;
 mod watches;
 
 #[cfg(test)]

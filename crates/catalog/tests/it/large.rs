@@ -60,6 +60,7 @@ impl Definition {
             defaults: Map::new(),
             classification: classification.into(),
             passed_on: Map::new(),
+            tasks: false,
         }
     }
 }

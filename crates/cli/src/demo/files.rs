@@ -266,6 +266,7 @@ mod tests {
             defaults: Map::new(),
             classification: classification.into(),
             passed_on: Map::new(),
+            tasks: false,
         };
         let (catalogue, problems) = Catalogue::build([declaration]);
         assert!(problems.is_empty(), "{problems:?}");

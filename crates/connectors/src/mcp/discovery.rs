@@ -20,6 +20,7 @@ use quaymaster_core::mirror::{self, ParamHeader};
 use quaymaster_core::tool::ResultForm;
 use quaymaster_core::{Offer, ToolDeclaration};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -37,7 +38,7 @@ const MAX_TOOL_BYTES: usize = 256 * 1024;
 pub(super) struct Listing {
     /// In the order of the configuration.
     pub(super) declarations: Vec<ToolDeclaration>,
-    /// The headers that calls of a tool need, by its name upstream.
+    /// What calls of a tool need, by its name upstream.
     pub(super) routes: Routes,
     /// What is not as configured, in the order of the configuration.
     pub(super) left_out: Vec<LeftOut>,
@@ -61,8 +62,30 @@ impl Listing {
     }
 }
 
-/// The headers that calls of a tool need, by its name upstream.
-pub(super) type Routes = BTreeMap<Box<str>, Vec<ParamHeader>>;
+/// What calls of a tool need, by its name upstream.
+pub(super) type Routes = BTreeMap<Box<str>, Route>;
+
+/// What calls of one tool need.
+#[derive(Debug, Default)]
+pub(super) struct Route {
+    /// The headers that mirror arguments.
+    pub(super) headers: Vec<ParamHeader>,
+    /// Whether it can be called as a task.
+    pub(super) tasks: TaskSupport,
+}
+
+/// Whether a tool can be called as a task (MCP 2025-11-25, basic/utilities/tasks, tool-level negotiation).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum TaskSupport {
+    /// Never.
+    #[default]
+    Forbidden,
+    /// As the caller likes.
+    Optional,
+    /// Always.
+    Required,
+}
 
 /// Asks the upstream for what it offers.
 pub(super) async fn list(link: &Link, settings: &Settings, until: Until<'_>) -> Result<Listing, Failure> {
@@ -74,7 +97,7 @@ pub(super) async fn list(link: &Link, settings: &Settings, until: Until<'_>) -> 
                 .await?,
         );
     }
-    let mut listing = declare(settings, &offered, link.mirrors());
+    let mut listing = declare(settings, &offered, link);
     offers::list(link, settings, until, &mut listing).await?;
     listing.shown = sha256_text(format!("{}{}", listing.digest, listing.shown).as_bytes());
     listing.digest = sha256_text(listing.digest.as_bytes());
@@ -108,10 +131,13 @@ fn named(item: &RawValue) -> Option<String> {
     serde_json::from_str::<Named>(item.get()).ok().map(|named| named.name)
 }
 
-/// A tool as an upstream defines it. Members that are not here are not passed on.
+/// A tool as an upstream defines it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Definition {
+    /// Known already; here so that it is not passed on.
+    #[serde(rename = "name")]
+    _name: IgnoredAny,
     #[serde(default)]
     title: Option<String>,
     #[serde(default)]
@@ -123,6 +149,18 @@ struct Definition {
     icons: Option<Value>,
     #[serde(default)]
     annotations: Option<Annotations>,
+    #[serde(default)]
+    execution: Option<Execution>,
+    /// What later revisions and extensions say of a tool.
+    #[serde(flatten)]
+    further: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Execution {
+    #[serde(default)]
+    task_support: TaskSupport,
 }
 
 #[derive(Deserialize)]
@@ -131,7 +169,7 @@ struct Annotations {
     title: Option<String>,
 }
 
-fn declare(settings: &Settings, offered: &Offered, mirrors: bool) -> Listing {
+fn declare(settings: &Settings, offered: &Offered, link: &Link) -> Listing {
     let mut listing = Listing::default();
     let left_out = |name: &str, why: String| LeftOut { tool: name.to_owned(), why };
     for tool in &settings.tools {
@@ -146,12 +184,13 @@ fn declare(settings: &Settings, offered: &Offered, mirrors: bool) -> Listing {
             listing.left_out.push(left_out(name, why));
             continue;
         }
-        match definition(text, mirrors)
+        match definition(text, link.mirrors())
             .and_then(|defined| knows_arguments(tool, &defined.0.input_schema).map(|()| defined))
         {
             Ok((definition, headers)) => {
-                listing.declarations.push(declaration(settings, tool, definition));
-                listing.routes.insert(name.as_str().into(), headers);
+                let route = Route { headers, tasks: support(&definition, link) };
+                listing.declarations.push(declaration(settings, tool, definition, route.tasks));
+                listing.routes.insert(name.as_str().into(), route);
                 listing.note(text.get());
             }
             Err(why) => listing.left_out.push(left_out(name, format!("`{shown}` is left out: {why}"))),
@@ -195,10 +234,24 @@ fn knows_arguments(tool: &ToolSettings, input_schema: &Value) -> Result<(), Stri
     Ok(())
 }
 
-fn declaration(settings: &Settings, tool: &ToolSettings, definition: Definition) -> ToolDeclaration {
+/// Whether the tool can be called as a task. A modern server decides that with each call.
+fn support(definition: &Definition, link: &Link) -> TaskSupport {
+    match &definition.execution {
+        _ if !link.makes_tasks() => TaskSupport::Forbidden,
+        _ if link.is_modern() => TaskSupport::Optional,
+        execution => execution.as_ref().map(|execution| execution.task_support).unwrap_or_default(),
+    }
+}
+
+fn declaration(
+    settings: &Settings,
+    tool: &ToolSettings,
+    definition: Definition,
+    tasks: TaskSupport,
+) -> ToolDeclaration {
     let config = &tool.config;
     let its_title = definition.title.or(definition.annotations.and_then(|a| a.title));
-    let mut passed_on = Map::new();
+    let mut passed_on = definition.further;
     if let Some(icons @ Value::Array(_)) = definition.icons {
         passed_on.insert("icons".into(), icons);
     }
@@ -222,5 +275,7 @@ fn declaration(settings: &Settings, tool: &ToolSettings, definition: Definition)
         defaults: config.defaults.clone(),
         classification: Arc::clone(&settings.classification),
         passed_on,
+        // Whoever can be asked only so is followed by us where the client does not.
+        tasks: tasks != TaskSupport::Forbidden,
     }
 }

@@ -72,6 +72,11 @@ impl Failure {
         matches!(self, Self::NotDelivered(_) | Self::Rejected { .. })
     }
 
+    /// Whether the server can answer only with a task, and was not told that it may.
+    pub(super) fn wants_tasks(&self) -> bool {
+        matches!(self, Self::Incapable { required } if required.tasks)
+    }
+
     /// Whether the server broke the protocol.
     pub(super) fn is_offence(&self) -> bool {
         matches!(self, Self::Malformed(_))

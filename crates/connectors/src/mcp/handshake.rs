@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use quaymaster_core::RawBuf;
+use quaymaster_core::input::TASKS_EXTENSION;
 use quaymaster_core::rpc::code;
 use serde::Deserialize;
 use serde_json::Value;
@@ -74,6 +75,7 @@ pub(super) async fn open(
     }
     let capabilities = agreed.capabilities;
     let link = Link::new(channel, agreed.era, inbox, capabilities.names());
+    let link = link.making_tasks(capabilities.makes_tasks(agreed.era));
     if capabilities.tells_changes() {
         link.listen(&BTreeSet::new()).await;
     }
@@ -253,6 +255,15 @@ impl Capabilities {
     fn names(&self) -> Box<[Box<str>]> {
         let there = self.0.iter().filter(|(name, value)| value.is_object() && name.len() <= 64);
         there.take(MAX_CAPABILITIES).map(|(name, _)| name.as_str().into()).collect()
+    }
+
+    /// Whether the server makes tasks of calls of tools: an extension in one era, a capability in the other.
+    fn makes_tasks(&self, era: Era) -> bool {
+        let settings = match era {
+            Era::Modern => self.0.get("extensions").and_then(|extensions| extensions.get(TASKS_EXTENSION)),
+            Era::Legacy(_) => self.0.get("tasks").and_then(|tasks| tasks.pointer("/requests/tools/call")),
+        };
+        settings.is_some_and(Value::is_object)
     }
 
     /// Whether the server tells when one of its lists changes.

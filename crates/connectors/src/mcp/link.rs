@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderName, HeaderValue};
-use quaymaster_core::{Actor, InputPort, LogSink, ProgressSink, RawBuf};
+use quaymaster_core::{Actor, InputAbilities, InputPort, LogSink, ProgressSink, RawBuf};
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -53,6 +53,8 @@ pub(super) struct Query<'a> {
     pub(super) input: Option<&'a Arc<dyn InputPort>>,
     /// Who wants to read what is logged before the answer.
     pub(super) log: Option<&'a Arc<dyn LogSink>>,
+    /// Whether a modern server may answer with a task.
+    pub(super) tasks: bool,
     /// How large the message that holds the answer may be.
     pub(super) limit_bytes: usize,
     pub(super) until: Until<'a>,
@@ -70,6 +72,7 @@ impl<'a> Query<'a> {
             sink: None,
             input: None,
             log: None,
+            tasks: false,
             limit_bytes: MAX_ANSWER_BYTES,
             until,
         }
@@ -130,7 +133,10 @@ impl Channel {
         let manner = Manner {
             era,
             wants_progress: query.sink.is_some(),
-            abilities: query.input.map(|port| port.abilities()).unwrap_or_default(),
+            abilities: InputAbilities {
+                tasks: query.tasks,
+                ..query.input.map(|port| port.abilities()).unwrap_or_default()
+            },
             log_level: query.log.map(|sink| sink.level()),
         };
         let outgoing = Outgoing {
@@ -206,6 +212,8 @@ pub(super) struct Link {
     lost: CancellationToken,
     /// What the server says that it can do.
     capabilities: Box<[Box<str>]>,
+    /// Whether it makes tasks of calls.
+    makes_tasks: bool,
     /// The request by which a modern server on standard streams was subscribed to; 0 is none.
     subscription: AtomicU64,
     /// Ends the task that listens for changes.
@@ -224,9 +232,20 @@ impl Link {
             inbox,
             lost,
             capabilities,
+            makes_tasks: false,
             subscription: AtomicU64::new(0),
             listening: Mutex::new(CancellationToken::new().drop_guard()),
         }
+    }
+
+    /// The same of a server that makes tasks of calls, or does not.
+    pub(super) fn making_tasks(self, makes_tasks: bool) -> Self {
+        Self { makes_tasks, ..self }
+    }
+
+    /// Whether the server makes tasks of calls.
+    pub(super) fn makes_tasks(&self) -> bool {
+        self.makes_tasks
     }
 
     /// Whether the server says that it has `capability`.

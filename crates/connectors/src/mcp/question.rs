@@ -183,6 +183,11 @@ pub(super) struct Given {
 }
 
 impl Required {
+    /// What a task wants to know before it goes on.
+    pub(super) fn of(requests: RawBuf) -> Self {
+        Self { requests: Some(requests), state: None }
+    }
+
     /// Reads a result that is `input_required`.
     pub(super) fn read(result: &RawBuf) -> Result<Self, Failure> {
         let unclear = || Failure::Malformed("a request for input that cannot be read".into());

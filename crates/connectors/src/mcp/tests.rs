@@ -20,7 +20,7 @@ use quaymaster_core::random::CountingRandomness;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
     Actor, ActorId, Arguments, Authentication, CallId, DataClass, Effect, InputPort, Kind, LogSink, Progress,
-    ProgressSink, RawBuf, SecretError, SecretRef, Timestamp,
+    ProgressSink, RawBuf, SecretError, SecretRef, Tasks, Timestamp,
 };
 use serde_json::{Map, Value, json};
 
@@ -161,6 +161,7 @@ impl Call {
         let clock = FixedClock::new(Timestamp::from_micros(0));
         let id = CallId::new(&clock, &CountingRandomness::default());
         let ask = Ask {
+            tasks: Tasks::default(),
             actor: &self.actor,
             kind: self.kind,
             tool: &self.tool,

@@ -185,18 +185,30 @@ pub(super) fn settle(outcome: Result<Raw<'_>, Raw<'_>>) -> Result<RawBuf, Failur
         return Err(Failure::Malformed("a result that is not an object".into()));
     }
     match result_type(result)?.as_deref() {
-        None | Some("complete" | INPUT_REQUIRED) => Ok(result.to_buf()),
-        Some("task") => {
-            Err(Failure::Unsupported("the tool started a task, which cannot be followed yet".into()))
-        }
+        None | Some("complete" | INPUT_REQUIRED | TASK) => Ok(result.to_buf()),
         Some(_) => Err(Failure::Unsupported("the MCP server gave a result of an unknown type".into())),
     }
 }
 
-/// Whether a result says that the server wants input before it goes on.
-pub(super) fn wants_input(result: &RawBuf) -> bool {
+/// What a server answers a call with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The result.
+    Complete,
+    /// It wants input before it goes on.
+    InputRequired,
+    /// The result is there later, under the name of a task.
+    Task,
+}
+
+/// What kind of result `result` is.
+pub(super) fn stage(result: &RawBuf) -> Stage {
     // Whoever has read the type once can read it again.
-    result_type(result.as_raw()).is_ok_and(|kind| kind.as_deref() == Some(INPUT_REQUIRED))
+    match result_type(result.as_raw()).ok().flatten().as_deref() {
+        Some(INPUT_REQUIRED) => Stage::InputRequired,
+        Some(TASK) => Stage::Task,
+        _ => Stage::Complete,
+    }
 }
 
 /// The discriminator of a result (MCP 2026-07-28, basic); absent means complete.
@@ -223,8 +235,10 @@ fn result_type(result: Raw<'_>) -> Result<Option<Cow<'_, str>>, Failure> {
 
 const RESULT_TYPE: &str = "resultType";
 const INPUT_REQUIRED: &str = "input_required";
+const TASK: &str = "task";
 
-fn rpc_failure(error: Raw<'_>) -> Failure {
+/// What the error object of a response means.
+pub(super) fn rpc_failure(error: Raw<'_>) -> Failure {
     #[derive(Deserialize)]
     struct ErrorObject<'a> {
         code: i64,

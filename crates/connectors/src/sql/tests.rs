@@ -16,7 +16,7 @@ use quaymaster_core::random::CountingRandomness;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
     Actor, ActorId, Arguments, Authentication, CallError, CallId, DataClass, Effect, SecretError, SecretRef,
-    SecretSource, SystemClock,
+    SecretSource, SystemClock, Tasks,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -110,6 +110,7 @@ pub(super) async fn call_until(
         authentication: Authentication::LocalUser,
     };
     let ask = Ask {
+        tasks: Tasks::default(),
         actor: &actor,
         kind: quaymaster_core::Kind::Tool,
         tool,

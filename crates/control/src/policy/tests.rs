@@ -41,6 +41,7 @@ fn declaration(name: &str, roles: &[&str], input_schema: Value) -> ToolDeclarati
             fields: vec![],
         }),
         passed_on: Map::new(),
+        tasks: false,
     }
 }
 

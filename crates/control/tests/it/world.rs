@@ -76,6 +76,7 @@ fn declaration(local: &str, effect: Effect, form: ResultForm, input_schema: Valu
         defaults: Map::new(),
         classification: Arc::new(classification()),
         passed_on: Map::new(),
+        tasks: false,
     }
 }
 

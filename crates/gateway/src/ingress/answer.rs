@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
+use quaymaster_core::input::TASKS_EXTENSION;
 use quaymaster_core::rpc::{self, RequestId, code};
 use quaymaster_core::{ErrorCode, Kind, Reply};
 use serde_json::{Value, json};
 
 use super::changes::Topic;
 use super::door::Shelf;
-use super::era::{Era, SUPPORTED};
+use super::era::{Era, MODERN, SUPPORTED};
 use super::front::ServerIdentity;
 use crate::upstreams::{MISSING_UPSTREAMS, MissingUpstream};
 
@@ -62,6 +63,14 @@ fn opening(era: Era, kind: Kind) -> &'static str {
     }
 }
 
+/// `result`, which is that of a call, as the era writes it; none if it is not an object.
+pub(super) fn result(era: Era, kind: Kind, result: &str) -> Option<String> {
+    let members = result.trim_start().strip_prefix('{')?;
+    let opening = opening(era, kind);
+    let comma = if opening.is_empty() || members.trim_start().starts_with('}') { "" } else { "," };
+    Some(format!("{{{opening}{comma}{members}"))
+}
+
 /// The answer that carries the result of a call; none if it is not an object.
 pub(super) fn call_result(id: &RequestId, era: Era, kind: Kind, result: String) -> Option<Pieces> {
     let at = result.find('{').filter(|at| result.get(..*at).is_some_and(|s| s.trim().is_empty()))?;
@@ -83,14 +92,8 @@ pub(super) fn call_error(
     reply: &Reply,
 ) -> Option<(StatusCode, Pieces)> {
     let failed = reply.code?;
-    let mut data = json!({"code": failed.as_str(), "audit_id": reply.audit_id.as_str()});
     let (status, rpc_code) = match (failed, kind, era) {
         (ErrorCode::ClientCapability, _, Era::Modern) => {
-            let required = reply.required.unwrap_or_default().as_json();
-            if let Some(members) = data.as_object_mut() {
-                let required = serde_json::from_str(&required).unwrap_or_default();
-                members.insert("requiredCapabilities".into(), required);
-            }
             (StatusCode::BAD_REQUEST, code::MISSING_CLIENT_CAPABILITY)
         }
         (_, Kind::Tool, _) => return None,
@@ -99,7 +102,30 @@ pub(super) fn call_error(
         _ => (StatusCode::OK, code::INTERNAL_ERROR),
     };
     let message = reply.message.as_deref().unwrap_or("the request failed");
+    let data = failure_data(failed, reply);
     Some((status, Pieces::whole(rpc::error_response(Some(id), rpc_code, message, Some(&data)))))
+}
+
+/// What programs are told of why a call failed.
+fn failure_data(failed: ErrorCode, reply: &Reply) -> Value {
+    let mut data = json!({"code": failed.as_str(), "audit_id": reply.audit_id.as_str()});
+    if let (ErrorCode::ClientCapability, Some(members)) = (failed, data.as_object_mut()) {
+        let required = reply.required.unwrap_or_default().as_json();
+        members.insert("requiredCapabilities".into(), serde_json::from_str(&required).unwrap_or_default());
+    }
+    data
+}
+
+/// The error of a task that came to no result.
+pub(super) fn task_error(reply: &Reply) -> Value {
+    let failed = reply.code.unwrap_or(ErrorCode::GatewayInternal);
+    let rpc_code = match failed {
+        ErrorCode::ClientCapability => code::MISSING_CLIENT_CAPABILITY,
+        ErrorCode::InputInvalid => code::INVALID_PARAMS,
+        _ => code::INTERNAL_ERROR,
+    };
+    let message = reply.message.as_deref().unwrap_or("the call failed");
+    json!({"code": rpc_code, "message": message, "data": failure_data(failed, reply)})
 }
 
 /// The member of the answer that holds a list.
@@ -152,10 +178,15 @@ pub(super) struct Abilities {
     pub(super) prompts: bool,
     pub(super) resources: bool,
     pub(super) completions: bool,
+    /// Whether something that is seen can be called as a task.
+    pub(super) tasks: bool,
 }
 
+/// The last of the revisions with sessions, which has tasks of its own.
+const WITH_TASKS: &str = "2025-11-25";
+
 impl Abilities {
-    fn as_json(self) -> Value {
+    fn as_json(self, version: &str) -> Value {
         let mut capabilities = json!({"logging": {}, "tools": {"listChanged": true}});
         if let Some(members) = capabilities.as_object_mut() {
             if self.prompts {
@@ -167,6 +198,16 @@ impl Abilities {
             if self.completions {
                 members.insert("completions".into(), json!({}));
             }
+            match version {
+                MODERN if self.tasks => {
+                    members.insert("extensions".into(), json!({TASKS_EXTENSION: {}}));
+                }
+                WITH_TASKS if self.tasks => {
+                    let requests = json!({"tools": {"call": {}}});
+                    members.insert("tasks".into(), json!({"list": {}, "cancel": {}, "requests": requests}));
+                }
+                _ => {}
+            }
         }
         capabilities
     }
@@ -177,7 +218,7 @@ pub(super) fn discover(id: &RequestId, identity: &ServerIdentity, abilities: Abi
     let result = json!({
         "resultType": "complete",
         "supportedVersions": SUPPORTED,
-        "capabilities": abilities.as_json(),
+        "capabilities": abilities.as_json(MODERN),
         "serverInfo": identity.as_json(),
         "ttlMs": DISCOVER_TTL_MS,
         "cacheScope": "private",
@@ -195,7 +236,7 @@ pub(super) fn initialize(
 ) -> Pieces {
     let result = json!({
         "protocolVersion": version,
-        "capabilities": abilities.as_json(),
+        "capabilities": abilities.as_json(version),
         "serverInfo": identity.as_json(),
     });
     with_instructions(id, result, identity)
@@ -206,6 +247,11 @@ fn with_instructions(id: &RequestId, mut result: Value, identity: &ServerIdentit
         members.insert("instructions".into(), Value::from(&**instructions));
     }
     plain(id, &result.to_string())
+}
+
+/// The answer of 2026-07-28 that says no more than that it is one.
+pub(super) fn complete(id: &RequestId) -> Pieces {
+    plain(id, r#"{"resultType":"complete"}"#)
 }
 
 /// The answer that carries `result`.

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::params::{Known as _, Params, Reference, text};
 use super::refusal::{Refusal, bounded};
+use super::task::Wish;
 
 /// How long a name may be that could still be a tool's, in bytes.
 const MAX_NAME_BYTES: usize = 256;
@@ -27,6 +28,8 @@ pub(super) struct ToolCall {
     pub(super) tool: String,
     /// The arguments, read strictly.
     pub(super) arguments: Arguments,
+    /// That a session wants a task instead of an answer.
+    pub(super) wish: Option<Wish>,
 }
 
 impl ToolCall {
@@ -66,7 +69,8 @@ impl ToolCall {
             // It may name a key that the client made up, of any length.
             Refusal::invalid_params(format!("{}{hint}", bounded(&error.public_message, MAX_REASON_BYTES)))
         })?;
-        Ok(Self { kind, tool: tool.into_owned(), arguments })
+        let wish = if kind == Kind::Tool { Wish::read(params)? } else { None };
+        Ok(Self { kind, tool: tool.into_owned(), arguments, wish })
     }
 
     fn completion(params: &Params<'_>) -> Result<Self, Refusal> {
@@ -94,7 +98,7 @@ impl ToolCall {
             arguments.insert(member.to_owned(), value);
         }
         let (tool, arguments) = (format!("{kind}:{name}"), Arguments::from_map(arguments));
-        Ok(Self { kind: Kind::Completion, tool, arguments })
+        Ok(Self { kind: Kind::Completion, tool, arguments, wish: None })
     }
 
     fn resource(params: &Params<'_>) -> Result<Self, Refusal> {
@@ -106,7 +110,8 @@ impl ToolCall {
             })?
             .into_owned();
         let arguments = Map::from_iter([("uri".to_owned(), Value::from(uri.as_str()))]);
-        Ok(Self { kind: Kind::Resource, tool: uri, arguments: Arguments::from_map(arguments) })
+        let arguments = Arguments::from_map(arguments);
+        Ok(Self { kind: Kind::Resource, tool: uri, arguments, wish: None })
     }
 }
 

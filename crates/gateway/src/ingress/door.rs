@@ -71,6 +71,11 @@ pub trait Door: Send + Sync + 'static {
     /// Whether there are values for the arguments of something that `actor` may see.
     fn completes(&self, actor: &Actor) -> bool;
 
+    /// Whether `actor` can call this tool as a task; without a name, whether there is one.
+    fn takes_tasks(&self, _actor: &Actor, _tool: Option<&str>) -> bool {
+        false
+    }
+
     /// Governs and runs one call. Ingress drives it to its end.
     fn call(self: Arc<Self>, request: CallRequest, wire: Wire) -> impl Future<Output = Reply> + Send;
 

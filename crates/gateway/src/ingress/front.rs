@@ -23,9 +23,10 @@ use super::params::text;
 use super::refusal::{Refusal, quoted};
 use super::subscription::Subscription;
 use super::suspended::{self, Resumption};
+use super::task::{Task, TaskMethod, TaskTable, check_declared};
 
 /// The methods of the legacy era that we have.
-const LEGACY_METHODS: [&str; 13] = [
+const LEGACY_METHODS: [&str; 17] = [
     "initialize",
     "ping",
     "tools/list",
@@ -39,6 +40,10 @@ const LEGACY_METHODS: [&str; 13] = [
     "resources/unsubscribe",
     "completion/complete",
     "logging/setLevel",
+    "tasks/get",
+    "tasks/result",
+    "tasks/list",
+    "tasks/cancel",
 ];
 
 /// What this server calls itself.
@@ -99,6 +104,8 @@ pub(super) enum Plan {
     Watch { uri: String, begins: bool, answer: Pieces },
     /// Show the session's client log messages from this level on, and send the answer.
     SetLevel { level: LogLevel, answer: Pieces },
+    /// Send what comes of the task, when it is there.
+    TaskResult(Arc<Task>),
     /// Tell of this until the client has enough.
     Listen(Subscription),
 }
@@ -148,12 +155,13 @@ pub(super) struct Front<D> {
     pub(super) identity: ServerIdentity,
     pub(super) counters: Arc<RefusalCounters>,
     pub(super) haven: Haven,
+    pub(super) tasks: Arc<TaskTable>,
 }
 
 impl<D: Door> Front<D> {
     /// A way in to `door`, in the current runtime.
     pub(super) fn new(door: Arc<D>, identity: ServerIdentity, counters: Arc<RefusalCounters>) -> Self {
-        Self { door, identity, counters, haven: Haven::new() }
+        Self { door, identity, counters, haven: Haven::new(), tasks: Arc::default() }
     }
 
     /// Says what is to be done about a request of `actor` whose era, version and
@@ -163,12 +171,18 @@ impl<D: Door> Front<D> {
         let era = detected.era;
         if let Some(kind) = ToolCall::kind(method) {
             let call = ToolCall::read(kind, &detected.params)?;
+            // To a client of today the member means nothing.
+            let call = if era == Era::Modern { ToolCall { wish: None, ..call } } else { call };
+            self.check_wish(&call, actor)?;
             return match Resumption::read(&detected.params)? {
                 None => Ok(Plan::Call(call)),
                 // Sessions are asked by requests of ours, so they have no state to give back.
                 Some(_) if era == Era::Legacy => Err(suspended::unknown()),
                 Some((state, answers)) => Ok(Plan::Resume(Resumption { call, state, answers })),
             };
+        }
+        if let Some(method) = TaskMethod::named(era, method) {
+            return self.about_task(method, asked, actor);
         }
         if let Some(shelf) = shelf(method) {
             if detected.params.cursor.is_some_and(|cursor| cursor.get() != "null") {
@@ -184,7 +198,11 @@ impl<D: Door> Front<D> {
                 Ok(Plan::Answer(answer::discover(id, &self.identity, self.abilities(actor))))
             }
             (Era::Modern, "subscriptions/listen") => {
-                Subscription::read(id, &detected.params).map(Plan::Listen)
+                let subscription = Subscription::read(id, &detected.params)?;
+                if subscription.is_of_tasks() {
+                    check_declared(InputAbilities::read(detected.meta.client_capabilities))?;
+                }
+                Ok(Plan::Listen(subscription))
             }
             (Era::Legacy, "initialize") => self.open(asked, actor),
             (Era::Legacy, "ping") => Ok(Plan::Answer(answer::plain(id, "{}"))),
@@ -227,6 +245,7 @@ impl<D: Door> Front<D> {
             prompts: some(Shelf::Prompts),
             resources: some(Shelf::Resources) || some(Shelf::ResourceTemplates),
             completions: self.door.completes(actor),
+            tasks: self.door.takes_tasks(actor, None),
         }
     }
 

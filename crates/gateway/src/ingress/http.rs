@@ -10,6 +10,7 @@
 //!   then they are taken back, and no answer is promised to anyone.
 
 mod body;
+mod calling;
 mod endpoint;
 mod guard;
 mod post;

@@ -12,7 +12,7 @@ use super::params::text;
 use super::refusal::{Refusal, quoted};
 
 /// The methods of this era that we have.
-pub(super) const METHODS: [&str; 10] = [
+pub(super) const METHODS: [&str; 13] = [
     "server/discover",
     "subscriptions/listen",
     "tools/list",
@@ -23,6 +23,9 @@ pub(super) const METHODS: [&str; 10] = [
     "resources/templates/list",
     "resources/read",
     "completion/complete",
+    "tasks/get",
+    "tasks/update",
+    "tasks/cancel",
 ];
 
 /// Checks a modern request. `head` is none where the transport has no headers.
@@ -70,6 +73,7 @@ fn headers(head: &RequestHead<'_>, method: &str, detected: &Detected<'_>) -> Res
     let (member, named) = match method {
         "tools/call" | "prompts/get" => ("params.name", detected.params.name),
         "resources/read" => ("params.uri", detected.params.uri),
+        "tasks/get" | "tasks/update" | "tasks/cancel" => ("params.taskId", detected.params.task_id),
         _ => return Ok(()),
     };
     // A name that is not a string has no header to agree with; reading the call says so.

@@ -68,6 +68,8 @@ members! {
         capabilities = "capabilities",
         request_state = "requestState",
         input_responses = "inputResponses",
+        task = "task",
+        task_id = "taskId",
     }
 }
 

@@ -48,6 +48,19 @@ impl Question {
         let _ = self.answer.send(answers);
     }
 
+    /// Whether nobody waits for the answers any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.answer.is_closed()
+    }
+
+    /// The requests as they came, by name.
+    pub(super) fn named(&self) -> impl Iterator<Item = (String, RawBuf)> {
+        self.requests.as_raw().members().into_iter().flatten().filter_map(|member| {
+            let (name, request) = member.ok()?;
+            Some((name.into_owned(), request.to_buf()))
+        })
+    }
+
     /// The requests by name.
     fn each(&self) -> impl Iterator<Item = (String, InputRequest<'_>)> {
         self.requests.as_raw().members().into_iter().flatten().filter_map(|member| {
@@ -63,6 +76,8 @@ pub(super) struct QuestionQueue {
     abilities: InputAbilities,
     waiting: Mutex<WaitingQuestions>,
     arrived: Notify,
+    /// How long an answer may take.
+    patience: Mutex<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -74,7 +89,12 @@ struct WaitingQuestions {
 impl QuestionQueue {
     /// A queue of questions to a client that can be asked so much.
     pub(super) fn new(abilities: InputAbilities) -> Self {
-        Self { abilities, waiting: Mutex::default(), arrived: Notify::new() }
+        Self { abilities, waiting: Mutex::default(), arrived: Notify::new(), patience: Mutex::new(PATIENCE) }
+    }
+
+    /// From now on an answer may take as long as `patience`.
+    pub(super) fn be_patient(&self, patience: Duration) {
+        *lock(&self.patience) = patience;
     }
 
     /// The next question, if one waits.
@@ -134,7 +154,8 @@ impl InputPort for QuestionQueue {
                 waiting.questions.push_back(Question { requests, answer });
             }
             self.arrived.notify_one();
-            timeout(PATIENCE, answered).await.ok().and_then(Result::ok).ok_or(NoInput::Unanswered)
+            let patience = *lock(&self.patience);
+            timeout(patience, answered).await.ok().and_then(Result::ok).ok_or(NoInput::Unanswered)
         })
     }
 }
@@ -232,7 +253,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    const FORM: InputAbilities = InputAbilities { form: true, url: false, sampling: false, roots: true };
+    const FORM: InputAbilities =
+        InputAbilities { form: true, url: false, sampling: false, roots: true, tasks: false };
 
     fn raw(text: &str) -> RawBuf {
         RawBuf::read(text).expect("JSON")

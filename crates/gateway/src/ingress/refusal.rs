@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use quaymaster_core::rpc::{self, RequestId, RpcError, code};
-use quaymaster_core::{CallError, ErrorCode};
+use quaymaster_core::{CallError, ErrorCode, InputAbilities};
 use serde_json::{Value, json};
 
 use super::era::SUPPORTED;
@@ -30,8 +30,8 @@ pub struct Refusal {
     pub message: String,
     /// When asking again can help.
     pub retry_after: Option<Duration>,
-    /// The protocol version that was asked for and that we do not speak.
-    requested_version: Option<Box<str>>,
+    /// What else the client is told that it needs to know.
+    data: Option<Value>,
 }
 
 impl Refusal {
@@ -42,7 +42,7 @@ impl Refusal {
         message: impl Into<String>,
     ) -> Self {
         let message = message.into();
-        Self { status, rpc_code, code, recorded: code, message, retry_after: None, requested_version: None }
+        Self { status, rpc_code, code, recorded: code, message, retry_after: None, data: None }
     }
 
     /// The request is not one that this transport takes.
@@ -77,7 +77,7 @@ impl Refusal {
         let message =
             format!("protocol version `{requested}` is not supported: use {}", SUPPORTED.join(", "));
         Self {
-            requested_version: Some(requested.into()),
+            data: Some(json!({"supported": SUPPORTED, "requested": requested})),
             ..Self::new(
                 StatusCode::BAD_REQUEST,
                 code::UNSUPPORTED_PROTOCOL_VERSION,
@@ -85,6 +85,22 @@ impl Refusal {
                 message,
             )
         }
+    }
+
+    /// The client has to be able to do what it does not say that it can (MCP 2026-07-28, basic,
+    /// error codes).
+    pub(super) fn missing_capability(status: StatusCode, required: InputAbilities) -> Self {
+        let (rpc_code, code) = (code::MISSING_CLIENT_CAPABILITY, ErrorCode::ClientCapability);
+        let required: Value = serde_json::from_str(&required.as_json()).unwrap_or_default();
+        let message = format!("the client does not declare the capabilities that this takes: {required}");
+        let data = json!({"code": code.as_str(), "requiredCapabilities": required});
+        Self { data: Some(data), ..Self::new(status, rpc_code, code, message) }
+    }
+
+    /// A task is wanted of something that cannot be one.
+    pub(super) fn no_task() -> Self {
+        let message = "this cannot be called as a task: call it without `task`";
+        Self::new(StatusCode::OK, code::METHOD_NOT_FOUND, ErrorCode::InputInvalid, message)
     }
 
     /// A table of ours is full.
@@ -118,10 +134,7 @@ impl Refusal {
     /// The error response. Without an id it has no `id` member: MCP's schema
     /// does not allow `null` there.
     pub(super) fn to_json(&self, id: Option<&RequestId>) -> String {
-        let data = match &self.requested_version {
-            Some(requested) => json!({"supported": SUPPORTED, "requested": requested}),
-            None => json!({"code": self.code.as_str()}),
-        };
+        let data = self.data.clone().unwrap_or_else(|| json!({"code": self.code.as_str()}));
         if id.is_some() {
             return rpc::error_response(id, self.rpc_code, &self.message, Some(&data));
         }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use quaymaster_core::rpc::{self, Message, RequestId};
-use quaymaster_core::{Actor, InputAbilities, InputPort, LogLevel, SessionId};
+use quaymaster_core::{Actor, InputAbilities, InputPort, LogLevel, SessionId, Tasks};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -295,7 +295,7 @@ impl<D: Door> Client<D> {
                 }
                 Ok(Some(answer))
             }
-            Plan::Resume(_) => Err(suspended::unknown()),
+            Plan::Resume(_) | Plan::TaskResult(_) => Err(suspended::unknown()),
             Plan::Open { answer, client, abilities } => {
                 let questions = Arc::default();
                 let id = self.front.door.session_id();
@@ -334,6 +334,7 @@ impl<D: Door> Client<D> {
             progress: reports.as_ref().and_then(Reports::progress),
             log: reports.as_ref().and_then(Reports::log),
             input: asked.clone().map(|(queue, _)| queue as Arc<dyn InputPort>),
+            tasks: Tasks::default(),
         };
         let addressee = Addressee { id: id.clone(), era, kind: call.kind };
         let (calls, ended) = (self.calls.clone(), id);

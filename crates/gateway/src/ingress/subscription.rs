@@ -4,6 +4,7 @@
 //! name the subscription, and a result when the gateway ends it (MCP 2026-07-28,
 //! basic/patterns/subscriptions). What we cannot tell of is not granted.
 
+use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::Actor;
 use quaymaster_core::raw::Raw;
 use quaymaster_core::rpc::{self, RequestId};
@@ -14,6 +15,7 @@ use super::changes::Topic;
 use super::door::Door;
 use super::params::Params;
 use super::refusal::Refusal;
+use super::task::{self, Owner, Task, TaskTable, TaskWatch};
 use super::watches::Watches;
 
 /// A subscription that is in order.
@@ -24,10 +26,12 @@ pub(super) struct Subscription {
     topics: Vec<Topic>,
     /// The resources whose changes are wanted.
     resources: Vec<String>,
+    /// The tasks whose changes are wanted, by their handles.
+    tasks: Vec<String>,
 }
 
-/// How many resources one subscription may name.
-const MAX_RESOURCES: usize = 100;
+/// How many resources, and how many tasks, one subscription may name.
+const MAX_NAMED: usize = 100;
 
 impl Subscription {
     /// Reads the request `id`.
@@ -37,18 +41,17 @@ impl Subscription {
                 "`params.notifications` must be an object such as `{\"toolsListChanged\": true}`",
             )
         })?;
-        let (mut topics, mut resources) = (Vec::new(), Vec::new());
+        let (mut topics, mut resources, mut tasks) = (Vec::new(), Vec::new(), Vec::new());
         for member in wanted {
             let unreadable = || Refusal::invalid_params("`params.notifications` cannot be read");
             let (name, value) = member.map_err(|_| unreadable())?;
-            if name == "resourceSubscriptions" {
-                let uris: Option<Vec<String>> = serde_json::from_str(value.get()).ok();
-                resources = uris.filter(|uris| uris.len() <= MAX_RESOURCES).ok_or_else(|| {
-                    let message = format!(
-                        "`resourceSubscriptions` must be a list of at most {MAX_RESOURCES} addresses"
-                    );
-                    Refusal::invalid_params(message)
-                })?;
+            let list = match &*name {
+                "resourceSubscriptions" => Some(&mut resources),
+                "taskIds" => Some(&mut tasks),
+                _ => None,
+            };
+            if let Some(list) = list {
+                *list = strings(&name, value)?;
                 continue;
             }
             let Some(topic) = Topic::ALL.into_iter().find(|topic| topic.member() == name) else { continue };
@@ -58,7 +61,7 @@ impl Subscription {
                 _ => return Err(Refusal::invalid_params(format!("`{name}` must be true or false"))),
             }
         }
-        Ok(Self { id: id.clone(), topics, resources })
+        Ok(Self { id: id.clone(), topics, resources, tasks })
     }
 
     /// The same with those of the resources that `actor` may watch, which it does from now on.
@@ -67,12 +70,32 @@ impl Subscription {
         self
     }
 
+    /// Whether changes of tasks are wanted.
+    pub(super) fn is_of_tasks(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
+    /// The same with those of the tasks that are `owner`'s, which are watched from now on.
+    pub(super) fn following(mut self, table: &TaskTable, owner: &Owner, ring: &KeyRing) -> (Self, TaskWatch) {
+        let watch = TaskWatch::of(table, &self.tasks, owner, ring);
+        self.tasks = watch.handles().map(str::to_owned).collect();
+        (self, watch)
+    }
+
+    /// The notification that `task` has changed.
+    pub(super) fn task(&self, task: &Task) -> String {
+        task::notified(task, &self.meta())
+    }
+
     /// The message that the subscription begins with.
     pub(super) fn acknowledgement(&self) -> String {
         let mut granted: Vec<String> =
             self.topics.iter().map(|topic| format!(r#""{}":true"#, topic.member())).collect();
         if !self.resources.is_empty() {
             granted.push(format!(r#""resourceSubscriptions":{}"#, json!(self.resources)));
+        }
+        if !self.tasks.is_empty() {
+            granted.push(format!(r#""taskIds":{}"#, json!(self.tasks)));
         }
         let params = format!(r#"{{"notifications":{{{}}},{}}}"#, granted.join(","), self.meta());
         rpc::notification("notifications/subscriptions/acknowledged", &params)
@@ -104,6 +127,14 @@ impl Subscription {
     fn meta(&self) -> String {
         format!(r#""_meta":{{"io.modelcontextprotocol/subscriptionId":{}}}"#, self.id.as_json())
     }
+}
+
+/// The list that `value` is.
+fn strings(name: &str, value: Raw<'_>) -> Result<Vec<String>, Refusal> {
+    let strings: Option<Vec<String>> = serde_json::from_str(value.get()).ok();
+    strings.filter(|strings| strings.len() <= MAX_NAMED).ok_or_else(|| {
+        Refusal::invalid_params(format!("`{name}` must be a list of at most {MAX_NAMED} strings"))
+    })
 }
 
 #[cfg(test)]

@@ -207,6 +207,7 @@ impl StandIn<'_> {
             defaults: Map::new(),
             classification: Arc::new(spec.classification.clone()),
             passed_on: Map::new(),
+            tasks: false,
         })
     }
 }

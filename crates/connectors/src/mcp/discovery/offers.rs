@@ -258,6 +258,7 @@ fn read(settings: &Settings, name: &ToolName, access: &Access) -> ToolDeclaratio
         defaults: Map::new(),
         classification: Arc::clone(&settings.classification),
         passed_on: Map::new(),
+        tasks: false,
     }
 }
 

@@ -16,13 +16,13 @@ use tokio_util::task::TaskTracker;
 
 use super::body::Body;
 use super::guard::{self, Guard};
-use super::waiting::Running;
 use super::{HttpSettings, Lifecycle, reading};
 use crate::ingress::answer::Pieces;
 use crate::ingress::claims;
 use crate::ingress::door::Door;
 use crate::ingress::front::{Front, Trail};
 use crate::ingress::refusal::Refusal;
+use crate::ingress::running::Running;
 use crate::ingress::session::{SessionLimits, Sessions};
 use crate::ingress::suspended::Suspended;
 
@@ -167,6 +167,7 @@ impl<D: Door> Endpoint<D> {
     pub(super) fn sweep(&self) {
         self.sessions.sweep(self.now());
         self.suspended.sweep(self.now());
+        self.front.tasks.sweep(self.now());
     }
 
     /// The calls whose clients have gone.

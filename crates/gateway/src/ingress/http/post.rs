@@ -1,7 +1,7 @@
 //! `POST`: one message of a client.
 //!
 //! A message is read, checked and planned without waiting for anything. Only a
-//! call waits; how it is answered is in `waiting`.
+//! call waits: how it begins is in `calling`, how it is answered in `waiting`.
 
 use std::sync::Arc;
 
@@ -9,29 +9,21 @@ use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
+use quaymaster_core::Actor;
 use quaymaster_core::rpc::{self, Message, RequestId};
-use quaymaster_core::{Actor, InputAbilities, InputPort, Kind, LogLevel, LogSink, ProgressSink};
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::body::Body;
 use super::endpoint::{Endpoint, bare, json};
 use super::stream::no_events;
-use super::waiting::{Running, Waiting};
+use super::waiting::Waiting;
 use super::{guard, reading};
-use crate::ingress::call::ToolCall;
 use crate::ingress::claims;
-use crate::ingress::door::{Door, Mismatch, Wire};
+use crate::ingress::door::Door;
 use crate::ingress::era::{self, Detected, Era, LEGACY, RequestHead};
-use crate::ingress::front::{Addressee, Asked, Origin, Plan, Trail, log_level, notified};
+use crate::ingress::front::{Asked, Plan, Trail, notified};
 use crate::ingress::modern;
-use crate::ingress::progress::{NoteQueue, ProgressToken};
-use crate::ingress::question::QuestionQueue;
 use crate::ingress::refusal::Refusal;
 use crate::ingress::session::Session;
-use crate::ingress::suspended::{Bound, Resumption};
-
-/// The header of W3C Trace Context.
-const TRACEPARENT: &str = "traceparent";
 
 /// What a message comes to.
 #[expect(clippy::large_enum_variant, reason = "a response is moved once, which costs less than a box")]
@@ -41,12 +33,12 @@ enum Step<D: Door> {
 }
 
 /// A message with what came with it.
-struct Arrived<'a> {
-    head: &'a Parts,
-    request_head: RequestHead<'a>,
-    actor: Arc<Actor>,
+pub(super) struct Arrived<'a> {
+    pub(super) head: &'a Parts,
+    pub(super) request_head: RequestHead<'a>,
+    pub(super) actor: Arc<Actor>,
     /// Whether the client takes events.
-    events: bool,
+    pub(super) events: bool,
 }
 
 impl<D: Door> Endpoint<D> {
@@ -164,7 +156,17 @@ impl<D: Door> Endpoint<D> {
             Plan::Answer(pieces) => Ok(Step::Done(json(StatusCode::OK, pieces))),
             Plan::Call(call) => {
                 self.check_mirrors(arrived, asked, &call)?;
-                self.call(arrived, asked, session, call).map(|waiting| Step::Wait(Box::new(waiting)))
+                match call.wish {
+                    Some(wish) => self.call_as_task(arrived, asked, session, (call, wish)).map(Step::Done),
+                    None => {
+                        let waiting = self.call(arrived, asked, session, call)?;
+                        Ok(Step::Wait(Box::new(waiting)))
+                    }
+                }
+            }
+            Plan::TaskResult(task) => {
+                let waiting = self.await_task(arrived, asked, session, task);
+                Ok(Step::Wait(Box::new(waiting)))
             }
             Plan::Resume(resumption) => {
                 self.resume(arrived, asked, resumption).map(|waiting| Step::Wait(Box::new(waiting)))
@@ -204,115 +206,4 @@ impl<D: Door> Endpoint<D> {
         trail.client.clone_from(&session.client);
         Ok(session)
     }
-
-    fn call(
-        self: &Arc<Self>,
-        arrived: &Arrived<'_>,
-        asked: &Asked<'_>,
-        session: Option<Arc<Session>>,
-        call: ToolCall,
-    ) -> Result<Waiting<D>, Refusal> {
-        let Asked { id, detected, .. } = asked;
-        let headers = &arrived.head.headers;
-        let era = detected.era;
-        let token = ProgressToken::read(&detected.meta)?.filter(|_| arrived.events);
-        let cancel = session.as_ref().map_or(&self.lifecycle.calls, |s| &s.ended).child_token();
-        if let Some(session) = &session {
-            session.calls.begin(id, &cancel)?;
-        }
-        let client = session.as_ref().map_or_else(
-            || claims::user_agent(headers.get(USER_AGENT)),
-            |session| session.client.as_deref().map(str::to_owned),
-        );
-        let traceparent = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
-        let origin = Origin {
-            actor: arrived.actor.clone(),
-            session: session.as_ref().map(|s| s.id.clone()),
-            claims: claims::read(&detected.meta, client, traceparent),
-        };
-        let abilities = match &session {
-            // A session is asked on the stream of its request, so there must be one.
-            Some(session) if arrived.events => session.abilities,
-            Some(_) => InputAbilities::default(),
-            None => InputAbilities::read(detected.meta.client_capabilities),
-        };
-        // Only who can be asked comes back with a state.
-        let bound = (abilities != InputAbilities::default()).then(|| Bound::to(&arrived.actor, &call));
-        let addressee = Addressee { id: (*id).clone(), era, kind: call.kind };
-        let request = self.front.request(call, origin);
-        let key = request.id.clone();
-        let level = match &session {
-            Some(session) => Some(session.log_level()),
-            None => log_level(detected.meta.log_level)?,
-        };
-        let level = level.filter(|_| arrived.events);
-        let notes = (token.is_some() || level.is_some())
-            .then(|| Arc::new(NoteQueue::new(level.unwrap_or(LogLevel::Emergency))));
-        let questions =
-            (abilities != InputAbilities::default()).then(|| Arc::new(QuestionQueue::new(abilities)));
-        let wire = Wire {
-            cancel: cancel.clone(),
-            progress: notes.clone().filter(|_| token.is_some()).map(|queue| queue as Arc<dyn ProgressSink>),
-            log: notes.clone().filter(|_| level.is_some()).map(|queue| queue as Arc<dyn LogSink>),
-            input: questions.clone().map(|queue| queue as Arc<dyn InputPort>),
-        };
-        let (held, request_id) = (session.clone(), (*id).clone());
-        let running = self.front.run(request, wire, move |door: &D| {
-            if let Some(session) = held {
-                session.end_call(&request_id, door.clock().now());
-            }
-        });
-        let call = Running { key, reply: running, notes, questions, _leaving: leaving(era, cancel) };
-        Ok(Waiting::new(self.clone(), addressee, call, (token, session, bound)))
-    }
-
-    /// A modern client repeats some arguments in headers, which must say the same (MCP
-    /// 2026-07-28, streamable HTTP, server validation).
-    fn check_mirrors(
-        &self,
-        arrived: &Arrived<'_>,
-        asked: &Asked<'_>,
-        call: &ToolCall,
-    ) -> Result<(), Refusal> {
-        if asked.detected.era == Era::Legacy || call.kind != Kind::Tool {
-            return Ok(());
-        }
-        let (headers, arguments) = (&arrived.head.headers, call.arguments.value());
-        let checked = self.front.door.check_mirrors(&arrived.actor, &call.tool, headers, arguments);
-        checked.map_err(|(header, mismatch)| {
-            let what = match mismatch {
-                Mismatch::Missing => "is missing, and its argument is there",
-                Mismatch::Unexpected => "is there, and its argument is not",
-                Mismatch::Unreadable => {
-                    "must be there once, in ASCII or in Base64 between `=?base64?` and `?=`"
-                }
-                Mismatch::Different => "says something else than its argument",
-            };
-            Refusal::header_mismatch(format!("the header `{header}` {what}"))
-        })
-    }
-
-    /// Goes on with a call that asked its client for something.
-    fn resume(
-        self: &Arc<Self>,
-        arrived: &Arrived<'_>,
-        asked: &Asked<'_>,
-        resumption: Resumption,
-    ) -> Result<Waiting<D>, Refusal> {
-        let Resumption { call, state, answers } = resumption;
-        let bound = Bound::to(&arrived.actor, &call);
-        // Whatever can be wrong with the request is found before the state is used up.
-        let token = ProgressToken::read(&asked.detected.meta)?.filter(|_| arrived.events);
-        self.check_mirrors(arrived, asked, &call)?;
-        let (running, question) = self.suspended.take(&bound, &state, self.front.door.keys())?;
-        question.answer(answers);
-        let addressee = Addressee { id: asked.id.clone(), era: asked.detected.era, kind: call.kind };
-        Ok(Waiting::new(self.clone(), addressee, running, (token, None, Some(bound))))
-    }
-}
-
-/// A modern client takes its call back by closing the connection; a legacy one
-/// may be back (MCP 2025-11-25, basic/transports, sending messages).
-fn leaving(era: Era, cancel: CancellationToken) -> Option<DropGuard> {
-    (era == Era::Modern).then(|| cancel.drop_guard())
 }

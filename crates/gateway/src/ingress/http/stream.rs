@@ -24,6 +24,7 @@ use crate::ingress::front::Trail;
 use crate::ingress::refusal::Refusal;
 use crate::ingress::session::Session;
 use crate::ingress::subscription::Subscription;
+use crate::ingress::task::{Owner, Task, TaskWatch};
 use crate::ingress::watches::Watches;
 
 /// Keeps a reverse proxy from holding events back.
@@ -41,7 +42,9 @@ impl<D: Door> Endpoint<D> {
         if !guard::accepts(headers).events {
             return Err(no_events());
         }
-        let told = Told::new(self, actor.clone(), Arc::clone(&session.watches));
+        let owner = Owner::of(actor);
+        let none = TaskWatch::of(&self.front.tasks, &[], &owner, self.front.door.keys());
+        let told = Told::new(self, actor.clone(), (Arc::clone(&session.watches), none));
         let open = Open { token: session.begin_stream(), session, told };
         Ok(events(stream::unfold((open, true), |(mut open, first)| async move {
             let next = if first { Some(body::keep_alive()) } else { open.next().await };
@@ -57,8 +60,10 @@ impl<D: Door> Endpoint<D> {
     ) -> Response<Body> {
         let watches = Arc::new(Watches::default());
         let subscription = subscription.watching(&watches, &*self.front.door, &actor);
-        let listening =
-            Listening { told: Told::new(self, actor, watches), subscription, state: State::First };
+        let (owner, keys) = (Owner::of(&actor), self.front.door.keys());
+        let (subscription, tasks) = subscription.following(&self.front.tasks, &owner, keys);
+        let told = Told::new(self, actor, (watches, tasks));
+        let listening = Listening { told, subscription, state: State::First };
         events(stream::unfold(listening, |mut listening| async move {
             listening.next().await.map(|bytes| (bytes, listening))
         }))
@@ -119,31 +124,38 @@ struct Told<D: Door> {
     endpoint: Arc<Endpoint<D>>,
     changes: Changes,
     watches: Arc<Watches>,
+    tasks: TaskWatch,
     actor: Arc<Actor>,
 }
 
 enum Tiding {
     Changed(Vec<Topic>),
     Updated(String),
+    Task(Arc<Task>),
     Nothing,
     Draining,
 }
 
 impl<D: Door> Told<D> {
-    fn new(endpoint: &Arc<Endpoint<D>>, actor: Arc<Actor>, watches: Arc<Watches>) -> Self {
+    fn new(
+        endpoint: &Arc<Endpoint<D>>,
+        actor: Arc<Actor>,
+        (watches, tasks): (Arc<Watches>, TaskWatch),
+    ) -> Self {
         let door = &endpoint.front.door;
         let changes = Changes::of(door.changes(), || Seen::by(&**door, &actor));
-        Self { endpoint: endpoint.clone(), changes, watches, actor }
+        Self { endpoint: endpoint.clone(), changes, watches, tasks, actor }
     }
 
     /// Waits until there is something to tell, or time to show that we are there.
     async fn next(&mut self) -> Tiding {
-        let Self { endpoint, changes, watches, actor } = self;
+        let Self { endpoint, changes, watches, tasks, actor } = self;
         tokio::select! {
             biased;
             () = endpoint.lifecycle.draining.cancelled() => Tiding::Draining,
             topics = changes.next(|| Seen::by(&*endpoint.front.door, actor)) => Tiding::Changed(topics),
             uri = watches.next(&*endpoint.front.door, actor) => Tiding::Updated(uri),
+            task = tasks.next() => Tiding::Task(task),
             () = sleep(endpoint.settings.keep_alive) => Tiding::Nothing,
         }
     }
@@ -171,7 +183,7 @@ impl<D: Door> Open<D> {
         match tiding {
             Tiding::Changed(topics) => Some(as_events(topics.into_iter().map(list_changed))),
             Tiding::Updated(uri) => Some(body::event(updated(&uri).as_bytes())),
-            Tiding::Nothing => Some(body::keep_alive()),
+            Tiding::Task(_) | Tiding::Nothing => Some(body::keep_alive()),
             Tiding::Draining => None,
         }
     }
@@ -216,6 +228,7 @@ impl<D: Door> Listening<D> {
                         return Some(body::event(update.as_bytes()));
                     }
                 }
+                Tiding::Task(task) => return Some(body::event(self.subscription.task(&task).as_bytes())),
                 Tiding::Nothing => return Some(body::keep_alive()),
                 Tiding::Draining => {
                     self.state = State::Ended;

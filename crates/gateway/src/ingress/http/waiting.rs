@@ -9,9 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream;
 use http::{Response, StatusCode};
-use quaymaster_core::{CallId, Reply};
+use quaymaster_core::{Reply, TaskTerms};
 use tokio::time::sleep;
-use tokio_util::sync::DropGuard;
 
 use super::body::{self, Body};
 use super::endpoint::{Endpoint, json};
@@ -20,67 +19,12 @@ use crate::ingress::answer::Pieces;
 use crate::ingress::door::Door;
 use crate::ingress::era::Era;
 use crate::ingress::front::Addressee;
-use crate::ingress::lasting::Lasting;
-use crate::ingress::progress::{Note, NoteQueue, ProgressToken, log_notification};
-use crate::ingress::question::{Question, QuestionQueue};
+use crate::ingress::progress::{Note, ProgressToken, log_notification};
+use crate::ingress::question::Question;
+use crate::ingress::running::{News, Running};
 use crate::ingress::session::Session;
 use crate::ingress::suspended::{Bound, Pending};
-
-/// A call that runs, whoever waits for it.
-pub(super) struct Running {
-    pub(super) key: CallId,
-    pub(super) reply: Lasting<Reply>,
-    pub(super) notes: Option<Arc<NoteQueue>>,
-    pub(super) questions: Option<Arc<QuestionQueue>>,
-    /// Takes the call back when it is dropped.
-    pub(super) _leaving: Option<DropGuard>,
-}
-
-/// What a call has to say.
-enum News {
-    Reply(Option<Reply>),
-    Question(Question),
-    Note,
-}
-
-/// Whoever waited has gone: what the call would still ask is asked of nobody.
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(questions) = &self.questions {
-            questions.close();
-        }
-    }
-}
-
-impl Running {
-    async fn news(&mut self) -> News {
-        loop {
-            if let Some(question) = self.questions.as_ref().and_then(|queue| queue.next()) {
-                return News::Question(question);
-            }
-            tokio::select! {
-                biased;
-                reply = &mut self.reply => return News::Reply(reply),
-                () = questioned(self.questions.as_ref()) => {}
-                () = told(self.notes.as_ref()) => return News::Note,
-            }
-        }
-    }
-}
-
-async fn questioned(queue: Option<&Arc<QuestionQueue>>) {
-    match queue {
-        Some(queue) => queue.arrived().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn told(queue: Option<&Arc<NoteQueue>>) {
-    match queue {
-        Some(queue) => queue.arrived().await,
-        None => std::future::pending().await,
-    }
-}
+use crate::ingress::task::created;
 
 /// A call whose client waits. Dropping it is the client's going away.
 pub(super) struct Waiting<D: Door> {
@@ -124,6 +68,10 @@ impl<D: Door> Waiting<D> {
                 self.put(question);
                 self.stream()
             }
+            News::Task(terms) => {
+                let (status, answer) = self.hand_over(terms);
+                json(status, answer)
+            }
             News::Note => self.stream(),
         }
     }
@@ -159,6 +107,7 @@ impl<D: Door> Waiting<D> {
                     continue;
                 }
                 News::Question(question) => self.suspend(question),
+                News::Task(terms) => self.hand_over(terms).1,
                 News::Reply(reply) => self.answer(reply).1,
             };
             return Some(body::event(&last.one_line()));
@@ -174,6 +123,21 @@ impl<D: Door> Waiting<D> {
     fn put(&mut self, question: Question) {
         let requests = self.session.as_ref().map(|session| session.questions.open(question));
         self.first.extend(requests.into_iter().flatten().map(|request| body::event(request.as_bytes())));
+    }
+
+    /// Answers with a task, which the call is from now on.
+    fn hand_over(&mut self, terms: TaskTerms) -> (StatusCode, Pieces) {
+        let place = self.call.as_ref().and_then(|call| call.slip.as_ref()?.place());
+        let (Some(call), Some((owner, place))) = (self.call.take(), place) else { return self.answer(None) };
+        let cancel = call.cancel.clone();
+        let Addressee { id, era, .. } = &self.addressee;
+        match self.endpoint.front.begin_task(call, terms, cancel, (owner, place)) {
+            Ok(task) => (StatusCode::OK, created(id, *era, &task)),
+            Err(refusal) => {
+                self.endpoint.front.counters.add(refusal.recorded);
+                (refusal.status, Pieces::whole(refusal.to_json(Some(id))))
+            }
+        }
     }
 
     /// Answers with the questions, and has the call wait for the client to come back.

@@ -1,0 +1,98 @@
+//! `_meta`: what messages of MCP carry beside what they say.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::raw::Raw;
+
+/// The name under which messages say to which task they belong (MCP 2025-11-25,
+/// basic/utilities/tasks, related task metadata).
+pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
+
+/// `object` with `value`, which is JSON text, as the member `key` of its `_meta`; with none the
+/// member is taken out. Nothing else changes but the space between members.
+///
+/// None if `object` is no object.
+pub fn with_meta(object: Raw<'_>, key: &str, value: Option<&str>) -> Option<String> {
+    let mut text = String::with_capacity(object.get().len() + value.map_or(0, str::len) + key.len() + 16);
+    let mut is_set = false;
+    for member in object.members()? {
+        let (name, old) = member.ok()?;
+        let is_meta = name == "_meta" && old.get().starts_with('{');
+        begin(&mut text, &name);
+        if is_meta && !is_set {
+            is_set = true;
+            text.push_str(&members_with(old, key, value)?);
+        } else {
+            text.push_str(old.get());
+        }
+    }
+    if let (Some(_), false) = (value, is_set) {
+        begin(&mut text, "_meta");
+        text.push_str(&members_with(Raw::read("{}").ok()?, key, value)?);
+    }
+    Some(closed(text))
+}
+
+fn members_with(meta: Raw<'_>, key: &str, value: Option<&str>) -> Option<String> {
+    let mut text = String::new();
+    for member in meta.members()? {
+        let (name, old) = member.ok()?;
+        if name != key {
+            begin(&mut text, &name);
+            text.push_str(old.get());
+        }
+    }
+    if let Some(value) = value {
+        begin(&mut text, key);
+        text.push_str(value);
+    }
+    Some(closed(text))
+}
+
+fn begin(text: &mut String, name: &str) {
+    text.push(if text.is_empty() { '{' } else { ',' });
+    // Writing to a `String` cannot fail.
+    let _ = write!(text, "{}:", Value::from(name));
+}
+
+fn closed(mut text: String) -> String {
+    if text.is_empty() {
+        text.push('{');
+    }
+    text.push('}');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edited(object: &str, value: Option<&str>) -> Option<String> {
+        with_meta(Raw::read(object).expect("JSON"), "k", value)
+    }
+
+    #[test]
+    fn a_member_is_set_beside_the_others() {
+        for (object, expected) in [
+            ("{}", r#"{"_meta":{"k":1}}"#),
+            (r#"{"a": 1.50}"#, r#"{"a":1.50,"_meta":{"k":1}}"#),
+            (r#"{"_meta": {"x": [2] , "k": 0}, "a":"\u00e9"}"#, r#"{"_meta":{"x":[2],"k":1},"a":"\u00e9"}"#),
+        ] {
+            assert_eq!(edited(object, Some("1")).as_deref(), Some(expected));
+        }
+        assert_eq!(edited("[]", Some("1")), None);
+    }
+
+    #[test]
+    fn a_member_is_taken_out_and_nothing_else() {
+        assert_eq!(
+            edited(r#"{"_meta":{"k":1,"x":2},"a":1}"#, None).as_deref(),
+            Some(r#"{"_meta":{"x":2},"a":1}"#)
+        );
+        assert_eq!(edited(r#"{"_meta":{"k":1}}"#, None).as_deref(), Some(r#"{"_meta":{}}"#));
+        assert_eq!(edited(r#"{"_meta":7}"#, None).as_deref(), Some(r#"{"_meta":7}"#));
+        assert_eq!(edited("{}", None).as_deref(), Some("{}"));
+    }
+}

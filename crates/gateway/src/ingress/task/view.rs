@@ -1,0 +1,145 @@
+//! How a task is told of, in the words of each era.
+//!
+//! A session gets the state and fetches the result; a modern client gets all that
+//! there is with the state. What is a result was released when the call ended.
+
+use std::fmt::Write as _;
+
+use quaymaster_core::meta::{RELATED_TASK, with_meta};
+use quaymaster_core::result::{Envelope, tool_result};
+use quaymaster_core::rpc::{self, RequestId};
+use quaymaster_core::{CallError, CallId, ErrorCode, Kind, Raw, RawBuf, Reply, Status};
+use serde_json::{Value, json};
+
+use super::state::{OpenRequest, State, Task, TaskStatus};
+use crate::ingress::answer::{self, Pieces};
+use crate::ingress::era::Era;
+
+/// The answer to the call that has become `task` (`CreateTaskResult`).
+pub(in crate::ingress) fn created(id: &RequestId, era: Era, task: &Task) -> Pieces {
+    let members = described(task, &task.state.lock(), era);
+    let result = match era {
+        Era::Legacy => format!(r#"{{"task":{{{members}}}}}"#),
+        Era::Modern => format!(r#"{{"resultType":"task",{members}}}"#),
+    };
+    answer::plain(id, &result)
+}
+
+/// The answer to who asks how far `task` is.
+pub(in crate::ingress) fn shown(id: &RequestId, era: Era, task: &Task) -> Pieces {
+    let result = match era {
+        Era::Legacy => format!("{{{}}}", described(task, &task.state.lock(), era)),
+        Era::Modern => format!(r#"{{"resultType":"complete",{}}}"#, detailed(task)),
+    };
+    answer::plain(id, &result)
+}
+
+/// The answer to a session that asks for its tasks.
+pub(in crate::ingress) fn listed<'a>(id: &RequestId, tasks: impl IntoIterator<Item = &'a Task>) -> Pieces {
+    let each =
+        tasks.into_iter().map(|task| format!("{{{}}}", described(task, &task.state.lock(), Era::Legacy)));
+    let each: Vec<String> = each.collect();
+    answer::plain(id, &format!(r#"{{"tasks":[{}]}}"#, each.join(",")))
+}
+
+/// The notification that `task` has changed; `meta` are members for its `_meta`.
+pub(in crate::ingress) fn notified(task: &Task, meta: &str) -> String {
+    rpc::notification("notifications/tasks", &format!("{{{},{meta}}}", detailed(task)))
+}
+
+/// The members of `Task`.
+fn described(task: &Task, state: &State, era: Era) -> String {
+    let (ttl, poll) = match era {
+        Era::Legacy => ("ttl", "pollInterval"),
+        Era::Modern => ("ttlMs", "pollIntervalMs"),
+    };
+    let status = state.status(era == Era::Modern);
+    let mut members = format!(
+        r#""taskId":{},"status":"{}","createdAt":"{}","lastUpdatedAt":"{}","{ttl}":{},"{poll}":{}"#,
+        Value::from(task.handle.as_str()),
+        status.as_str(),
+        task.created,
+        state.updated,
+        task.ttl.as_millis(),
+        task.poll.as_millis().max(1),
+    );
+    let said = match (&state.reply, status) {
+        (Some(reply), TaskStatus::Failed) => reply.message.as_deref(),
+        _ => state.message.as_deref(),
+    };
+    if let Some(said) = said {
+        let _ = write!(members, r#","statusMessage":{}"#, Value::from(said));
+    }
+    members
+}
+
+/// The members of `DetailedTask` (extension `io.modelcontextprotocol/tasks`).
+fn detailed(task: &Task) -> String {
+    let state = task.state.lock();
+    let mut members = described(task, &state, Era::Modern);
+    match (state.status(true), &state.reply) {
+        (TaskStatus::InputRequired, _) => {
+            let open = unanswered(&state);
+            let each = open
+                .map(|request| format!("{}:{}", Value::from(request.name.as_str()), request.request.get()));
+            let _ = write!(members, r#","inputRequests":{{{}}}"#, each.collect::<Vec<_>>().join(","));
+        }
+        (TaskStatus::Completed, Some(reply)) => {
+            let result = answer::result(Era::Modern, Kind::Tool, &reply.result);
+            let _ = write!(members, r#","result":{}"#, result.as_deref().unwrap_or("{}"));
+        }
+        (TaskStatus::Failed, Some(reply)) => {
+            let _ = write!(members, r#","error":{}"#, answer::task_error(reply));
+        }
+        _ => {}
+    }
+    members
+}
+
+fn unanswered(state: &State) -> impl Iterator<Item = &OpenRequest> {
+    state.open.iter().flat_map(|open| &open.requests).filter(|request| request.is_unanswered())
+}
+
+/// What a session's client is asked while it waits for the result; none if there is nothing.
+pub(super) fn for_session(state: &State, handle: &str) -> Option<RawBuf> {
+    let related = json!({"taskId": handle}).to_string();
+    let each = unanswered(state).filter_map(|open| {
+        let request = open.request.as_raw();
+        let method = request.member("method").ok()??;
+        let params = request.member("params").ok()?;
+        let params = params.map_or_else(|| Raw::read("{}").ok(), Some)?;
+        let params = with_meta(params, RELATED_TASK, Some(&related))?;
+        Some(format!(r#"{}:{{"method":{method},"params":{params}}}"#, Value::from(open.name.as_str())))
+    });
+    let each: Vec<String> = each.collect();
+    if each.is_empty() {
+        return None;
+    }
+    RawBuf::read(&format!("{{{}}}", each.join(","))).ok()
+}
+
+/// `reply` with the task that it came of.
+pub(super) fn with_related_task(reply: &Reply, handle: &str) -> Reply {
+    let related = json!({"taskId": handle}).to_string();
+    let result =
+        Raw::read(&reply.result).ok().and_then(|result| with_meta(result, RELATED_TASK, Some(&related)));
+    let mut reply = reply.clone();
+    if let Some(result) = result {
+        reply.result = result;
+    }
+    reply
+}
+
+/// The reply of a call that came to none.
+pub(super) fn lost(call: &CallId) -> Reply {
+    let error = CallError::new(ErrorCode::GatewayInternal, "the gateway failed to answer");
+    let envelope = Envelope::failure(call, &error);
+    Reply {
+        audit_id: call.clone(),
+        status: Status::Failed,
+        code: Some(error.code),
+        result: tool_result(&envelope, &error.public_message),
+        message: Some(error.public_message),
+        required: None,
+    }
+}
