@@ -48,11 +48,12 @@ impl Running {
     /// Waits for the next thing.
     pub(super) async fn news(&mut self) -> News {
         loop {
-            if let Some(question) = self.questions.as_ref().and_then(|queue| queue.next()) {
-                return News::Question(question);
-            }
+            // What is asked after the task has begun is asked of who holds it.
             if let Some(terms) = self.slip.as_ref().and_then(|slip| slip.begun()) {
                 return News::Task(terms);
+            }
+            if let Some(question) = self.questions.as_ref().and_then(|queue| queue.next()) {
+                return News::Question(question);
             }
             tokio::select! {
                 biased;

@@ -8,3 +8,4 @@ mod lifecycle;
 mod modern;
 mod pipes;
 mod questions;
+mod tasks;

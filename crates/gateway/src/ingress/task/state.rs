@@ -239,7 +239,9 @@ impl Task {
     /// Drives the call to its end.
     pub(super) async fn drive(&self, mut running: Running, slip: Option<Arc<Slip>>) {
         loop {
+            let said = slip.as_ref().and_then(|slip| slip.message());
             let news = match &slip {
+                _ if said.is_some() => None,
                 Some(slip) => tokio::select! {
                     biased;
                     news = running.news() => Some(news),
@@ -249,10 +251,8 @@ impl Task {
             };
             let mut state = self.state.lock();
             match news {
-                None => match slip.as_ref().and_then(|slip| slip.message()) {
-                    Some(message) => state.message = Some(message),
-                    None => continue,
-                },
+                None if said.is_none() => continue,
+                None => state.message = said,
                 Some(News::Question(question)) => {
                     state.open.retain(OpenQuestion::is_open);
                     // Without room it goes unanswered.

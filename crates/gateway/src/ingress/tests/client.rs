@@ -170,7 +170,7 @@ impl Client {
 pub(crate) fn modern(method: &str, mut params: Value) -> (Vec<(&'static str, String)>, String) {
     let mut headers =
         vec![("mcp-protocol-version", "2026-07-28".to_owned()), ("mcp-method", method.to_owned())];
-    if let Some(name) = params["name"].as_str() {
+    if let Some(name) = params["name"].as_str().or(params["taskId"].as_str()) {
         headers.push(("mcp-name", name.to_owned()));
     }
     let meta = json!({

@@ -1,6 +1,7 @@
 //! A door with a few tools whose every call can be watched and held.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
 use quaymaster_connectors::mcp::Watch;
@@ -11,7 +12,7 @@ use quaymaster_core::random::CountingRandomness;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
     Actor, ActorId, Authentication, CallError, CallId, CallRequest, Clock, DataClass, ErrorCode, NoInput,
-    Progress, RawBuf, Reply, SessionId, Status, Timestamp,
+    Progress, RawBuf, Reply, SessionId, Status, TaskTerms, Tasks, Timestamp,
 };
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -173,9 +174,46 @@ impl Harbour {
                 };
                 format!(r#"{{"content":[],"structuredContent":{said}}}"#)
             }
+            "task" => self.run_task(request, wire).await,
             "big" => format!(r#"{{"content":[],"_meta":{{"x":"{}"}}}}"#, "x".repeat(16 << 20)),
             _ => format!(r#"{{"content":[],"structuredContent":{}}}"#, request.arguments.as_json()),
         }
+    }
+}
+
+impl Harbour {
+    /// A call of which the system makes a task; it may want to know something, and it may fail.
+    async fn run_task(&self, request: &CallRequest, wire: &Wire) -> String {
+        let handed = match &wire.tasks {
+            Tasks::Taken(port) => {
+                let terms = TaskTerms { ttl: None, poll: Some(Duration::from_millis(20)) };
+                let handed = port.begin(terms);
+                port.say("half of it");
+                handed.to_string()
+            }
+            other => format!("{other:?}"),
+        };
+        let mut said = String::from("null");
+        if request.arguments.get("ask").is_some() {
+            let question = match request.arguments.get("ask").and_then(Value::as_str) {
+                Some("both") => {
+                    r#"{"name":{"method":"elicitation/create","params":{"message":"Who?"}},"roots":{"method":"roots/list"}}"#
+                }
+                _ => r#"{"name":{"method":"elicitation/create","params":{"message":"Who?"}}}"#,
+            };
+            if let Some(port) = &wire.input {
+                let asked = port.ask(RawBuf::read(question).expect("JSON"));
+                said = match wire.cancel.run_until_cancelled(asked).await {
+                    Some(Ok(answers)) => answers.get().to_owned(),
+                    other => format!("\"{other:?}\""),
+                };
+            }
+        }
+        if let Some(sink) = &wire.progress {
+            sink.report(Progress { progress: 1.into(), total: None, message: None });
+        }
+        self.held(wire).await;
+        format!(r#"{{"content":[],"structuredContent":{{"handed":"{handed}","said":{said}}}}}"#)
     }
 }
 
@@ -236,16 +274,21 @@ impl Door for Harbour {
         false
     }
 
+    fn takes_tasks(&self, _: &Actor, tool: Option<&str>) -> bool {
+        tool.is_none_or(|tool| tool == "task")
+    }
+
     async fn call(self: Arc<Self>, request: CallRequest, wire: Wire) -> Reply {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
         let _ = self.tell.send(Event::Began(request.tool.clone()));
         let result = self.run(&request, &wire).await;
         let _ = self.tell.send(Event::Ended(request.tool, wire.cancel.is_cancelled()));
+        let fails = request.arguments.get("fail").is_some() || wire.cancel.is_cancelled();
         Reply {
             audit_id: request.id,
-            status: Status::Success,
-            code: None,
-            message: None,
+            status: if fails { Status::Failed } else { Status::Success },
+            code: fails.then_some(ErrorCode::UpstreamError),
+            message: fails.then(|| "it failed".to_owned()),
             required: None,
             result,
         }
