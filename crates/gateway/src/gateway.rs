@@ -229,7 +229,9 @@ impl Gateway {
             allowed_hosts: [defaults.allowed_hosts.clone(), listen.allowed_hosts].concat(),
             allowed_origins: [defaults.allowed_origins.clone(), listen.allowed_origins].concat(),
             max_body_bytes: listen.max_body_bytes,
+            max_connections: listen.max_connections,
             max_sessions: listen.max_sessions,
+            max_sessions_per_actor: listen.max_sessions_per_actor,
             session_idle: listen.session_idle,
             counters: Arc::clone(&self.counters),
             ..defaults

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -56,8 +57,12 @@ pub struct Listen {
     pub allowed_origins: Vec<String>,
     /// Most bytes of one request.
     pub max_body_bytes: usize,
+    /// Most connections that are open at once.
+    pub max_connections: usize,
     /// Most sessions that are open at once.
     pub max_sessions: usize,
+    /// Most of them that one principal has.
+    pub max_sessions_per_actor: usize,
     /// How long a session without a request stays open.
     pub session_idle: Duration,
 }
@@ -236,9 +241,15 @@ fn listen(config: &ListenConfig, problems: &mut Vec<PathProblem>) -> Option<List
         allowed_hosts: hosts,
         allowed_origins: origins,
         max_body_bytes: config.max_body_bytes.get(),
-        max_sessions: usize::try_from(config.max_sessions.get()).unwrap_or(usize::MAX),
+        max_connections: count(config.max_connections),
+        max_sessions: count(config.max_sessions),
+        max_sessions_per_actor: count(config.max_sessions_per_actor),
         session_idle: config.session_idle.get(),
     })
+}
+
+fn count(number: NonZeroU32) -> usize {
+    usize::try_from(number.get()).unwrap_or(usize::MAX)
 }
 
 fn names(

@@ -86,9 +86,15 @@ pub struct ListenConfig {
     #[serde(default = "default_max_body")]
     #[schemars(extend("default" = "4MiB"))]
     pub max_body_bytes: ByteSize,
+    /// Most connections of clients that are open at once.
+    #[serde(default = "default_max_connections")]
+    pub max_connections: NonZeroU32,
     /// Most sessions of clients that are open at once.
     #[serde(default = "default_max_sessions")]
     pub max_sessions: NonZeroU32,
+    /// Most of them that one principal has; beyond that it loses the one that it used least recently.
+    #[serde(default = "default_max_sessions_per_actor")]
+    pub max_sessions_per_actor: NonZeroU32,
     /// How long a session without a request stays open.
     #[serde(default = "default_session_idle")]
     #[schemars(extend("default" = "1h"))]
@@ -107,6 +113,14 @@ fn default_max_sessions() -> NonZeroU32 {
     NonZeroU32::new(10_000).unwrap_or(NonZeroU32::MIN)
 }
 
+fn default_max_connections() -> NonZeroU32 {
+    NonZeroU32::new(1_024).unwrap_or(NonZeroU32::MIN)
+}
+
+fn default_max_sessions_per_actor() -> NonZeroU32 {
+    NonZeroU32::new(1_000).unwrap_or(NonZeroU32::MIN)
+}
+
 fn default_session_idle() -> DurationSetting {
     DurationSetting::new(Duration::from_hours(1))
 }
@@ -119,7 +133,9 @@ impl Default for ListenConfig {
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             max_body_bytes: default_max_body(),
+            max_connections: default_max_connections(),
             max_sessions: default_max_sessions(),
+            max_sessions_per_actor: default_max_sessions_per_actor(),
             session_idle: default_session_idle(),
         }
     }
