@@ -232,7 +232,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    const FORM: InputAbilities = InputAbilities { form: true, url: false, sampling: false, roots: true };
+    const FORM: InputAbilities =
+        InputAbilities { form: true, url: false, sampling: false, sampling_tools: false, roots: true };
 
     fn raw(text: &str) -> RawBuf {
         RawBuf::read(text).expect("JSON")

@@ -19,7 +19,8 @@ struct Person {
 
 impl Person {
     fn who_says(answer: Value) -> Arc<Self> {
-        let abilities = InputAbilities { form: true, url: true, sampling: true, roots: true };
+        let abilities =
+            InputAbilities { form: true, url: true, sampling: true, sampling_tools: true, roots: true };
         Arc::new(Self { abilities, answer, asked: Mutex::default() })
     }
 
