@@ -16,11 +16,12 @@ use super::call::ToolCall;
 use super::claims::{self, Claims, cleaned};
 use super::counters::RefusalCounters;
 use super::door::{Door, RequestRefusal, Shelf, Wire};
-use super::era::{Detected, Era, LEGACY};
+use super::era::{Detected, Era};
 use super::lasting::{Haven, Lasting};
 use super::modern;
 use super::params::text;
 use super::refusal::{Refusal, quoted};
+use super::revision::Revision;
 use super::subscription::Subscription;
 use super::suspended::{self, Resumption};
 
@@ -90,7 +91,7 @@ pub(super) enum Plan {
     /// Send this.
     Answer(Pieces),
     /// Open a session of the client that calls itself so, and send the answer.
-    Open { answer: Pieces, client: Option<Arc<str>>, abilities: InputAbilities },
+    Open { answer: Pieces, client: Option<Arc<str>>, revision: Revision, abilities: InputAbilities },
     /// Run this.
     Call(ToolCall),
     /// Go on with the call that asked for these answers.
@@ -206,18 +207,15 @@ impl<D: Door> Front<D> {
         }
     }
 
-    /// The version that the client asked for if we speak it, else our newest
-    /// with sessions (MCP 2025-11-25, basic/lifecycle, version negotiation).
     fn open(&self, asked: &Asked<'_>, actor: &Actor) -> Result<Plan, Refusal> {
         let params = &asked.detected.params;
         let requested = text(params.protocol_version)
             .ok_or_else(|| Refusal::invalid_params("`params.protocolVersion` must be a string"))?;
-        let [newest, ..] = LEGACY;
-        let version = LEGACY.into_iter().find(|v| *v == requested).unwrap_or(newest);
-        let answer = answer::initialize(asked.id, version, &self.identity, self.abilities(actor));
+        let revision = Revision::negotiated(&requested);
+        let answer = answer::initialize(asked.id, revision.as_str(), &self.identity, self.abilities(actor));
         let client = claims::implementation(params.client_info).map(Arc::from);
-        let abilities = InputAbilities::read(params.capabilities);
-        Ok(Plan::Open { answer, client, abilities })
+        let abilities = revision.within(InputAbilities::read(params.capabilities));
+        Ok(Plan::Open { answer, client, revision, abilities })
     }
 
     /// What there is for `actor` beside tools.

@@ -41,6 +41,7 @@ use super::modern;
 use super::progress::ProgressToken;
 use super::question::{OpenRequests, QuestionQueue};
 use super::refusal::Refusal;
+use super::revision::Revision;
 use super::subscription::Subscription;
 use super::suspended;
 use super::watches::Watches;
@@ -161,6 +162,7 @@ where
 struct Session {
     id: SessionId,
     client: Option<Arc<str>>,
+    revision: Revision,
     abilities: InputAbilities,
     questions: Arc<OpenRequests>,
     level: LogLevel,
@@ -296,10 +298,11 @@ impl<D: Door> Client<D> {
                 Ok(Some(answer))
             }
             Plan::Resume(_) => Err(suspended::unknown()),
-            Plan::Open { answer, client, abilities } => {
+            Plan::Open { answer, client, revision, abilities } => {
                 let questions = Arc::default();
                 let id = self.front.door.session_id();
-                self.session = Some(Session { id, client, abilities, questions, level: LogLevel::Info });
+                let level = LogLevel::Info;
+                self.session = Some(Session { id, client, revision, abilities, questions, level });
                 Ok(Some(answer))
             }
         }

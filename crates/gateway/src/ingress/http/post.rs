@@ -21,12 +21,13 @@ use super::{guard, reading};
 use crate::ingress::call::ToolCall;
 use crate::ingress::claims;
 use crate::ingress::door::{Door, Mismatch, Wire};
-use crate::ingress::era::{self, Detected, Era, LEGACY, RequestHead};
+use crate::ingress::era::{self, Detected, Era, RequestHead};
 use crate::ingress::front::{Addressee, Asked, Origin, Plan, Trail, log_level, notified};
 use crate::ingress::modern;
 use crate::ingress::progress::{NoteQueue, ProgressToken};
 use crate::ingress::question::QuestionQueue;
 use crate::ingress::refusal::Refusal;
+use crate::ingress::revision::Revision;
 use crate::ingress::session::Session;
 use crate::ingress::suspended::{Bound, Resumption};
 
@@ -173,12 +174,12 @@ impl<D: Door> Endpoint<D> {
                 Ok(Step::Done(self.subscribe(subscription, arrived.actor.clone())))
             }
             Plan::Listen(_) => Err(no_events()),
-            Plan::Open { answer, client, abilities } => {
+            Plan::Open { answer, client, revision, abilities } => {
                 let agent = || claims::user_agent(arrived.head.headers.get(USER_AGENT)).map(Arc::from);
                 let id = self.front.door.session_id();
                 let session =
                     Session::new(id.clone(), &arrived.actor, client.or_else(agent), &self.lifecycle.calls);
-                self.sessions.open(session.asking(abilities), self.now())?;
+                self.sessions.open(session.speaking(revision, abilities), self.now())?;
                 let mut response = json(StatusCode::OK, answer);
                 let value = HeaderValue::from_str(id.as_str()).map_err(|_| Refusal::internal())?;
                 response.headers_mut().insert(&guard::SESSION, value);
@@ -190,9 +191,7 @@ impl<D: Door> Endpoint<D> {
     /// The session that a legacy message belongs to.
     fn session(&self, arrived: &Arrived<'_>, trail: &mut Trail) -> Result<Arc<Session>, Refusal> {
         let head = &arrived.request_head;
-        if let Some(version) = head.protocol_version.filter(|version| !LEGACY.contains(version)) {
-            return Err(Refusal::unsupported_version(version));
-        }
+        let named = Revision::of_header(head.protocol_version)?;
         let id = head.session.ok_or_else(|| {
             Refusal::invalid_request(
                 StatusCode::BAD_REQUEST,
@@ -202,6 +201,7 @@ impl<D: Door> Endpoint<D> {
         let session = self.sessions.find(id, &arrived.actor, self.now())?;
         trail.session = Some(session.id.clone());
         trail.client.clone_from(&session.client);
+        session.revision.agrees_with(named)?;
         Ok(session)
     }
 

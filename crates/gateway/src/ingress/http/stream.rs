@@ -22,6 +22,7 @@ use crate::ingress::door::Door;
 use crate::ingress::era::is_modern;
 use crate::ingress::front::Trail;
 use crate::ingress::refusal::Refusal;
+use crate::ingress::revision::Revision;
 use crate::ingress::session::Session;
 use crate::ingress::subscription::Subscription;
 use crate::ingress::watches::Watches;
@@ -90,9 +91,11 @@ impl<D: Door> Endpoint<D> {
                 "only a session has this: without one, use POST",
             ));
         };
+        let named = Revision::of_header(head.protocol_version)?;
         let session = self.sessions.find(id, actor, self.now())?;
         trail.session = Some(session.id.clone());
         trail.client.clone_from(&session.client);
+        session.revision.agrees_with(named)?;
         Ok(session)
     }
 }

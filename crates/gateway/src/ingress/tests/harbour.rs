@@ -155,11 +155,12 @@ impl Harbour {
             }
             "ask" => {
                 // As an upstream may write it: over several lines, one of which looks like a message.
+                let chosen = request.arguments.get("question").map(Value::to_string);
                 let question = match request.arguments.get("lines") {
                     None => r#"{"name":{"method":"elicitation/create","params":{"message":"Who?"}}}"#,
                     Some(_) => LINES,
                 };
-                let question = RawBuf::read(question).expect("JSON");
+                let question = RawBuf::read(chosen.as_deref().unwrap_or(question)).expect("JSON");
                 let answered = async {
                     match &wire.input {
                         Some(port) => port.ask(question).await,
