@@ -191,7 +191,7 @@ fn no_json(error: &JsonError) -> RpcError {
 /// JSON-RPC 2.0 message; the id is given where it could be read.
 pub fn parse(bytes: &[u8]) -> Result<Message<'_>, RpcError> {
     let text = text(bytes)?;
-    if begins_list(text) { Err(RpcError::batch()) } else { one(text) }
+    if is_batch(bytes) { Err(RpcError::batch()) } else { one(text) }
 }
 
 /// Reads one message, or a batch of them (JSON-RPC 2.0, section 6), which revisions of
@@ -203,16 +203,17 @@ pub fn parse(bytes: &[u8]) -> Result<Message<'_>, RpcError> {
 /// messages. What is wrong with one message of a batch is told by the [`Batch`].
 pub fn parse_any(bytes: &[u8]) -> Result<Incoming<'_>, RpcError> {
     let text = text(bytes)?;
-    if begins_list(text) { Batch::read(text).map(Incoming::Batch) } else { one(text).map(Incoming::One) }
+    if is_batch(bytes) { Batch::read(text).map(Incoming::Batch) } else { one(text).map(Incoming::One) }
+}
+
+/// Whether `bytes` begin as a batch does, so that it can be refused before it is read.
+pub fn is_batch(bytes: &[u8]) -> bool {
+    bytes.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n')) == Some(&b'[')
 }
 
 fn text(bytes: &[u8]) -> Result<&str, RpcError> {
     std::str::from_utf8(bytes)
         .map_err(|e| RpcError::new(code::PARSE_ERROR, format!("invalid UTF-8 at byte {}", e.valid_up_to())))
-}
-
-fn begins_list(text: &str) -> bool {
-    text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('[')
 }
 
 fn one(text: &str) -> Result<Message<'_>, RpcError> {

@@ -14,6 +14,7 @@
 //! - Every body, line, table, queue and wait has a bound.
 
 mod answer;
+mod batch;
 mod call;
 mod changes;
 mod claims;
@@ -30,6 +31,7 @@ mod progress;
 mod question;
 mod refusal;
 mod revision;
+mod running;
 mod session;
 pub mod stdio;
 mod subscription;

@@ -22,8 +22,9 @@ use super::modern;
 use super::params::text;
 use super::refusal::{Refusal, quoted};
 use super::revision::Revision;
+use super::running::Running;
 use super::subscription::Subscription;
-use super::suspended::{self, Resumption};
+use super::suspended::{self, Resumption, Suspended};
 
 /// The methods of the legacy era that we have.
 const LEGACY_METHODS: [&str; 13] = [
@@ -113,7 +114,7 @@ pub(super) struct Addressee {
 }
 
 /// Who and what a refusal is about, as far as it is known.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Trail {
     pub(super) actor: Option<Arc<Actor>>,
     pub(super) session: Option<SessionId>,
@@ -134,6 +135,12 @@ impl Trail {
             Message::Response { .. } => {}
         }
     }
+
+    /// Whether the refusal is answered: a notification is not, not even a bad one
+    /// (JSON-RPC 2.0, section 4.1).
+    pub(super) fn wants_answer(&self) -> bool {
+        self.id.is_some() || !self.method.as_deref().is_some_and(is_notification)
+    }
 }
 
 /// Where a call came in.
@@ -149,12 +156,14 @@ pub(super) struct Front<D> {
     pub(super) identity: ServerIdentity,
     pub(super) counters: Arc<RefusalCounters>,
     pub(super) haven: Haven,
+    /// The calls that wait for what their clients were asked.
+    pub(super) suspended: Suspended<Running>,
 }
 
 impl<D: Door> Front<D> {
     /// A way in to `door`, in the current runtime.
     pub(super) fn new(door: Arc<D>, identity: ServerIdentity, counters: Arc<RefusalCounters>) -> Self {
-        Self { door, identity, counters, haven: Haven::new() }
+        Self { door, identity, counters, haven: Haven::new(), suspended: Suspended::default() }
     }
 
     /// Says what is to be done about a request of `actor` whose era, version and
@@ -339,6 +348,6 @@ pub(super) fn notified(method: &str) -> Result<(), Refusal> {
 }
 
 /// Whether `method` is the name of a notification.
-pub(super) fn is_notification(method: &str) -> bool {
+fn is_notification(method: &str) -> bool {
     method.starts_with("notifications/")
 }

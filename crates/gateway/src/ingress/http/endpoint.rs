@@ -16,7 +16,6 @@ use tokio_util::task::TaskTracker;
 
 use super::body::Body;
 use super::guard::{self, Guard};
-use super::waiting::Running;
 use super::{HttpSettings, Lifecycle, reading};
 use crate::ingress::answer::Pieces;
 use crate::ingress::claims;
@@ -24,7 +23,6 @@ use crate::ingress::door::Door;
 use crate::ingress::front::{Front, Trail};
 use crate::ingress::refusal::Refusal;
 use crate::ingress::session::{SessionLimits, Sessions};
-use crate::ingress::suspended::Suspended;
 
 /// What is sent to a connection beyond the limit.
 const BUSY: &[u8] =
@@ -35,7 +33,6 @@ pub(super) struct Endpoint<D> {
     pub(super) front: Front<D>,
     pub(super) settings: HttpSettings,
     pub(super) sessions: Sessions,
-    pub(super) suspended: Suspended<Running>,
     pub(super) lifecycle: Lifecycle,
     guard: Guard,
 }
@@ -73,7 +70,6 @@ impl<D: Door> Endpoint<D> {
             front: Front::new(door, settings.identity.clone(), settings.counters.clone()),
             guard: Guard::new(&settings.allowed_hosts, &settings.allowed_origins),
             sessions: Sessions::new(limits),
-            suspended: Suspended::default(),
             settings,
             lifecycle,
         }
@@ -166,7 +162,7 @@ impl<D: Door> Endpoint<D> {
     /// Ends what nobody used for too long.
     pub(super) fn sweep(&self) {
         self.sessions.sweep(self.now());
-        self.suspended.sweep(self.now());
+        self.front.sweep();
     }
 
     /// The calls whose clients have gone.

@@ -10,24 +10,25 @@ use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
 use quaymaster_core::rpc::{self, Message, RequestId};
-use quaymaster_core::{Actor, InputAbilities, InputPort, Kind, LogLevel, LogSink, ProgressSink};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use quaymaster_core::{Actor, InputAbilities, Kind};
 
+use super::batch::Answers;
 use super::body::Body;
 use super::endpoint::{Endpoint, bare, json};
 use super::stream::no_events;
-use super::waiting::{Running, Waiting};
+use super::waiting::Waiting;
 use super::{guard, reading};
 use crate::ingress::call::ToolCall;
 use crate::ingress::claims;
-use crate::ingress::door::{Door, Mismatch, Wire};
+use crate::ingress::door::{Door, Mismatch};
 use crate::ingress::era::{self, Detected, Era, RequestHead};
 use crate::ingress::front::{Addressee, Asked, Origin, Plan, Trail, log_level, notified};
 use crate::ingress::modern;
-use crate::ingress::progress::{NoteQueue, ProgressToken};
+use crate::ingress::progress::{ProgressToken, Wanted};
 use crate::ingress::question::QuestionQueue;
 use crate::ingress::refusal::Refusal;
 use crate::ingress::revision::Revision;
+use crate::ingress::running::{Running, Speech};
 use crate::ingress::session::Session;
 use crate::ingress::suspended::{Bound, Resumption};
 
@@ -36,18 +37,19 @@ const TRACEPARENT: &str = "traceparent";
 
 /// What a message comes to.
 #[expect(clippy::large_enum_variant, reason = "a response is moved once, which costs less than a box")]
-enum Step<D: Door> {
+pub(super) enum Step<D: Door> {
     Done(Response<Body>),
     Wait(Box<Waiting<D>>),
+    Batch(Answers<D>),
 }
 
 /// A message with what came with it.
-struct Arrived<'a> {
+pub(super) struct Arrived<'a> {
     head: &'a Parts,
-    request_head: RequestHead<'a>,
+    pub(super) request_head: RequestHead<'a>,
     actor: Arc<Actor>,
     /// Whether the client takes events.
-    events: bool,
+    pub(super) events: bool,
 }
 
 impl<D: Door> Endpoint<D> {
@@ -70,6 +72,7 @@ impl<D: Door> Endpoint<D> {
         match step {
             Step::Done(response) => Ok(response),
             Step::Wait(waiting) => Ok(waiting.respond().await),
+            Step::Batch(answers) => Ok(answers.respond().await),
         }
     }
 
@@ -79,10 +82,17 @@ impl<D: Door> Endpoint<D> {
         bytes: &[u8],
         trail: &mut Trail,
     ) -> Result<Step<D>, Refusal> {
-        let message = rpc::parse(bytes).map_err(|error| {
+        if rpc::is_batch(bytes) {
+            self.check_batch(arrived, trail)?;
+        }
+        let incoming = rpc::parse_any(bytes).map_err(|error| {
             trail.id.clone_from(&error.id);
             Refusal::from(&error)
         })?;
+        let message = match incoming {
+            rpc::Incoming::One(message) => message,
+            rpc::Incoming::Batch(batch) => return Ok(Step::Batch(self.batch(arrived, batch, trail))),
+        };
         let outcome = era::detect(&arrived.request_head, &message)
             .and_then(|detected| self.message(arrived, &message, &detected, trail));
         if outcome.is_err() {
@@ -91,7 +101,8 @@ impl<D: Door> Endpoint<D> {
         outcome
     }
 
-    fn message(
+    /// Does what one message wants.
+    pub(super) fn message(
         self: &Arc<Self>,
         arrived: &Arrived<'_>,
         message: &Message<'_>,
@@ -189,7 +200,7 @@ impl<D: Door> Endpoint<D> {
     }
 
     /// The session that a legacy message belongs to.
-    fn session(&self, arrived: &Arrived<'_>, trail: &mut Trail) -> Result<Arc<Session>, Refusal> {
+    pub(super) fn session(&self, arrived: &Arrived<'_>, trail: &mut Trail) -> Result<Arc<Session>, Refusal> {
         let head = &arrived.request_head;
         let named = Revision::of_header(head.protocol_version)?;
         let id = head.session.ok_or_else(|| {
@@ -246,23 +257,15 @@ impl<D: Door> Endpoint<D> {
             None => log_level(detected.meta.log_level)?,
         };
         let level = level.filter(|_| arrived.events);
-        let notes = (token.is_some() || level.is_some())
-            .then(|| Arc::new(NoteQueue::new(level.unwrap_or(LogLevel::Emergency))));
-        let questions =
-            (abilities != InputAbilities::default()).then(|| Arc::new(QuestionQueue::new(abilities)));
-        let wire = Wire {
-            cancel: cancel.clone(),
-            progress: notes.clone().filter(|_| token.is_some()).map(|queue| queue as Arc<dyn ProgressSink>),
-            log: notes.clone().filter(|_| level.is_some()).map(|queue| queue as Arc<dyn LogSink>),
-            input: questions.clone().map(|queue| queue as Arc<dyn InputPort>),
-        };
+        let questions = (abilities != InputAbilities::default()).then(|| QuestionQueue::new(abilities));
+        let speech = Speech::new(era, Wanted { progress: token.is_some(), level }, questions);
         let (held, request_id) = (session.clone(), (*id).clone());
-        let running = self.front.run(request, wire, move |door: &D| {
+        let running = self.front.run(request, speech.wire(&cancel), move |door: &D| {
             if let Some(session) = held {
                 session.end_call(&request_id, door.clock().now());
             }
         });
-        let call = Running { key, reply: running, notes, questions, _leaving: leaving(era, cancel) };
+        let call = Running::new(era, key, running, speech, cancel);
         Ok(Waiting::new(self.clone(), addressee, call, (token, session, bound)))
     }
 
@@ -302,17 +305,14 @@ impl<D: Door> Endpoint<D> {
         let Resumption { call, state, answers } = resumption;
         let bound = Bound::to(&arrived.actor, &call);
         // Whatever can be wrong with the request is found before the state is used up.
-        let token = ProgressToken::read(&asked.detected.meta)?.filter(|_| arrived.events);
+        let meta = &asked.detected.meta;
+        let token = ProgressToken::read(meta)?.filter(|_| arrived.events);
+        let level = log_level(meta.log_level)?.filter(|_| arrived.events);
         self.check_mirrors(arrived, asked, &call)?;
-        let (running, question) = self.suspended.take(&bound, &state, self.front.door.keys())?;
+        let wanted = Wanted { progress: token.is_some(), level };
+        let (running, question) = self.front.resume(&bound, &state, wanted)?;
         question.answer(answers);
         let addressee = Addressee { id: asked.id.clone(), era: asked.detected.era, kind: call.kind };
         Ok(Waiting::new(self.clone(), addressee, running, (token, None, Some(bound))))
     }
-}
-
-/// A modern client takes its call back by closing the connection; a legacy one
-/// may be back (MCP 2025-11-25, basic/transports, sending messages).
-fn leaving(era: Era, cancel: CancellationToken) -> Option<DropGuard> {
-    (era == Era::Modern).then(|| cancel.drop_guard())
 }

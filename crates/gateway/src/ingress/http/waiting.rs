@@ -7,11 +7,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::stream::{self, Stream};
 use http::{Response, StatusCode};
-use quaymaster_core::{CallId, Reply};
+use quaymaster_core::Reply;
 use tokio::time::sleep;
-use tokio_util::sync::DropGuard;
 
 use super::body::{self, Body};
 use super::endpoint::{Endpoint, json};
@@ -20,67 +19,11 @@ use crate::ingress::answer::Pieces;
 use crate::ingress::door::Door;
 use crate::ingress::era::Era;
 use crate::ingress::front::Addressee;
-use crate::ingress::lasting::Lasting;
-use crate::ingress::progress::{Note, NoteQueue, ProgressToken, log_notification};
-use crate::ingress::question::{Question, QuestionQueue};
+use crate::ingress::progress::ProgressToken;
+use crate::ingress::question::Question;
+use crate::ingress::running::{News, Running};
 use crate::ingress::session::Session;
-use crate::ingress::suspended::{Bound, Pending};
-
-/// A call that runs, whoever waits for it.
-pub(super) struct Running {
-    pub(super) key: CallId,
-    pub(super) reply: Lasting<Reply>,
-    pub(super) notes: Option<Arc<NoteQueue>>,
-    pub(super) questions: Option<Arc<QuestionQueue>>,
-    /// Takes the call back when it is dropped.
-    pub(super) _leaving: Option<DropGuard>,
-}
-
-/// What a call has to say.
-enum News {
-    Reply(Option<Reply>),
-    Question(Question),
-    Note,
-}
-
-/// Whoever waited has gone: what the call would still ask is asked of nobody.
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(questions) = &self.questions {
-            questions.close();
-        }
-    }
-}
-
-impl Running {
-    async fn news(&mut self) -> News {
-        loop {
-            if let Some(question) = self.questions.as_ref().and_then(|queue| queue.next()) {
-                return News::Question(question);
-            }
-            tokio::select! {
-                biased;
-                reply = &mut self.reply => return News::Reply(reply),
-                () = questioned(self.questions.as_ref()) => {}
-                () = told(self.notes.as_ref()) => return News::Note,
-            }
-        }
-    }
-}
-
-async fn questioned(queue: Option<&Arc<QuestionQueue>>) {
-    match queue {
-        Some(queue) => queue.arrived().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn told(queue: Option<&Arc<NoteQueue>>) {
-    match queue {
-        Some(queue) => queue.arrived().await,
-        None => std::future::pending().await,
-    }
-}
+use crate::ingress::suspended::Bound;
 
 /// A call whose client waits. Dropping it is the client's going away.
 pub(super) struct Waiting<D: Door> {
@@ -129,9 +72,12 @@ impl<D: Door> Waiting<D> {
     }
 
     fn stream(self: Box<Self>) -> Response<Body> {
-        events(stream::unfold(self, |mut waiting| async move {
-            waiting.next().await.map(|bytes| (bytes, waiting))
-        }))
+        events(self.into_events())
+    }
+
+    /// What the call says and its answer, as events.
+    pub(super) fn into_events(self: Box<Self>) -> impl Stream<Item = Bytes> + Send {
+        stream::unfold(self, |mut waiting| async move { waiting.next().await.map(|bytes| (bytes, waiting)) })
     }
 
     async fn next(&mut self) -> Option<Bytes> {
@@ -140,12 +86,8 @@ impl<D: Door> Waiting<D> {
                 return Some(std::mem::take(&mut self.first).concat().into());
             }
             let call = self.call.as_mut()?;
-            if let Some(note) = call.notes.as_ref().and_then(|queue| queue.next()) {
-                let notification = match (note, &self.token) {
-                    (Note::Progress(progress), Some(token)) => token.notification(&progress),
-                    (Note::Log(params), _) => log_notification(&params),
-                    (Note::Progress(_), None) => continue,
-                };
+            if let Some(note) = call.note() {
+                let Some(notification) = note.notification(self.token.as_ref()) else { continue };
                 return Some(body::event(notification.as_bytes()));
             }
             let news = tokio::select! {
@@ -179,12 +121,6 @@ impl<D: Door> Waiting<D> {
     /// Answers with the questions, and has the call wait for the client to come back.
     fn suspend(&mut self, question: Question) -> Pieces {
         let (Some(call), Some(bound)) = (self.call.take(), &self.bound) else { return self.answer(None).1 };
-        let endpoint = &self.endpoint;
-        let pending = Pending { key: call.key.clone(), call, question };
-        let sealing = (endpoint.front.door.keys(), endpoint.now());
-        endpoint.suspended.add(&self.addressee.id, bound, pending, sealing).unwrap_or_else(|refusal| {
-            endpoint.front.counters.add(refusal.recorded);
-            Pieces::whole(refusal.to_json(Some(&self.addressee.id)))
-        })
+        self.endpoint.front.suspend(&self.addressee, bound, call, question)
     }
 }
