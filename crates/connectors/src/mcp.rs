@@ -73,7 +73,7 @@ use self::link::{Answer, Query, Until};
 use self::question::{Given, MAX_ROUNDS, Required};
 pub use self::state::{Health, LeftOut, UpstreamState};
 use self::supervise::{Live, Shared};
-pub use self::watching::Watch;
+pub use self::watching::{Watch, Watched};
 use crate::ask::{Account, Ask};
 use crate::problem::SpecProblem;
 

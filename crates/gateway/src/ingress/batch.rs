@@ -13,30 +13,47 @@ use std::collections::HashSet;
 use http::StatusCode;
 use quaymaster_core::rpc::{Batch, Message, RequestId, RpcError};
 
+use super::answer::Pieces;
 use super::era::{Detected, Era, RequestHead, detect};
 use super::front::Trail;
 use super::refusal::Refusal;
 
 /// A message of a batch with what was read to tell its era, or why it is refused.
-pub(super) type Member<'a> = Result<(Message<'a>, Detected<'a>), (Refusal, Trail)>;
+pub(super) type Member<'a> = Result<(Message<'a>, Detected<'a>), Box<Refused>>;
+
+/// A message of a batch that is refused.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) refusal: Refusal,
+    pub(super) trail: Trail,
+}
+
+impl Refused {
+    /// The refusal of `message`, which came from whom `trail` says.
+    pub(super) fn new(refusal: Refusal, message: &Message<'_>, mut trail: Trail) -> Box<Self> {
+        trail.name(message);
+        Box::new(Self { refusal, trail })
+    }
+
+    /// What it is answered with, if it is.
+    pub(super) fn answer(&self) -> Option<Pieces> {
+        let Self { refusal, trail } = self;
+        trail.wants_answer().then(|| Pieces::whole(refusal.to_json(trail.id.as_ref())))
+    }
+}
 
 /// The messages of `batch`, which came with `head` from whom `trail` says.
 pub(super) fn members<'a>(batch: Batch<'a>, head: &RequestHead<'_>, trail: &Trail) -> Vec<Member<'a>> {
     let messages: Vec<Result<Message<'a>, RpcError>> = batch.collect();
     let repeated = repeated(&messages);
     let read = |message: Result<Message<'a>, RpcError>| {
-        let refused = |refusal, message: &Message<'_>| {
-            let mut trail = trail.clone();
-            trail.name(message);
-            (refusal, trail)
-        };
         let message = message.map_err(|error| {
             let trail = Trail { id: error.id.clone(), ..trail.clone() };
-            (Refusal::from(&error), trail)
+            Box::new(Refused { refusal: Refusal::from(&error), trail })
         })?;
         match member(&message, head, &repeated) {
             Ok(detected) => Ok((message, detected)),
-            Err(refusal) => Err(refused(refusal, &message)),
+            Err(refusal) => Err(Refused::new(refusal, &message, trail.clone())),
         }
     };
     messages.into_iter().map(read).collect()
@@ -114,7 +131,8 @@ mod tests {
             .into_iter()
             .map(|member| match member {
                 Ok((message, _)) => format!("{message:.40?}"),
-                Err((refusal, trail)) => {
+                Err(refused) => {
+                    let Refused { refusal, trail } = *refused;
                     let id = trail.id.map_or_else(|| "-".into(), |id| id.to_string());
                     format!("{id} {:?} {}: {}", trail.method, refusal.rpc_code, refusal.message)
                 }

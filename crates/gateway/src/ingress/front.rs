@@ -11,6 +11,7 @@ use quaymaster_core::rpc::{Message, RequestId};
 use quaymaster_core::{Actor, CallRequest, InputAbilities, Kind, LogLevel, Raw, Reply, SessionId};
 use serde_json::{Value, json};
 
+use super::allowance::Allowances;
 use super::answer::{self, Abilities, Pieces};
 use super::call::ToolCall;
 use super::claims::{self, Claims, cleaned};
@@ -158,12 +159,14 @@ pub(super) struct Front<D> {
     pub(super) haven: Haven,
     /// The calls that wait for what their clients were asked.
     pub(super) suspended: Suspended<Running>,
+    pub(super) allowances: Allowances,
 }
 
 impl<D: Door> Front<D> {
     /// A way in to `door`, in the current runtime.
     pub(super) fn new(door: Arc<D>, identity: ServerIdentity, counters: Arc<RefusalCounters>) -> Self {
-        Self { door, identity, counters, haven: Haven::new(), suspended: Suspended::default() }
+        let (haven, suspended) = (Haven::new(), Suspended::default());
+        Self { door, identity, counters, haven, suspended, allowances: Allowances::default() }
     }
 
     /// Says what is to be done about a request of `actor` whose era, version and

@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use quaymaster_core::{CallId, InputPort, LogSink, ProgressSink, Reply};
+use quaymaster_core::{Actor, CallId, InputAbilities, InputPort, LogSink, ProgressSink, Reply};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::answer::Pieces;
@@ -76,7 +76,7 @@ pub(super) struct Running {
     pub(super) cancel: CancellationToken,
     reply: Lasting<Reply>,
     /// The reply, while notes wait that came before it.
-    ended: Option<Option<Reply>>,
+    ended: Option<News>,
     speech: Speech,
     /// Takes the call back when it is dropped.
     _leaving: Option<DropGuard>,
@@ -112,14 +112,14 @@ impl Running {
                 return News::Note;
             }
             if let Some(reply) = self.ended.take() {
-                return News::Reply(reply);
+                return reply;
             }
             if let Some(question) = self.speech.questions.as_ref().and_then(|queue| queue.next()) {
                 return News::Question(question);
             }
             tokio::select! {
                 biased;
-                reply = &mut self.reply => self.ended = Some(reply),
+                reply = &mut self.reply => self.ended = Some(News::Reply(reply)),
                 () = questioned(self.speech.questions.as_ref()) => {}
                 () = told(self.speech.notes.as_ref()) => {}
             }
@@ -154,6 +154,12 @@ async fn told(queue: Option<&Arc<NoteQueue>>) {
 }
 
 impl<D: Door> Front<D> {
+    /// The questions to a client of `actor` with these abilities; none if it can be asked nothing.
+    pub(super) fn questions(&self, abilities: InputAbilities, actor: &Actor) -> Option<QuestionQueue> {
+        let allowance = &self.allowances.questions;
+        (abilities != InputAbilities::default()).then(|| QuestionQueue::new(abilities, &actor.id, allowance))
+    }
+
     /// Has `call` wait for its client to come back; gives the answer, which holds the questions.
     pub(super) fn suspend(&self, to: &Addressee, bound: &Bound, call: Running, question: Question) -> Pieces {
         call.tell(Wanted::default());

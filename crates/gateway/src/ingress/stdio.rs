@@ -49,9 +49,6 @@ const OUTBOX: usize = 64;
 /// How many subscriptions the client may have.
 const MAX_SUBSCRIPTIONS: usize = 16;
 
-/// How often calls are taken back that wait for input and to which nobody came back.
-const SWEEP: Duration = Duration::from_mins(1);
-
 /// How long calls have to end after they were taken back, and the client to read what is left.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -62,6 +59,8 @@ pub struct StdioSettings {
     pub max_line_bytes: usize,
     /// How long calls have to end when the input closes.
     pub drain: Duration,
+    /// How often calls are taken back that wait for input and to which nobody came back.
+    pub sweep: Duration,
     /// What the server calls itself.
     pub identity: ServerIdentity,
     /// Where refusals are counted.
@@ -73,6 +72,7 @@ impl Default for StdioSettings {
         Self {
             max_line_bytes: 4 * 1024 * 1024,
             drain: Duration::from_secs(20),
+            sweep: Duration::from_mins(1),
             identity: ServerIdentity::default(),
             counters: Arc::default(),
         }
@@ -116,7 +116,7 @@ where
         cancel: CancellationToken::new(),
         tasks: TaskTracker::new(),
     };
-    let mut sweep = interval(SWEEP);
+    let mut sweep = interval(settings.sweep);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let work = async {
@@ -305,7 +305,7 @@ impl<D: Door> Client<D> {
             Plan::Resume(resumption) => return self.resume(asked, resumption, &actor),
             Plan::Listen(subscription) => self.subscribe(subscription, &actor)?,
             Plan::Watch { uri, begins: true, answer } => {
-                self.watches.add(&*self.front.door, &actor, &uri)?;
+                self.watches.add(&self.front, &actor, &uri)?;
                 answer
             }
             Plan::Watch { uri, begins: false, answer } => {

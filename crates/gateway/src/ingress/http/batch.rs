@@ -18,7 +18,7 @@ use super::endpoint::{Endpoint, bare, json};
 use super::post::{Arrived, Step};
 use super::stream::events;
 use crate::ingress::answer::Pieces;
-use crate::ingress::batch::{list, members};
+use crate::ingress::batch::{Refused, list, members};
 use crate::ingress::door::Door;
 use crate::ingress::era::is_modern;
 use crate::ingress::front::Trail;
@@ -28,7 +28,7 @@ use crate::ingress::refusal::Refusal;
 pub(super) struct Answers<D: Door> {
     endpoint: Arc<Endpoint<D>>,
     steps: Vec<Step<D>>,
-    refused: Vec<(Refusal, Trail)>,
+    refused: Vec<Refused>,
     /// Whether one of them is a request.
     is_asked: bool,
     /// Whether the client takes events.
@@ -68,14 +68,12 @@ impl<D: Door> Endpoint<D> {
             let outcome = member.and_then(|(message, detected)| {
                 answers.is_asked |= matches!(message, Message::Request { .. });
                 let mut trail = trail.clone();
-                self.message(arrived, &message, &detected, &mut trail).map_err(|refusal| {
-                    trail.name(&message);
-                    (refusal, trail)
-                })
+                let done = self.message(arrived, &message, &detected, &mut trail);
+                done.map_err(|refusal| Refused::new(refusal, &message, trail))
             });
             match outcome {
                 Ok(step) => answers.steps.push(step),
-                Err((refusal, trail)) => answers.refuse(refusal, trail),
+                Err(refused) => answers.refuse(*refused),
             }
         }
         answers
@@ -83,20 +81,17 @@ impl<D: Door> Endpoint<D> {
 }
 
 impl<D: Door> Answers<D> {
-    fn refuse(&mut self, refusal: Refusal, trail: Trail) {
-        self.is_asked |= trail.id.is_some();
-        if trail.wants_answer() {
-            let answer = Pieces::whole(refusal.to_json(trail.id.as_ref()));
-            self.steps.push(Step::Done(json(refusal.status, answer)));
-        }
-        self.refused.push((refusal, trail));
+    fn refuse(&mut self, refused: Refused) {
+        self.is_asked |= refused.trail.id.is_some();
+        self.steps.extend(refused.answer().map(|answer| Step::Done(json(refused.refusal.status, answer))));
+        self.refused.push(refused);
     }
 
     /// Records what was refused, and answers.
     pub(super) async fn respond(self) -> Response<Body> {
         let Self { endpoint, steps, refused, is_asked, events } = self;
-        let record = async |(refusal, trail): &(Refusal, Trail)| {
-            endpoint.front.record(refusal, trail.clone()).await;
+        let record = async |refused: &Refused| {
+            endpoint.front.record(&refused.refusal, refused.trail.clone()).await;
         };
         // All at once, so that none is lost if the client goes.
         join_all(refused.iter().map(record)).await;
@@ -105,8 +100,8 @@ impl<D: Door> Answers<D> {
             (true, _) => json(StatusCode::OK, as_list(steps).await),
             (false, None) => bare(StatusCode::ACCEPTED),
             // What cannot be accepted and is no request is answered without an id.
-            (false, Some((refusal, _))) => {
-                json(StatusCode::BAD_REQUEST, Pieces::whole(refusal.to_json(None)))
+            (false, Some(refused)) => {
+                json(StatusCode::BAD_REQUEST, Pieces::whole(refused.refusal.to_json(None)))
             }
         }
     }

@@ -25,7 +25,6 @@ use crate::ingress::era::{self, Detected, Era, RequestHead};
 use crate::ingress::front::{Addressee, Asked, Origin, Plan, Trail, log_level, notified};
 use crate::ingress::modern;
 use crate::ingress::progress::{ProgressToken, Wanted};
-use crate::ingress::question::QuestionQueue;
 use crate::ingress::refusal::Refusal;
 use crate::ingress::revision::Revision;
 use crate::ingress::running::{Running, Speech};
@@ -36,7 +35,6 @@ use crate::ingress::suspended::{Bound, Resumption};
 const TRACEPARENT: &str = "traceparent";
 
 /// What a message comes to.
-#[expect(clippy::large_enum_variant, reason = "a response is moved once, which costs less than a box")]
 pub(super) enum Step<D: Door> {
     Done(Response<Body>),
     Wait(Box<Waiting<D>>),
@@ -160,7 +158,7 @@ impl<D: Door> Endpoint<D> {
             Plan::Watch { uri, begins, answer } => {
                 match &session {
                     Some(session) if begins => {
-                        session.watches.add(&*self.front.door, &arrived.actor, &uri)?;
+                        session.watches.add(&self.front, &arrived.actor, &uri)?;
                     }
                     Some(session) => session.watches.remove(&uri),
                     None => {}
@@ -182,7 +180,7 @@ impl<D: Door> Endpoint<D> {
                 self.resume(arrived, asked, resumption).map(|waiting| Step::Wait(Box::new(waiting)))
             }
             Plan::Listen(subscription) if arrived.events => {
-                Ok(Step::Done(self.subscribe(subscription, arrived.actor.clone())))
+                self.subscribe(subscription, arrived.actor.clone()).map(Step::Done)
             }
             Plan::Listen(_) => Err(no_events()),
             Plan::Open { answer, client, revision, abilities } => {
@@ -257,7 +255,7 @@ impl<D: Door> Endpoint<D> {
             None => log_level(detected.meta.log_level)?,
         };
         let level = level.filter(|_| arrived.events);
-        let questions = (abilities != InputAbilities::default()).then(|| QuestionQueue::new(abilities));
+        let questions = self.front.questions(abilities, &arrived.actor);
         let speech = Speech::new(era, Wanted { progress: token.is_some(), level }, questions);
         let (held, request_id) = (session.clone(), (*id).clone());
         let running = self.front.run(request, speech.wire(&cancel), move |door: &D| {

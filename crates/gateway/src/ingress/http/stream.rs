@@ -55,14 +55,14 @@ impl<D: Door> Endpoint<D> {
         self: &Arc<Self>,
         subscription: Subscription,
         actor: Arc<Actor>,
-    ) -> Response<Body> {
+    ) -> Result<Response<Body>, Refusal> {
         let watches = Arc::new(Watches::default());
-        let subscription = subscription.watching(&watches, &*self.front.door, &actor);
+        let subscription = subscription.watching(&watches, &self.front, &actor)?;
         let listening =
             Listening { told: Told::new(self, actor, watches), subscription, state: State::First };
-        events(stream::unfold(listening, |mut listening| async move {
+        Ok(events(stream::unfold(listening, |mut listening| async move {
             listening.next().await.map(|bytes| (bytes, listening))
-        }))
+        })))
     }
 
     /// `DELETE`: ends the session.

@@ -5,12 +5,10 @@ use quaymaster_core::rpc::Batch;
 
 use super::Client;
 use super::calls::Answer;
-use crate::ingress::answer::Pieces;
-use crate::ingress::batch::{list, members};
+use crate::ingress::batch::{Refused, list, members};
 use crate::ingress::door::Door;
 use crate::ingress::era::RequestHead;
 use crate::ingress::front::Trail;
-use crate::ingress::refusal::Refusal;
 
 impl<D: Door> Client<D> {
     /// Takes a batch. Its answers come together when the last of its calls has ended
@@ -20,19 +18,14 @@ impl<D: Door> Client<D> {
         for member in members(batch, &RequestHead::default(), &trail) {
             let outcome = member.and_then(|(message, detected)| {
                 let mut trail = trail.clone();
-                self.message(&message, &detected, &mut trail).map_err(|refusal| {
-                    trail.name(&message);
-                    (refusal, trail)
-                })
+                let done = self.message(&message, &detected, &mut trail);
+                done.map_err(|refusal| Refused::new(refusal, &message, trail))
             });
             match outcome {
                 Ok(answer) => answers.extend(answer),
-                Err((refusal, trail)) => {
-                    if trail.wants_answer() {
-                        let answer = Pieces::whole(refusal.to_json(trail.id.as_ref()));
-                        answers.push(Answer::Now(answer));
-                    }
-                    refused.push((refusal, trail));
+                Err(member) => {
+                    answers.extend(member.answer().map(Answer::Now));
+                    refused.push(*member);
                 }
             }
         }
@@ -44,11 +37,10 @@ impl<D: Door> Client<D> {
                 let _ = outbox.send(list(&lines)).await;
             }
         });
+        let record = async |refused: &Refused| {
+            self.front.record(&refused.refusal, refused.trail.clone()).await;
+        };
         // All at once, so that none is lost if this is given up.
-        join_all(refused.into_iter().map(|(refusal, trail)| self.record(refusal, trail))).await;
-    }
-
-    async fn record(&self, refusal: Refusal, trail: Trail) {
-        self.front.record(&refusal, trail).await;
+        join_all(refused.iter().map(record)).await;
     }
 }

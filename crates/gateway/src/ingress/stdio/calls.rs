@@ -22,7 +22,7 @@ use crate::ingress::era::Era;
 use crate::ingress::front::{Addressee, Asked, Front, Origin, log_level};
 use crate::ingress::inflight::InFlight;
 use crate::ingress::progress::{ProgressToken, Wanted};
-use crate::ingress::question::{OpenRequests, QuestionQueue};
+use crate::ingress::question::OpenRequests;
 use crate::ingress::refusal::Refusal;
 use crate::ingress::running::{News, Running, Speech};
 use crate::ingress::suspended::{Bound, Resumption};
@@ -67,6 +67,7 @@ impl<D: Door> Client<D> {
         };
         let cancel = self.cancel.child_token();
         let flight = Flight::begin(&self.calls, id, &cancel)?;
+        let questions = self.front.questions(abilities, &actor);
         let bound = (era == Era::Modern).then(|| Bound::to(&actor, &call));
         let origin = Origin {
             actor,
@@ -77,7 +78,6 @@ impl<D: Door> Client<D> {
                 None,
             ),
         };
-        let questions = (abilities != InputAbilities::default()).then(|| QuestionQueue::new(abilities));
         let speech = Speech::new(era, Wanted { progress: token.is_some(), level }, questions);
         let addressee = Addressee { id: (*id).clone(), era, kind: call.kind };
         let request = self.front.request(call, origin);

@@ -46,7 +46,12 @@ impl<D: Door> Client<D> {
             return;
         };
         let gone = self.subscriptions.swap_remove(at);
-        for uri in gone.resources() {
+        self.let_go(gone.resources());
+    }
+
+    /// Watches no more what no subscription names.
+    fn let_go(&self, resources: &[String]) {
+        for uri in resources {
             if !self.subscriptions.iter().any(|other| other.resources().contains(uri)) {
                 self.subscribed.remove(uri);
             }
@@ -63,7 +68,10 @@ impl<D: Door> Client<D> {
                 "this `id` is a subscription already",
             ));
         }
-        let subscription = subscription.watching(&self.subscribed, &*self.front.door, actor);
+        let resources = subscription.resources().to_vec();
+        let subscription = subscription
+            .watching(&self.subscribed, &self.front, actor)
+            .inspect_err(|_| self.let_go(&resources))?;
         let acknowledgement = subscription.acknowledgement();
         self.subscriptions.push(subscription);
         Ok(Pieces::whole(acknowledgement))

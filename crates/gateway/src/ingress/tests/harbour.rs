@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderName};
-use quaymaster_connectors::mcp::Watch;
+use quaymaster_connectors::mcp::{Watch, Watched};
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::clock::FixedClock;
 use quaymaster_core::mirror::Mismatch;
@@ -43,6 +43,7 @@ pub(crate) struct Harbour {
     tell: mpsc::UnboundedSender<Event>,
     events: tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>,
     keys: KeyRing,
+    watched: Arc<Watched>,
     _folder: tempfile::TempDir,
 }
 
@@ -69,6 +70,7 @@ impl Harbour {
         let (clock, randomness) = (Arc::new(FixedClock::new(now)), Arc::new(CountingRandomness::default()));
         Arc::new(Self {
             keys: KeyRing::open_or_create(&folder.path().join("keys"), clock, randomness).expect("a ring"),
+            watched: Arc::default(),
             _folder: folder,
             clock: FixedClock::new(now),
             randomness: CountingRandomness::default(),
@@ -98,6 +100,12 @@ impl Harbour {
     pub(crate) fn change_for(&self, name: &str) {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_owned());
         self.list.send_modify(|n| *n += 1);
+    }
+
+    /// Says that a resource has changed.
+    pub(crate) fn update(&self, uri: &str) {
+        let params = RawBuf::read(&format!(r#"{{"uri":"{uri}"}}"#)).expect("JSON");
+        self.watched.updated(Some(params.as_raw()));
     }
 
     /// Makes somebody else the local user, or nobody.
@@ -172,6 +180,11 @@ impl Harbour {
                     Some(Err(none)) => format!("\"{none:?}\""),
                     None => "\"taken back\"".into(),
                 };
+                report(3);
+                if let (Some(sink), Some(_)) = (&wire.log, request.arguments.get("log")) {
+                    let level = sink.level().as_str();
+                    sink.log(RawBuf::read(&format!(r#"{{"level":"{level}","data":"x"}}"#)).expect("JSON"));
+                }
                 format!(r#"{{"content":[],"structuredContent":{said}}}"#)
             }
             "big" => format!(r#"{{"content":[],"_meta":{{"x":"{}"}}}}"#, "x".repeat(16 << 20)),
@@ -229,8 +242,8 @@ impl Door for Harbour {
         Ok(())
     }
 
-    fn watch(&self, _: &Actor, _: &str) -> Option<Watch> {
-        None
+    fn watch(&self, _: &Actor, uri: &str) -> Option<Watch> {
+        uri.starts_with("test://").then(|| self.watched.add(uri))?
     }
 
     fn completes(&self, _: &Actor) -> bool {
