@@ -3,13 +3,16 @@
 //! Used by the fuzz target and, with the corpus, by the gateway's tests.
 
 use quaymaster_core::Raw;
-use quaymaster_core::rpc::{self, Message, code};
+use quaymaster_core::rpc::{self, Incoming, Message, code};
 use serde_json::value::RawValue;
 
 /// Fails if the envelope parser lets `bytes` be two things at once, or refuses them badly.
 pub(crate) fn check(bytes: &[u8]) {
     match rpc::parse(bytes) {
-        Ok(message) => a_message_written_again_reads_the_same(&message),
+        Ok(message) => {
+            a_message_written_again_reads_the_same(&message);
+            a_message_in_a_batch_reads_as_it_does_alone(bytes, &message);
+        }
         Err(error) => {
             let known = [code::PARSE_ERROR, code::INVALID_REQUEST, code::INVALID_PARAMS];
             assert!(known.contains(&error.code), "{} is no code of a bad envelope", error.code);
@@ -29,6 +32,18 @@ fn a_message_written_again_reads_the_same(message: &Message<'_>) {
     assert!(read.is_ok(), "what was read and written again is refused: {written}");
     if let Ok(read) = read {
         assert_eq!(parts(&read), parts(message), "{written}");
+    }
+}
+
+fn a_message_in_a_batch_reads_as_it_does_alone(bytes: &[u8], message: &Message<'_>) {
+    let batch = [b"[", bytes, b",", bytes, b"]"].concat();
+    let read = rpc::parse_any(&batch);
+    assert!(matches!(read, Ok(Incoming::Batch(_))), "what is a message is one in a batch");
+    if let Ok(Incoming::Batch(batch)) = read {
+        assert_eq!(batch.len(), 2);
+        for read in batch {
+            assert_eq!(read.as_ref().map(parts), Ok(parts(message)));
+        }
     }
 }
 

@@ -78,7 +78,7 @@ use self::question::{Given, MAX_ROUNDS, Required};
 pub use self::state::{Health, LeftOut, UpstreamState};
 use self::supervise::{Live, Shared};
 use self::task::ServerTask;
-pub use self::watching::Watch;
+pub use self::watching::{Watch, Watched};
 use self::wire::Stage;
 use crate::ask::{Account, Ask};
 use crate::problem::SpecProblem;

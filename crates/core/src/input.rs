@@ -50,6 +50,8 @@ pub struct InputAbilities {
     pub url: bool,
     /// To have its model write.
     pub sampling: bool,
+    /// To let its model use tools that the asker names (MCP 2025-11-25, client/sampling).
+    pub sampling_tools: bool,
     /// Which folders it works in.
     pub roots: bool,
     /// To take a task instead of an answer, and come back for the result.
@@ -96,6 +98,7 @@ impl InputAbilities {
             form: self.form || other.form,
             url: self.url || other.url,
             sampling: self.sampling || other.sampling,
+            sampling_tools: self.sampling_tools || other.sampling_tools,
             roots: self.roots || other.roots,
             tasks: self.tasks || other.tasks,
         }
@@ -120,7 +123,11 @@ impl InputAbilities {
                     abilities.url = has("url");
                     abilities.form = has("form") || !abilities.url;
                 }
-                "sampling" => abilities.sampling = true,
+                "sampling" => {
+                    abilities.sampling = true;
+                    let tools = value.member("tools").ok().flatten();
+                    abilities.sampling_tools = tools.is_some_and(|tools| tools.get().starts_with('{'));
+                }
                 "roots" => abilities.roots = true,
                 "extensions" => {
                     let extension = value.member(TASKS_EXTENSION).ok().flatten();
@@ -141,8 +148,9 @@ impl InputAbilities {
         if !modes.is_empty() {
             members.push(format!(r#""elicitation":{{{}}}"#, modes.join(",")));
         }
-        if self.sampling {
-            members.push(r#""sampling":{}"#.to_owned());
+        if self.sampling || self.sampling_tools {
+            let tools = if self.sampling_tools { r#""tools":{}"# } else { "" };
+            members.push(format!(r#""sampling":{{{tools}}}"#));
         }
         if self.roots {
             members.push(r#""roots":{}"#.to_owned());
@@ -171,17 +179,24 @@ impl<'a> InputRequest<'a> {
             Some(params) => Some(params).filter(|params| params.get().starts_with('{'))?,
             None => Raw::read("{}").ok()?,
         };
-        let request = Self { method, params };
-        // What shows the form must not see another mode than we do.
-        params.member("mode").ok().map(|_| request)
+        // Whoever answers must not see another mode than we do, or tools that we do not.
+        let known = ["mode", "tools", "toolChoice"];
+        known.iter().all(|name| params.member(name).is_ok()).then_some(Self { method, params })
     }
 
     /// What it takes to be asked this.
     pub fn needs(self) -> InputAbilities {
-        let mode = self.params.member("mode").ok().flatten().and_then(Raw::text);
-        match (self.method, mode.as_deref()) {
-            (InputMethod::Elicit, Some("url")) => InputAbilities { url: true, ..InputAbilities::default() },
-            (method, _) => InputAbilities::of(method),
+        let member = |name| self.params.member(name).ok().flatten();
+        let none = InputAbilities::default();
+        match self.method {
+            InputMethod::Elicit if member("mode").and_then(Raw::text).as_deref() == Some("url") => {
+                InputAbilities { url: true, ..none }
+            }
+            InputMethod::Sample => {
+                let tools = member("tools").is_some() || member("toolChoice").is_some();
+                InputAbilities { sampling: true, sampling_tools: tools, ..none }
+            }
+            method => InputAbilities::of(method),
         }
     }
 }
@@ -217,13 +232,20 @@ mod tests {
     #[test]
     fn abilities_are_written_as_capabilities() {
         assert_eq!(InputAbilities::default().as_json(), "{}");
-        let all = InputAbilities { form: true, url: true, sampling: true, roots: true, tasks: true };
-        let written = all.as_json();
-        assert_eq!(
-            written,
-            r#"{"elicitation":{"form":{},"url":{}},"sampling":{},"roots":{},"extensions":{"io.modelcontextprotocol/tasks":{}}}"#
+        let all = InputAbilities {
+            form: true,
+            url: true,
+            sampling: true,
+            sampling_tools: true,
+            roots: true,
+            tasks: true,
+        };
+        let written = concat!(
+            r#"{"elicitation":{"form":{},"url":{}},"sampling":{"tools":{}},"roots":{},"#,
+            r#""extensions":{"io.modelcontextprotocol/tasks":{}}}"#
         );
-        assert_eq!(InputAbilities::read(Some(Raw::read(&written).expect("JSON"))), all);
+        assert_eq!(all.as_json(), written);
+        assert_eq!(InputAbilities::read(Raw::read(written).ok()), all);
         assert!(InputMethod::ALL.into_iter().all(|method| all.allow(method)));
         assert!(!InputAbilities::default().allow(InputMethod::Roots));
         assert_eq!(InputMethod::named("roots/list"), Some(InputMethod::Roots));
@@ -240,5 +262,23 @@ mod tests {
         assert_eq!(InputAbilities::read(None), InputAbilities::default());
         let tasks = read(r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#);
         assert!(tasks.tasks && !tasks.is_askable());
+    }
+
+    #[test]
+    fn to_be_asked_with_tools_is_an_ability_of_its_own() {
+        let needs = |params: &str| {
+            let request = format!(r#"{{"method":"sampling/createMessage","params":{params}}}"#);
+            InputRequest::read(Raw::read(&request).expect("JSON")).map(InputRequest::needs)
+        };
+        let plain = InputAbilities::of(InputMethod::Sample);
+        let tools = InputAbilities { sampling_tools: true, ..plain };
+        assert_eq!(needs("{}"), Some(plain));
+        assert_eq!(needs(r#"{"tools":[]}"#), Some(tools));
+        assert_eq!(needs(r#"{"toolChoice":{"mode":"none"}}"#), Some(tools));
+        assert_eq!(needs(r#"{"tools":[],"t\u006fols":[]}"#), None, "it could be read in two ways");
+        assert!(tools.cover(plain) && !plain.cover(tools));
+        let read = |text: &str| InputAbilities::read(Raw::read(text).ok());
+        assert_eq!(read(r#"{"sampling":{"tools":{}}}"#), tools);
+        assert_eq!(read(r#"{"sampling":{"tools":true,"context":{}}}"#), plain);
     }
 }

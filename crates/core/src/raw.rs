@@ -50,6 +50,11 @@ impl<'a> Raw<'a> {
         Members::read(self.0).ok()
     }
 
+    /// The items, if this value is a list.
+    pub fn items(self) -> Option<Items<'a>> {
+        Items::read(self.0).ok()
+    }
+
     /// The member `name` of the object that this is.
     ///
     /// # Errors
@@ -164,6 +169,54 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
+/// The items of a list in their order, each raw.
+///
+/// A fault in the text ends them, as an error; so does what follows the list and is
+/// not space. Whoever has taken the last one knows that all of it is JSON.
+#[derive(Clone, Debug)]
+pub struct Items<'a> {
+    scanner: Scanner<'a>,
+    text: &'a str,
+    state: State,
+}
+
+impl<'a> Items<'a> {
+    /// Begins to read `text`, which is one list.
+    ///
+    /// # Errors
+    ///
+    /// Says so if it does not begin as a list does.
+    pub fn read(text: &'a str) -> Result<Self, JsonError> {
+        let mut scanner = Scanner::new(text);
+        scanner.open_list().map_err(|fault| fault.in_text(text))?;
+        Ok(Self { scanner, text, state: State::First })
+    }
+
+    fn advance(&mut self) -> Result<Option<&'a str>, scan::Fault> {
+        if !self.scanner.next_item(self.state == State::First)? {
+            self.state = State::Done;
+            return self.scanner.end().map(|()| None);
+        }
+        self.state = State::Further;
+        self.scanner.value().map(Some)
+    }
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Result<Raw<'a>, JsonError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.state == State::Done {
+            return None;
+        }
+        let item = self.advance().map_err(|fault| fault.in_text(self.text)).transpose()?;
+        if item.is_err() {
+            self.state = State::Done;
+        }
+        Some(item.map(Raw))
+    }
+}
+
 /// The string that the JSON text `text` is.
 fn decode(text: &str) -> Option<Cow<'_, str>> {
     let inner = text.strip_prefix('"')?.strip_suffix('"')?;
@@ -228,6 +281,21 @@ mod tests {
         let report: Vec<String> =
             cases.iter().map(|case| format!("{case:?}: {}", members(case).expect_err(case))).collect();
         insta::assert_snapshot!(report.join("\n"));
+    }
+
+    #[test]
+    fn items_are_given_in_their_order_and_a_fault_ends_them() {
+        let items = |text: &str| -> Result<Vec<String>, String> {
+            let items = Items::read(text).map_err(|e| e.to_string())?;
+            items.map(|item| item.map(|item| item.get().to_owned()).map_err(|e| e.to_string())).collect()
+        };
+        let read = items(" [1 , {\"a\":[\"]\"]},\n[]\t] ");
+        assert_eq!(read, Ok(["1", "{\"a\":[\"]\"]}", "[]"].map(str::to_owned).to_vec()));
+        assert_eq!(items("[]"), Ok(vec![]));
+        for bad in ["", "{}", "[", "[1", "[1,", "[1,]", "[,]", "[1 2]", "[1]]", "[1]x", "[nul]"] {
+            assert!(items(bad).is_err(), "{bad}");
+        }
+        assert_eq!(Raw::read("{}").ok().and_then(Raw::items).map(Iterator::count), None);
     }
 
     #[test]

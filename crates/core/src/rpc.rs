@@ -11,6 +11,10 @@ use std::fmt;
 use crate::json::JsonError;
 use crate::raw::{Members, Raw};
 
+mod batch;
+
+pub use batch::{Batch, Incoming, MAX_BATCH};
+
 /// Error codes of JSON-RPC 2.0 (section 5.1) and of MCP 2026-07-28 (basic).
 pub mod code {
     /// Not JSON.
@@ -123,6 +127,11 @@ impl RpcError {
         Self::new(code::INVALID_REQUEST, message)
     }
 
+    /// The answer to a batch where there are none.
+    pub fn batch() -> Self {
+        Self::invalid_request("batches are not part of this protocol revision: send one message")
+    }
+
     /// The answer to send.
     pub fn to_json(&self) -> String {
         error_response(self.id.as_ref(), self.code, &self.message, None)
@@ -142,18 +151,16 @@ struct Envelope<'a> {
 
 impl<'a> Envelope<'a> {
     fn read(text: &'a str) -> Result<Self, RpcError> {
-        let parse_error =
-            |e: JsonError| RpcError::new(code::PARSE_ERROR, format!("not a JSON-RPC message: {e}"));
         let members = match Members::read(text) {
             Ok(members) => members,
             Err(error) => {
-                Raw::read(text).map_err(parse_error)?;
+                Raw::read(text).map_err(|e| no_json(&e))?;
                 return Err(RpcError::invalid_request(&format!("not a JSON-RPC message: {error}")));
             }
         };
         let mut envelope = Self::default();
         for member in members {
-            let (name, value) = member.map_err(parse_error)?;
+            let (name, value) = member.map_err(|e| no_json(&e))?;
             let place = match &*name {
                 "jsonrpc" => &mut envelope.jsonrpc,
                 "id" => &mut envelope.id,
@@ -172,6 +179,10 @@ impl<'a> Envelope<'a> {
     }
 }
 
+fn no_json(error: &JsonError) -> RpcError {
+    RpcError::new(code::PARSE_ERROR, format!("not a JSON-RPC message: {error}"))
+}
+
 /// Reads one message.
 ///
 /// # Errors
@@ -179,15 +190,33 @@ impl<'a> Envelope<'a> {
 /// `-32700` if the bytes are not UTF-8 or not JSON, `-32600` if they are not one
 /// JSON-RPC 2.0 message; the id is given where it could be read.
 pub fn parse(bytes: &[u8]) -> Result<Message<'_>, RpcError> {
-    let text = std::str::from_utf8(bytes).map_err(|e| {
-        RpcError::new(code::PARSE_ERROR, format!("invalid UTF-8 at byte {}", e.valid_up_to()))
-    })?;
-    let first = text.trim_start_matches([' ', '\t', '\r', '\n']).as_bytes().first();
-    if first == Some(&b'[') {
-        return Err(RpcError::invalid_request(
-            "batches are not part of this protocol revision: send one message",
-        ));
-    }
+    let text = text(bytes)?;
+    if is_batch(bytes) { Err(RpcError::batch()) } else { one(text) }
+}
+
+/// Reads one message, or a batch of them (JSON-RPC 2.0, section 6), which revisions of
+/// MCP other than 2025-03-26 do not have.
+///
+/// # Errors
+///
+/// As [`parse`]; a batch is also refused if it holds nothing or more than [`MAX_BATCH`]
+/// messages. What is wrong with one message of a batch is told by the [`Batch`].
+pub fn parse_any(bytes: &[u8]) -> Result<Incoming<'_>, RpcError> {
+    let text = text(bytes)?;
+    if is_batch(bytes) { Batch::read(text).map(Incoming::Batch) } else { one(text).map(Incoming::One) }
+}
+
+/// Whether `bytes` begin as a batch does, so that it can be refused before it is read.
+pub fn is_batch(bytes: &[u8]) -> bool {
+    bytes.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n')) == Some(&b'[')
+}
+
+fn text(bytes: &[u8]) -> Result<&str, RpcError> {
+    std::str::from_utf8(bytes)
+        .map_err(|e| RpcError::new(code::PARSE_ERROR, format!("invalid UTF-8 at byte {}", e.valid_up_to())))
+}
+
+fn one(text: &str) -> Result<Message<'_>, RpcError> {
     let envelope = Envelope::read(text)?;
     let id = envelope.id.map(RequestId::parse).transpose()?;
     message(&envelope, id.clone()).map_err(|error| RpcError { id, ..error })

@@ -13,7 +13,9 @@
 //! - A call that was begun is driven to its end, whatever its client does.
 //! - Every body, line, table, queue and wait has a bound.
 
+mod allowance;
 mod answer;
+mod batch;
 mod call;
 mod changes;
 mod claims;
@@ -29,6 +31,7 @@ mod params;
 mod progress;
 mod question;
 mod refusal;
+mod revision;
 mod running;
 mod session;
 pub mod stdio;
@@ -44,3 +47,4 @@ pub use counters::RefusalCounters;
 pub use door::{Door, RequestRefusal, Shelf, Wire};
 pub use front::ServerIdentity;
 pub use refusal::Refusal;
+pub use revision::Revision;

@@ -122,7 +122,8 @@ impl Questions {
                 let message = "the client of this call does not support that";
                 rpc::error_response(Some(id), code::METHOD_NOT_FOUND, message, None)
             }
-            Err(NoInput::Unanswered | NoInput::Overloaded) => {
+            Err(NoInput::Overloaded) => no_room(id),
+            Err(NoInput::Unanswered) => {
                 rpc::error_response(Some(id), code::INTERNAL_ERROR, "the client gave no answer", None)
             }
         })

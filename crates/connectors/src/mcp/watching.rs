@@ -16,9 +16,9 @@ use tokio::sync::{Notify, watch};
 /// How many addresses of one server are watched at most.
 const MAX_WATCHED: usize = 1_000;
 
-/// What is watched of one server.
+/// What is watched of one server, and who hears of it.
 #[derive(Debug, Default)]
-pub(super) struct Watched {
+pub struct Watched {
     addresses: Mutex<BTreeMap<String, watch::Sender<u64>>>,
     changed: Notify,
 }
@@ -75,7 +75,7 @@ impl Watched {
     }
 
     /// Begins to watch `uri`; none if too many are watched.
-    pub(super) fn add(self: &Arc<Self>, uri: &str) -> Option<Watch> {
+    pub fn add(self: &Arc<Self>, uri: &str) -> Option<Watch> {
         let mut addresses = self.lock();
         if !addresses.contains_key(uri) {
             if addresses.len() >= MAX_WATCHED {
@@ -98,7 +98,7 @@ impl Watched {
     }
 
     /// Takes the parameters of `notifications/resources/updated`.
-    pub(super) fn updated(&self, params: Option<Raw<'_>>) {
+    pub fn updated(&self, params: Option<Raw<'_>>) {
         let uri = params.and_then(|params| params.member("uri").ok()?).and_then(Raw::text);
         if let Some(told) = uri.and_then(|uri| self.lock().get(&*uri).cloned()) {
             told.send_modify(|n| *n += 1);

@@ -55,7 +55,7 @@ const MODERN_META: &str = concat!(
 /// is told of everything that one of them could be asked; who cannot is answered for.
 pub(super) const INITIALIZE: &str = concat!(
     r#""protocolVersion":"2025-11-25","#,
-    r#""capabilities":{"elicitation":{"form":{},"url":{}},"sampling":{},"roots":{}},"#,
+    r#""capabilities":{"elicitation":{"form":{},"url":{}},"sampling":{"tools":{}},"roots":{}},"#,
     r#""clientInfo":{"name":"quaymaster","version":""#,
     env!("CARGO_PKG_VERSION"),
     r#""}"#

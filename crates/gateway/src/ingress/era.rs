@@ -13,15 +13,16 @@ use quaymaster_core::rpc::Message;
 
 use super::params::{Meta, Params};
 use super::refusal::Refusal;
+use super::revision::Revision;
 
 /// The first modern version, and the one that we speak.
 pub const MODERN: &str = "2026-07-28";
 
-/// The versions with sessions that we speak, newest first.
-pub const LEGACY: [&str; 2] = ["2025-11-25", "2025-06-18"];
-
 /// Every version that we speak, newest first.
-pub const SUPPORTED: [&str; 3] = [MODERN, LEGACY[0], LEGACY[1]];
+pub const SUPPORTED: [&str; 5] = {
+    let [newest, june, march, oldest] = Revision::ALL;
+    [MODERN, newest.as_str(), june.as_str(), march.as_str(), oldest.as_str()]
+};
 
 /// The headers that decide how a request is read. On stdio there are none.
 #[derive(Clone, Copy, Debug, Default)]

@@ -11,18 +11,21 @@ use quaymaster_core::rpc::{Message, RequestId};
 use quaymaster_core::{Actor, CallRequest, InputAbilities, Kind, LogLevel, Raw, Reply, SessionId};
 use serde_json::{Value, json};
 
+use super::allowance::Allowances;
 use super::answer::{self, Abilities, Pieces};
 use super::call::ToolCall;
 use super::claims::{self, Claims, cleaned};
 use super::counters::RefusalCounters;
 use super::door::{Door, RequestRefusal, Shelf, Wire};
-use super::era::{Detected, Era, LEGACY};
+use super::era::{Detected, Era};
 use super::lasting::{Haven, Lasting};
 use super::modern;
 use super::params::text;
 use super::refusal::{Refusal, quoted};
+use super::revision::Revision;
+use super::running::Running;
 use super::subscription::Subscription;
-use super::suspended::{self, Resumption};
+use super::suspended::{self, Resumption, Suspended};
 use super::task::{Task, TaskMethod, TaskTable, check_declared};
 
 /// The methods of the legacy era that we have.
@@ -95,7 +98,7 @@ pub(super) enum Plan {
     /// Send this.
     Answer(Pieces),
     /// Open a session of the client that calls itself so, and send the answer.
-    Open { answer: Pieces, client: Option<Arc<str>>, abilities: InputAbilities },
+    Open { answer: Pieces, client: Option<Arc<str>>, revision: Revision, abilities: InputAbilities },
     /// Run this.
     Call(ToolCall),
     /// Go on with the call that asked for these answers.
@@ -119,7 +122,7 @@ pub(super) struct Addressee {
 }
 
 /// Who and what a refusal is about, as far as it is known.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Trail {
     pub(super) actor: Option<Arc<Actor>>,
     pub(super) session: Option<SessionId>,
@@ -140,6 +143,12 @@ impl Trail {
             Message::Response { .. } => {}
         }
     }
+
+    /// Whether the refusal is answered: a notification is not, not even a bad one
+    /// (JSON-RPC 2.0, section 4.1).
+    pub(super) fn wants_answer(&self) -> bool {
+        self.id.is_some() || !self.method.as_deref().is_some_and(is_notification)
+    }
 }
 
 /// Where a call came in.
@@ -155,13 +164,17 @@ pub(super) struct Front<D> {
     pub(super) identity: ServerIdentity,
     pub(super) counters: Arc<RefusalCounters>,
     pub(super) haven: Haven,
+    /// The calls that wait for what their clients were asked.
+    pub(super) suspended: Suspended<Running>,
     pub(super) tasks: Arc<TaskTable>,
+    pub(super) allowances: Allowances,
 }
 
 impl<D: Door> Front<D> {
     /// A way in to `door`, in the current runtime.
     pub(super) fn new(door: Arc<D>, identity: ServerIdentity, counters: Arc<RefusalCounters>) -> Self {
-        Self { door, identity, counters, haven: Haven::new(), tasks: Arc::default() }
+        let (haven, suspended, tasks) = (Haven::new(), Suspended::default(), Arc::default());
+        Self { door, identity, counters, haven, suspended, tasks, allowances: Allowances::default() }
     }
 
     /// Says what is to be done about a request of `actor` whose era, version and
@@ -171,9 +184,6 @@ impl<D: Door> Front<D> {
         let era = detected.era;
         if let Some(kind) = ToolCall::kind(method) {
             let call = ToolCall::read(kind, &detected.params)?;
-            // To a client of today the member means nothing.
-            let call = if era == Era::Modern { ToolCall { wish: None, ..call } } else { call };
-            self.check_wish(&call, actor)?;
             return match Resumption::read(&detected.params)? {
                 None => Ok(Plan::Call(call)),
                 // Sessions are asked by requests of ours, so they have no state to give back.
@@ -224,18 +234,15 @@ impl<D: Door> Front<D> {
         }
     }
 
-    /// The version that the client asked for if we speak it, else our newest
-    /// with sessions (MCP 2025-11-25, basic/lifecycle, version negotiation).
     fn open(&self, asked: &Asked<'_>, actor: &Actor) -> Result<Plan, Refusal> {
         let params = &asked.detected.params;
         let requested = text(params.protocol_version)
             .ok_or_else(|| Refusal::invalid_params("`params.protocolVersion` must be a string"))?;
-        let [newest, ..] = LEGACY;
-        let version = LEGACY.into_iter().find(|v| *v == requested).unwrap_or(newest);
-        let answer = answer::initialize(asked.id, version, &self.identity, self.abilities(actor));
+        let revision = Revision::negotiated(&requested);
+        let answer = answer::initialize(asked.id, revision.as_str(), &self.identity, self.abilities(actor));
         let client = claims::implementation(params.client_info).map(Arc::from);
-        let abilities = InputAbilities::read(params.capabilities);
-        Ok(Plan::Open { answer, client, abilities })
+        let abilities = revision.within(InputAbilities::read(params.capabilities));
+        Ok(Plan::Open { answer, client, revision, abilities })
     }
 
     /// What there is for `actor` beside tools.
@@ -360,6 +367,6 @@ pub(super) fn notified(method: &str) -> Result<(), Refusal> {
 }
 
 /// Whether `method` is the name of a notification.
-pub(super) fn is_notification(method: &str) -> bool {
+fn is_notification(method: &str) -> bool {
     method.starts_with("notifications/")
 }

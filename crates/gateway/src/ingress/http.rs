@@ -9,6 +9,7 @@
 //! - When the server stops, calls that were begun have the drain time to end;
 //!   then they are taken back, and no answer is promised to anyone.
 
+mod batch;
 mod body;
 mod calling;
 mod endpoint;
@@ -224,6 +225,8 @@ impl<D: Door> Server<D> {
         calls.close();
         let ended = async {
             self.connections.wait().await;
+            // Nobody comes back to the calls that wait for input.
+            self.endpoint.front.suspended.clear();
             calls.wait().await;
         };
         let mut ended = std::pin::pin!(ended);

@@ -34,6 +34,14 @@ impl InFlight {
         Ok(())
     }
 
+    /// Has a cancellation of the request `id` take back the call of `cancel` from now on.
+    pub(super) fn redirect(&self, id: &RequestId, cancel: &CancellationToken) {
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, token)) = calls.iter_mut().find(|(other, _)| other == id) {
+            *token = cancel.clone();
+        }
+    }
+
     /// Notes that a call ended.
     pub(super) fn end(&self, id: &RequestId) {
         let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,9 +7,9 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use quaymaster_core::rpc::RequestId;
+use quaymaster_core::rpc::{self, RequestId};
 use quaymaster_core::{LogLevel, LogSink, Progress, ProgressSink, RawBuf};
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -40,7 +40,7 @@ impl ProgressToken {
     }
 
     /// The notification that carries `progress`.
-    pub(super) fn notification(&self, progress: &Progress) -> String {
+    fn notification(&self, progress: &Progress) -> String {
         let mut members = format!(r#""progressToken":{},"progress":{}"#, self.0.as_json(), progress.progress);
         if let Some(total) = &progress.total {
             let _ = write!(members, r#","total":{total}"#);
@@ -48,13 +48,22 @@ impl ProgressToken {
         if let Some(message) = &progress.message {
             let _ = write!(members, r#","message":{}"#, Value::from(bounded(message, MAX_MESSAGE_BYTES)));
         }
-        quaymaster_core::rpc::notification("notifications/progress", &format!("{{{members}}}"))
+        rpc::notification("notifications/progress", &format!("{{{members}}}"))
     }
 }
 
-/// The notification of a log message with these parameters.
-pub(super) fn log_notification(params: &RawBuf) -> String {
-    quaymaster_core::rpc::notification("notifications/message", params.get())
+/// What a client wants to be told of a call while it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// How far it got.
+    pub(super) progress: bool,
+    /// Log messages from this level on; none without one.
+    pub(super) level: Option<LogLevel>,
+}
+
+impl Wanted {
+    /// Everything there is.
+    pub(super) const ALL: Self = Self { progress: true, level: Some(LogLevel::Debug) };
 }
 
 /// Something that a call tells before its result.
@@ -65,41 +74,75 @@ pub(super) enum Note {
     Log(RawBuf),
 }
 
+impl Note {
+    /// The notification for a client that gave `token`; none if it gave none and this needs one.
+    pub(super) fn notification(&self, token: Option<&ProgressToken>) -> Option<String> {
+        match self {
+            Self::Progress(progress) => token.map(|token| token.notification(progress)),
+            Self::Log(params) => Some(rpc::notification("notifications/message", params.get())),
+        }
+    }
+}
+
 /// What waits for a client.
 #[derive(Debug)]
 pub(super) struct NoteQueue {
-    waiting: Mutex<VecDeque<Note>>,
+    waiting: Mutex<WaitingNotes>,
     arrived: Notify,
-    level: LogLevel,
+}
+
+#[derive(Debug, Default)]
+struct WaitingNotes {
+    notes: VecDeque<Note>,
+    wanted: Wanted,
 }
 
 impl NoteQueue {
-    /// An empty queue for somebody who reads log messages from `level` on.
-    pub(super) fn new(level: LogLevel) -> Self {
-        Self { waiting: Mutex::default(), arrived: Notify::new(), level }
+    /// An empty queue for somebody who wants this.
+    pub(super) fn new(wanted: Wanted) -> Self {
+        let waiting = WaitingNotes { wanted, ..WaitingNotes::default() };
+        Self { waiting: Mutex::new(waiting), arrived: Notify::new() }
     }
 
     /// The next note, if one waits.
     pub(super) fn next(&self) -> Option<Note> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        self.lock().notes.pop_front()
     }
 
-    /// Waits until a report arrived. May come back without one.
+    /// Whether a note waits.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.lock().notes.is_empty()
+    }
+
+    /// Waits until a note arrived. May come back without one.
     pub(super) async fn arrived(&self) {
         self.arrived.notified().await;
+    }
+
+    /// Takes notes for somebody who wants this; those that wait were for another.
+    pub(super) fn want(&self, wanted: Wanted) {
+        *self.lock() = WaitingNotes { wanted, ..WaitingNotes::default() };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, WaitingNotes> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ProgressSink for NoteQueue {
     fn report(&self, progress: Progress) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let reports = waiting.iter().filter(|note| matches!(note, Note::Progress(_))).count();
-        if reports >= MAX_WAITING
-            && let Some(newest) = waiting.iter().rposition(|note| matches!(note, Note::Progress(_)))
-        {
-            waiting.remove(newest);
+        let mut waiting = self.lock();
+        if !waiting.wanted.progress {
+            return;
         }
-        waiting.push_back(Note::Progress(progress));
+        let notes = &mut waiting.notes;
+        let reports = notes.iter().filter(|note| matches!(note, Note::Progress(_))).count();
+        if reports >= MAX_WAITING
+            && let Some(newest) = notes.iter().rposition(|note| matches!(note, Note::Progress(_)))
+        {
+            notes.remove(newest);
+        }
+        notes.push_back(Note::Progress(progress));
         drop(waiting);
         self.arrived.notify_one();
     }
@@ -107,15 +150,16 @@ impl ProgressSink for NoteQueue {
 
 impl LogSink for NoteQueue {
     fn level(&self) -> LogLevel {
-        self.level
+        self.lock().wanted.level.unwrap_or(LogLevel::Emergency)
     }
 
     fn log(&self, params: RawBuf) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.iter().filter(|note| matches!(note, Note::Log(_))).count() >= MAX_LOGS {
+        let mut waiting = self.lock();
+        let logs = waiting.notes.iter().filter(|note| matches!(note, Note::Log(_))).count();
+        if waiting.wanted.level.is_none() || logs >= MAX_LOGS {
             return;
         }
-        waiting.push_back(Note::Log(params));
+        waiting.notes.push_back(Note::Log(params));
         drop(waiting);
         self.arrived.notify_one();
     }
@@ -139,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_slow_client_sees_the_latest_and_nothing_goes_back() {
-        let queue = NoteQueue::new(LogLevel::Info);
+        let queue = NoteQueue::new(Wanted::ALL);
         (0..100).for_each(|n| queue.report(progress(n)));
         let number = |note| match note {
             Note::Progress(progress) => progress.progress,
@@ -152,13 +196,28 @@ mod tests {
 
     #[test]
     fn log_messages_are_bounded_and_leave_progress_its_place() {
-        let queue = NoteQueue::new(LogLevel::Info);
+        let queue = NoteQueue::new(Wanted::ALL);
         let message = RawBuf::read(r#"{"level":"info","data":"x"}"#).expect("JSON");
         (0..1_000).for_each(|_| queue.log(message.clone()));
         queue.report(progress(1));
         let notes: Vec<Note> = std::iter::from_fn(|| queue.next()).collect();
         assert_eq!(notes.len(), MAX_LOGS + 1);
         assert!(matches!(notes.last(), Some(Note::Progress(_))));
+    }
+
+    #[test]
+    fn only_what_is_wanted_is_told_and_nothing_that_another_wanted() {
+        let queue = NoteQueue::new(Wanted { progress: true, level: None });
+        let message = || RawBuf::read(r#"{"level":"emergency","data":"x"}"#).expect("JSON");
+        queue.log(message());
+        assert!(!queue.is_waiting());
+        queue.report(progress(1));
+        queue.want(Wanted { progress: false, level: Some(LogLevel::Error) });
+        assert!(!queue.is_waiting(), "the report was for another");
+        assert_eq!(queue.level(), LogLevel::Error);
+        queue.report(progress(2));
+        queue.log(message());
+        assert!(matches!(queue.next(), Some(Note::Log(_))) && !queue.is_waiting());
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //! - A client is asked nothing that it did not say it can be asked.
 //! - An answer goes to the question whose id it carries, in the session in which it
 //!   was asked; any other goes nowhere.
-//! - Questions that nobody waits for any more take no room.
+//! - Questions that nobody waits for any more take no room, and those of one principal
+//!   over all its sessions not too much; who finds no room is told so.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -18,9 +19,11 @@ use std::time::Duration;
 
 use quaymaster_core::raw::Raw;
 use quaymaster_core::rpc::RequestId;
-use quaymaster_core::{InputAbilities, InputMethod, InputPort, InputRequest, NoInput, RawBuf};
+use quaymaster_core::{ActorId, InputAbilities, InputMethod, InputPort, InputRequest, NoInput, RawBuf};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
+
+use super::allowance::Allowance;
 
 /// How long a person may think.
 pub(super) const PATIENCE: Duration = Duration::from_mins(10);
@@ -38,14 +41,19 @@ const MAX_OPEN: usize = 64;
 #[derive(Debug)]
 pub(super) struct Question {
     pub(super) requests: RawBuf,
-    answer: oneshot::Sender<RawBuf>,
+    answer: oneshot::Sender<Result<RawBuf, NoInput>>,
 }
 
 impl Question {
     /// Gives the answers, an object of results by name.
     pub(super) fn answer(self, answers: RawBuf) {
         // A call that has ended forgoes them.
-        let _ = self.answer.send(answers);
+        let _ = self.answer.send(Ok(answers));
+    }
+
+    /// Says why there will be no answer.
+    fn decline(self, why: NoInput) {
+        let _ = self.answer.send(Err(why));
     }
 
     /// Whether nobody waits for the answers any more.
@@ -74,6 +82,8 @@ impl Question {
 #[derive(Debug)]
 pub(super) struct QuestionQueue {
     abilities: InputAbilities,
+    actor: ActorId,
+    allowance: Arc<Allowance>,
     waiting: Mutex<WaitingQuestions>,
     arrived: Notify,
     /// How long an answer may take.
@@ -87,9 +97,10 @@ struct WaitingQuestions {
 }
 
 impl QuestionQueue {
-    /// A queue of questions to a client that can be asked so much.
-    pub(super) fn new(abilities: InputAbilities) -> Self {
-        Self { abilities, waiting: Mutex::default(), arrived: Notify::new(), patience: Mutex::new(PATIENCE) }
+    /// A queue of questions to a client of `actor` that can be asked so much.
+    pub(super) fn new(abilities: InputAbilities, actor: &ActorId, allowance: &Arc<Allowance>) -> Self {
+        let (actor, allowance, patience) = (actor.clone(), Arc::clone(allowance), Mutex::new(PATIENCE));
+        Self { abilities, actor, allowance, waiting: Mutex::default(), arrived: Notify::new(), patience }
     }
 
     /// From now on an answer may take as long as `patience`.
@@ -107,18 +118,17 @@ impl QuestionQueue {
         self.arrived.notified().await;
     }
 
-    /// Whether the client can be asked everything in `requests`.
-    fn fits(&self, requests: &RawBuf) -> bool {
-        let Some(members) = requests.as_raw().members() else { return false };
+    /// How many requests there are, if the client can be asked all of them.
+    fn count(&self, requests: &RawBuf) -> Option<usize> {
         let mut count = 0;
-        for member in members {
+        for member in requests.as_raw().members()? {
             count += 1;
-            let request = member.ok().and_then(|(_, request)| InputRequest::read(request));
-            if count > MAX_REQUESTS || !request.is_some_and(|request| self.abilities.cover(request.needs())) {
-                return false;
+            let request = InputRequest::read(member.ok()?.1)?;
+            if count > MAX_REQUESTS || !self.abilities.cover(request.needs()) {
+                return None;
             }
         }
-        count > 0
+        (count > 0).then_some(count)
     }
 
     /// Nobody is there to be asked any more.
@@ -139,9 +149,8 @@ impl InputPort for QuestionQueue {
         requests: RawBuf,
     ) -> Pin<Box<dyn Future<Output = Result<RawBuf, NoInput>> + Send + 'a>> {
         Box::pin(async move {
-            if !self.fits(&requests) {
-                return Err(NoInput::Unsupported);
-            }
+            let count = self.count(&requests).ok_or(NoInput::Unsupported)?;
+            let _share = self.allowance.take(&self.actor, count).ok_or(NoInput::Overloaded)?;
             let (answer, answered) = oneshot::channel();
             {
                 let mut waiting = lock(&self.waiting);
@@ -155,7 +164,10 @@ impl InputPort for QuestionQueue {
             }
             self.arrived.notify_one();
             let patience = *lock(&self.patience);
-            timeout(patience, answered).await.ok().and_then(Result::ok).ok_or(NoInput::Unanswered)
+            match timeout(patience, answered).await {
+                Ok(Ok(answer)) => answer,
+                _ => Err(NoInput::Unanswered),
+            }
         })
     }
 }
@@ -189,7 +201,7 @@ struct Round {
 const PREFIX: &str = "quaymaster-";
 
 impl OpenRequests {
-    /// The requests by which `question` is put. None if too many are open.
+    /// The requests by which `question` is put. None if too many are open, which it is told.
     pub(super) fn open(&self, question: Question) -> Vec<String> {
         let each = question.each();
         let requests: Vec<(String, InputMethod, String)> =
@@ -199,6 +211,7 @@ impl OpenRequests {
             lock(&open.round).question.as_ref().is_some_and(|question| !question.answer.is_closed())
         });
         if table.open.len() + requests.len() > MAX_OPEN {
+            question.decline(NoInput::Overloaded);
             return Vec::new();
         }
         let wanted = requests.len();
@@ -253,8 +266,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    const FORM: InputAbilities =
-        InputAbilities { form: true, url: false, sampling: false, roots: true, tasks: false };
+    const FORM: InputAbilities = InputAbilities {
+        form: true,
+        url: false,
+        sampling: false,
+        sampling_tools: false,
+        roots: true,
+        tasks: false,
+    };
+
+    /// A queue for a principal that may hold so many requests.
+    fn queue(most: usize) -> QuestionQueue {
+        let ana = ActorId::parse("ana").expect("a name");
+        QuestionQueue::new(FORM, &ana, &Allowance::new(most))
+    }
 
     fn raw(text: &str) -> RawBuf {
         RawBuf::read(text).expect("JSON")
@@ -268,7 +293,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_is_asked_nothing_that_it_cannot_answer() {
-        let queue = QuestionQueue::new(FORM);
+        let queue = queue(16);
         for requests in [
             r#"{"q":{"method":"sampling/createMessage"}}"#,
             r#"{"q":{"method":"elicitation/create","params":{"mode":"url"}}}"#,
@@ -285,7 +310,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_has_gone_is_asked_nothing() {
-        let queue = QuestionQueue::new(FORM);
+        let queue = queue(16);
         let (answer, ()) = tokio::join!(queue.ask(two()), async {
             queue.arrived().await;
             queue.close();
@@ -296,7 +321,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_session_answers_one_by_one_and_the_call_gets_all_together() {
-        let (queue, open) = (QuestionQueue::new(FORM), OpenRequests::default());
+        let (queue, open) = (queue(16), OpenRequests::default());
         let answer = async {
             queue.arrived().await;
             let requests = open.open(queue.next().expect("a question"));
@@ -318,7 +343,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_form_that_is_not_shown_is_cancelled_and_anything_else_unanswered() {
-        let (queue, open) = (QuestionQueue::new(FORM), OpenRequests::default());
+        let (queue, open) = (queue(16), OpenRequests::default());
         let error = raw(r#"{"code":-1,"message":"no"}"#);
         let refuse = async {
             queue.arrived().await;
@@ -331,5 +356,44 @@ mod tests {
         let (answers, ()) = tokio::join!(queue.ask(two()), refuse);
         assert_eq!(answers.expect_err("no roots"), NoInput::Unanswered);
         assert!(lock(&open.0).open.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_principal_that_was_asked_too_much_is_asked_no_more_until_it_answers() {
+        let first = queue(3);
+        let second = QuestionQueue::new(FORM, &first.actor, &first.allowance);
+        let overload = async {
+            first.arrived().await;
+            assert_eq!(second.ask(two()).await.expect_err("too many"), NoInput::Overloaded);
+            first.next().expect("a question").answer(raw("{}"));
+        };
+        let (answers, ()) = tokio::join!(first.ask(two()), overload);
+        assert!(answers.is_ok());
+        let room = async {
+            second.arrived().await;
+            second.next().expect("a question").answer(raw("{}"));
+        };
+        let (answers, ()) = tokio::join!(second.ask(two()), room);
+        assert!(answers.is_ok(), "there is room again");
+    }
+
+    #[tokio::test]
+    async fn a_session_that_was_asked_too_much_says_so() {
+        let open = OpenRequests::default();
+        let queues: Vec<QuestionQueue> = (0..=MAX_OPEN / 2).map(|_| queue(2)).collect();
+        let mut answer = None;
+        let mut asking = Vec::new();
+        for queue in &queues {
+            let mut asked = queue.ask(two());
+            assert!(futures_util::poll!(&mut asked).is_pending());
+            let requests = open.open(queue.next().expect("a question"));
+            if requests.is_empty() {
+                answer = Some(asked.await);
+            } else {
+                asking.push(asked);
+            }
+        }
+        assert_eq!(asking.len(), MAX_OPEN / 2);
+        assert_eq!(answer.expect("the last one").expect_err("no room"), NoInput::Overloaded);
     }
 }

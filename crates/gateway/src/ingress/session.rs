@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::inflight::InFlight;
 use super::question::OpenRequests;
 use super::refusal::Refusal;
+use super::revision::Revision;
 use super::watches::Watches;
 
 /// One client's session.
@@ -34,6 +35,8 @@ pub(super) struct Session {
     pub(super) ended: CancellationToken,
     /// The calls that are under way.
     pub(super) calls: InFlight,
+    /// The revision that was agreed on.
+    pub(super) revision: Revision,
     /// What the client can be asked.
     pub(super) abilities: InputAbilities,
     /// What it was asked and has not answered.
@@ -60,6 +63,7 @@ impl Session {
             client,
             ended: within.child_token(),
             calls: InFlight::default(),
+            revision: Revision::November2025,
             abilities: InputAbilities::default(),
             questions: OpenRequests::default(),
             watches: Arc::default(),
@@ -71,9 +75,9 @@ impl Session {
         }
     }
 
-    /// The same with a client that can be asked so much.
-    pub(super) fn asking(self, abilities: InputAbilities) -> Self {
-        Self { abilities, ..self }
+    /// The same in this revision, with a client that can be asked so much.
+    pub(super) fn speaking(self, revision: Revision, abilities: InputAbilities) -> Self {
+        Self { revision, abilities, ..self }
     }
 
     /// From which level on the client reads log messages.

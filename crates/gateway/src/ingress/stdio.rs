@@ -9,6 +9,8 @@
 //! - A call that its client took back is not answered.
 //! - A client that does not read stops us from reading, not from stopping.
 
+mod batch;
+mod calls;
 mod lines;
 mod told;
 
@@ -16,33 +18,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use quaymaster_core::rpc::{self, Message, RequestId};
-use quaymaster_core::{Actor, InputAbilities, InputPort, LogLevel, SessionId, Tasks};
+use quaymaster_core::rpc::{self, Incoming, Message, RequestId};
+use quaymaster_core::{InputAbilities, LogLevel, SessionId};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::calls::Answer;
 use self::lines::{Line, Lines};
-use self::told::{Reports, put};
-use super::answer::{Pieces, one_line};
-use super::call::ToolCall;
+use super::answer::one_line;
 use super::changes::{Changes, Seen};
 use super::claims;
 use super::counters::RefusalCounters;
-use super::door::{Door, Wire};
+use super::door::Door;
 use super::era::{self, Detected, Era, RequestHead};
-use super::front::{
-    Addressee, Asked, Front, Origin, Plan, ServerIdentity, Trail, is_notification, log_level, notified,
-};
+use super::front::{Asked, Front, Plan, ServerIdentity, Trail, notified};
 use super::inflight::InFlight;
 use super::modern;
-use super::progress::ProgressToken;
-use super::question::{OpenRequests, QuestionQueue};
+use super::question::OpenRequests;
 use super::refusal::Refusal;
+use super::revision::Revision;
 use super::subscription::Subscription;
-use super::suspended;
+use super::task::TaskWatch;
 use super::watches::Watches;
 
 /// How many messages may wait for the client to read them.
@@ -61,6 +60,8 @@ pub struct StdioSettings {
     pub max_line_bytes: usize,
     /// How long calls have to end when the input closes.
     pub drain: Duration,
+    /// How often calls are taken back that wait for input and to which nobody came back.
+    pub sweep: Duration,
     /// What the server calls itself.
     pub identity: ServerIdentity,
     /// Where refusals are counted.
@@ -72,6 +73,7 @@ impl Default for StdioSettings {
         Self {
             max_line_bytes: 4 * 1024 * 1024,
             drain: Duration::from_secs(20),
+            sweep: Duration::from_mins(1),
             identity: ServerIdentity::default(),
             counters: Arc::default(),
         }
@@ -110,16 +112,23 @@ where
         session: None,
         subscriptions: Vec::new(),
         watches: Arc::default(),
+        subscribed: Arc::default(),
         calls: Arc::default(),
         cancel: CancellationToken::new(),
         tasks: TaskTracker::new(),
     };
+    let mut task_changes = client.front.tasks.changes();
+    let mut sweep = interval(settings.sweep);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let work = async {
             tokio::select! {
                 biased;
                 topics = changes.next(&listing) => client.list_changed(&topics).await,
                 uri = watched(client.watches.clone()) => client.updated(&uri).await,
+                uri = watched(client.subscribed.clone()) => client.subscribed_updated(&uri).await,
+                _ = task_changes.changed() => client.tasks_changed().await,
+                _ = sweep.tick() => client.front.sweep(),
                 line = lines.next() => match line {
                     Ok(Line::Message(bytes)) => client.take(&bytes).await,
                     Ok(Line::TooLong) => client.too_long(settings.max_line_bytes).await,
@@ -161,6 +170,7 @@ where
 struct Session {
     id: SessionId,
     client: Option<Arc<str>>,
+    revision: Revision,
     abilities: InputAbilities,
     questions: Arc<OpenRequests>,
     level: LogLevel,
@@ -170,9 +180,12 @@ struct Client<D> {
     front: Arc<Front<D>>,
     outbox: mpsc::Sender<Vec<u8>>,
     session: Option<Session>,
-    subscriptions: Vec<Subscription>,
-    /// What the session's client watches.
+    /// Each with the tasks that it tells of.
+    subscriptions: Vec<(Subscription, TaskWatch)>,
+    /// What the session watches.
     watches: Arc<Watches>,
+    /// What the subscriptions watch.
+    subscribed: Arc<Watches>,
     calls: Arc<InFlight>,
     cancel: CancellationToken,
     tasks: TaskTracker,
@@ -184,8 +197,26 @@ impl<D: Door> Client<D> {
             return;
         }
         let mut trail = self.trail();
-        match self.read(line, &mut trail) {
-            Ok(Some(pieces)) => self.send(pieces.one_line()).await,
+        let has_batches = self.session.as_ref().is_some_and(|session| session.revision.has_batches());
+        let incoming = if has_batches { rpc::parse_any(line) } else { rpc::parse(line).map(Incoming::One) };
+        let outcome = match incoming {
+            Ok(Incoming::One(message)) => self.read(&message, &mut trail),
+            Ok(Incoming::Batch(batch)) => return self.batch(batch, trail).await,
+            Err(error) => {
+                trail.id.clone_from(&error.id);
+                Err(Refusal::from(&error))
+            }
+        };
+        match outcome {
+            Ok(Some(Answer::Now(pieces))) => self.send(pieces.one_line()).await,
+            Ok(Some(later)) => {
+                let outbox = self.outbox.clone();
+                self.tasks.spawn(async move {
+                    if let Some(line) = later.line().await {
+                        let _ = outbox.send(line).await;
+                    }
+                });
+            }
             Ok(None) => {}
             Err(refusal) => self.refuse(&refusal, trail).await,
         }
@@ -198,8 +229,7 @@ impl<D: Door> Client<D> {
     }
 
     async fn refuse(&self, refusal: &Refusal, trail: Trail) {
-        // A notification is not answered, not even a bad one (JSON-RPC 2.0, section 4.1).
-        if trail.id.is_some() || !trail.method.as_deref().is_some_and(is_notification) {
+        if trail.wants_answer() {
             self.send(refusal.to_json(trail.id.as_ref()).into()).await;
         }
         self.front.record(refusal, trail).await;
@@ -219,15 +249,11 @@ impl<D: Door> Client<D> {
         }
     }
 
-    fn read(&mut self, line: &[u8], trail: &mut Trail) -> Result<Option<Pieces>, Refusal> {
-        let message = rpc::parse(line).map_err(|error| {
-            trail.id.clone_from(&error.id);
-            Refusal::from(&error)
-        })?;
-        let outcome = era::detect(&RequestHead::default(), &message)
-            .and_then(|detected| self.message(&message, &detected, trail));
+    fn read(&mut self, message: &Message<'_>, trail: &mut Trail) -> Result<Option<Answer>, Refusal> {
+        let outcome = era::detect(&RequestHead::default(), message)
+            .and_then(|detected| self.message(message, &detected, trail));
         if outcome.is_err() {
-            trail.name(&message);
+            trail.name(message);
         }
         outcome
     }
@@ -237,14 +263,14 @@ impl<D: Door> Client<D> {
         message: &Message<'_>,
         detected: &Detected<'_>,
         trail: &mut Trail,
-    ) -> Result<Option<Pieces>, Refusal> {
+    ) -> Result<Option<Answer>, Refusal> {
         match message {
             Message::Request { id, method, .. } => {
                 let outcome = self.request(&Asked { id, method, detected });
                 if outcome.is_err() && trail.client.is_none() {
                     trail.client = claims::implementation(detected.meta.client_info).map(Arc::from);
                 }
-                outcome
+                outcome.map(Some)
             }
             Message::Notification { method, .. } => {
                 notified(method)?;
@@ -265,7 +291,7 @@ impl<D: Door> Client<D> {
         }
     }
 
-    fn request(&mut self, asked: &Asked<'_>) -> Result<Option<Pieces>, Refusal> {
+    fn request(&mut self, asked: &Asked<'_>) -> Result<Answer, Refusal> {
         match asked.detected.era {
             Era::Modern => modern::check(None, asked.method, asked.detected)?,
             Era::Legacy if self.session.is_some() || matches!(asked.method, "initialize" | "ping") => {}
@@ -277,98 +303,68 @@ impl<D: Door> Client<D> {
             }
         }
         let actor = self.front.door.local_user()?;
-        match self.front.plan(asked, &actor)? {
-            Plan::Answer(pieces) => Ok(Some(pieces)),
-            Plan::Call(call) => self.call(asked, call, actor).map(|()| None),
-            Plan::Listen(subscription) => self.subscribe(subscription, &actor).map(Some),
-            Plan::Watch { uri, begins, answer } => {
-                if begins {
-                    self.watches.add(&*self.front.door, &actor, &uri)?;
-                } else {
-                    self.watches.remove(&uri);
-                }
-                Ok(Some(answer))
+        let answer = match self.front.plan(asked, &actor)? {
+            Plan::Answer(pieces) => pieces,
+            Plan::Call(call) => return self.call(asked, call, actor),
+            Plan::TaskResult(task) => return self.await_task(asked, task, &actor),
+            Plan::Resume(resumption) => return self.resume(asked, resumption, &actor),
+            Plan::Listen(subscription) => self.subscribe(subscription, &actor)?,
+            Plan::Watch { uri, begins: true, answer } => {
+                self.watches.add(&self.front, &actor, &uri)?;
+                answer
+            }
+            Plan::Watch { uri, begins: false, answer } => {
+                self.watches.remove(&uri);
+                answer
             }
             Plan::SetLevel { level, answer } => {
                 if let Some(session) = &mut self.session {
                     session.level = level;
                 }
-                Ok(Some(answer))
+                answer
             }
-            Plan::Resume(_) | Plan::TaskResult(_) => Err(suspended::unknown()),
-            Plan::Open { answer, client, abilities } => {
-                let questions = Arc::default();
-                let id = self.front.door.session_id();
-                self.session = Some(Session { id, client, abilities, questions, level: LogLevel::Info });
-                Ok(Some(answer))
+            // It is the first interaction (MCP 2025-11-25, basic/lifecycle): what runs in the
+            // session that there is would lose what was agreed on.
+            Plan::Open { .. } if self.session.is_some() => {
+                return Err(Refusal::invalid_request(
+                    StatusCode::BAD_REQUEST,
+                    "a session is open on this pipe: send `initialize` once",
+                ));
             }
-        }
-    }
-
-    fn call(&mut self, asked: &Asked<'_>, call: ToolCall, actor: Arc<Actor>) -> Result<(), Refusal> {
-        let Asked { id, detected, .. } = asked;
-        let (id, era) = ((*id).clone(), detected.era);
-        let token = ProgressToken::read(&detected.meta)?;
-        let session = self.session.as_ref().filter(|_| era == Era::Legacy);
-        let level = match session {
-            Some(session) => Some(session.level),
-            None => log_level(detected.meta.log_level)?,
+            Plan::Open { answer, client, revision, abilities } => {
+                let (id, questions) = (self.front.door.session_id(), Arc::default());
+                let level = LogLevel::Info;
+                self.session = Some(Session { id, client, revision, abilities, questions, level });
+                answer
+            }
         };
-        let cancel = self.cancel.child_token();
-        self.calls.begin(&id, &cancel)?;
-        let origin = Origin {
-            actor,
-            session: session.map(|s| s.id.clone()),
-            claims: claims::read(
-                &detected.meta,
-                session.and_then(|s| s.client.as_deref()).map(str::to_owned),
-                None,
-            ),
-        };
-        let reports = Reports::new(token, level, self.outbox.clone());
-        let asked = session
-            .filter(|session| session.abilities != InputAbilities::default())
-            .map(|session| (Arc::new(QuestionQueue::new(session.abilities)), Arc::clone(&session.questions)));
-        let wire = Wire {
-            cancel: cancel.clone(),
-            progress: reports.as_ref().and_then(Reports::progress),
-            log: reports.as_ref().and_then(Reports::log),
-            input: asked.clone().map(|(queue, _)| queue as Arc<dyn InputPort>),
-            tasks: Tasks::default(),
-        };
-        let addressee = Addressee { id: id.clone(), era, kind: call.kind };
-        let (calls, ended) = (self.calls.clone(), id);
-        let running = self.front.run(self.front.request(call, origin), wire, move |_| calls.end(&ended));
-        let (front, outbox, stopping) = (self.front.clone(), self.outbox.clone(), self.cancel.clone());
-        self.tasks.spawn(async move {
-            let reply = tokio::select! {
-                reply = running => reply,
-                () = put(asked, &outbox) => None,
-            };
-            if let Some(reports) = reports {
-                reports.close();
-            }
-            let taken_back = cancel.is_cancelled() && !stopping.is_cancelled();
-            if !taken_back {
-                let _ = outbox.send(front.answered(&addressee, reply).1.one_line()).await;
-            }
-        });
-        Ok(())
+        Ok(Answer::Now(answer))
     }
 
     /// Ends the subscriptions, waits for the calls that run, then takes them back.
     async fn drain(self, wait: Duration) {
-        for subscription in &self.subscriptions {
+        for (subscription, _) in &self.subscriptions {
             // The client may have gone, so nothing waits for it to read this.
             let _ = self.outbox.try_send(subscription.end().into());
         }
+        let alone = self.front.haven.tasks();
         self.tasks.close();
-        if timeout(wait, self.tasks.wait()).await.is_ok() {
+        alone.close();
+        let ended = async {
+            self.tasks.wait().await;
+            // Nobody comes back to the calls that wait for input.
+            self.front.suspended.clear();
+            self.front.tasks.clear();
+            alone.wait().await;
+        };
+        let mut ended = std::pin::pin!(ended);
+        if timeout(wait, ended.as_mut()).await.is_ok() {
             return;
         }
         self.cancel.cancel();
-        if timeout(GRACE, self.tasks.wait()).await.is_err() {
-            tracing::warn!(calls = self.tasks.len(), "stopped before every call had ended");
+        if timeout(GRACE, ended.as_mut()).await.is_err() {
+            let calls = self.tasks.len() + alone.len();
+            tracing::warn!(calls, "stopped before every call had ended");
         }
     }
 }

@@ -5,14 +5,15 @@
 //! basic/patterns/subscriptions). What we cannot tell of is not granted.
 
 use quaymaster_control::keyring::KeyRing;
-use quaymaster_core::Actor;
 use quaymaster_core::raw::Raw;
 use quaymaster_core::rpc::{self, RequestId};
+use quaymaster_core::{Actor, ErrorCode};
 
 use serde_json::json;
 
 use super::changes::Topic;
 use super::door::Door;
+use super::front::Front;
 use super::params::Params;
 use super::refusal::Refusal;
 use super::task::{self, Owner, Task, TaskTable, TaskWatch};
@@ -65,9 +66,26 @@ impl Subscription {
     }
 
     /// The same with those of the resources that `actor` may watch, which it does from now on.
-    pub(super) fn watching<D: Door>(mut self, watches: &Watches, door: &D, actor: &Actor) -> Self {
-        self.resources.retain(|uri| watches.add(door, actor, uri).is_ok());
-        self
+    ///
+    /// # Errors
+    ///
+    /// `gateway.overloaded` if it would watch too many; some of them are watched all the same.
+    pub(super) fn watching<D: Door>(
+        mut self,
+        watches: &Watches,
+        front: &Front<D>,
+        actor: &Actor,
+    ) -> Result<Self, Refusal> {
+        let mut granted = Vec::with_capacity(self.resources.len());
+        for uri in self.resources {
+            match watches.add(front, actor, &uri) {
+                Ok(()) => granted.push(uri),
+                Err(refusal) if refusal.code == ErrorCode::GatewayOverloaded => return Err(refusal),
+                Err(_) => {}
+            }
+        }
+        self.resources = granted;
+        Ok(self)
     }
 
     /// Whether changes of tasks are wanted.

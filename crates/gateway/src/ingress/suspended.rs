@@ -165,6 +165,13 @@ impl<C> Suspended<C> {
             let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             waiting.extract_if(|_, entry| entry.until <= now).map(|(_, entry)| entry).collect()
         };
+        // Not under the lock: dropping a call takes it back.
+        drop(gone);
+    }
+
+    /// Takes back every call: nobody can come back any more.
+    pub(super) fn clear(&self) {
+        let gone = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         drop(gone);
     }
 }

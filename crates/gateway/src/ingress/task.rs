@@ -28,14 +28,17 @@ use std::time::Duration;
 
 use quaymaster_control::keyring::{Binding, KeyRing};
 use quaymaster_core::{Actor, ActorId, CallId, TaskTerms, Timestamp, Workspace};
-use tokio::sync::watch as channel;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch as channel};
 
-pub(super) use self::slip::Slip;
-pub(super) use self::state::{Now, Task};
-pub(super) use self::view::{created, listed, notified, shown};
+pub(super) use self::slip::{Offer, Slip};
+use self::state::Now;
+pub(super) use self::state::Task;
+pub(super) use self::view::{created, notified};
+use self::view::{listed, shown};
 pub(super) use self::watch::TaskWatch;
 pub(super) use self::wish::{TaskMethod, TaskRequest, Wish, check_declared};
+use super::allowance::{Allowance, Share};
+use super::progress::ProgressToken;
 use super::refusal::Refusal;
 use super::running::Running;
 
@@ -75,63 +78,45 @@ impl Owner {
 }
 
 /// The tasks of this process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct TaskTable {
-    tasks: Mutex<Table>,
+    held: Mutex<HashMap<String, Arc<Task>>>,
+    room: Arc<Semaphore>,
+    each: Arc<Allowance>,
     /// Counts up when a task changes.
     changed: channel::Sender<u64>,
 }
 
-#[derive(Debug, Default)]
-struct Table {
-    held: HashMap<String, Arc<Task>>,
-    /// Places that are taken by calls that may become tasks, or are.
-    places: HashMap<ActorId, usize>,
-    taken: usize,
-}
-
-/// A place in the table; free again when dropped.
+/// A place for a task of somebody's; free again when dropped.
 #[derive(Debug)]
 pub(super) struct Place {
-    table: Arc<TaskTable>,
-    actor: ActorId,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut table = self.table.lock();
-        table.taken = table.taken.saturating_sub(1);
-        if let Some(count) = table.places.get_mut(&self.actor) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                table.places.remove(&self.actor);
-            }
-        }
-    }
+    owner: Owner,
+    _room: OwnedSemaphorePermit,
+    _share: Share,
 }
 
 /// What a call brings that becomes a task.
 pub(super) struct Beginning {
-    pub(super) owner: Owner,
     pub(super) place: Place,
     pub(super) terms: TaskTerms,
-    /// Takes the call back.
-    pub(super) cancel: CancellationToken,
+    /// Under which name its client hears of progress.
+    pub(super) token: Option<ProgressToken>,
     pub(super) running: Running,
+}
+
+impl Default for TaskTable {
+    fn default() -> Self {
+        let (room, each) = (Arc::new(Semaphore::new(MAX_TASKS)), Allowance::new(MAX_OF_ACTOR));
+        Self { held: Mutex::default(), room, each, changed: channel::Sender::new(0) }
+    }
 }
 
 impl TaskTable {
     /// A place for a task of `owner`'s; none if too many are taken.
-    pub(super) fn reserve(self: &Arc<Self>, owner: &Owner) -> Option<Place> {
-        let mut table = self.lock();
-        let own = table.places.get(&owner.actor).copied().unwrap_or_default();
-        if table.taken >= MAX_TASKS || own >= MAX_OF_ACTOR {
-            return None;
-        }
-        table.taken += 1;
-        table.places.insert(owner.actor.clone(), own + 1);
-        drop(table);
-        Some(Place { table: Arc::clone(self), actor: owner.actor.clone() })
+    pub(super) fn reserve(&self, owner: &Owner) -> Option<Place> {
+        let share = self.each.take(&owner.actor, 1)?;
+        let room = Arc::clone(&self.room).try_acquire_owned().ok()?;
+        Some(Place { owner: owner.clone(), _room: room, _share: share })
     }
 
     /// Makes a task of a call, and gives what drives it to its end.
@@ -144,32 +129,28 @@ impl TaskTable {
         beginning: Beginning,
         (ring, now): (&KeyRing, Now),
     ) -> Result<(Arc<Task>, impl Future<Output = ()> + Send + use<>), Refusal> {
-        let Beginning { owner, place, terms, cancel, mut running } = beginning;
+        let Beginning { place, terms, token, mut running } = beginning;
+        let (owner, cancel) = (place.owner.clone(), running.cancel.clone());
         let ttl = terms.ttl.unwrap_or(USUAL_TTL).clamp(SHORTEST_TTL, LONGEST_TTL);
-        let key: &CallId = &running.key;
+        let key: CallId = running.key.clone();
         let handle = owner.with(|binding| ring.seal(binding, key.as_str(), ttl));
         let handle = handle.map_err(|_| Refusal::internal())?;
-        let slip = running.slip.take();
-        if let Some(questions) = &running.questions {
-            questions.be_patient(ttl);
-        }
+        let (notes, slip) = running.detach(ttl);
         let task = Arc::new(Task {
             handle,
-            key: key.clone(),
+            key,
             owner,
             created: now(),
             ttl,
             poll: terms.poll.unwrap_or(USUAL_POLL),
             cancel,
-            notes: running.notes.take(),
-            token: running.token.take(),
+            notes,
+            token,
             state: state::Shared::at(now(), self.changed.clone()),
             now,
             _place: place,
         });
-        let mut table = self.lock();
-        table.held.insert(key.as_str().to_owned(), Arc::clone(&task));
-        drop(table);
+        self.lock().insert(running.key.as_str().to_owned(), Arc::clone(&task));
         let driven = Arc::clone(&task);
         Ok((task, async move { driven.drive(running, slip).await }))
     }
@@ -181,14 +162,26 @@ impl TaskTable {
     /// `-32602` if there is none, whatever the reason.
     pub(super) fn find(&self, owner: &Owner, handle: &str, ring: &KeyRing) -> Result<Arc<Task>, Refusal> {
         let key = owner.with(|binding| ring.open(binding, handle)).map_err(|_| unknown())?;
-        let found = self.lock().held.get(key.as_str()).cloned();
+        let found = self.lock().get(key.as_str()).cloned();
         found.filter(|task| task.owner == *owner).ok_or_else(unknown)
+    }
+
+    /// Takes back all that have not ended.
+    pub(super) fn clear(&self) {
+        let all = std::mem::take(&mut *self.lock());
+        for task in all.values() {
+            task.cancel.cancel();
+        }
+    }
+
+    /// Changes whenever a task does.
+    pub(super) fn changes(&self) -> channel::Receiver<u64> {
+        self.changed.subscribe()
     }
 
     /// The tasks of `owner`'s, oldest first.
     pub(super) fn of(&self, owner: &Owner) -> Vec<Arc<Task>> {
-        let mut own: Vec<_> =
-            self.lock().held.values().filter(|task| task.owner == *owner).cloned().collect();
+        let mut own: Vec<_> = self.lock().values().filter(|task| task.owner == *owner).cloned().collect();
         own.sort_by(|one, other| (one.created, &one.key).cmp(&(other.created, &other.key)));
         own
     }
@@ -197,19 +190,15 @@ impl TaskTable {
     pub(super) fn sweep(&self, now: Timestamp) {
         let ended: Vec<Arc<Task>> = {
             let mut table = self.lock();
-            table
-                .held
-                .extract_if(|_, task| task.created.after(task.ttl) <= now)
-                .map(|(_, task)| task)
-                .collect()
+            table.extract_if(|_, task| task.created.after(task.ttl) <= now).map(|(_, task)| task).collect()
         };
         for task in ended {
             task.cancel.cancel();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Task>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -218,6 +207,6 @@ fn unknown() -> Refusal {
 }
 
 /// The answer where there is no room for one more.
-pub(super) fn no_room() -> Refusal {
+fn no_room() -> Refusal {
     Refusal::overloaded("too many tasks are held: fetch a result and wait until its task has expired")
 }

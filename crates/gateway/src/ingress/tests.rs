@@ -1,11 +1,16 @@
 //! Ingress on real sockets and pipes, before a door that stands in memory.
 
 mod bad_input;
+mod batches;
 mod client;
 pub(crate) mod harbour;
 mod legacy;
 mod lifecycle;
 mod modern;
+mod pipe_batches;
+mod pipe_questions;
 mod pipes;
 mod questions;
+mod retries;
 mod tasks;
+mod watches;

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - Nobody hears of a resource that they may not read, also when that came to be so later.
-//! - Their number is bounded, and what is not watched any more is let go at once.
+//! - Their number is bounded, for a client and for a principal with all its clients, and what is not watched any more is let go at once.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,9 @@ use futures_util::future::select_all;
 use quaymaster_core::Actor;
 use tokio::sync::Notify;
 
+use super::allowance::Share;
 use super::door::{Door, Watch};
+use super::front::Front;
 use super::refusal::Refusal;
 
 /// How many resources one client may watch.
@@ -29,12 +31,12 @@ impl Watches {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to watch `uri` for `actor`.
+    /// Begins to watch `uri` for `actor`, within what it may watch.
     ///
     /// # Errors
     ///
-    /// `-32602` if there is no such resource for it, or too many are watched.
-    pub(super) fn add<D: Door>(&self, door: &D, actor: &Actor, uri: &str) -> Result<(), Refusal> {
+    /// `-32602` if there is no such resource for it, `gateway.overloaded` if too many are watched.
+    pub(super) fn add<D: Door>(&self, front: &Front<D>, actor: &Actor, uri: &str) -> Result<(), Refusal> {
         let mut held = self.lock();
         if held.contains_key(uri) {
             return Ok(());
@@ -42,10 +44,15 @@ impl Watches {
         if held.len() >= MAX_WATCHED {
             return Err(Refusal::overloaded(format!("{MAX_WATCHED} resources are watched: let one go")));
         }
-        let watch = door.watch(actor, uri).ok_or_else(|| {
+        let watch = front.door.watch(actor, uri).ok_or_else(|| {
             Refusal::invalid_params("there is no such resource, or it cannot be watched: see resources/list")
         })?;
-        held.insert(uri.to_owned(), Held { version: watch.version(), watch });
+        let allowance = &front.allowances.watches;
+        let share = allowance.take(&actor.id, 1).ok_or_else(|| {
+            let most = allowance.each();
+            Refusal::overloaded(format!("{most} resources are watched in all sessions: let one go"))
+        })?;
+        held.insert(uri.to_owned(), Held { version: watch.version(), watch, _share: share });
         self.changed.notify_one();
         Ok(())
     }
@@ -97,7 +104,7 @@ impl Watches {
             if let Some(held) = held.get_mut(watch.uri()).filter(|held| !held.watch.is_same(watch))
                 && let Some(now) = door.watch(actor, watch.uri())
             {
-                *held = Held { version: watch.version(), watch: now };
+                (held.version, held.watch) = (watch.version(), now);
             }
         }
     }
@@ -118,4 +125,5 @@ impl Watches {
 struct Held {
     version: u64,
     watch: Watch,
+    _share: Share,
 }

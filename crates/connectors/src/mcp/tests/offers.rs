@@ -19,7 +19,14 @@ struct Person {
 
 impl Person {
     fn who_says(answer: Value) -> Arc<Self> {
-        let abilities = InputAbilities { form: true, url: true, sampling: true, roots: true, tasks: false };
+        let abilities = InputAbilities {
+            form: true,
+            url: true,
+            sampling: true,
+            sampling_tools: true,
+            roots: true,
+            tasks: false,
+        };
         Arc::new(Self { abilities, answer, asked: Mutex::default() })
     }
 

@@ -22,9 +22,7 @@ use crate::ingress::claims;
 use crate::ingress::door::Door;
 use crate::ingress::front::{Front, Trail};
 use crate::ingress::refusal::Refusal;
-use crate::ingress::running::Running;
 use crate::ingress::session::{SessionLimits, Sessions};
-use crate::ingress::suspended::Suspended;
 
 /// What is sent to a connection beyond the limit.
 const BUSY: &[u8] =
@@ -35,7 +33,6 @@ pub(super) struct Endpoint<D> {
     pub(super) front: Front<D>,
     pub(super) settings: HttpSettings,
     pub(super) sessions: Sessions,
-    pub(super) suspended: Suspended<Running>,
     pub(super) lifecycle: Lifecycle,
     guard: Guard,
 }
@@ -73,7 +70,6 @@ impl<D: Door> Endpoint<D> {
             front: Front::new(door, settings.identity.clone(), settings.counters.clone()),
             guard: Guard::new(&settings.allowed_hosts, &settings.allowed_origins),
             sessions: Sessions::new(limits),
-            suspended: Suspended::default(),
             settings,
             lifecycle,
         }
@@ -166,8 +162,7 @@ impl<D: Door> Endpoint<D> {
     /// Ends what nobody used for too long.
     pub(super) fn sweep(&self) {
         self.sessions.sweep(self.now());
-        self.suspended.sweep(self.now());
-        self.front.tasks.sweep(self.now());
+        self.front.sweep();
     }
 
     /// The calls whose clients have gone.

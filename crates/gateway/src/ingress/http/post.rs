@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use quaymaster_core::Actor;
 use quaymaster_core::rpc::{self, Message, RequestId};
 
+use super::batch::Answers;
 use super::body::Body;
 use super::endpoint::{Endpoint, bare, json};
 use super::stream::no_events;
@@ -19,17 +20,18 @@ use super::waiting::Waiting;
 use super::{guard, reading};
 use crate::ingress::claims;
 use crate::ingress::door::Door;
-use crate::ingress::era::{self, Detected, Era, LEGACY, RequestHead};
+use crate::ingress::era::{self, Detected, Era, RequestHead};
 use crate::ingress::front::{Asked, Plan, Trail, notified};
 use crate::ingress::modern;
 use crate::ingress::refusal::Refusal;
+use crate::ingress::revision::Revision;
 use crate::ingress::session::Session;
 
 /// What a message comes to.
-#[expect(clippy::large_enum_variant, reason = "a response is moved once, which costs less than a box")]
-enum Step<D: Door> {
+pub(super) enum Step<D: Door> {
     Done(Response<Body>),
     Wait(Box<Waiting<D>>),
+    Batch(Answers<D>),
 }
 
 /// A message with what came with it.
@@ -61,6 +63,7 @@ impl<D: Door> Endpoint<D> {
         match step {
             Step::Done(response) => Ok(response),
             Step::Wait(waiting) => Ok(waiting.respond().await),
+            Step::Batch(answers) => Ok(answers.respond().await),
         }
     }
 
@@ -70,10 +73,17 @@ impl<D: Door> Endpoint<D> {
         bytes: &[u8],
         trail: &mut Trail,
     ) -> Result<Step<D>, Refusal> {
-        let message = rpc::parse(bytes).map_err(|error| {
+        if rpc::is_batch(bytes) {
+            self.check_batch(arrived, trail)?;
+        }
+        let incoming = rpc::parse_any(bytes).map_err(|error| {
             trail.id.clone_from(&error.id);
             Refusal::from(&error)
         })?;
+        let message = match incoming {
+            rpc::Incoming::One(message) => message,
+            rpc::Incoming::Batch(batch) => return Ok(Step::Batch(self.batch(arrived, batch, trail))),
+        };
         let outcome = era::detect(&arrived.request_head, &message)
             .and_then(|detected| self.message(arrived, &message, &detected, trail));
         if outcome.is_err() {
@@ -82,7 +92,8 @@ impl<D: Door> Endpoint<D> {
         outcome
     }
 
-    fn message(
+    /// Does what one message wants.
+    pub(super) fn message(
         self: &Arc<Self>,
         arrived: &Arrived<'_>,
         message: &Message<'_>,
@@ -140,7 +151,7 @@ impl<D: Door> Endpoint<D> {
             Plan::Watch { uri, begins, answer } => {
                 match &session {
                     Some(session) if begins => {
-                        session.watches.add(&*self.front.door, &arrived.actor, &uri)?;
+                        session.watches.add(&self.front, &arrived.actor, &uri)?;
                     }
                     Some(session) => session.watches.remove(&uri),
                     None => {}
@@ -156,9 +167,13 @@ impl<D: Door> Endpoint<D> {
             Plan::Answer(pieces) => Ok(Step::Done(json(StatusCode::OK, pieces))),
             Plan::Call(call) => {
                 self.check_mirrors(arrived, asked, &call)?;
-                match call.wish {
-                    Some(wish) => self.call_as_task(arrived, asked, session, (call, wish)).map(Step::Done),
-                    None => {
+                let revision = session.as_ref().map(|session| session.revision);
+                let wish = self.front.wish(&call, revision, &arrived.actor)?;
+                match (wish, session.as_deref()) {
+                    (Some(wish), Some(session)) => {
+                        self.call_as_task(arrived, asked, session, (call, wish)).map(Step::Done)
+                    }
+                    _ => {
                         let waiting = self.call(arrived, asked, session, call)?;
                         Ok(Step::Wait(Box::new(waiting)))
                     }
@@ -172,15 +187,15 @@ impl<D: Door> Endpoint<D> {
                 self.resume(arrived, asked, resumption).map(|waiting| Step::Wait(Box::new(waiting)))
             }
             Plan::Listen(subscription) if arrived.events => {
-                Ok(Step::Done(self.subscribe(subscription, arrived.actor.clone())))
+                self.subscribe(subscription, arrived.actor.clone()).map(Step::Done)
             }
             Plan::Listen(_) => Err(no_events()),
-            Plan::Open { answer, client, abilities } => {
+            Plan::Open { answer, client, revision, abilities } => {
                 let agent = || claims::user_agent(arrived.head.headers.get(USER_AGENT)).map(Arc::from);
                 let id = self.front.door.session_id();
                 let session =
                     Session::new(id.clone(), &arrived.actor, client.or_else(agent), &self.lifecycle.calls);
-                self.sessions.open(session.asking(abilities), self.now())?;
+                self.sessions.open(session.speaking(revision, abilities), self.now())?;
                 let mut response = json(StatusCode::OK, answer);
                 let value = HeaderValue::from_str(id.as_str()).map_err(|_| Refusal::internal())?;
                 response.headers_mut().insert(&guard::SESSION, value);
@@ -190,11 +205,9 @@ impl<D: Door> Endpoint<D> {
     }
 
     /// The session that a legacy message belongs to.
-    fn session(&self, arrived: &Arrived<'_>, trail: &mut Trail) -> Result<Arc<Session>, Refusal> {
+    pub(super) fn session(&self, arrived: &Arrived<'_>, trail: &mut Trail) -> Result<Arc<Session>, Refusal> {
         let head = &arrived.request_head;
-        if let Some(version) = head.protocol_version.filter(|version| !LEGACY.contains(version)) {
-            return Err(Refusal::unsupported_version(version));
-        }
+        let named = Revision::of_header(head.protocol_version)?;
         let id = head.session.ok_or_else(|| {
             Refusal::invalid_request(
                 StatusCode::BAD_REQUEST,
@@ -204,6 +217,7 @@ impl<D: Door> Endpoint<D> {
         let session = self.sessions.find(id, &arrived.actor, self.now())?;
         trail.session = Some(session.id.clone());
         trail.client.clone_from(&session.client);
+        session.revision.agrees_with(named)?;
         Ok(session)
     }
 }

@@ -22,6 +22,7 @@ use crate::ingress::door::Door;
 use crate::ingress::era::is_modern;
 use crate::ingress::front::Trail;
 use crate::ingress::refusal::Refusal;
+use crate::ingress::revision::Revision;
 use crate::ingress::session::Session;
 use crate::ingress::subscription::Subscription;
 use crate::ingress::task::{Owner, Task, TaskWatch};
@@ -57,16 +58,16 @@ impl<D: Door> Endpoint<D> {
         self: &Arc<Self>,
         subscription: Subscription,
         actor: Arc<Actor>,
-    ) -> Response<Body> {
+    ) -> Result<Response<Body>, Refusal> {
         let watches = Arc::new(Watches::default());
-        let subscription = subscription.watching(&watches, &*self.front.door, &actor);
+        let subscription = subscription.watching(&watches, &self.front, &actor)?;
         let (owner, keys) = (Owner::of(&actor), self.front.door.keys());
         let (subscription, tasks) = subscription.following(&self.front.tasks, &owner, keys);
         let told = Told::new(self, actor, (watches, tasks));
         let listening = Listening { told, subscription, state: State::First };
-        events(stream::unfold(listening, |mut listening| async move {
+        Ok(events(stream::unfold(listening, |mut listening| async move {
             listening.next().await.map(|bytes| (bytes, listening))
-        }))
+        })))
     }
 
     /// `DELETE`: ends the session.
@@ -95,9 +96,11 @@ impl<D: Door> Endpoint<D> {
                 "only a session has this: without one, use POST",
             ));
         };
+        let named = Revision::of_header(head.protocol_version)?;
         let session = self.sessions.find(id, actor, self.now())?;
         trail.session = Some(session.id.clone());
         trail.client.clone_from(&session.client);
+        session.revision.agrees_with(named)?;
         Ok(session)
     }
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::stream::{self, Stream};
 use http::{Response, StatusCode};
 use quaymaster_core::{Reply, TaskTerms};
 use tokio::time::sleep;
@@ -19,12 +19,11 @@ use crate::ingress::answer::Pieces;
 use crate::ingress::door::Door;
 use crate::ingress::era::Era;
 use crate::ingress::front::Addressee;
-use crate::ingress::progress::{Note, ProgressToken, log_notification};
+use crate::ingress::progress::ProgressToken;
 use crate::ingress::question::Question;
 use crate::ingress::running::{News, Running};
 use crate::ingress::session::Session;
-use crate::ingress::suspended::{Bound, Pending};
-use crate::ingress::task::created;
+use crate::ingress::suspended::Bound;
 
 /// A call whose client waits. Dropping it is the client's going away.
 pub(super) struct Waiting<D: Door> {
@@ -77,9 +76,12 @@ impl<D: Door> Waiting<D> {
     }
 
     fn stream(self: Box<Self>) -> Response<Body> {
-        events(stream::unfold(self, |mut waiting| async move {
-            waiting.next().await.map(|bytes| (bytes, waiting))
-        }))
+        events(self.into_events())
+    }
+
+    /// What the call says and its answer, as events.
+    pub(super) fn into_events(self: Box<Self>) -> impl Stream<Item = Bytes> + Send {
+        stream::unfold(self, |mut waiting| async move { waiting.next().await.map(|bytes| (bytes, waiting)) })
     }
 
     async fn next(&mut self) -> Option<Bytes> {
@@ -88,12 +90,8 @@ impl<D: Door> Waiting<D> {
                 return Some(std::mem::take(&mut self.first).concat().into());
             }
             let call = self.call.as_mut()?;
-            if let Some(note) = call.notes.as_ref().and_then(|queue| queue.next()) {
-                let notification = match (note, &self.token) {
-                    (Note::Progress(progress), Some(token)) => token.notification(&progress),
-                    (Note::Log(params), _) => log_notification(&params),
-                    (Note::Progress(_), None) => continue,
-                };
+            if let Some(note) = call.note() {
+                let Some(notification) = note.notification(self.token.as_ref()) else { continue };
                 return Some(body::event(notification.as_bytes()));
             }
             let news = tokio::select! {
@@ -127,28 +125,15 @@ impl<D: Door> Waiting<D> {
 
     /// Answers with a task, which the call is from now on.
     fn hand_over(&mut self, terms: TaskTerms) -> (StatusCode, Pieces) {
-        let place = self.call.as_ref().and_then(|call| call.slip.as_ref()?.place());
-        let (Some(call), Some((owner, place))) = (self.call.take(), place) else { return self.answer(None) };
-        let cancel = call.cancel.clone();
-        let Addressee { id, era, .. } = &self.addressee;
-        match self.endpoint.front.begin_task(call, terms, cancel, (owner, place)) {
-            Ok(task) => (StatusCode::OK, created(id, *era, &task)),
-            Err(refusal) => {
-                self.endpoint.front.counters.add(refusal.recorded);
-                (refusal.status, Pieces::whole(refusal.to_json(Some(id))))
-            }
+        match self.call.take() {
+            Some(call) => self.endpoint.front.hand_over(&self.addressee, call, terms),
+            None => self.answer(None),
         }
     }
 
     /// Answers with the questions, and has the call wait for the client to come back.
     fn suspend(&mut self, question: Question) -> Pieces {
         let (Some(call), Some(bound)) = (self.call.take(), &self.bound) else { return self.answer(None).1 };
-        let endpoint = &self.endpoint;
-        let pending = Pending { key: call.key.clone(), call, question };
-        let sealing = (endpoint.front.door.keys(), endpoint.now());
-        endpoint.suspended.add(&self.addressee.id, bound, pending, sealing).unwrap_or_else(|refusal| {
-            endpoint.front.counters.add(refusal.recorded);
-            Pieces::whole(refusal.to_json(Some(&self.addressee.id)))
-        })
+        self.endpoint.front.suspend(&self.addressee, bound, call, question)
     }
 }

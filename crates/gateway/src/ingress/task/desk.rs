@@ -2,18 +2,24 @@
 
 use std::sync::Arc;
 
-use quaymaster_core::{Actor, InputAbilities, Kind, TaskTerms};
+use http::StatusCode;
+use quaymaster_core::{Actor, InputAbilities, Kind, TaskTerms, Tasks};
 use tokio_util::sync::CancellationToken;
 
 use super::wish::TaskMethod;
-use super::{Beginning, Now, Owner, Place, Task, TaskRequest, check_declared, listed, shown};
-use crate::ingress::answer;
+use super::{
+    Beginning, Now, Offer, Owner, Place, Slip, Task, TaskRequest, check_declared, created, listed, no_room,
+    shown,
+};
+use crate::ingress::answer::{self, Pieces};
 use crate::ingress::call::ToolCall;
 use crate::ingress::door::Door;
 use crate::ingress::era::Era;
-use crate::ingress::front::{Asked, Front, Plan};
+use crate::ingress::front::{Addressee, Asked, Front, Plan};
+use crate::ingress::progress::{ProgressToken, Wanted};
 use crate::ingress::refusal::Refusal;
-use crate::ingress::running::Running;
+use crate::ingress::revision::Revision;
+use crate::ingress::running::{Running, Speech};
 
 impl<D: Door> Front<D> {
     /// Says what is to be done about a request about a task.
@@ -54,30 +60,98 @@ impl<D: Door> Front<D> {
         Ok(Plan::Answer(shown(id, era, &task)))
     }
 
-    /// Refuses a wish for a task of something that cannot be one (MCP 2025-11-25,
-    /// basic/utilities/tasks, tool-level negotiation).
-    pub(in crate::ingress) fn check_wish(&self, call: &ToolCall, actor: &Actor) -> Result<(), Refusal> {
+    /// The wish for a task of a call in a session of `revision`, if that has a word for it.
+    ///
+    /// # Errors
+    ///
+    /// `-32601` if this cannot be called as a task (MCP 2025-11-25, basic/utilities/tasks,
+    /// tool-level negotiation).
+    pub(in crate::ingress) fn wish(
+        &self,
+        call: &ToolCall,
+        revision: Option<Revision>,
+        actor: &Actor,
+    ) -> Result<Option<Wish>, Refusal> {
+        let has_tasks = revision.is_some_and(Revision::has_tasks);
+        let Some(wish) = call.wish.filter(|_| has_tasks) else { return Ok(None) };
         let can_be = call.kind == Kind::Tool && self.door.takes_tasks(actor, Some(&call.tool));
-        if call.wish.is_none() || can_be {
-            return Ok(());
+        if can_be { Ok(Some(wish)) } else { Err(Refusal::no_task()) }
+    }
+
+    /// What becomes of a call of a client with these abilities where its system makes a task of it.
+    pub(in crate::ingress) fn task_offer(
+        &self,
+        (era, kind): (Era, Kind),
+        abilities: InputAbilities,
+        actor: &Actor,
+    ) -> Offer {
+        match era {
+            Era::Modern if abilities.tasks && kind == Kind::Tool => {
+                Offer::by(Slip::new(&self.tasks, Owner::of(actor)))
+            }
+            Era::Modern => Offer { tasks: Tasks::Declined, slip: None },
+            Era::Legacy => Offer { tasks: Tasks::Followed, slip: None },
         }
-        Err(Refusal::no_task())
+    }
+
+    /// A place for a task that a client of `actor` holds from the beginning.
+    ///
+    /// # Errors
+    ///
+    /// `gateway.overloaded` if too many are taken.
+    pub(in crate::ingress) fn task_place(&self, actor: &Actor) -> Result<(Place, Offer), Refusal> {
+        let owner = Owner::of(actor);
+        let place = self.tasks.reserve(&owner).ok_or_else(no_room)?;
+        Ok((place, Offer::by(Slip::held(&self.tasks, owner))))
     }
 
     /// Makes a task of a call, and drives it to its end.
     pub(in crate::ingress) fn begin_task(
         &self,
         running: Running,
-        terms: TaskTerms,
-        cancel: CancellationToken,
-        (owner, place): (Owner, Place),
+        (terms, token): (TaskTerms, Option<ProgressToken>),
+        place: Place,
     ) -> Result<Arc<Task>, Refusal> {
         let door = Arc::clone(&self.door);
         let now: Now = Arc::new(move || door.clock().now());
-        let beginning = Beginning { owner, place, terms, cancel, running };
+        let beginning = Beginning { place, terms, token, running };
         let (task, driven) = self.tasks.begin(beginning, (self.door.keys(), now))?;
         // Nobody waits for it, so it goes on by itself.
         drop(self.haven.take(driven));
         Ok(task)
+    }
+
+    /// Answers a call with the task that its system has made of it.
+    pub(in crate::ingress) fn hand_over(
+        &self,
+        to: &Addressee,
+        call: Running,
+        terms: TaskTerms,
+    ) -> (StatusCode, Pieces) {
+        // There is no word for reports and logs of a task in this era.
+        call.tell(Wanted::default());
+        let place = call.slip().and_then(|slip| slip.place()).ok_or_else(Refusal::internal);
+        let task = place.and_then(|place| self.begin_task(call, (terms, None), place));
+        task.map_or_else(
+            |refusal| {
+                self.counters.add(refusal.recorded);
+                (refusal.status, Pieces::whole(refusal.to_json(Some(&to.id))))
+            },
+            |task| (StatusCode::OK, created(&to.id, to.era, &task)),
+        )
+    }
+
+    /// What waits for what comes of `task`, for a client of `actor` with these abilities.
+    pub(in crate::ingress) fn await_task(
+        &self,
+        task: Arc<Task>,
+        abilities: InputAbilities,
+        actor: &Actor,
+    ) -> Running {
+        let questions = self.questions(abilities, actor).map(Arc::new);
+        let speech = Speech::of_task(task.notes(), questions.clone());
+        let key = task.key().clone();
+        let reply = self.haven.take(async move { task.outcome(questions).await });
+        Running::new(Era::Legacy, key, reply, speech, CancellationToken::new())
     }
 }

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quaymaster_core::{TaskPort, TaskTerms};
+use quaymaster_core::{TaskPort, TaskTerms, Tasks};
 use tokio::sync::Notify;
 
 use super::{Owner, Place, TaskTable};
@@ -14,6 +14,21 @@ use crate::ingress::refusal::bounded;
 
 /// How long the words of a system on how far it is may be, in bytes.
 const MAX_MESSAGE_BYTES: usize = 1_000;
+
+/// What becomes of a call where its system makes a task of it.
+#[derive(Clone, Debug, Default)]
+pub(in crate::ingress) struct Offer {
+    pub(in crate::ingress) tasks: Tasks,
+    /// By which the client comes to hold one.
+    pub(in crate::ingress) slip: Option<Arc<Slip>>,
+}
+
+impl Offer {
+    /// That the client takes a task by `slip`.
+    pub(super) fn by(slip: Arc<Slip>) -> Self {
+        Self { tasks: Tasks::Taken(Arc::clone(&slip) as Arc<dyn TaskPort>), slip: Some(slip) }
+    }
+}
 
 /// What stands between a call and the client that may come to hold it as a task.
 #[derive(Debug)]
@@ -53,9 +68,9 @@ impl Slip {
         self.lock().terms.take()
     }
 
-    /// Whose the task is, and the place that was found for it.
-    pub(in crate::ingress) fn place(&self) -> Option<(Owner, Place)> {
-        self.lock().place.take().map(|place| (self.owner.clone(), place))
+    /// The place that was found for the task.
+    pub(in crate::ingress) fn place(&self) -> Option<Place> {
+        self.lock().place.take()
     }
 
     /// What the system has said since it was last looked.

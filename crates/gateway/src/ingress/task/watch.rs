@@ -33,16 +33,22 @@ impl TaskWatch {
         self.each.iter().map(|(task, _)| task.handle.as_str())
     }
 
+    /// One that has changed since it was last given.
+    pub(in crate::ingress) fn changed(&mut self) -> Option<Arc<Task>> {
+        let (task, changes) = self.each.iter_mut().find(|(_, changes)| {
+            // The sender is the task's, so it is there.
+            changes.has_changed().is_ok_and(|changed| changed)
+        })?;
+        changes.mark_unchanged();
+        Some(Arc::clone(task))
+    }
+
     /// Waits until one of them has changed.
     pub(in crate::ingress) async fn next(&mut self) -> Arc<Task> {
         loop {
             self.any.mark_unchanged();
-            for (task, changes) in &mut self.each {
-                // The sender is the task's, so it is there.
-                if changes.has_changed().is_ok_and(|changed| changed) {
-                    changes.mark_unchanged();
-                    return Arc::clone(task);
-                }
+            if let Some(task) = self.changed() {
+                return task;
             }
             if self.each.is_empty() || self.any.changed().await.is_err() {
                 std::future::pending::<()>().await;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
-use quaymaster_connectors::mcp::Watch;
+use quaymaster_connectors::mcp::{Watch, Watched};
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::clock::FixedClock;
 use quaymaster_core::mirror::Mismatch;
@@ -44,6 +44,7 @@ pub(crate) struct Harbour {
     tell: mpsc::UnboundedSender<Event>,
     events: tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>,
     keys: KeyRing,
+    watched: Arc<Watched>,
     _folder: tempfile::TempDir,
 }
 
@@ -70,6 +71,7 @@ impl Harbour {
         let (clock, randomness) = (Arc::new(FixedClock::new(now)), Arc::new(CountingRandomness::default()));
         Arc::new(Self {
             keys: KeyRing::open_or_create(&folder.path().join("keys"), clock, randomness).expect("a ring"),
+            watched: Arc::default(),
             _folder: folder,
             clock: FixedClock::new(now),
             randomness: CountingRandomness::default(),
@@ -99,6 +101,12 @@ impl Harbour {
     pub(crate) fn change_for(&self, name: &str) {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_owned());
         self.list.send_modify(|n| *n += 1);
+    }
+
+    /// Says that a resource has changed.
+    pub(crate) fn update(&self, uri: &str) {
+        let params = RawBuf::read(&format!(r#"{{"uri":"{uri}"}}"#)).expect("JSON");
+        self.watched.updated(Some(params.as_raw()));
     }
 
     /// Makes somebody else the local user, or nobody.
@@ -156,11 +164,12 @@ impl Harbour {
             }
             "ask" => {
                 // As an upstream may write it: over several lines, one of which looks like a message.
+                let chosen = request.arguments.get("question").map(Value::to_string);
                 let question = match request.arguments.get("lines") {
                     None => r#"{"name":{"method":"elicitation/create","params":{"message":"Who?"}}}"#,
                     Some(_) => LINES,
                 };
-                let question = RawBuf::read(question).expect("JSON");
+                let question = RawBuf::read(chosen.as_deref().unwrap_or(question)).expect("JSON");
                 let answered = async {
                     match &wire.input {
                         Some(port) => port.ask(question).await,
@@ -172,6 +181,11 @@ impl Harbour {
                     Some(Err(none)) => format!("\"{none:?}\""),
                     None => "\"taken back\"".into(),
                 };
+                report(3);
+                if let (Some(sink), Some(_)) = (&wire.log, request.arguments.get("log")) {
+                    let level = sink.level().as_str();
+                    sink.log(RawBuf::read(&format!(r#"{{"level":"{level}","data":"x"}}"#)).expect("JSON"));
+                }
                 format!(r#"{{"content":[],"structuredContent":{said}}}"#)
             }
             "task" => self.run_task(request, wire).await,
@@ -266,8 +280,8 @@ impl Door for Harbour {
         Ok(())
     }
 
-    fn watch(&self, _: &Actor, _: &str) -> Option<Watch> {
-        None
+    fn watch(&self, _: &Actor, uri: &str) -> Option<Watch> {
+        uri.starts_with("test://").then(|| self.watched.add(uri))?
     }
 
     fn completes(&self, _: &Actor) -> bool {

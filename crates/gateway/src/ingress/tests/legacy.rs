@@ -1,4 +1,4 @@
-//! Clients of 2025-06-18 and 2025-11-25.
+//! Clients of the revisions with sessions.
 
 use std::time::Duration;
 
@@ -64,8 +64,8 @@ async fn the_version_is_the_one_asked_for_where_we_speak_it() {
     for (asked, answered) in [
         ("2025-06-18", "2025-06-18"),
         ("2025-11-25", "2025-11-25"),
-        ("2025-03-26", "2025-11-25"),
-        ("2024-11-05", "2025-11-25"),
+        ("2025-03-26", "2025-03-26"),
+        ("2024-11-05", "2024-11-05"),
         ("bogus", "2025-11-25"),
     ] {
         let answer = server.client().await.initialize(asked).await;
@@ -76,11 +76,53 @@ async fn the_version_is_the_one_asked_for_where_we_speak_it() {
 #[tokio::test]
 async fn the_version_header_of_a_session_is_checked() {
     let server = Server::plain().await;
-    let mut client = ready(&server).await;
     let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}).to_string();
-    for (version, status) in [("2025-06-18", 200), ("2025-11-25", 200), ("1900-01-01", 400), ("x", 400)] {
-        let answer = client.exchange("POST", &[("mcp-protocol-version", version)], &ping).await;
-        assert_eq!(answer.status.as_u16(), status, "{version}");
+    for opened in ["2025-06-18", "2025-03-26"] {
+        let mut client = server.client().await;
+        client.initialize(opened).await;
+        for version in ["2025-11-25", "2025-06-18", "2025-03-26", "1900-01-01", "x"] {
+            let header = [("mcp-protocol-version", version)];
+            let status = if version == opened { 200 } else { 400 };
+            let answer = client.exchange("POST", &header, &ping).await;
+            assert_eq!(answer.status.as_u16(), status, "{version} in a session of {opened}");
+            if version != opened {
+                for method in ["GET", "DELETE"] {
+                    let answer = client.exchange(method, &header, "").await;
+                    assert_eq!(answer.status.as_u16(), 400, "{method} of {version}: {}", answer.text);
+                }
+            }
+        }
+        let answer = client.exchange("POST", &[], &ping).await;
+        assert_eq!(answer.status.as_u16(), 200, "without a header it is the session's");
+    }
+}
+
+#[tokio::test]
+async fn a_client_is_asked_what_its_revision_has_whatever_it_claims() {
+    let server = Server::plain().await;
+    let all = json!({"elicitation": {"form": {}, "url": {}}, "sampling": {"tools": {}}, "roots": {}});
+    let form = json!({"method": "elicitation/create", "params": {"message": "?"}});
+    let url = json!({"method": "elicitation/create", "params": {"mode": "url", "url": "https://a.test"}});
+    let sample = json!({"method": "sampling/createMessage", "params": {"messages": []}});
+    let tools = json!({"method": "sampling/createMessage", "params": {"messages": [], "tools": []}});
+    let since =
+        [("2024-11-05", &sample), ("2025-06-18", &form), ("2025-11-25", &url), ("2025-11-25", &tools)];
+    for version in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
+        for (first, question) in since {
+            let mut client = server.client().await;
+            client.initialize_able_to(version, all.clone()).await;
+            let ask = json!({"name": "ask", "arguments": {"question": {"name": question}}});
+            let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": ask});
+            let mut body = client.open("POST", &[], &call.to_string()).await.into_body();
+            if version >= first {
+                let asked = soon(next_event(&mut body)).await.expect("a question");
+                assert_eq!(asked["method"], question["method"], "{version}");
+            } else {
+                let answer = soon(body.collect()).await.expect("a body").to_bytes();
+                let answer: Value = serde_json::from_slice(&answer).expect("JSON");
+                assert_eq!(answer["result"]["structuredContent"], "Unsupported", "{version}: {question}");
+            }
+        }
     }
 }
 

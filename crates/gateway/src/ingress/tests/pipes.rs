@@ -12,8 +12,8 @@ use super::client::{modern, soon};
 use super::harbour::{Event, Harbour};
 use crate::ingress::stdio::{StdioSettings, serve};
 
-struct Pipes {
-    harbour: Arc<Harbour>,
+pub(super) struct Pipes {
+    pub(super) harbour: Arc<Harbour>,
     input: DuplexStream,
     output: Lines<BufReader<DuplexStream>>,
     shutdown: CancellationToken,
@@ -21,7 +21,7 @@ struct Pipes {
 }
 
 impl Pipes {
-    fn start(settings: StdioSettings) -> Self {
+    pub(super) fn start(settings: StdioSettings) -> Self {
         let (input, theirs_in) = tokio::io::duplex(1 << 16);
         let (theirs_out, output) = tokio::io::duplex(1 << 12);
         let (harbour, shutdown) = (Harbour::new(), CancellationToken::new());
@@ -30,32 +30,35 @@ impl Pipes {
         Self { harbour, input, output: BufReader::new(output).lines(), shutdown, running }
     }
 
-    fn plain() -> Self {
+    pub(super) fn plain() -> Self {
         Self::start(StdioSettings::default())
     }
 
-    async fn send(&mut self, line: &str) {
+    pub(super) async fn send(&mut self, line: &str) {
         self.input.write_all(format!("{line}\n").as_bytes()).await.expect("sent");
     }
 
-    async fn read(&mut self) -> Value {
+    pub(super) async fn read(&mut self) -> Value {
         let line = soon(self.output.next_line()).await.expect("read").expect("a line");
         serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"))
     }
 
-    async fn ask(&mut self, line: &str) -> Value {
+    pub(super) async fn ask(&mut self, line: &str) -> Value {
         self.send(line).await;
         self.read().await
     }
 
     async fn initialize(&mut self) -> Value {
-        let params =
-            json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "codex"}});
+        self.initialize_as("2025-06-18").await
+    }
+
+    pub(super) async fn initialize_as(&mut self, version: &str) -> Value {
+        let params = json!({"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "codex"}});
         self.ask(&json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}).to_string())
             .await
     }
 
-    async fn end(self) -> (Arc<Harbour>, Vec<Value>) {
+    pub(super) async fn end(self) -> (Arc<Harbour>, Vec<Value>) {
         drop(self.input);
         soon(self.running).await.expect("ended");
         let mut output = self.output;
@@ -67,12 +70,12 @@ impl Pipes {
     }
 }
 
-fn legacy_call(id: u64, tool: &str) -> String {
+pub(super) fn legacy_call(id: u64, tool: &str) -> String {
     json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool, "arguments": {"a": 1}}})
         .to_string()
 }
 
-fn modern_call(id: u64, tool: &str, meta: &Value) -> String {
+pub(super) fn modern_call(id: u64, tool: &str, meta: &Value) -> String {
     let (_, body) = modern("tools/call", json!({"name": tool, "_meta": meta}));
     let mut body: Value = serde_json::from_str(&body).expect("JSON");
     body["id"] = id.into();
@@ -129,6 +132,17 @@ async fn lines_that_are_wrong_are_refused_and_the_next_is_read() {
     let told: Vec<_> = harbour.refusals().into_iter().map(|r| (r.code.as_str(), r.method)).collect();
     report.push(format!("{told:?}"));
     insta::assert_snapshot!(report.join("\n"));
+}
+
+#[tokio::test]
+async fn a_pipe_has_one_session() {
+    let mut pipes = Pipes::plain();
+    pipes.initialize_as("2025-06-18").await;
+    let again = pipes.initialize_as("2025-11-25").await;
+    assert_eq!(again["error"]["message"], "a session is open on this pipe: send `initialize` once");
+    assert_eq!(pipes.ask(&legacy_call(1, "echo")).await["id"], 1, "the first goes on");
+    let (harbour, _) = pipes.end().await;
+    assert_eq!(harbour.refusals().len(), 1);
 }
 
 #[tokio::test]
