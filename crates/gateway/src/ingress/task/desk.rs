@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::wish::TaskMethod;
 use super::{
-    Beginning, Now, Offer, Owner, Place, Slip, Task, TaskRequest, check_declared, created, listed, no_room,
-    shown,
+    Beginning, Now, Offer, Owner, Place, Slip, Task, TaskRequest, Wish, check_declared, created, listed,
+    no_room, shown,
 };
 use crate::ingress::answer::{self, Pieces};
 use crate::ingress::call::ToolCall;
