@@ -9,8 +9,8 @@
 //!
 //! Code map: `config` and `check` read a file's `spec`; `supervise` keeps the
 //! connection, which `handshake` opens and `discovery` asks, in `pages`, for what it offers; `link` is
-//! what calls go over, with `stdio` (`child`, `lines`) and `streamable` (`sse`)
-//! below it; `wire` writes requests and reads answers; `inbox` takes
+//! what calls go over, with `stdio` (`child`, `lines`), `streamable` and `http_sse` (`sse`)
+//! below it, of which two share a stream among calls (`exchange`); `wire` writes requests and reads answers; `inbox` takes
 //! what comes unasked, and `question` puts what the server asks to the call's client;
 //! `failure` says what a caller is told. `state` names how a
 //! server is; `breaker` and `conduct` say when it is not called any more.
@@ -21,14 +21,17 @@
 //! - No header, credential or session of a caller reaches a server.
 //! - No child outlives its connector.
 
+mod batch;
 mod breaker;
 mod check;
 mod child;
 mod conduct;
 pub mod config;
 mod discovery;
+mod exchange;
 mod failure;
 mod handshake;
+mod http_sse;
 mod inbox;
 mod lines;
 mod link;
@@ -159,6 +162,7 @@ impl McpConnector {
         match self.shared.settings.server {
             Server::Stdio(_) => Transport::Stdio,
             Server::Http(_) => Transport::Http,
+            Server::Sse(_) => Transport::Sse,
         }
     }
 
@@ -275,12 +279,12 @@ impl McpConnector {
             Ok(answer) => Ok(answer),
             Err(Failure::TooLarge { .. }) => Err(Failure::TooLarge { limit_bytes }),
             Err(failure) => {
-                // Over standard streams, what breaks one call breaks all of the connection's.
-                if matches!(self.shared.settings.server, Server::Stdio(_)) {
+                let has_ended = live.link.has_ended();
+                if has_ended {
                     *ended = Some(live.number);
                 }
                 let is_too_often = failure.is_offence() && self.shared.conduct.broke_protocol(Instant::now());
-                if failure.is_loss() || is_too_often {
+                if failure.is_loss() || is_too_often || has_ended {
                     self.shared.lost(&live.link);
                 }
                 // The tool wants other headers than it did when it was listed.

@@ -1,6 +1,6 @@
 //! A connection that is ready for calls: a transport, and the era agreed on it.
 //!
-//! Adds to the transports (`stdio`, `streamable`) what they have in common: ids, the
+//! Adds to the transports (`stdio`, `streamable`, `http_sse`) what they have in common: ids, the
 //! time limit, and that a server hears of a request that is no longer wanted.
 //! How a link comes to be is in `handshake`, when in `supervise`.
 //!
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::failure::Failure;
+use super::http_sse::HttpSse;
 use super::inbox::Inbox;
 use super::question::{Pause, Questions};
 use super::stdio::Stdio;
@@ -119,6 +120,7 @@ pub(super) struct Answer {
 pub(super) enum Channel {
     Stdio(Stdio),
     Http(Http),
+    HttpSse(HttpSse),
 }
 
 impl Channel {
@@ -162,12 +164,26 @@ impl Channel {
         match self {
             Self::Stdio(stdio) => stdio.send(message).await,
             Self::Http(http) => http.notify(message).await,
+            Self::HttpSse(http) => http.notify(message).await,
+        }
+    }
+
+    /// From now on `era` is spoken, within `session`.
+    pub(super) fn speak(&mut self, era: Era, session: Option<HeaderValue>) {
+        match self {
+            Self::Stdio(stdio) => stdio.speak(era),
+            Self::Http(http) => *http = http.speaking(era, session),
+            Self::HttpSse(http) => http.speak(era),
         }
     }
 
     /// Whether no more answers can come.
     pub(super) fn has_ended(&self) -> bool {
-        matches!(self, Self::Stdio(stdio) if stdio.has_ended())
+        match self {
+            Self::Stdio(stdio) => stdio.has_ended(),
+            Self::Http(_) => false,
+            Self::HttpSse(http) => http.has_ended(),
+        }
     }
 
     /// Ends the session or the child process.
@@ -175,23 +191,24 @@ impl Channel {
         match self {
             Self::Stdio(stdio) => stdio.close().await,
             Self::Http(http) => http.close().await,
+            Self::HttpSse(http) => http.close().await,
         }
     }
 
     async fn exchange(&self, outgoing: Outgoing<'_>, sent: &Sent) -> Result<Answer, Failure> {
-        match self {
-            Self::Stdio(stdio) => {
-                let result = stdio.exchange(outgoing, sent).await?;
-                Ok(Answer { result, session: None, upstream_id: None })
-            }
-            Self::Http(http) => http.exchange(outgoing, sent).await,
-        }
+        let result = match self {
+            Self::Stdio(stdio) => stdio.exchange(outgoing, sent).await?,
+            Self::Http(http) => return http.exchange(outgoing, sent).await,
+            Self::HttpSse(http) => http.exchange(outgoing, sent).await?,
+        };
+        Ok(Answer { result, session: None, upstream_id: None })
     }
 
     fn abandon(&self, id: u64) {
         match self {
             Self::Stdio(stdio) => stdio.abandon(id),
             Self::Http(http) => http.abandon(id),
+            Self::HttpSse(http) => http.abandon(id),
         }
     }
 }
@@ -289,7 +306,7 @@ impl Link {
                 let _ = stdio.send(subscription(id, watched)).await;
             }
             // A session tells of changes by itself.
-            (Channel::Stdio(_), Era::Legacy(_)) => {}
+            (Channel::Stdio(_), Era::Legacy(_)) | (Channel::HttpSse(_), _) => {}
         }
     }
 
@@ -303,15 +320,21 @@ impl Link {
         self.lost.is_cancelled()
     }
 
-    /// Waits until the connection is gone. Over HTTP only a request can tell.
+    /// Waits until the connection is gone. Over Streamable HTTP only a request can tell.
     pub(super) async fn ended(&self) {
-        match &self.channel {
-            Channel::Stdio(stdio) => tokio::select! {
-                () = stdio.ended() => {}
-                () = self.lost.cancelled() => {}
-            },
-            Channel::Http(_) => self.lost.cancelled().await,
-        }
+        let ended = async {
+            match &self.channel {
+                Channel::Stdio(stdio) => stdio.ended().await,
+                Channel::Http(_) => std::future::pending().await,
+                Channel::HttpSse(http) => http.ended().await,
+            }
+        };
+        let _ = self.lost.run_until_cancelled(ended).await;
+    }
+
+    /// Whether the connection has ended, and every request on it.
+    pub(super) fn has_ended(&self) -> bool {
+        self.channel.has_ended()
     }
 
     /// Ends the session or the child process.
