@@ -13,7 +13,7 @@
 //! below it, of which two share a stream among calls (`exchange`); `wire` writes requests and reads answers; `inbox` takes
 //! what comes unasked, and `question` puts what the server asks to the call's client;
 //! `failure` says what a caller is told. `state` names how a
-//! server is; `breaker` and `conduct` say when it is not called any more.
+//! server is; `breaker` (`alive`) and `conduct` say when it is not called any more.
 //!
 //! Invariants:
 //! - Only configured tools are declared or called.
@@ -21,6 +21,7 @@
 //! - No header, credential or session of a caller reaches a server.
 //! - No child outlives its connector.
 
+mod alive;
 mod batch;
 mod breaker;
 mod check;
@@ -61,12 +62,13 @@ use quaymaster_core::connector::ConnectorFile;
 use quaymaster_core::mirror;
 use quaymaster_core::rpc::code;
 use quaymaster_core::setting::Slug;
-use quaymaster_core::{CallError, Effect, ErrorCode, Kind, RawBuf, SecretSource, ToolDeclaration};
+use quaymaster_core::{CallError, Effect, ErrorCode, InputPort, Kind, RawBuf, SecretSource, ToolDeclaration};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use self::alive::Alive;
 use self::breaker::Verdict;
 use self::check::Settings;
 use self::check::server::Server;
@@ -225,22 +227,23 @@ impl McpConnector {
             return Err(CallError::new(ErrorCode::GatewayInternal, "the tool is not one of this connector"));
         };
         given.add_to(&mut target.members);
-        let ticket = self
+        let mut ticket = self
             .shared
             .breaker
             .admit(Instant::now())
             .map_err(|retry_after| Failure::BreakerOpen { retry_after }.into_call_error(ask.effect))?;
         let until = Until { deadline: Instant::now() + settings.timeout, cancel: ask.cancel };
+        let alive = Alive::over(ask.input.as_ref());
         loop {
-            let mut connection = None;
-            let failure = match self.attempt(&target, ask, until, &mut connection).await {
+            let attempt = self.attempt(&target, ask, until, alive.port());
+            let (failure, connection) = match alive.tell(attempt, || ticket.answered(Instant::now())).await {
                 Ok(answer) => {
                     ticket.settle(Verdict::Answered, Instant::now());
                     self.shared.conduct.good();
                     account.upstream_ids.extend(answer.upstream_id);
                     return Ok(answer.result);
                 }
-                Err(failure) => failure,
+                Err(failed) => failed,
             };
             if account.retries > 0 || !failure.may_be_repeated(ask.effect) {
                 ticket.settle(failure.verdict(connection), Instant::now());
@@ -252,15 +255,16 @@ impl McpConnector {
         }
     }
 
+    /// Sends the call. A failure comes with the number of the connection that ended with it.
     async fn attempt(
         &self,
         target: &Target<'_>,
         ask: &Ask<'_>,
         until: Until<'_>,
-        ended: &mut Option<u64>,
-    ) -> Result<Answer, Failure> {
+        input: Option<&Arc<dyn InputPort>>,
+    ) -> Result<Answer, (Failure, Option<u64>)> {
         let limit_bytes = self.shared.settings.max_bytes;
-        let live = self.shared.live(until).await?;
+        let live = self.shared.live(until).await.map_err(|failure| (failure, None))?;
         let mirrors = live.link.mirrors();
         let query = Query {
             actor: Some(ask.actor),
@@ -269,20 +273,16 @@ impl McpConnector {
             name: target.name.as_deref().filter(|_| mirrors),
             mirrored: &if mirrors { mirrored(&live, ask) } else { Vec::new() },
             sink: ask.progress.as_ref(),
-            input: ask.input.as_ref(),
+            input,
             log: ask.log.as_ref(),
             limit_bytes: limit_bytes.saturating_add(ENVELOPE_BYTES),
             until,
         };
         match live.link.ask(&query).await {
-            Ok(answer) if answer.result.get().len() > limit_bytes => Err(Failure::TooLarge { limit_bytes }),
-            Ok(answer) => Ok(answer),
-            Err(Failure::TooLarge { .. }) => Err(Failure::TooLarge { limit_bytes }),
+            Ok(answer) if answer.result.get().len() <= limit_bytes => Ok(answer),
+            Ok(_) | Err(Failure::TooLarge { .. }) => Err((Failure::TooLarge { limit_bytes }, None)),
             Err(failure) => {
                 let has_ended = live.link.has_ended();
-                if has_ended {
-                    *ended = Some(live.number);
-                }
                 let is_too_often = failure.is_offence() && self.shared.conduct.broke_protocol(Instant::now());
                 if failure.is_loss() || is_too_often || has_ended {
                     self.shared.lost(&live.link);
@@ -291,7 +291,7 @@ impl McpConnector {
                 if matches!(failure, Failure::Rpc { code: code::HEADER_MISMATCH, .. }) {
                     live.link.inbox().suspect_list();
                 }
-                Err(failure)
+                Err((failure, has_ended.then_some(live.number)))
             }
         }
     }

@@ -6,11 +6,13 @@ mod children;
 mod configuration;
 mod everything;
 mod http_sse;
+mod logs;
 mod offers;
 mod older;
 mod scripted;
 mod sessions;
 mod states;
+mod trial;
 
 use std::future::Future;
 use std::path::PathBuf;
