@@ -53,6 +53,7 @@ mod tests;
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -235,7 +236,7 @@ impl McpConnector {
         let until = Until { deadline: Instant::now() + settings.timeout, cancel: ask.cancel };
         let alive = Alive::over(ask.input.as_ref());
         loop {
-            let attempt = self.attempt(&target, ask, until, alive.port());
+            let attempt = pin!(self.attempt(&target, ask, until, alive.port()));
             let (failure, connection) = match alive.tell(attempt, || ticket.answered(Instant::now())).await {
                 Ok(answer) => {
                     ticket.settle(Verdict::Answered, Instant::now());

@@ -3,7 +3,7 @@
 //! A person may think for minutes, and the call's answer says only after that whether
 //! the server answers. The breaker (`breaker`) is told as soon as it is known.
 
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use quaymaster_core::{InputAbilities, InputPort, NoInput, RawBuf};
@@ -29,8 +29,11 @@ impl Alive {
     }
 
     /// Waits for `call`, and does `then` each time that the client is asked meanwhile.
-    pub(super) async fn tell<T>(&self, call: impl Future<Output = T>, mut then: impl FnMut()) -> T {
-        let mut call = pin!(call);
+    pub(super) async fn tell<T>(
+        &self,
+        mut call: Pin<&mut impl Future<Output = T>>,
+        mut then: impl FnMut(),
+    ) -> T {
         loop {
             tokio::select! {
                 biased;

@@ -7,17 +7,19 @@
 //! Invariant: one link serves all calls of a connector; ids on it are never
 //! used twice.
 
+mod logs;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
-use quaymaster_core::{Actor, InputPort, LogLevel, LogSink, ProgressSink, RawBuf};
+use quaymaster_core::{Actor, InputPort, LogSink, ProgressSink, RawBuf};
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use self::logs::LogLevelTold;
 use super::failure::Failure;
 use super::http_sse::HttpSse;
 use super::inbox::Inbox;
@@ -28,9 +30,6 @@ use super::wire::{self, Era, Manner};
 
 /// How large the answer to a request of our own may be, unless it says otherwise.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
-
-/// How long a call waits until a server knows from which level on it should log.
-const LEVEL_LIMIT: Duration = Duration::from_secs(1);
 
 /// The first id of a link; smaller ones are used in the handshake.
 const FIRST_ID: u64 = 10;
@@ -228,7 +227,7 @@ pub(super) struct Link {
     /// What the server says that it can do.
     capabilities: Box<[Box<str>]>,
     /// From which level on a session's server was told to log.
-    log_level: tokio::sync::Mutex<Option<LogLevel>>,
+    log_level: LogLevelTold,
     /// The request by which a modern server on standard streams was subscribed to; 0 is none.
     subscription: AtomicU64,
     /// Ends the task that listens for changes.
@@ -247,7 +246,7 @@ impl Link {
             inbox,
             lost,
             capabilities,
-            log_level: tokio::sync::Mutex::default(),
+            log_level: LogLevelTold::default(),
             subscription: AtomicU64::new(0),
             listening: Mutex::new(CancellationToken::new().drop_guard()),
         }
@@ -281,33 +280,12 @@ impl Link {
     /// Sends `query` and waits for its result.
     pub(super) async fn ask(&self, query: &Query<'_>) -> Result<Answer, Failure> {
         if let Some(sink) = query.log
-            && !self.is_modern()
-            && self.serves("logging")
+            && self.has_to_be_told(sink.level())
         {
-            self.want_logs(sink.level(), query.until).await;
+            // Seldom, so the futures of calls need no room for it.
+            Box::pin(self.want_logs(sink.level(), query.until)).await;
         }
         self.request(query).await
-    }
-
-    /// Has a session's server log from `level` on, if it was not told so yet (MCP 2025-11-25,
-    /// server/utilities/logging). A session is shared, so it is told the lowest level that
-    /// anybody wanted; who wants less is given less (`wire::log`).
-    async fn want_logs(&self, level: LogLevel, until: Until<'_>) {
-        let deadline = until.deadline.min(Instant::now() + LEVEL_LIMIT);
-        let telling = tokio::time::timeout_at(deadline, async {
-            let mut told = self.log_level.lock().await;
-            if told.is_none_or(|told| level < told) {
-                let member = format!(r#""level":"{}""#, level.as_str());
-                let until = Until { deadline, ..until };
-                match self.request(&Query::plain("logging/setLevel", &[&member], until)).await {
-                    // It is told again, with the next call.
-                    Err(Failure::Cancelled { .. } | Failure::NotDelivered(_) | Failure::Overloaded) => {}
-                    // A server that refuses or does not answer would do so again.
-                    _ => *told = Some(level),
-                }
-            }
-        });
-        let _ = until.cancel.run_until_cancelled(telling).await;
     }
 
     async fn request(&self, query: &Query<'_>) -> Result<Answer, Failure> {

@@ -50,6 +50,15 @@ impl Older {
         tools: &'static [&'static str],
         call: impl Fn(&Seen, &Sender) -> Reply + Send + Sync + 'static,
     ) -> Self {
+        Self::speaking("2024-11-05", tools, call).await
+    }
+
+    /// The same, of another revision.
+    pub(super) async fn speaking(
+        revision: &'static str,
+        tools: &'static [&'static str],
+        call: impl Fn(&Seen, &Sender) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let streams = Arc::new(Mutex::new(Vec::<Sender>::new()));
         let opened = Arc::clone(&streams);
         let server = Scripted::serve(move |seen| {
@@ -71,7 +80,7 @@ impl Older {
             };
             match seen.method() {
                 "initialize" => stream.result(seen, json!({
-                    "protocolVersion": "2024-11-05",
+                    "protocolVersion": revision,
                     "capabilities": {"tools": {"listChanged": true}, "resources": {"subscribe": true}, "logging": {}},
                     "serverInfo": {"name": "older", "version": "1"}
                 })),
