@@ -84,6 +84,11 @@ impl NoteQueue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Waits until a report arrived. May come back without one.
     pub(super) async fn arrived(&self) {
         self.arrived.notified().await;

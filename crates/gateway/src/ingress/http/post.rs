@@ -262,7 +262,7 @@ impl<D: Door> Endpoint<D> {
                 session.end_call(&request_id, door.clock().now());
             }
         });
-        let call = Running { key, reply: running, notes, questions, _leaving: leaving(era, cancel) };
+        let call = Running::new(key, running, notes, questions, leaving(era, cancel));
         Ok(Waiting::new(self.clone(), addressee, call, (token, session, bound)))
     }
 

@@ -32,8 +32,10 @@ pub(super) struct Running {
     pub(super) reply: Lasting<Reply>,
     pub(super) notes: Option<Arc<NoteQueue>>,
     pub(super) questions: Option<Arc<QuestionQueue>>,
+    /// The end of the call, while what it told before that was not read yet.
+    ended: Option<News>,
     /// Takes the call back when it is dropped.
-    pub(super) _leaving: Option<DropGuard>,
+    _leaving: Option<DropGuard>,
 }
 
 /// What a call has to say.
@@ -53,14 +55,34 @@ impl Drop for Running {
 }
 
 impl Running {
+    /// The call `key`, which has told and asked nothing yet.
+    pub(super) fn new(
+        key: CallId,
+        reply: Lasting<Reply>,
+        notes: Option<Arc<NoteQueue>>,
+        questions: Option<Arc<QuestionQueue>>,
+        leaving: Option<DropGuard>,
+    ) -> Self {
+        Self { key, reply, notes, questions, ended: None, _leaving: leaving }
+    }
+
     async fn news(&mut self) -> News {
         loop {
             if let Some(question) = self.questions.as_ref().and_then(|queue| queue.next()) {
                 return News::Question(question);
             }
+            if let Some(reply) = self.ended.take() {
+                return reply;
+            }
             tokio::select! {
                 biased;
-                reply = &mut self.reply => return News::Reply(reply),
+                reply = &mut self.reply => {
+                    if self.notes.as_ref().is_none_or(|queue| queue.is_empty()) {
+                        return News::Reply(reply);
+                    }
+                    self.ended = Some(News::Reply(reply));
+                    return News::Note;
+                }
                 () = questioned(self.questions.as_ref()) => {}
                 () = told(self.notes.as_ref()) => return News::Note,
             }
