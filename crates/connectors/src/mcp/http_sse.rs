@@ -32,7 +32,7 @@ use crate::egress::Incoming;
 
 /// How long a server may take to accept a message that nobody waits for.
 const ACCEPT_LIMIT: Duration = Duration::from_secs(30);
-/// The same, for a request that was answered already.
+/// The same, for a request that was answered already; and how long an end may take.
 const ASIDE_LIMIT: Duration = Duration::from_secs(2);
 
 /// A server whose stream is open.
@@ -123,7 +123,7 @@ impl HttpSse {
     /// Closes the stream, and with it the session.
     pub(super) async fn close(&self) {
         self.stop.cancel();
-        self.exchange.ended().await;
+        let _ = tokio::time::timeout(ASIDE_LIMIT, self.exchange.ended()).await;
     }
 }
 
@@ -196,9 +196,12 @@ async fn receive(stream: Stream, exchange: Arc<Exchange>, stop: CancellationToke
 
 /// Posts what nobody waits for, one message after another.
 async fn send(http: watch::Receiver<Http>, mut queue: mpsc::Receiver<String>, connector: String) {
+    let mut is_told = false;
     while let Some(message) = queue.recv().await {
         let http = http.borrow().clone();
-        if !matches!(tokio::time::timeout(ACCEPT_LIMIT, http.notify(message)).await, Ok(Ok(()))) {
+        let accepted = tokio::time::timeout(ACCEPT_LIMIT, http.notify(message)).await;
+        // Once for each connection: how often it happens is up to the server.
+        if !matches!(accepted, Ok(Ok(()))) && !std::mem::replace(&mut is_told, true) {
             tracing::warn!(
                 event = "upstream.answer",
                 connector,

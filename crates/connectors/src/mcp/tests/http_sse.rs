@@ -47,6 +47,16 @@ async fn the_transport_is_found_or_named_and_everything_goes_where_the_stream_sa
 }
 
 #[tokio::test]
+async fn a_connector_that_is_dropped_takes_its_stream_with_it() {
+    let older = Older::serve(&["go"], |seen, stream| stream.result(seen, text("done"))).await;
+    let connector = started(older.spec(&["go"])).await;
+    assert_eq!(read("go").text(&connector).await, "done");
+    drop(connector);
+    eventually("the stream is closed", async || older.server.given_up.load(Ordering::SeqCst) == 1).await;
+    assert_eq!(older.opened(), 1);
+}
+
+#[tokio::test]
 async fn an_endpoint_elsewhere_is_refused_and_nothing_goes_there() {
     let elsewhere = Scripted::serve(|_| Reply::status(202, "")).await;
     let url = elsewhere.url();
