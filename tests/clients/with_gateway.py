@@ -3,9 +3,9 @@
 
     with_gateway.py [--upstreams] -- COMMAND [ARG...]
 
-Without `--upstreams` the demo serves. With it, the demo's configuration is extended by four MCP
-upstreams (one in each protocol era over HTTP, the filesystem server and `slow.mjs` over
-stdio) and `quaymaster serve` serves that.
+Without `--upstreams` the demo serves. With it, the demo's configuration is extended by five MCP
+upstreams (one in each protocol era over HTTP, one of the Python SDK over HTTP+SSE, the filesystem
+server and `slow.mjs` over stdio) and `quaymaster serve` serves that.
 
 The command finds everything in its environment:
 
@@ -175,6 +175,10 @@ class Gateway:
             values[f"{era.upper()}_PORT"] = str(port)
             command = [node, str(UPSTREAMS / "everything.mjs")]
             self.run(f"upstream-{era}", command, {"PORT": str(port), "ERA": era}).listens(port)
+        values["SSE_PORT"] = str(free_port())
+        python = setting("QM_PYTHON", "run the tests by scripts/test-clients.sh")
+        command = [python, str(HERE / "python_sdk" / "sse_upstream.py"), values["SSE_PORT"]]
+        self.run("upstream-sse", command).listens(int(values["SSE_PORT"]))
         for template in sorted((HERE / "connectors").glob("*.yaml")):
             text = template.read_text()
             for name, value in values.items():

@@ -8,6 +8,7 @@
 //   silent          reads and never answers
 //   deaf            does not read, does not answer, and stays when its input ends or SIGTERM comes
 //   future          answers `initialize` with a revision that nobody knows
+//   session:REVISION  like legacy, and speaks this revision
 //   chatty          prints lines that are no messages, for ever
 //   elsewhere FILE  like legacy, and appends to FILE each time it is started
 //   flood FILE      like elsewhere; as long as it was started once, it sends notifications as fast as it can
@@ -60,6 +61,7 @@ const TOOLS = {
   watched: () => text([...watched].sort()),
   touch: (a) => { put({ jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri: a.uri } }); return text('touched'); },
   cancelled: () => text(cancelled),
+  batch: (a, m) => { put([{ jsonrpc: '2.0', method: 'notifications/message' }, { jsonrpc: '2.0', id: m.id, result: text('second of three') }, { jsonrpc: '2.0', method: 'notifications/message' }]); },
   // Misbehaviour:
   other_id: (a, m) => { put({ jsonrpc: '2.0', id: m.id + 1000, result: text('for another') }); },
   text_id: (a, m) => { put({ jsonrpc: '2.0', id: String(m.id), result: text('by text') }); },
@@ -82,7 +84,7 @@ function dispatch(m, line) {
     case 'initialize':
       if (mode === 'flood' && starts() === 1) setInterval(() => process.stdout.write(FLOOD), 1);
       if (mode === 'modern') throw { code: -32601, message: `speaks ${MODERN} only` };
-      return { protocolVersion: mode === 'future' ? '2099-01-01' : '2025-06-18', serverInfo: { name: 'stdio', version: '1' }, capabilities: { tools: { listChanged: true }, resources: { subscribe: true } } };
+      return { protocolVersion: mode === 'future' ? '2099-01-01' : mode.split('session:')[1] ?? '2025-06-18', serverInfo: { name: 'stdio', version: '1' }, capabilities: { tools: { listChanged: true }, resources: { subscribe: true } } };
     case 'server/discover':
       if (mode !== 'modern') break;
       return { resultType: 'complete', supportedVersions: [MODERN], capabilities: { tools: { listChanged: true }, resources: { subscribe: true } } };

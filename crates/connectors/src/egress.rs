@@ -91,6 +91,11 @@ impl Egress {
         })
     }
 
+    /// The same way to the same system, for requests of `target`.
+    pub(crate) fn at(&self, target: PathAndQuery) -> Self {
+        Self { target: target.into(), ..self.clone() }
+    }
+
     /// Sends `request` to the system, wherever it says that it goes, and gives
     /// the response, its body unread.
     ///

@@ -9,7 +9,8 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitResult
 from peer import LEGACY, LIMIT_S, MODERN, over_http, refusal
 
-UPSTREAMS = ("legacy", "modern")
+# `sse` is a server of the SDK itself, over the transport HTTP+SSE.
+UPSTREAMS = ("legacy", "modern", "sse")
 
 
 class Upstreams:
@@ -79,14 +80,17 @@ class Upstreams:
         async with self.connect(elicitation_callback=ada) as client:
             session = await client.call_tool("legacy_test_elicitation", {"message": "Who is there?"})
             stateless = await client.call_tool("modern_test_input_required_result_elicitation")
+            shared = await client.call_tool("sse_test_elicitation", {"message": "Who else?"})
         self.assertIn('"response":"Ada"', session.content[0].text)
         self.assertEqual(stateless.content[0].text, "Hello, Ada!")
-        self.assertEqual(asked, ["Who is there?", "What is your name?"])
+        self.assertIn('"response":"Ada"', shared.content[0].text)
+        self.assertEqual(asked, ["Who is there?", "What is your name?", "Who else?"])
 
     async def test_a_client_that_cannot_be_asked_is_told_so_and_nothing_hangs(self):
         async with self.connect() as client:
-            session = await client.call_tool("legacy_test_elicitation", {"message": "Who is there?"})
-            self.assertTrue(session.is_error)
+            for upstream in ("legacy", "sse"):
+                session = await client.call_tool(f"{upstream}_test_elicitation", {"message": "Who is there?"})
+                self.assertTrue(session.is_error, upstream)
             try:
                 code = refusal(await client.call_tool("modern_test_input_required_result_elicitation"))
             except MCPError as error:
@@ -103,7 +107,10 @@ class Upstreams:
                     prompt = await client.get_prompt(f"{upstream}_test_prompt_with_arguments", arguments)
                     self.assertIn("arg1='a'", prompt.messages[0].content.text)
             listed = {str(resource.uri) for resource in (await client.list_resources()).resources}
-            self.assertEqual(listed, {"test://static-text", "test://static-binary", "test://watched-resource"})
+            of_sessions = {"test://static-text", "test://static-binary", "test://watched-resource"}
+            self.assertEqual(listed, of_sessions | {"sse://note"})
+            note = await client.read_resource("sse://note")
+            self.assertEqual(note.contents[0].text, "A note over HTTP+SSE.")
             text = await client.read_resource("test://static-text")
             self.assertIn("static text resource", text.contents[0].text)
             data = await client.read_resource("test://template/7/data")

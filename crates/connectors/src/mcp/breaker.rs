@@ -7,7 +7,8 @@
 //! what a failure says of a server is `failure`'s.
 //!
 //! Invariants:
-//! - Only what no answer came to counts. An answer, be it an error, closes the row.
+//! - Only what no answer came to counts. An answer, be it an error or a question,
+//!   closes the row.
 //! - Many calls that end with one connection count once.
 //! - At most one trial is under way, and one that comes to nothing is given back.
 
@@ -154,6 +155,13 @@ impl Breaker {
 }
 
 impl Ticket<'_> {
+    /// The server has shown that it answers, before the call is over. What becomes of the call
+    /// then counts like that of any other.
+    pub(super) fn answered(&mut self, now: Instant) {
+        let now_known = Ticket { breaker: self.breaker, trial: self.trial.take() };
+        now_known.settle(Verdict::Answered, now);
+    }
+
     /// Says what became of the call.
     pub(super) fn settle(mut self, verdict: Verdict, now: Instant) {
         let ended = match verdict {
@@ -254,6 +262,22 @@ mod tests {
             trial.settle(verdict, now + COOL);
             assert_eq!(breaker.position(now + COOL), after);
         }
+    }
+
+    #[test]
+    fn a_trial_in_which_the_server_shows_itself_closes_it_and_goes_on_as_any_call() {
+        let now = Instant::now();
+        let breaker = opened(now);
+        let mut trial = breaker.admit(now + COOL).expect("the trial");
+        trial.answered(now + COOL);
+        assert_eq!(breaker.position(now + COOL), Position::Closed);
+        call(&breaker, Verdict::Failed, now + COOL);
+        trial.answered(now + COOL);
+        trial.settle(Verdict::Failed, now + COOL);
+        call(&breaker, Verdict::Failed, now + COOL);
+        assert_eq!(breaker.position(now + COOL), Position::Closed, "two in a row since it last answered");
+        call(&breaker, Verdict::Failed, now + COOL);
+        assert_eq!(breaker.position(now + COOL), Position::Open);
     }
 
     #[test]

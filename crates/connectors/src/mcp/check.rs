@@ -83,6 +83,7 @@ pub(super) fn settings(
     let server = match spec.server.transport {
         Transport::Stdio => server::stdio(&spec.server, secrets, folder, &mut problems).map(Server::Stdio),
         Transport::Http => server::http(&spec.server, secrets, &mut problems).map(Server::Http),
+        Transport::Sse => server::http(&spec.server, secrets, &mut problems).map(Server::Sse),
     };
     let mut names = Names::new(&spec.prefix, &mut problems);
     let tools = tools(spec.tools, &mut names, &mut problems);
@@ -114,8 +115,8 @@ pub(super) fn settings(
             connector: file.metadata.name,
             version: file.metadata.version.as_str().to_owned(),
             workspaces: file.metadata.workspaces.into(),
+            era: if let Server::Sse(_) = server { EraConfig::Legacy } else { spec.server.era },
             server,
-            era: spec.server.era,
             required: spec.required,
             enabled: spec.enabled,
             changes: spec.changes,

@@ -153,10 +153,10 @@ pub struct ServerConfig {
     /// `stdio`: the folder that the program starts in; relative to the configuration, which is the default.
     #[serde(default)]
     pub working_folder: Option<String>,
-    /// `http`: the server's address: `https://`, or `http://` on loopback.
+    /// `http`, `sse`: the server's address: `https://`, or `http://` on loopback.
     #[serde(default)]
     pub url: Option<String>,
-    /// `http`: headers that are sent with every request. Their values are secrets.
+    /// `http`, `sse`: headers that are sent with every request. Their values are secrets.
     #[serde(default)]
     pub headers: BTreeMap<String, SecretRef>,
     /// Which era of the protocol to speak. `auto` asks the server.
@@ -170,8 +170,10 @@ pub struct ServerConfig {
 pub enum Transport {
     /// Lines over a child process's standard input and output.
     Stdio,
-    /// Streamable HTTP.
+    /// Streamable HTTP; towards a server that does not know it, HTTP+SSE.
     Http,
+    /// HTTP+SSE, the transport of 2024-11-05.
+    Sse,
 }
 
 impl Transport {
@@ -180,6 +182,7 @@ impl Transport {
         match self {
             Self::Stdio => "stdio",
             Self::Http => "http",
+            Self::Sse => "sse",
         }
     }
 }

@@ -20,12 +20,13 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::McpConnector;
+use super::calling::Target;
 use super::failure::Failure;
 use super::link::{Answer, Until};
 use super::question::{MAX_ROUNDS, Required};
 use super::task::{ServerTask, TaskStatus};
 use super::wire::rpc_failure;
-use super::{McpConnector, Target, Tried};
 use crate::ask::Ask;
 
 /// How long the task of a client that does not wait may take.
@@ -210,7 +211,8 @@ impl Following<'_> {
         all.extend(members);
         let name = Some(Cow::Borrowed(&self.name));
         let target = Target { method, begins: false, tasks: true, members: all, name };
-        self.connector.attempt(&target, self.ask, until, &mut Tried::default()).await
+        let attempt = self.connector.attempt(&target, self.ask, until, self.ask.input.as_ref());
+        attempt.await.map(|(answer, _)| answer).map_err(|(failure, _)| failure)
     }
 }
 

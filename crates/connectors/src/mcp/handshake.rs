@@ -2,7 +2,10 @@
 //!
 //! `auto` asks with `server/discover` and falls back to `initialize`
 //! (MCP 2026-07-28, basic/versioning, "Backward Compatibility"): a modern answer
-//! or a modern error means a modern server, anything else a legacy one.
+//! or a modern error means a modern server, anything else a legacy one. A server
+//! over HTTP that does not take `initialize` may be one from before Streamable HTTP:
+//! then the stream of HTTP+SSE is asked for (MCP 2025-11-25, basic/transports,
+//! "Backwards Compatibility").
 //!
 //! Invariant: no link exists over a revision that we do not know.
 
@@ -20,9 +23,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::check::Settings;
-use super::check::server::Server;
+use super::check::server::{HttpServer, Server};
 use super::config::EraConfig;
 use super::failure::Failure;
+use super::http_sse::HttpSse;
 use super::inbox::Inbox;
 use super::link::{Answer, Channel, Link, Query, Until};
 use super::state::{Health, Trouble};
@@ -54,7 +58,7 @@ pub(super) async fn open(
 ) -> Result<Link, Trouble> {
     let inbox = Arc::new(Inbox::telling(watched));
     let opening = Opening { settings, stop };
-    let mut channel = opening.connect(&inbox)?;
+    let mut channel = opening.connect(&inbox).await?;
     let agreed = match opening.agree(&mut channel, was_legacy, &inbox).await {
         Ok(agreed) => agreed,
         Err(trouble) => {
@@ -62,9 +66,7 @@ pub(super) async fn open(
             return Err(trouble);
         }
     };
-    if let Channel::Http(http) = &channel {
-        channel = Channel::Http(http.speaking(agreed.era, agreed.session));
-    }
+    channel.speak(agreed.era, agreed.session);
     if let Era::Legacy(_) = agreed.era {
         let initialized = quaymaster_core::rpc::notification("notifications/initialized", "{}");
         let notified = tokio::time::timeout(settings.pace.handshake, channel.notify(initialized)).await;
@@ -88,15 +90,26 @@ struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    fn connect(&self, inbox: &Arc<Inbox>) -> Result<Channel, Trouble> {
+    async fn connect(&self, inbox: &Arc<Inbox>) -> Result<Channel, Trouble> {
         let channel = match &self.settings.server {
             Server::Stdio(server) => {
                 let (connector, grace) = (self.settings.connector.as_str(), self.settings.pace.grace);
                 Stdio::start(server, connector, grace, Arc::clone(inbox)).map(Channel::Stdio)
             }
             Server::Http(server) => Http::try_new(server, Arc::clone(inbox)).map(Channel::Http),
+            Server::Sse(server) => self.open_stream(server, inbox).await.map(Channel::HttpSse),
         };
         channel.map_err(|failure| Trouble::of(&failure))
+    }
+
+    async fn open_stream(&self, server: &HttpServer, inbox: &Arc<Inbox>) -> Result<HttpSse, Failure> {
+        let opening = HttpSse::open(server, self.settings.connector.as_str(), Arc::clone(inbox));
+        let opening = tokio::time::timeout(self.settings.pace.handshake, opening);
+        match self.stop.run_until_cancelled(opening).await {
+            Some(Ok(opened)) => opened,
+            Some(Err(_)) => Err(Failure::Timeout { sent: true }),
+            None => Err(Failure::Cancelled { sent: true }),
+        }
     }
 
     async fn agree(
@@ -121,10 +134,10 @@ impl Opening<'_> {
             // Some servers do not survive a question that they do not know.
             if channel.has_ended() {
                 channel.close().await;
-                *channel = self.connect(inbox)?;
+                *channel = self.connect(inbox).await?;
             }
         }
-        self.initialize(channel).await
+        self.initialize(channel, inbox).await
     }
 
     /// Asks whether the server is a modern one; `None` if not.
@@ -135,7 +148,7 @@ impl Opening<'_> {
                 probe = Channel::Http(http.speaking(Era::Modern, None));
                 &probe
             }
-            Channel::Stdio(_) => channel,
+            Channel::Stdio(_) | Channel::HttpSse(_) => channel,
         };
         let limit = self.settings.pace.probe;
         let failure = match self.ask(channel, Ask::Discover, limit).await {
@@ -157,29 +170,23 @@ impl Opening<'_> {
         }
     }
 
-    async fn initialize(&self, channel: &Channel) -> Result<Agreed, Trouble> {
+    async fn initialize(&self, channel: &mut Channel, inbox: &Arc<Inbox>) -> Result<Agreed, Trouble> {
         let limit = self.settings.pace.handshake;
-        let answer =
-            self.ask(channel, Ask::Initialize, limit).await.map_err(|failure| Trouble::of(&failure))?;
-        let Ok(initialized) = serde_json::from_str::<Initialized>(answer.result.get()) else {
-            let reason = "the server's answer to `initialize` cannot be understood";
-            return Err(Trouble::new(Health::Incompatible, reason));
+        let failure = match self.ask(channel, Ask::Initialize, limit).await {
+            Ok(answer) => return read_session(answer),
+            Err(failure) => failure,
         };
-        let version = initialized.protocol_version;
-        let Some(revision) = wire::LEGACY.into_iter().find(|known| *known == version) else {
-            let version = if is_plain(&version) { &version } else { "?" };
-            let reason = format!("the server wants revision `{version}`, which we do not speak");
-            return Err(Trouble::new(Health::Incompatible, reason));
-        };
-        if answer.session.as_ref().is_some_and(|session| !is_session_id(session)) {
-            let reason = "the server gave a session id that is none";
-            return Err(Trouble::new(Health::Incompatible, reason));
+        let Server::Http(server) = &self.settings.server else { return Err(Trouble::of(&failure)) };
+        if !may_be_older(&failure) {
+            return Err(Trouble::of(&failure));
         }
-        Ok(Agreed {
-            era: Era::Legacy(revision),
-            session: answer.session,
-            capabilities: initialized.capabilities,
-        })
+        match self.open_stream(server, inbox).await {
+            Ok(stream) => *channel = Channel::HttpSse(stream),
+            Err(why) if is_of_older(&why) => return Err(Trouble::of(&why)),
+            Err(_) => return Err(Trouble::of(&failure)),
+        }
+        let answer = self.ask(channel, Ask::Initialize, limit).await;
+        read_session(answer.map_err(|failure| Trouble::of(&failure))?)
     }
 
     async fn ask(&self, channel: &Channel, ask: Ask, limit: Duration) -> Result<Answer, Failure> {
@@ -193,6 +200,39 @@ impl Opening<'_> {
         let query = Query::plain(method, members, until);
         channel.ask(id, era, &query).await
     }
+}
+
+/// Whether a server that answers a POST of `initialize` so may be one that takes none.
+fn may_be_older(failure: &Failure) -> bool {
+    matches!(failure, Failure::Status { status, .. } if matches!(status.as_u16(), 400 | 404 | 405))
+}
+
+/// Whether a stream that was not opened tells more than that there is none.
+fn is_of_older(failure: &Failure) -> bool {
+    match failure {
+        Failure::Malformed(_) => true,
+        Failure::Status { status, .. } => matches!(status.as_u16(), 401 | 403 | 429),
+        _ => false,
+    }
+}
+
+/// What the answer to `initialize` agrees on.
+fn read_session(answer: Answer) -> Result<Agreed, Trouble> {
+    let Ok(initialized) = serde_json::from_str::<Initialized>(answer.result.get()) else {
+        let reason = "the server's answer to `initialize` cannot be understood";
+        return Err(Trouble::new(Health::Incompatible, reason));
+    };
+    let version = initialized.protocol_version;
+    let Some(revision) = wire::LEGACY.into_iter().find(|known| *known == version) else {
+        let version = if is_plain(&version) { &version } else { "?" };
+        let reason = format!("the server wants revision `{version}`, which we do not speak");
+        return Err(Trouble::new(Health::Incompatible, reason));
+    };
+    if answer.session.as_ref().is_some_and(|session| !is_session_id(session)) {
+        let reason = "the server gave a session id that is none";
+        return Err(Trouble::new(Health::Incompatible, reason));
+    }
+    Ok(Agreed { era: Era::Legacy(revision), session: answer.session, capabilities: initialized.capabilities })
 }
 
 /// Whether a revision that a server names may go into a log: a date or the like, and no text.

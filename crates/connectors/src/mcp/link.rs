@@ -1,11 +1,13 @@
 //! A connection that is ready for calls: a transport, and the era agreed on it.
 //!
-//! Adds to the transports (`stdio`, `streamable`) what they have in common: ids, the
+//! Adds to the transports (`stdio`, `streamable`, `http_sse`) what they have in common: ids, the
 //! time limit, and that a server hears of a request that is no longer wanted.
 //! How a link comes to be is in `handshake`, when in `supervise`.
 //!
 //! Invariant: one link serves all calls of a connector; ids on it are never
 //! used twice.
+
+mod logs;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,7 +19,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use self::logs::LogLevelTold;
 use super::failure::Failure;
+use super::http_sse::HttpSse;
 use super::inbox::Inbox;
 use super::question::{Pause, Questions};
 use super::stdio::Stdio;
@@ -122,6 +126,7 @@ pub(super) struct Answer {
 pub(super) enum Channel {
     Stdio(Stdio),
     Http(Http),
+    HttpSse(HttpSse),
 }
 
 impl Channel {
@@ -168,12 +173,26 @@ impl Channel {
         match self {
             Self::Stdio(stdio) => stdio.send(message).await,
             Self::Http(http) => http.notify(message).await,
+            Self::HttpSse(http) => http.notify(message).await,
+        }
+    }
+
+    /// From now on `era` is spoken, within `session`.
+    pub(super) fn speak(&mut self, era: Era, session: Option<HeaderValue>) {
+        match self {
+            Self::Stdio(stdio) => stdio.speak(era),
+            Self::Http(http) => *http = http.speaking(era, session),
+            Self::HttpSse(http) => http.speak(era),
         }
     }
 
     /// Whether no more answers can come.
     pub(super) fn has_ended(&self) -> bool {
-        matches!(self, Self::Stdio(stdio) if stdio.has_ended())
+        match self {
+            Self::Stdio(stdio) => stdio.has_ended(),
+            Self::Http(_) => false,
+            Self::HttpSse(http) => http.has_ended(),
+        }
     }
 
     /// Ends the session or the child process.
@@ -181,23 +200,24 @@ impl Channel {
         match self {
             Self::Stdio(stdio) => stdio.close().await,
             Self::Http(http) => http.close().await,
+            Self::HttpSse(http) => http.close().await,
         }
     }
 
     async fn exchange(&self, outgoing: Outgoing<'_>, sent: &Sent) -> Result<Answer, Failure> {
-        match self {
-            Self::Stdio(stdio) => {
-                let result = stdio.exchange(outgoing, sent).await?;
-                Ok(Answer { result, session: None, upstream_id: None })
-            }
-            Self::Http(http) => http.exchange(outgoing, sent).await,
-        }
+        let result = match self {
+            Self::Stdio(stdio) => stdio.exchange(outgoing, sent).await?,
+            Self::Http(http) => return http.exchange(outgoing, sent).await,
+            Self::HttpSse(http) => http.exchange(outgoing, sent).await?,
+        };
+        Ok(Answer { result, session: None, upstream_id: None })
     }
 
     fn abandon(&self, id: u64) {
         match self {
             Self::Stdio(stdio) => stdio.abandon(id),
             Self::Http(http) => http.abandon(id),
+            Self::HttpSse(http) => http.abandon(id),
         }
     }
 }
@@ -214,6 +234,8 @@ pub(super) struct Link {
     capabilities: Box<[Box<str>]>,
     /// Whether it makes tasks of calls.
     makes_tasks: bool,
+    /// From which level on a session's server was told to log.
+    log_level: LogLevelTold,
     /// The request by which a modern server on standard streams was subscribed to; 0 is none.
     subscription: AtomicU64,
     /// Ends the task that listens for changes.
@@ -233,6 +255,7 @@ impl Link {
             lost,
             capabilities,
             makes_tasks: false,
+            log_level: LogLevelTold::default(),
             subscription: AtomicU64::new(0),
             listening: Mutex::new(CancellationToken::new().drop_guard()),
         }
@@ -275,6 +298,16 @@ impl Link {
 
     /// Sends `query` and waits for its result.
     pub(super) async fn ask(&self, query: &Query<'_>) -> Result<Answer, Failure> {
+        if let Some(sink) = query.log
+            && self.has_to_be_told(sink.level())
+        {
+            // Seldom, so the futures of calls need no room for it.
+            Box::pin(self.want_logs(sink.level(), query.until)).await;
+        }
+        self.request(query).await
+    }
+
+    async fn request(&self, query: &Query<'_>) -> Result<Answer, Failure> {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let answer = self.channel.ask(id, self.era, query).await;
         if let Err(Failure::Timeout { sent: true } | Failure::Cancelled { sent: true }) = answer {
@@ -308,7 +341,7 @@ impl Link {
                 let _ = stdio.send(subscription(id, watched)).await;
             }
             // A session tells of changes by itself.
-            (Channel::Stdio(_), Era::Legacy(_)) => {}
+            (Channel::Stdio(_), Era::Legacy(_)) | (Channel::HttpSse(_), _) => {}
         }
     }
 
@@ -322,15 +355,21 @@ impl Link {
         self.lost.is_cancelled()
     }
 
-    /// Waits until the connection is gone. Over HTTP only a request can tell.
+    /// Waits until the connection is gone. Over Streamable HTTP only a request can tell.
     pub(super) async fn ended(&self) {
-        match &self.channel {
-            Channel::Stdio(stdio) => tokio::select! {
-                () = stdio.ended() => {}
-                () = self.lost.cancelled() => {}
-            },
-            Channel::Http(_) => self.lost.cancelled().await,
-        }
+        let ended = async {
+            match &self.channel {
+                Channel::Stdio(stdio) => stdio.ended().await,
+                Channel::Http(_) => std::future::pending().await,
+                Channel::HttpSse(http) => http.ended().await,
+            }
+        };
+        let _ = self.lost.run_until_cancelled(ended).await;
+    }
+
+    /// Whether the connection has ended, and every request on it.
+    pub(super) fn has_ended(&self) -> bool {
+        self.channel.has_ended()
     }
 
     /// Ends the session or the child process.

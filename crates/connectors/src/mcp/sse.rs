@@ -1,7 +1,7 @@
 //! Server-sent events, read as they arrive (WHATWG HTML, section 9.2).
 //!
 //! Splits a stream of bytes into events and nothing else; what an event means
-//! is decided by `streamable`.
+//! is decided by `streamable` and `http_sse`.
 //!
 //! Invariants:
 //! - How the bytes were cut into chunks makes no difference.
@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::failure::Failure;
 
 const MAX_ID_BYTES: usize = 1024;
+const MAX_NAME_BYTES: usize = 64;
 const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
 /// The events of one stream.
@@ -25,6 +26,9 @@ pub(super) struct Events {
     /// The last line ended with CR, so that a LF which follows belongs to it.
     after_cr: bool,
     last_id: Vec<u8>,
+    /// The names of the event that is being read and of the one that was given last.
+    next_name: Vec<u8>,
+    name: Vec<u8>,
     retry: Option<Duration>,
 }
 
@@ -39,6 +43,8 @@ impl Events {
             is_first_line: true,
             after_cr: false,
             last_id: Vec::new(),
+            next_name: Vec::new(),
+            name: Vec::new(),
             retry: None,
         }
     }
@@ -46,6 +52,11 @@ impl Events {
     /// The id of the last event that had one; empty if none had.
     pub(super) fn last_id(&self) -> &[u8] {
         &self.last_id
+    }
+
+    /// The name of the event that was given last; empty if it had none. Of a long one, the beginning.
+    pub(super) fn name(&self) -> &[u8] {
+        &self.name
     }
 
     /// How long the server wants a client to wait before it connects again.
@@ -58,6 +69,7 @@ impl Events {
         (self.has_data, self.is_first_line, self.after_cr) = (false, true, false);
         self.line.clear();
         self.data.clear();
+        self.next_name.clear();
     }
 
     /// Takes from `chunk` what belongs to the next event and gives the event's
@@ -105,6 +117,7 @@ impl Events {
     }
 
     fn dispatch(&mut self) -> Option<Vec<u8>> {
+        self.name = std::mem::take(&mut self.next_name);
         if !std::mem::replace(&mut self.has_data, false) {
             return None;
         }
@@ -123,6 +136,9 @@ impl Events {
                 }
                 self.has_data = true;
                 self.data.extend_from_slice(value);
+            }
+            b"event" => {
+                value.get(..MAX_NAME_BYTES).unwrap_or(value).clone_into(&mut self.next_name);
             }
             b"id" if value.len() <= MAX_ID_BYTES && !value.contains(&0) => {
                 value.clone_into(&mut self.last_id);
@@ -163,6 +179,16 @@ mod tests {
         assert_eq!(all, ["{\"a\":\n1}", ""]);
         assert_eq!(events.last_id(), b"s1_4");
         assert_eq!(events.retry(), Some(Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn a_name_is_that_of_its_own_event() {
+        let text = b"event: endpoint\ndata: a\n\ndata: b\n\nevent: lost\n\ndata: c\n\nevent: x\nevent: y\ndata: d\n\n";
+        let (mut events, mut chunk, mut names) = (Events::new(1024), &text[..], Vec::new());
+        while events.next(&mut chunk).expect("within the limit").is_some() {
+            names.push(String::from_utf8(events.name().to_vec()).expect("text"));
+        }
+        assert_eq!(names, ["endpoint", "", "", "y"]);
     }
 
     #[test]

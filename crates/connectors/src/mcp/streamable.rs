@@ -12,27 +12,30 @@
 //!   which repeats nothing.
 
 mod aside;
+mod listening;
 mod response;
 
-use std::collections::BTreeSet;
 use std::io::Cursor;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use quaymaster_core::RawBuf;
 use quaymaster_core::rpc::{self, Message};
 use tokio::sync::Semaphore;
 
+pub(super) use self::listening::Listening;
 use self::response::{
-    ContentType, content_type, is_answer, names_session, no_body, no_response, plain_id, seconds, wait,
+    ContentType, content_type, is_answer, names_session, no_answer, no_body, no_response, plain_id, seconds,
+    wait,
 };
+use super::batch;
 use super::check::server::HttpServer;
 use super::failure::Failure;
 use super::inbox::Inbox;
-use super::link::{Answer, Outgoing, Sent, subscription};
+use super::link::{Answer, Outgoing, Sent};
 use super::question::Asked;
 use super::sse::Events;
 use super::wire::{self, Era, LOG};
@@ -47,8 +50,6 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What an error's body may hold.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
-/// What one event on a stream of notifications may hold.
-const MAX_NOTICE_BYTES: usize = 64 * 1024;
 /// How often one response's stream is taken up again.
 const MAX_RESUMPTIONS: usize = 5;
 /// How many answers to a server's requests are under way at most.
@@ -58,7 +59,6 @@ const MAX_QUESTIONS: usize = 64;
 /// How long a message that nobody waits for may take.
 const ASIDE_LIMIT: Duration = Duration::from_secs(2);
 const RESUME_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
-const LISTEN_WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
 
 /// A server at an address.
 #[derive(Clone)]
@@ -72,14 +72,6 @@ pub(super) struct Http {
     inbox: Arc<Inbox>,
     replies: Arc<Semaphore>,
     questions: Arc<Semaphore>,
-}
-
-/// How a server is listened to.
-pub(super) struct Listening {
-    pub(super) ids: Arc<AtomicU64>,
-    pub(super) era: Era,
-    /// The resources whose changes are wanted.
-    pub(super) watched: BTreeSet<String>,
 }
 
 /// The answer that a stream should hold.
@@ -116,7 +108,8 @@ impl Http {
 
     /// The same server, spoken to in `era` and within `session`.
     pub(super) fn speaking(&self, era: Era, session: Option<HeaderValue>) -> Self {
-        let mut http = Self { era, has_session: session.is_some(), ..self.clone() };
+        let has_session = self.has_session || session.is_some();
+        let mut http = Self { has_session, era, ..self.clone() };
         http.headers.remove(SESSION_ID);
         if era == Era::Modern {
             http.headers.insert(METHOD, HeaderValue::from_static(""));
@@ -131,6 +124,26 @@ impl Http {
             http.headers.insert(SESSION_ID, session);
         }
         http
+    }
+
+    /// The same server, where `target` names a session (`http_sse`).
+    pub(super) fn posting_to(&self, target: PathAndQuery) -> Self {
+        Self { egress: self.egress.at(target), has_session: true, ..self.clone() }
+    }
+
+    /// Opens a stream of what the server sends by itself.
+    pub(super) async fn events(&self) -> Result<Incoming, Failure> {
+        let response = self.egress.send(self.bare(Method::GET)).await.map_err(no_response)?;
+        let status = response.status();
+        if !status.is_success() {
+            let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
+            return Err(Failure::Status { status, retry_after });
+        }
+        if content_type(response.headers()) != ContentType::Events {
+            let status = status.as_u16();
+            return Err(Failure::Unsupported(format!("HTTP status {status} without a stream of events")));
+        }
+        Ok(response.into_body())
     }
 
     /// Sends a request and waits for its answer.
@@ -148,7 +161,11 @@ impl Http {
         let result = match content_type(response.headers()) {
             ContentType::Json => {
                 let body = response.into_body().read(outgoing.limit_bytes).await.map_err(no_body)?;
-                wire::answer(&body, outgoing.id)?
+                if self.era.has_batches() {
+                    self.take(&body, &Wanted { outgoing })?.ok_or_else(no_answer)?
+                } else {
+                    wire::answer(&body, outgoing.id)?
+                }
             }
             ContentType::Events => self.read_stream(response.into_body(), &Wanted { outgoing }).await?,
             ContentType::Other => {
@@ -161,12 +178,13 @@ impl Http {
         Ok(Answer { result, session, upstream_id })
     }
 
-    /// Sends a message that has no answer.
+    /// Sends a message that has no answer, or none in its response.
     pub(super) async fn notify(&self, message: String) -> Result<(), Failure> {
         let response = self.egress.send(self.post(message, "", None)).await.map_err(no_response)?;
-        let (status, body) = (response.status(), response.into_body());
-        let _ = body.read(MAX_ERROR_BYTES).await;
-        if status.is_success() { Ok(()) } else { Err(Failure::Status { status, retry_after: None }) }
+        let status = response.status();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
+        let body = response.into_body().read(MAX_ERROR_BYTES).await.unwrap_or_default();
+        if status.is_success() { Ok(()) } else { Err(self.refused(status, retry_after, &body)) }
     }
 
     /// Tells the server that a request is no longer wanted. Without a session the
@@ -185,49 +203,6 @@ impl Http {
         if self.has_session {
             let _ = tokio::time::timeout(ASIDE_LIMIT, self.egress.send(self.bare(Method::DELETE))).await;
         }
-    }
-
-    /// Takes the server's notices of changes until it offers no more of them.
-    pub(super) async fn listen(self, listening: Listening) {
-        let mut was_open = false;
-        loop {
-            let request = match listening.era {
-                Era::Modern => {
-                    let id = listening.ids.fetch_add(1, Ordering::Relaxed);
-                    self.post(subscription(id, &listening.watched), "subscriptions/listen", None)
-                }
-                Era::Legacy(_) => self.bare(Method::GET),
-            };
-            let Some(body) = self.open_stream(request).await else {
-                // A stream that was there and cannot be had again: what it would
-                // have told has to be looked up.
-                if was_open {
-                    self.inbox.suspect_list();
-                }
-                return;
-            };
-            was_open = true;
-            let mut events = Events::new(MAX_NOTICE_BYTES);
-            let _ = self.take_notices(body, &mut events).await;
-            tokio::time::sleep(wait(events.retry(), LISTEN_WAIT)).await;
-        }
-    }
-
-    /// Ends with the stream, or with an event that is larger than a notice can be.
-    async fn take_notices(&self, mut body: Incoming, events: &mut Events) -> Result<(), Failure> {
-        while let Some(Ok(data)) = body.chunk().await {
-            let mut chunk = &data[..];
-            while let Some(event) = events.next(&mut chunk)? {
-                match rpc::parse(&event) {
-                    Ok(Message::Notification { method, params }) => {
-                        self.inbox.take(&method, params, |_| None);
-                    }
-                    Ok(Message::Request { id, method, .. }) => self.reply(&id, &method),
-                    Ok(Message::Response { .. }) | Err(_) => {}
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Reads a response's stream up to its answer.
@@ -286,8 +261,16 @@ impl Http {
         is_stream.then(|| response.into_body())
     }
 
-    /// Takes one message of a response's stream; gives the result if it is the answer.
-    fn take(&self, event: &[u8], wanted: &Wanted<'_>) -> Result<Option<RawBuf>, Failure> {
+    /// Takes a message of a response, or a batch of them; gives the result if the answer is there.
+    fn take(&self, bytes: &[u8], wanted: &Wanted<'_>) -> Result<Option<RawBuf>, Failure> {
+        let mut result = None;
+        for message in batch::messages(bytes, self.era.has_batches()) {
+            result = result.or(self.take_one(message, wanted)?);
+        }
+        Ok(result)
+    }
+
+    fn take_one(&self, event: &[u8], wanted: &Wanted<'_>) -> Result<Option<RawBuf>, Failure> {
         let id = wanted.outgoing.id;
         match rpc::parse(event) {
             Ok(Message::Response { id: answered, outcome }) => {
@@ -334,14 +317,20 @@ impl Http {
                 Failure::Malformed(format!("a result with HTTP status {}", status.as_u16()))
             });
         }
+        self.refused(status, retry_after, &body)
+    }
+
+    /// What a status that is no success says, when `body` is no answer.
+    fn refused(&self, status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Failure {
         // A session that the server does not know is told by 404 (2025-11-25,
         // basic/transports, "Session Management"); many servers say 400.
         let lost =
-            status == StatusCode::NOT_FOUND || (status == StatusCode::BAD_REQUEST && names_session(&body));
+            status == StatusCode::NOT_FOUND || (status == StatusCode::BAD_REQUEST && names_session(body));
         if self.has_session && lost {
-            return Failure::Rejected { status };
+            Failure::Rejected { status }
+        } else {
+            Failure::Status { status, retry_after }
         }
-        Failure::Status { status, retry_after }
     }
 
     fn post(&self, body: String, method: &'static str, name: Option<&HeaderValue>) -> Request<Payload> {

@@ -5,10 +5,15 @@ mod broken;
 mod children;
 mod configuration;
 mod everything;
+mod http_sse;
+mod logs;
 mod offers;
+mod older;
+mod revisions;
 mod scripted;
 mod sessions;
 mod states;
+mod trial;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -27,6 +32,7 @@ use serde_json::{Map, Value, json};
 use super::conduct::Patience;
 use super::pace::Pace;
 use super::*;
+use crate::ask::{Account, Ask};
 
 /// Long enough for a busy machine; nothing waits for it unless something is wrong.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -41,6 +41,11 @@ impl Era {
             Self::Legacy(revision) => revision,
         }
     }
+
+    /// Whether several messages can come in one (`batch`).
+    pub(super) fn has_batches(self) -> bool {
+        self == Self::Legacy("2025-03-26")
+    }
 }
 
 /// Who we are. What we can do follows: what the client of a call can be asked.

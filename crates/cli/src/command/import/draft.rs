@@ -79,11 +79,9 @@ impl Draft {
                 }
             }
             Reach::Http { url, headers, is_sse } => {
+                draft.line(if is_sse { "transport: sse" } else { "transport: http" });
                 draft.address(&url);
                 draft.secrets("headers", "the header", headers);
-                if is_sse {
-                    draft.notes.push("the client speaks the old HTTP+SSE transport to it".into());
-                }
             }
         }
         draft
@@ -148,7 +146,6 @@ impl Draft {
 
     /// An address goes without user, password, query and what nobody could guess: there secrets stand.
     fn address(&mut self, url: &str) {
-        self.line("transport: http");
         let bare = url.split(['?', '#']).next().unwrap_or(url);
         let (scheme, rest) = bare.split_once("://").unwrap_or(("", bare));
         let (authority, path) = rest.find('/').and_then(|at| rest.split_at_checked(at)).unwrap_or((rest, ""));
@@ -354,10 +351,12 @@ mod tests {
             reach(Reach::Stdio { command, args: vec!["-v".into()], env: env(), folder: None }),
             "transport: stdio\ncommand: \"/opt/x\"\nargs: [\"--api-key\", \"REMOVED\", \"-v\"]\ninheritEnv: [PATH, HOME]"
         );
-        let url = "https://ada@mcp.example.test/s/0123456789abcdef0123/mcp?key=hunter2".into();
-        assert_eq!(
-            reach(Reach::Http { url, headers: env(), is_sse: false }),
-            "transport: http\nurl: \"https://mcp.example.test/s/REMOVED/mcp\""
-        );
+        let url = "https://ada@mcp.example.test/s/0123456789abcdef0123/mcp?key=hunter2";
+        for (is_sse, transport) in [(false, "http"), (true, "sse")] {
+            assert_eq!(
+                reach(Reach::Http { url: url.into(), headers: env(), is_sse }),
+                format!("transport: {transport}\nurl: \"https://mcp.example.test/s/REMOVED/mcp\"")
+            );
+        }
     }
 }

@@ -14,7 +14,7 @@ use quaymaster_core::SecretSource;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::egress::{self, Egress};
-use crate::mcp::config::{EnvValue, ServerConfig};
+use crate::mcp::config::{EnvValue, EraConfig, ServerConfig, Transport};
 use crate::problem::Problems;
 
 /// Variables that `inheritEnv` may name: what programs need to find their way
@@ -60,8 +60,10 @@ const RESERVED_HEADERS: [&str; 12] = [
 pub(in crate::mcp) enum Server {
     /// By starting it.
     Stdio(StdioServer),
-    /// At an address.
+    /// At an address, over Streamable HTTP if it speaks that.
     Http(Box<HttpServer>),
+    /// At an address, over HTTP+SSE.
+    Sse(Box<HttpServer>),
 }
 
 pub(in crate::mcp) struct StdioServer {
@@ -215,6 +217,9 @@ pub(super) fn http(
     secrets: &dyn SecretSource,
     problems: &mut Problems,
 ) -> Option<Box<HttpServer>> {
+    if server.transport == Transport::Sse && server.era == EraConfig::Modern {
+        problems.add("spec.server.era", "over `sse` there are sessions alone: leave `era` out");
+    }
     let misplaced = [
         ("command", server.command.is_some()),
         ("args", !server.args.is_empty()),
@@ -223,7 +228,9 @@ pub(super) fn http(
         ("workingFolder", server.working_folder.is_some()),
     ];
     for (member, _) in misplaced.iter().filter(|(_, is_there)| *is_there) {
-        problems.add(format!("spec.server.{member}"), "a server over `http` is not started: give its `url`");
+        let transport = server.transport.as_str();
+        let message = format!("a server over `{transport}` is not started: give its `url`");
+        problems.add(format!("spec.server.{member}"), message);
     }
     let mut headers = HeaderMap::new();
     for (name, reference) in &server.headers {
@@ -250,7 +257,8 @@ pub(super) fn http(
         }
     }
     let Some(url) = server.url.as_deref() else {
-        problems.add("spec.server.url", "a server over `http` needs its address");
+        let transport = server.transport.as_str();
+        problems.add("spec.server.url", format!("a server over `{transport}` needs its address"));
         return None;
     };
     match egress::address(url) {

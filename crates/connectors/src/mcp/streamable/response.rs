@@ -42,6 +42,10 @@ pub(super) fn no_body(error: BodyError) -> Failure {
     }
 }
 
+pub(super) fn no_answer() -> Failure {
+    Failure::Malformed("a message that is no answer".into())
+}
+
 /// Whether `body` answers our request `id`, in whichever way.
 pub(super) fn is_answer(body: &[u8], id: u64) -> bool {
     let answered = match rpc::parse(body) {

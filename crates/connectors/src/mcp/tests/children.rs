@@ -35,7 +35,7 @@ const TOOLS: &[&str] = &[
     "input",
 ];
 
-fn server(args: &[&str]) -> Value {
+pub(super) fn server(args: &[&str]) -> Value {
     let script = upstream("stdio.mjs");
     let args: Vec<&str> = std::iter::once(script.as_str()).chain(args.iter().copied()).collect();
     json!({"transport": "stdio", "command": node(), "args": args})

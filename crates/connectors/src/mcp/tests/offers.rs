@@ -11,14 +11,14 @@ use super::*;
 
 /// A client that gives the same answer to every question, and keeps the questions.
 #[derive(Debug)]
-struct Person {
+pub(super) struct Person {
     abilities: InputAbilities,
     answer: Value,
     asked: Mutex<Vec<String>>,
 }
 
 impl Person {
-    fn who_says(answer: Value) -> Arc<Self> {
+    pub(super) fn who_says(answer: Value) -> Arc<Self> {
         let abilities = InputAbilities {
             form: true,
             url: true,
@@ -30,7 +30,7 @@ impl Person {
         Arc::new(Self { abilities, answer, asked: Mutex::default() })
     }
 
-    fn asked(&self) -> String {
+    pub(super) fn asked(&self) -> String {
         self.asked.lock().expect("no panic").join("\n")
     }
 }
@@ -53,9 +53,19 @@ impl InputPort for Person {
 }
 
 #[derive(Debug)]
-struct Reader {
+pub(super) struct Reader {
     level: LogLevel,
     read: Mutex<Vec<String>>,
+}
+
+impl Reader {
+    pub(super) fn from(level: LogLevel) -> Arc<Self> {
+        Arc::new(Self { level, read: Mutex::default() })
+    }
+
+    pub(super) fn read(&self) -> Vec<String> {
+        self.read.lock().expect("no panic").clone()
+    }
 }
 
 impl LogSink for Reader {
@@ -174,11 +184,11 @@ async fn log_messages_reach_who_reads_them_from_their_level_on() {
     for era in ["legacy", "modern"] {
         let (_server, connector) = connected_to(era, offering).await;
         for (level, expected) in [(LogLevel::Info, 3), (LogLevel::Warning, 0)] {
-            let reader = Arc::new(Reader { level, read: Mutex::default() });
+            let reader = Reader::from(level);
             let mut logging = read("test_tool_with_logging");
             logging.log = Some(Arc::clone(&reader) as Arc<dyn LogSink>);
             logging.on(&connector).await.expect("a result");
-            let read = reader.read.lock().expect("no panic").clone();
+            let read = reader.read();
             assert_eq!(read.len(), expected, "{era} {level:?}: {read:?}");
         }
     }

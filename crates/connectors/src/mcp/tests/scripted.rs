@@ -13,6 +13,7 @@ use hyper::body::Frame;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::*;
 
@@ -20,6 +21,8 @@ use super::*;
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) verb: Method,
+    /// Path and query.
+    pub(super) target: String,
     pub(super) headers: HeaderMap,
     /// The JSON-RPC message; null if there was none.
     pub(super) message: Value,
@@ -55,6 +58,8 @@ pub(super) enum Reply {
     Answer { status: u16, headers: Vec<(&'static str, String)>, body: Vec<u8> },
     /// Answers with a stream of these parts, and then leaves it open, ends it or breaks it.
     Stream { parts: Vec<String>, end: End },
+    /// Answers with a stream of what comes here, which ends when nothing more can come.
+    Live(UnboundedReceiver<String>),
     /// Never answers.
     Never,
     /// Closes the connection.
@@ -196,7 +201,7 @@ impl Connection {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
         let message = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        let seen = Seen { verb: head.method, headers: head.headers, message };
+        let seen = Seen { verb: head.method, target: head.uri.to_string(), headers: head.headers, message };
         self.requests.lock().expect("no panic").push(seen.clone());
         let response = match (self.script)(&seen) {
             Reply::Answer { status, headers, body } => {
@@ -212,6 +217,15 @@ impl Connection {
                 let response = Response::builder().header("content-type", "text/event-stream");
                 let counted = CountDrop(Arc::clone(&self.given_up));
                 response.body(StreamBody::new(streamed(parts, end, counted)).boxed()).expect("a response")
+            }
+            Reply::Live(parts) => {
+                let response = Response::builder().header("content-type", "text/event-stream");
+                let state = (parts, CountDrop(Arc::clone(&self.given_up)));
+                let parts = stream::unfold(state, |(mut parts, counted)| async move {
+                    let part = parts.recv().await?;
+                    Some((Ok(Frame::data(Bytes::from(part))), (parts, counted)))
+                });
+                response.body(StreamBody::new(parts).boxed()).expect("a response")
             }
             Reply::Never => {
                 let _counted = CountDrop(Arc::clone(&self.given_up));

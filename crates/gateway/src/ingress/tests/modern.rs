@@ -108,6 +108,24 @@ async fn a_report_of_progress_turns_the_answer_into_a_stream() {
 }
 
 #[tokio::test]
+async fn what_is_told_right_before_the_answer_is_not_lost() {
+    let server = Server::plain().await;
+    let mut client = server.client().await;
+    for _ in 0..20 {
+        // So the call has its reply as soon as it has reported.
+        server.harbour.release();
+        let response = open(&mut client, call("report", &json!({"progressToken": 1}))).await;
+        let mut body = response.into_body();
+        for n in [1, 2] {
+            let event = soon(next_event(&mut body)).await.expect("progress");
+            assert_eq!(event["params"]["progress"], n);
+        }
+        assert_eq!(soon(next_event(&mut body)).await.expect("the answer")["id"], 1);
+        assert!(soon(next_event(&mut body)).await.is_none());
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_takes_no_events_gets_its_answer_as_json() {
     let server = Server::plain().await;
     let (headers, body) = modern("tools/call", call("report", &json!({"progressToken": 1})));

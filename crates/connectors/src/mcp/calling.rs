@@ -1,0 +1,244 @@
+//! A call on its way to the server and back.
+//!
+//! What was decided on is sent as the server takes it, once more where that is safe, and
+//! what the server wants to know meanwhile is asked. A task that the server makes of it
+//! is followed in `following`.
+
+use std::borrow::Cow;
+use std::pin::pin;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+use quaymaster_control::output::RawOutput;
+use quaymaster_core::rpc::code;
+use quaymaster_core::{CallError, Effect, ErrorCode, InputPort, Kind, RawBuf, Tasks, mirror};
+use tokio::time::Instant;
+
+use super::McpConnector;
+use super::alive::Alive;
+use super::breaker::Verdict;
+use super::check::Settings;
+use super::discovery::TaskSupport;
+use super::failure::Failure;
+use super::link::{Answer, Query, Until};
+use super::question::{Given, MAX_ROUNDS, Required};
+use super::supervise::Live;
+use super::task::{self, ServerTask};
+use super::wire::{self, Stage};
+use crate::ask::{Account, Ask};
+
+/// What a message may hold beside the result that it carries.
+const ENVELOPE_BYTES: usize = 64 * 1024;
+
+impl McpConnector {
+    /// Calls a tool.
+    ///
+    /// A result with `isError` is a result. What provably did not reach the
+    /// server is sent once more, and so is a read whose answer was lost.
+    pub(crate) async fn run(&self, ask: &Ask<'_>, account: &mut Account) -> Result<RawOutput, CallError> {
+        self.call(ask, account).await.map(RawOutput::upstream)
+    }
+
+    pub(super) async fn call(&self, ask: &Ask<'_>, account: &mut Account) -> Result<RawBuf, CallError> {
+        let mut given = Given::default();
+        for _ in 0..MAX_ROUNDS {
+            let (result, as_task) = self.round(ask, &given, account).await?;
+            match wire::stage(&result) {
+                Stage::Task if ask.kind == Kind::Tool => {
+                    return self.follow(ask, ServerTask::of_modern(&result)).await;
+                }
+                Stage::Task => {
+                    let failure = Failure::Malformed("a task where there can be none".into());
+                    return Err(failure.into_call_error(ask.effect));
+                }
+                Stage::Complete if as_task => {
+                    return self.follow(ask, ServerTask::of_session(&result)).await;
+                }
+                Stage::Complete => return Ok(result),
+                Stage::InputRequired => {}
+            }
+            // Whoever asks for input has not acted yet, so this fails like a read.
+            let asked = async { Required::read(&result)?.give(ask.input.as_ref()).await };
+            let asked = ask.cancel.run_until_cancelled(asked).await;
+            given = asked
+                .unwrap_or(Err(Failure::Cancelled { sent: false }))
+                .map_err(|failure| failure.into_call_error(Effect::Read))?;
+        }
+        let message = format!("the tool asked for input more than {MAX_ROUNDS} times");
+        Err(CallError::new(ErrorCode::UpstreamError, message))
+    }
+
+    /// Calls once, with what was `given` to the tool's last request for input. Says whether a
+    /// session's server was asked to make a task of it.
+    async fn round(
+        &self,
+        ask: &Ask<'_>,
+        given: &Given,
+        account: &mut Account,
+    ) -> Result<(RawBuf, bool), CallError> {
+        let settings = &self.shared.settings;
+        let Some(mut target) = Target::of(settings, ask) else {
+            return Err(CallError::new(ErrorCode::GatewayInternal, "the tool is not one of this connector"));
+        };
+        given.add_to(&mut target.members);
+        target.tasks = ask.kind == Kind::Tool && matches!(ask.tasks, Tasks::Taken(_));
+        let mut ticket = self
+            .shared
+            .breaker
+            .admit(Instant::now())
+            .map_err(|retry_after| Failure::BreakerOpen { retry_after }.into_call_error(ask.effect))?;
+        let until = Until { deadline: Instant::now() + settings.timeout, cancel: ask.cancel };
+        let alive = Alive::over(ask.input.as_ref());
+        loop {
+            let outcome = {
+                let attempt = pin!(self.attempt(&target, ask, until, alive.port()));
+                alive.tell(attempt, || ticket.answered(Instant::now())).await
+            };
+            let (failure, connection) = match outcome {
+                Ok((answer, as_task)) => {
+                    ticket.settle(Verdict::Answered, Instant::now());
+                    self.shared.conduct.good();
+                    account.upstream_ids.extend(answer.upstream_id);
+                    return Ok((answer.result, as_task));
+                }
+                Err(failed) => failed,
+            };
+            // A server that can only make a task of it has not begun. We can follow one; but a client
+            // that could have said so, and has not, is answered as the server answers it.
+            if failure.wants_tasks() && !target.tasks && matches!(ask.tasks, Tasks::Followed) {
+                target.tasks = true;
+                continue;
+            }
+            if account.retries > 0 || !failure.may_be_repeated(ask.effect) {
+                ticket.settle(failure.verdict(connection), Instant::now());
+                return Err(failure.into_call_error(ask.effect));
+            }
+            account.retries += 1;
+            let (connector, reason) = (self.name(), failure.reason());
+            tracing::debug!(connector, call = %ask.call, reason, "the call is sent once more");
+        }
+    }
+
+    /// Sends a request of the call. A failure comes with the number of the connection that ended with it.
+    pub(super) async fn attempt(
+        &self,
+        target: &Target<'_>,
+        ask: &Ask<'_>,
+        until: Until<'_>,
+        input: Option<&Arc<dyn InputPort>>,
+    ) -> Result<(Answer, bool), (Failure, Option<u64>)> {
+        let limit_bytes = self.shared.settings.max_bytes;
+        let live = self.shared.live(until).await.map_err(|failure| (failure, None))?;
+        let mirrors = live.link.mirrors();
+        let mut members = Cow::Borrowed(target.members.as_slice());
+        let as_task = target.begins && as_task(&live, ask);
+        if as_task {
+            members.to_mut().push(task::WANTED);
+        }
+        let query = Query {
+            actor: Some(ask.actor),
+            method: target.method,
+            members: &members,
+            name: target.name.as_deref().filter(|_| mirrors),
+            mirrored: &if mirrors && target.begins { mirrored(&live, ask) } else { Vec::new() },
+            sink: ask.progress.as_ref(),
+            input,
+            log: ask.log.as_ref(),
+            tasks: target.tasks,
+            limit_bytes: limit_bytes.saturating_add(ENVELOPE_BYTES),
+            until,
+        };
+        match live.link.ask(&query).await {
+            Ok(answer) if answer.result.get().len() <= limit_bytes => Ok((answer, as_task)),
+            Ok(_) | Err(Failure::TooLarge { .. }) => Err((Failure::TooLarge { limit_bytes }, None)),
+            Err(failure) => {
+                let has_ended = live.link.has_ended();
+                let is_too_often = failure.is_offence() && self.shared.conduct.broke_protocol(Instant::now());
+                if failure.is_loss() || is_too_often || has_ended {
+                    self.shared.lost(&live.link);
+                }
+                // The tool wants other headers than it did when it was listed.
+                if matches!(failure, Failure::Rpc { code: code::HEADER_MISMATCH, .. }) {
+                    live.link.inbox().suspect_list();
+                }
+                Err((failure, has_ended.then_some(live.number)))
+            }
+        }
+    }
+}
+
+/// A request as the server is sent it.
+pub(super) struct Target<'a> {
+    pub(super) method: &'static str,
+    /// Whether it begins the call; else it follows one that was begun.
+    pub(super) begins: bool,
+    /// Whether a modern server is told that it may make a task of it.
+    pub(super) tasks: bool,
+    /// Pieces of JSON text: the members of the parameters.
+    pub(super) members: Vec<&'a str>,
+    /// What stands in `Mcp-Name`.
+    pub(super) name: Option<Cow<'a, HeaderValue>>,
+}
+
+impl<'a> Target<'a> {
+    fn beginning(method: &'static str, members: Vec<&'a str>) -> Self {
+        Self { method, begins: true, tasks: false, members, name: None }
+    }
+
+    /// What `ask` means; none if the connector has no such thing.
+    fn of(settings: &'a Settings, ask: &'a Ask<'_>) -> Option<Self> {
+        let arguments = ask.arguments.as_json();
+        let named = |method, name: &'a str, header| Self {
+            name: Some(Cow::Borrowed(header)),
+            ..Self::beginning(method, vec![r#""name":"#, name, r#","arguments":"#, arguments])
+        };
+        match ask.kind {
+            Kind::Tool => {
+                let tool = settings.tools.iter().find(|tool| tool.config.name == ask.tool)?;
+                Some(named("tools/call", &tool.name_json, &tool.name_header))
+            }
+            Kind::Prompt => {
+                let prompt = settings.prompts.iter().find(|prompt| prompt.config.name == ask.tool)?;
+                Some(named("prompts/get", &prompt.name_json, &prompt.name_header))
+            }
+            Kind::Resource => {
+                let uri = ask.arguments.value().get("uri")?.as_str()?;
+                // Looked at once more: what the server is sent is what was decided on.
+                settings.resources.iter().find(|r| r.config.name == ask.tool && r.pattern.fits(uri))?;
+                let members = vec![arguments.strip_prefix('{')?.strip_suffix('}')?];
+                let name = Some(Cow::Owned(mirror::encode(uri)));
+                Some(Self { name, ..Self::beginning("resources/read", members) })
+            }
+            Kind::Completion => {
+                let prompts = settings.prompts.iter().map(|prompt| (&prompt.completed, &prompt.reference));
+                let groups = settings.resources.iter().map(|group| (&group.completed, &group.reference));
+                let (_, reference) =
+                    prompts.chain(groups).find(|(completed, _)| ***completed == *ask.tool)?;
+                let members = vec![&**reference, ",", arguments.strip_prefix('{')?.strip_suffix('}')?];
+                Some(Self::beginning("completion/complete", members))
+            }
+        }
+    }
+}
+
+/// Whether a session's server is to make a task of the call: where it can do nothing else, and
+/// where the client takes one. A modern server decides by itself.
+fn as_task(live: &Live, ask: &Ask<'_>) -> bool {
+    if ask.kind != Kind::Tool || live.link.is_modern() {
+        return false;
+    }
+    match live.routes.get(ask.tool).map(|route| route.tasks).unwrap_or_default() {
+        TaskSupport::Forbidden => false,
+        TaskSupport::Optional => matches!(ask.tasks, Tasks::Taken(_)),
+        TaskSupport::Required => true,
+    }
+}
+
+/// The headers that mirror arguments of the call.
+fn mirrored(live: &Live, ask: &Ask<'_>) -> Vec<(HeaderName, HeaderValue)> {
+    if ask.kind != Kind::Tool {
+        return Vec::new();
+    }
+    let declared = live.routes.get(ask.tool).map(|route| route.headers.as_slice()).unwrap_or_default();
+    mirror::of_call(declared, ask.arguments.value())
+}
