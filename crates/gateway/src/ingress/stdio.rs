@@ -105,17 +105,8 @@ where
             Err(_) => std::future::pending().await,
         }
     };
-    let mut client = Client {
-        front: Arc::new(Front::new(door, settings.identity, settings.counters)),
-        outbox,
-        session: None,
-        subscriptions: Vec::new(),
-        watches: Arc::default(),
-        subscribed: Arc::default(),
-        calls: Arc::default(),
-        cancel: CancellationToken::new(),
-        tasks: TaskTracker::new(),
-    };
+    let front = Front::new(door, settings.identity, settings.counters);
+    let mut client = Client::new(front, outbox);
     let mut sweep = interval(settings.sweep);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -188,6 +179,20 @@ struct Client<D> {
 }
 
 impl<D: Door> Client<D> {
+    fn new(front: Front<D>, outbox: mpsc::Sender<Vec<u8>>) -> Self {
+        Self {
+            front: Arc::new(front),
+            outbox,
+            session: None,
+            subscriptions: Vec::new(),
+            watches: Arc::default(),
+            subscribed: Arc::default(),
+            calls: Arc::default(),
+            cancel: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
     async fn take(&mut self, line: &[u8]) {
         if line.trim_ascii().is_empty() {
             return;

@@ -247,7 +247,12 @@ impl<D: Door> Endpoint<D> {
         };
         // Only who can be asked comes back with a state.
         let bound = (abilities != InputAbilities::default()).then(|| Bound::to(&arrived.actor, &call));
-        let addressee = Addressee { id: (*id).clone(), era, kind: call.kind };
+        let addressee = Addressee {
+            id: (*id).clone(),
+            era,
+            revision: session.as_ref().map(|session| session.revision),
+            kind: call.kind,
+        };
         let request = self.front.request(call, origin);
         let key = request.id.clone();
         let level = match &session {
@@ -310,7 +315,8 @@ impl<D: Door> Endpoint<D> {
         let wanted = Wanted { progress: token.is_some(), level };
         let (running, question) = self.front.resume(&bound, &state, wanted)?;
         question.answer(answers);
-        let addressee = Addressee { id: asked.id.clone(), era: asked.detected.era, kind: call.kind };
+        let era = asked.detected.era;
+        let addressee = Addressee { id: asked.id.clone(), era, revision: None, kind: call.kind };
         Ok(Waiting::new(self.clone(), addressee, running, (token, None, Some(bound))))
     }
 }

@@ -79,7 +79,8 @@ impl<D: Door> Client<D> {
             ),
         };
         let speech = Speech::new(era, Wanted { progress: token.is_some(), level }, questions);
-        let addressee = Addressee { id: (*id).clone(), era, kind: call.kind };
+        let revision = session.map(|session| session.revision);
+        let addressee = Addressee { id: (*id).clone(), era, revision, kind: call.kind };
         let request = self.front.request(call, origin);
         let key = request.id.clone();
         let reply = self.front.run(request, speech.wire(&cancel), |_| {});
@@ -107,7 +108,7 @@ impl<D: Door> Client<D> {
         let (running, question) = self.front.resume(&bound, &state, wanted)?;
         self.calls.redirect(id, &running.cancel);
         question.answer(answers);
-        let addressee = Addressee { id: (*id).clone(), era: detected.era, kind: call.kind };
+        let addressee = Addressee { id: (*id).clone(), era: detected.era, revision: None, kind: call.kind };
         Ok(self.waiting(addressee, running, (token, flight), (None, Some(bound))))
     }
 
