@@ -49,6 +49,7 @@ sdk() {
     "$gateway" --upstreams -- bash -c '
         set -e
         "$1" tests/clients/python_sdk/test_upstreams.py
+        "$1" tests/clients/python_sdk/test_revisions.py
         "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/typescript_sdk/upstreams.test.mjs
         "$QM_BIN" audit verify --config "$QM_CONFIG"
     ' clients "$python"
