@@ -351,8 +351,9 @@ impl<D: Door> Client<D> {
         self.tasks.close();
         alone.close();
         let ended = async {
+            // Nobody comes back to the calls that wait for input, or will.
+            self.front.suspended.clear();
             self.tasks.wait().await;
-            // Nobody comes back to the calls that wait for input.
             self.front.suspended.clear();
             alone.wait().await;
         };
