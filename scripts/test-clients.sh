@@ -49,6 +49,7 @@ sdk() {
     "$gateway" --upstreams -- bash -c '
         set -e
         "$QM_PYTHON" tests/clients/python_sdk/test_upstreams.py
+        "$QM_PYTHON" tests/clients/python_sdk/test_revisions.py
         "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/typescript_sdk/upstreams.test.mjs
         "$QM_BIN" audit verify --config "$QM_CONFIG"
     '

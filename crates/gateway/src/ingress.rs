@@ -19,6 +19,7 @@ mod batch;
 mod call;
 mod changes;
 mod claims;
+mod content;
 mod counters;
 mod door;
 pub mod era;

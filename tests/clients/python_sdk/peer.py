@@ -40,11 +40,11 @@ async def over_http(version: str, role: str, url: str | None = None, **options):
 
 
 @asynccontextmanager
-async def over_stdio(version: str):
+async def over_stdio(version: str, **options):
     server = StdioServerParameters(
         command=os.environ["QM_BIN"], args=["stdio", "--config", os.environ["QM_CONFIG"]]
     )
-    async with Client(server, mode=ERAS[version], read_timeout_seconds=LIMIT_S) as client:
+    async with Client(server, mode=ERAS[version], read_timeout_seconds=LIMIT_S, **options) as client:
         assert client.protocol_version == version, client.protocol_version
         yield client
 

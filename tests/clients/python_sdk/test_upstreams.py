@@ -7,7 +7,7 @@ import uuid
 import anyio
 from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitResult
-from peer import LEGACY, LIMIT_S, MODERN, over_http, refusal
+from peer import LEGACY, LIMIT_S, MODERN, over_http, over_stdio, refusal
 
 # `sse` is a server of the SDK itself, over the transport HTTP+SSE.
 UPSTREAMS = ("legacy", "modern", "sse")
@@ -154,6 +154,24 @@ class LegacyClient(Upstreams, unittest.IsolatedAsyncioTestCase):
 
 class ModernClient(Upstreams, unittest.IsolatedAsyncioTestCase):
     version = MODERN
+
+
+class OverStdio(unittest.IsolatedAsyncioTestCase):
+    async def test_what_a_server_asks_reaches_a_client_of_either_era_over_stdio(self):
+        for version in (LEGACY, MODERN):
+            with self.subTest(version):
+                asked = []
+
+                async def ada(_, params, asked=asked):
+                    asked.append(params.message)
+                    return ElicitResult(action="accept", content={"name": "Ada", "response": "Ada"})
+
+                async with over_stdio(version, elicitation_callback=ada) as client:
+                    session = await client.call_tool("legacy_test_elicitation", {"message": "Who is there?"})
+                    stateless = await client.call_tool("modern_test_input_required_result_elicitation")
+                self.assertIn('"response":"Ada"', session.content[0].text)
+                self.assertEqual(stateless.content[0].text, "Hello, Ada!")
+                self.assertEqual(asked, ["Who is there?", "What is your name?"])
 
 
 if __name__ == "__main__":

@@ -243,3 +243,42 @@ impl Given {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+    use std::pin::Pin;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Without(NoInput);
+
+    impl InputPort for Without {
+        fn abilities(&self) -> InputAbilities {
+            InputAbilities::of(InputMethod::Roots)
+        }
+
+        fn ask<'a>(
+            &'a self,
+            _: RawBuf,
+        ) -> Pin<Box<dyn Future<Output = Result<RawBuf, NoInput>> + Send + 'a>> {
+            Box::pin(ready(Err(self.0)))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_is_told_why_there_is_no_answer() {
+        let reasons = [
+            (NoInput::Unsupported, "the client of this call does not support that"),
+            (NoInput::Unanswered, "the client gave no answer"),
+            (NoInput::Overloaded, "too many questions are open"),
+        ];
+        for (none, reason) in reasons {
+            let questions = Questions::new(Arc::new(Without(none)), Pause::new(), CancellationToken::new());
+            let asked = Asked::read("roots/list", None).expect("a question");
+            let response = questions.respond(&RequestId::number(1), asked).await.expect("a response");
+            assert!(response.contains(reason), "{response}");
+        }
+    }
+}

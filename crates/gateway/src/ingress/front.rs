@@ -15,6 +15,7 @@ use super::allowance::Allowances;
 use super::answer::{self, Abilities, Pieces};
 use super::call::ToolCall;
 use super::claims::{self, Claims, cleaned};
+use super::content;
 use super::counters::RefusalCounters;
 use super::door::{Door, RequestRefusal, Shelf, Wire};
 use super::era::{Detected, Era};
@@ -118,6 +119,8 @@ pub(super) enum Plan {
 pub(super) struct Addressee {
     pub(super) id: RequestId,
     pub(super) era: Era,
+    /// The revision of its session, if it has one.
+    pub(super) revision: Option<Revision>,
     pub(super) kind: Kind,
 }
 
@@ -289,10 +292,16 @@ impl<D: Door> Front<D> {
 
     /// The answer to a call; `None` is a reply that never came.
     pub(super) fn answered(&self, to: &Addressee, reply: Option<Reply>) -> (StatusCode, Pieces) {
-        let Addressee { id, era, kind } = to;
+        let Addressee { id, era, revision, kind } = to;
         let answer = reply.and_then(|reply| {
             let error = answer::call_error(id, *era, *kind, &reply);
-            error.or_else(|| Some((StatusCode::OK, answer::call_result(id, *era, *kind, reply.result)?)))
+            error.or_else(|| {
+                let result = match revision {
+                    Some(revision) => content::within(*revision, *kind, reply.result),
+                    None => reply.result,
+                };
+                Some((StatusCode::OK, answer::call_result(id, *era, *kind, result)?))
+            })
         });
         answer.unwrap_or_else(|| {
             tracing::error!("a call came to no reply that could be sent");

@@ -234,6 +234,7 @@ impl<D: Door> Server<D> {
             return;
         }
         self.lifecycle.calls.cancel();
+        self.endpoint.front.suspended.clear();
         if timeout(GRACE, ended.as_mut()).await.is_err() {
             tracing::warn!(
                 connections = self.connections.len(),

@@ -106,17 +106,8 @@ where
             Err(_) => std::future::pending().await,
         }
     };
-    let mut client = Client {
-        front: Arc::new(Front::new(door, settings.identity, settings.counters)),
-        outbox,
-        session: None,
-        subscriptions: Vec::new(),
-        watches: Arc::default(),
-        subscribed: Arc::default(),
-        calls: Arc::default(),
-        cancel: CancellationToken::new(),
-        tasks: TaskTracker::new(),
-    };
+    let front = Front::new(door, settings.identity, settings.counters);
+    let mut client = Client::new(front, outbox);
     let mut task_changes = client.front.tasks.changes();
     let mut sweep = interval(settings.sweep);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -192,6 +183,20 @@ struct Client<D> {
 }
 
 impl<D: Door> Client<D> {
+    fn new(front: Front<D>, outbox: mpsc::Sender<Vec<u8>>) -> Self {
+        Self {
+            front: Arc::new(front),
+            outbox,
+            session: None,
+            subscriptions: Vec::new(),
+            watches: Arc::default(),
+            subscribed: Arc::default(),
+            calls: Arc::default(),
+            cancel: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
     async fn take(&mut self, line: &[u8]) {
         if line.trim_ascii().is_empty() {
             return;
@@ -351,8 +356,9 @@ impl<D: Door> Client<D> {
         self.tasks.close();
         alone.close();
         let ended = async {
+            // Nobody comes back to the calls that wait for input, or will.
+            self.front.suspended.clear();
             self.tasks.wait().await;
-            // Nobody comes back to the calls that wait for input.
             self.front.suspended.clear();
             self.front.tasks.clear();
             alone.wait().await;

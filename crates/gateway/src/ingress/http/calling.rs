@@ -58,7 +58,8 @@ impl<D: Door> Endpoint<D> {
         let level = level.filter(|_| arrived.events);
         // Only who can be asked comes back with a state.
         let bound = abilities.is_askable().then(|| Bound::to(&arrived.actor, &call));
-        let addressee = Addressee { id: (*id).clone(), era, kind: call.kind };
+        let revision = session.as_ref().map(|session| session.revision);
+        let addressee = Addressee { id: (*id).clone(), era, revision, kind: call.kind };
         let questions = self.front.questions(abilities, &arrived.actor);
         let speech = Speech::new(era, Wanted { progress: token.is_some(), level }, questions);
         let offer = self.front.task_offer((era, call.kind), abilities, &arrived.actor);
@@ -108,7 +109,9 @@ impl<D: Door> Endpoint<D> {
         task: Arc<Task>,
     ) -> Waiting<D> {
         let abilities = session.as_ref().map(|session| session.abilities).filter(|_| arrived.events);
-        let addressee = Addressee { id: asked.id.clone(), era: asked.detected.era, kind: Kind::Tool };
+        let revision = session.as_ref().map(|session| session.revision);
+        let era = asked.detected.era;
+        let addressee = Addressee { id: asked.id.clone(), era, revision, kind: Kind::Tool };
         let token = task.token().filter(|_| arrived.events);
         let running = self.front.await_task(task, abilities.unwrap_or_default(), &arrived.actor);
         Waiting::new(self.clone(), addressee, running, (token, session, None))
@@ -178,7 +181,8 @@ impl<D: Door> Endpoint<D> {
         let wanted = Wanted { progress: token.is_some(), level };
         let (running, question) = self.front.resume(&bound, &state, wanted)?;
         question.answer(answers);
-        let addressee = Addressee { id: asked.id.clone(), era: asked.detected.era, kind: call.kind };
+        let era = asked.detected.era;
+        let addressee = Addressee { id: asked.id.clone(), era, revision: None, kind: call.kind };
         Ok(Waiting::new(self.clone(), addressee, running, (token, None, Some(bound))))
     }
 }

@@ -86,7 +86,8 @@ impl<D: Door> Client<D> {
         };
         let speech = Speech::new(era, Wanted { progress: token.is_some(), level }, questions);
         let speech = speech.offering(offer);
-        let addressee = Addressee { id: (*id).clone(), era, kind: call.kind };
+        let revision = session.map(|session| session.revision);
+        let addressee = Addressee { id: (*id).clone(), era, revision, kind: call.kind };
         let request = self.front.request(call, origin);
         let key = request.id.clone();
         let reply = self.front.run(request, speech.wire(&cancel), |_| {});
@@ -113,7 +114,9 @@ impl<D: Door> Client<D> {
         let token = task.token();
         let running = self.front.await_task(task, abilities, actor);
         let flight = Flight::begin(&self.calls, asked.id, &running.cancel)?;
-        let addressee = Addressee { id: asked.id.clone(), era: asked.detected.era, kind: Kind::Tool };
+        let revision = session.map(|session| session.revision);
+        let era = asked.detected.era;
+        let addressee = Addressee { id: asked.id.clone(), era, revision, kind: Kind::Tool };
         Ok(self.waiting(addressee, running, (token, flight), (open, None)))
     }
 
@@ -136,7 +139,7 @@ impl<D: Door> Client<D> {
         let (running, question) = self.front.resume(&bound, &state, wanted)?;
         self.calls.redirect(id, &running.cancel);
         question.answer(answers);
-        let addressee = Addressee { id: (*id).clone(), era: detected.era, kind: call.kind };
+        let addressee = Addressee { id: (*id).clone(), era: detected.era, revision: None, kind: call.kind };
         Ok(self.waiting(addressee, running, (token, flight), (None, Some(bound))))
     }
 

@@ -150,6 +150,7 @@ impl Harbour {
         match request.tool.as_str() {
             "empty" => "{}".into(),
             "pretty" => "{\n  \"content\": []\n}".into(),
+            "link" => r#"{"content":[{"type":"resource_link","uri":"a://1","name":"n"}]}"#.into(),
             "not_json" => "oops".into(),
             "panic" => panic!("on purpose"),
             "hold" => {

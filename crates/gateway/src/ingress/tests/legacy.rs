@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::client::{Client, Server, next_event, soon};
 use super::harbour::Event;
+use super::pipes::{Pipes, legacy_call};
 use crate::ingress::http::HttpSettings;
 
 fn call(id: u64, tool: &str, meta: &Value) -> Value {
@@ -123,6 +124,21 @@ async fn a_client_is_asked_what_its_revision_has_whatever_it_claims() {
                 assert_eq!(answer["result"]["structuredContent"], "Unsupported", "{version}: {question}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_client_gets_no_content_that_its_revision_does_not_have() {
+    let server = Server::plain().await;
+    for (version, kind) in [("2025-03-26", "text"), ("2025-06-18", "resource_link")] {
+        let mut client = server.client().await;
+        client.initialize(version).await;
+        let answer = client.post(&call(1, "link", &json!({}))).await;
+        assert_eq!(answer.json()["result"]["content"][0]["type"], kind, "{version}");
+        let mut pipes = Pipes::plain();
+        pipes.initialize_as(version).await;
+        let answer = pipes.ask(&legacy_call(1, "link")).await;
+        assert_eq!(answer["result"]["content"][0]["type"], kind, "{version} on a pipe");
     }
 }
 
