@@ -25,6 +25,7 @@ pub mod http;
 mod inflight;
 mod lasting;
 mod modern;
+mod pages;
 mod params;
 mod progress;
 mod question;
@@ -39,6 +40,6 @@ mod watches;
 mod tests;
 
 pub use counters::RefusalCounters;
-pub use door::{Door, RequestRefusal, Shelf, Wire};
+pub use door::{Door, Page, RequestRefusal, Shelf, Wire};
 pub use front::ServerIdentity;
 pub use refusal::Refusal;

@@ -100,7 +100,7 @@ impl Connector {
     }
 
     /// What the names of its tools begin with; empty if nothing.
-    pub(super) fn prefix(&self) -> String {
+    pub(crate) fn prefix(&self) -> String {
         match self {
             Self::Mcp(file) => file.spec.prefix.clone(),
             Self::Sql(file) => {

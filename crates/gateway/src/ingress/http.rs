@@ -12,6 +12,7 @@
 mod body;
 mod endpoint;
 mod guard;
+mod place;
 mod post;
 mod reading;
 mod stall;

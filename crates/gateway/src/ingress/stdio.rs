@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use quaymaster_core::rpc::{self, Message, RequestId};
-use quaymaster_core::{Actor, InputAbilities, InputPort, LogLevel, SessionId};
+use quaymaster_core::{CallError, Caller, InputAbilities, InputPort, LogLevel, Reach, SessionId};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -65,6 +65,8 @@ pub struct StdioSettings {
     pub identity: ServerIdentity,
     /// Where refusals are counted.
     pub counters: Arc<RefusalCounters>,
+    /// What the pipes lead to.
+    pub reach: Reach,
 }
 
 impl Default for StdioSettings {
@@ -74,6 +76,7 @@ impl Default for StdioSettings {
             drain: Duration::from_secs(20),
             identity: ServerIdentity::default(),
             counters: Arc::default(),
+            reach: Reach::All,
         }
     }
 }
@@ -93,19 +96,20 @@ where
     let mut lines = Lines::new(input, settings.max_line_bytes);
     // Whoever is let in no more sees nothing.
     let listing = {
-        let door = door.clone();
-        move || door.local_user().map_or_else(|_| Seen::default(), |actor| Seen::by(&*door, &actor))
+        let (door, reach) = (door.clone(), settings.reach.clone());
+        move || user(&*door, &reach).map_or_else(|_| Seen::default(), |user| Seen::by(&*door, &user))
     };
     let mut changes = Changes::of(door.changes(), &listing);
     let watched = {
-        let door = door.clone();
-        async move |watches: Arc<Watches>| match door.local_user() {
-            Ok(actor) => watches.next(&*door, &actor).await,
+        let (door, reach) = (door.clone(), settings.reach.clone());
+        async move |watches: Arc<Watches>| match user(&*door, &reach) {
+            Ok(user) => watches.next(&*door, &user).await,
             Err(_) => std::future::pending().await,
         }
     };
     let mut client = Client {
         front: Arc::new(Front::new(door, settings.identity, settings.counters)),
+        reach: settings.reach,
         outbox,
         session: None,
         subscriptions: Vec::new(),
@@ -141,6 +145,11 @@ where
     }
 }
 
+/// The local user, as the configuration has them now.
+fn user<D: Door>(door: &D, reach: &Reach) -> Result<Caller, CallError> {
+    door.local_user().map(|actor| Caller { actor, reach: reach.clone() })
+}
+
 async fn write<W>(mut output: W, mut inbox: mpsc::Receiver<Vec<u8>>, broken: CancellationToken)
 where
     W: AsyncWrite + Unpin,
@@ -168,6 +177,7 @@ struct Session {
 
 struct Client<D> {
     front: Arc<Front<D>>,
+    reach: Reach,
     outbox: mpsc::Sender<Vec<u8>>,
     session: Option<Session>,
     subscriptions: Vec<Subscription>,
@@ -276,7 +286,7 @@ impl<D: Door> Client<D> {
                 ));
             }
         }
-        let actor = self.front.door.local_user()?;
+        let actor = user(&*self.front.door, &self.reach)?;
         match self.front.plan(asked, &actor)? {
             Plan::Answer(pieces) => Ok(Some(pieces)),
             Plan::Call(call) => self.call(asked, call, actor).map(|()| None),
@@ -305,7 +315,7 @@ impl<D: Door> Client<D> {
         }
     }
 
-    fn call(&mut self, asked: &Asked<'_>, call: ToolCall, actor: Arc<Actor>) -> Result<(), Refusal> {
+    fn call(&mut self, asked: &Asked<'_>, call: ToolCall, actor: Caller) -> Result<(), Refusal> {
         let Asked { id, detected, .. } = asked;
         let (id, era) = ((*id).clone(), detected.era);
         let token = ProgressToken::read(&detected.meta)?;

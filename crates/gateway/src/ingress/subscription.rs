@@ -4,7 +4,7 @@
 //! name the subscription, and a result when the gateway ends it (MCP 2026-07-28,
 //! basic/patterns/subscriptions). What we cannot tell of is not granted.
 
-use quaymaster_core::Actor;
+use quaymaster_core::Caller;
 use quaymaster_core::raw::Raw;
 use quaymaster_core::rpc::{self, RequestId};
 
@@ -62,7 +62,7 @@ impl Subscription {
     }
 
     /// The same with those of the resources that `actor` may watch, which it does from now on.
-    pub(super) fn watching<D: Door>(mut self, watches: &Watches, door: &D, actor: &Actor) -> Self {
+    pub(super) fn watching<D: Door>(mut self, watches: &Watches, door: &D, actor: &Caller) -> Self {
         self.resources.retain(|uri| watches.add(door, actor, uri).is_ok());
         self
     }

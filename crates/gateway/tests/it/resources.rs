@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use quaymaster_connectors::Wire;
 use quaymaster_control::crypto::SystemRandomness;
-use quaymaster_core::{Actor, AgentClaims, Arguments, CallId, CallRequest, Clock, Kind, SystemClock};
+use quaymaster_core::{Actor, AgentClaims, Arguments, CallId, CallRequest, Clock, Kind, Reach, SystemClock};
 use quaymaster_gateway::Gateway;
 use quaymaster_gateway::ingress::{Door, Shelf};
 use serde_json::{Map, Value};
@@ -72,6 +72,7 @@ async fn ask(gateway: &Gateway, kind: Kind, name: &str) -> String {
         id: CallId::new(&SystemClock, &SystemRandomness),
         received: SystemClock.now(),
         actor: analyst(gateway),
+        reach: Reach::All,
         session: None,
         agent: AgentClaims::default(),
         trace_id: None,
@@ -84,7 +85,7 @@ async fn ask(gateway: &Gateway, kind: Kind, name: &str) -> String {
 }
 
 fn names(gateway: &Gateway, shelf: Shelf, member: &str) -> Vec<String> {
-    let listed = gateway.list(&analyst(gateway), shelf);
+    let listed = gateway.list(&analyst(gateway).into(), shelf);
     let objects: Vec<Value> = serde_json::from_str(&listed).expect("JSON");
     objects.iter().map(|object| object[member].as_str().expect("a text").to_owned()).collect()
 }

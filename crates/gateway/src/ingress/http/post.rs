@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
 use quaymaster_core::rpc::{self, Message, RequestId};
-use quaymaster_core::{Actor, InputAbilities, InputPort, Kind, LogLevel, LogSink, ProgressSink};
+use quaymaster_core::{Caller, InputAbilities, InputPort, Kind, LogLevel, LogSink, ProgressSink};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::body::Body;
@@ -44,7 +44,7 @@ enum Step<D: Door> {
 struct Arrived<'a> {
     head: &'a Parts,
     request_head: RequestHead<'a>,
-    actor: Arc<Actor>,
+    actor: Caller,
     /// Whether the client takes events.
     events: bool,
 }
@@ -55,7 +55,7 @@ impl<D: Door> Endpoint<D> {
         self: &Arc<Self>,
         head: &Parts,
         body: &mut Option<Incoming>,
-        actor: Arc<Actor>,
+        actor: Caller,
         trail: &mut Trail,
     ) -> Result<Response<Body>, Refusal> {
         let accepts = guard::accepts(&head.headers);

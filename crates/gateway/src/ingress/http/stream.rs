@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use quaymaster_core::Actor;
+use quaymaster_core::Caller;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +34,7 @@ impl<D: Door> Endpoint<D> {
     pub(super) fn listen(
         self: &Arc<Self>,
         headers: &HeaderMap,
-        actor: &Arc<Actor>,
+        actor: &Caller,
         trail: &mut Trail,
     ) -> Result<Response<Body>, Refusal> {
         let session = self.named_session(headers, actor, trail)?;
@@ -50,11 +50,7 @@ impl<D: Door> Endpoint<D> {
     }
 
     /// `subscriptions/listen`: a modern client's stream of notifications.
-    pub(super) fn subscribe(
-        self: &Arc<Self>,
-        subscription: Subscription,
-        actor: Arc<Actor>,
-    ) -> Response<Body> {
+    pub(super) fn subscribe(self: &Arc<Self>, subscription: Subscription, actor: Caller) -> Response<Body> {
         let watches = Arc::new(Watches::default());
         let subscription = subscription.watching(&watches, &*self.front.door, &actor);
         let listening =
@@ -68,7 +64,7 @@ impl<D: Door> Endpoint<D> {
     pub(super) fn end(
         &self,
         headers: &HeaderMap,
-        actor: &Actor,
+        actor: &Caller,
         trail: &mut Trail,
     ) -> Result<Response<Body>, Refusal> {
         let session = self.named_session(headers, actor, trail)?;
@@ -79,7 +75,7 @@ impl<D: Door> Endpoint<D> {
     fn named_session(
         &self,
         headers: &HeaderMap,
-        actor: &Actor,
+        actor: &Caller,
         trail: &mut Trail,
     ) -> Result<Arc<Session>, Refusal> {
         let head = guard::request_head(headers)?;
@@ -119,7 +115,7 @@ struct Told<D: Door> {
     endpoint: Arc<Endpoint<D>>,
     changes: Changes,
     watches: Arc<Watches>,
-    actor: Arc<Actor>,
+    actor: Caller,
 }
 
 enum Tiding {
@@ -130,7 +126,7 @@ enum Tiding {
 }
 
 impl<D: Door> Told<D> {
-    fn new(endpoint: &Arc<Endpoint<D>>, actor: Arc<Actor>, watches: Arc<Watches>) -> Self {
+    fn new(endpoint: &Arc<Endpoint<D>>, actor: Caller, watches: Arc<Watches>) -> Self {
         let door = &endpoint.front.door;
         let changes = Changes::of(door.changes(), || Seen::by(&**door, &actor));
         Self { endpoint: endpoint.clone(), changes, watches, actor }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::StatusCode;
 use quaymaster_core::rpc::RequestId;
-use quaymaster_core::{Actor, LogLevel, LogSink, Progress, ProgressSink, RawBuf};
+use quaymaster_core::{Caller, LogLevel, LogSink, Progress, ProgressSink, RawBuf};
 use tokio::sync::mpsc;
 
 use super::{Client, MAX_SUBSCRIPTIONS};
@@ -51,7 +51,11 @@ impl<D: Door> Client<D> {
         }
     }
 
-    pub(super) fn subscribe(&mut self, subscription: Subscription, actor: &Actor) -> Result<Pieces, Refusal> {
+    pub(super) fn subscribe(
+        &mut self,
+        subscription: Subscription,
+        actor: &Caller,
+    ) -> Result<Pieces, Refusal> {
         if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
             return Err(Refusal::overloaded("too many subscriptions: cancel one"));
         }

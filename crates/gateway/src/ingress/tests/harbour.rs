@@ -10,8 +10,8 @@ use quaymaster_core::mirror::Mismatch;
 use quaymaster_core::random::CountingRandomness;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
-    Actor, ActorId, Authentication, CallError, CallId, CallRequest, Clock, DataClass, ErrorCode, NoInput,
-    Progress, RawBuf, Reply, SessionId, Status, Timestamp,
+    Actor, ActorId, Authentication, CallError, CallId, CallRequest, Caller, Clock, DataClass, ErrorCode,
+    NoInput, Progress, RawBuf, Reply, SessionId, Status, Timestamp,
 };
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -59,6 +59,11 @@ pub(crate) fn actor(name: &str, workspace: &str) -> Actor {
         clearance: DataClass::Internal,
         authentication: Authentication::LocalUser,
     }
+}
+
+/// The same where everything can be reached.
+pub(crate) fn caller(name: &str, workspace: &str) -> Caller {
+    Arc::new(actor(name, workspace)).into()
 }
 
 impl Harbour {
@@ -206,7 +211,7 @@ impl Door for Harbour {
         reason.map_or(Ok(()), |reason| Err(reason.to_owned()))
     }
 
-    fn list(&self, actor: &Actor, which: Shelf) -> Arc<str> {
+    fn list(&self, actor: &Caller, which: Shelf) -> Arc<str> {
         if which != Shelf::Tools {
             return "[]".into();
         }
@@ -220,7 +225,7 @@ impl Door for Harbour {
 
     fn check_mirrors(
         &self,
-        _: &Actor,
+        _: &Caller,
         _: &str,
         _: &HeaderMap,
         _: &Value,
@@ -228,11 +233,11 @@ impl Door for Harbour {
         Ok(())
     }
 
-    fn watch(&self, _: &Actor, _: &str) -> Option<Watch> {
+    fn watch(&self, _: &Caller, _: &str) -> Option<Watch> {
         None
     }
 
-    fn completes(&self, _: &Actor) -> bool {
+    fn completes(&self, _: &Caller) -> bool {
         false
     }
 
