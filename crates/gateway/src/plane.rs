@@ -88,6 +88,12 @@ impl Plane {
         Self { prefixes, ..self }
     }
 
+    /// Whether the configuration has a connector of this name. For the people who run the
+    /// gateway: whoever calls learns of a connector by what they may see of it.
+    pub fn has_connector(&self, name: &Slug) -> bool {
+        self.prefixes.contains_key(name)
+    }
+
     /// All tools, whoever may see them. For those who publish tools, not for agents.
     pub fn catalogue(&self) -> &Catalogue {
         &self.catalogue

@@ -6,5 +6,7 @@ pub(crate) mod harbour;
 mod legacy;
 mod lifecycle;
 mod modern;
+mod pages;
 mod pipes;
 mod questions;
+mod routes;

@@ -168,6 +168,13 @@ async fn a_caller_is_told_of_the_missing_servers_of_which_it_could_call_somethin
     assert_eq!(told(&["officer"]), ["tower: missing", "vault: missing"]);
     assert_eq!(told(&["analyst", "officer"]), ["tower: missing", "vault: missing"], "a forbid wins");
     assert_eq!(told(&[]), [""; 0]);
+    let on_route = |name: &str| {
+        let reach = Reach::One(Slug::parse(name).expect("a name"));
+        let missing = gateway.plane().missing_upstreams(&actor(&gateway, "sales", &["officer"]), &reach);
+        missing.into_iter().map(|missing| missing.name).collect::<Vec<_>>()
+    };
+    assert_eq!(on_route("vault"), ["vault"]);
+    assert_eq!([on_route("yard"), on_route("nowhere")], [vec![], Vec::<String>::new()]);
     gateway.shutdown().await;
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderName};
+use quaymaster_catalog::Listing;
 use quaymaster_connectors::mcp::Watch;
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::clock::FixedClock;
@@ -16,7 +17,7 @@ use quaymaster_core::{
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::ingress::{Door, RequestRefusal, Shelf, Wire};
+use crate::ingress::{Door, Page, RequestRefusal, Shelf, Wire};
 
 /// What happened to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +31,8 @@ pub(crate) enum Event {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Harbour {
-    pub(crate) clock: FixedClock,
+    /// The clock of the harbour and of its keys.
+    pub(crate) clock: Arc<FixedClock>,
     randomness: CountingRandomness,
     list: watch::Sender<u64>,
     go: Semaphore,
@@ -38,6 +40,8 @@ pub(crate) struct Harbour {
     refusals: Mutex<Vec<RequestRefusal>>,
     /// For whom the list of tools changed, once for each time.
     changed: Mutex<Vec<String>>,
+    /// Tools of which two are listed at a time, for whoever asks.
+    stock: Mutex<Vec<&'static str>>,
     local: Mutex<Option<&'static str>>,
     unready: Mutex<Option<&'static str>>,
     tell: mpsc::UnboundedSender<Event>,
@@ -72,10 +76,12 @@ impl Harbour {
         let folder = tempfile::tempdir().expect("a folder");
         let now = Timestamp::from_micros(1_795_255_200_000_000);
         let (clock, randomness) = (Arc::new(FixedClock::new(now)), Arc::new(CountingRandomness::default()));
+        let of_keys = Arc::clone(&clock) as Arc<dyn Clock>;
         Arc::new(Self {
-            keys: KeyRing::open_or_create(&folder.path().join("keys"), clock, randomness).expect("a ring"),
+            keys: KeyRing::open_or_create(&folder.path().join("keys"), of_keys, randomness).expect("a ring"),
             _folder: folder,
-            clock: FixedClock::new(now),
+            clock,
+            stock: Mutex::default(),
             randomness: CountingRandomness::default(),
             list: watch::Sender::new(0),
             go: Semaphore::new(0),
@@ -103,6 +109,20 @@ impl Harbour {
     pub(crate) fn change_for(&self, name: &str) {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_owned());
         self.list.send_modify(|n| *n += 1);
+    }
+
+    /// Has these tools, of which two are listed at a time.
+    pub(crate) fn set_stock(&self, names: &[&'static str]) {
+        *self.stock.lock().unwrap_or_else(PoisonError::into_inner) = names.to_vec();
+    }
+
+    fn stocked(&self) -> Option<Listing> {
+        let stock = self.stock.lock().unwrap_or_else(PoisonError::into_inner);
+        let objects = stock.iter().map(|name| {
+            let object = format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#);
+            ((*name).to_owned(), object.into())
+        });
+        (!stock.is_empty()).then(|| Listing::new(objects))
     }
 
     /// Makes somebody else the local user, or nobody.
@@ -215,12 +235,22 @@ impl Door for Harbour {
         if which != Shelf::Tools {
             return "[]".into();
         }
+        if let Some(stocked) = self.stocked() {
+            return stocked.text();
+        }
         let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         let new = match changed.iter().filter(|name| **name == actor.id.as_str()).count() {
             0 => String::new(),
             n => format!("_{n}"),
         };
         format!(r#"[{{"name":"for_{}{new}","inputSchema":{{"type":"object"}}}}]"#, actor.id).into()
+    }
+
+    fn page(&self, caller: &Caller, which: Shelf, after: Option<&str>) -> Option<Page> {
+        match self.stocked() {
+            Some(stocked) => Some(stocked.page(after, 2)),
+            None => after.is_none().then(|| Page::whole(self.list(caller, which))),
+        }
     }
 
     fn check_mirrors(
@@ -265,11 +295,11 @@ impl Door for Harbour {
     }
 
     fn call_id(&self) -> CallId {
-        CallId::new(&self.clock, &self.randomness)
+        CallId::new(self.clock.as_ref(), &self.randomness)
     }
 
     fn session_id(&self) -> SessionId {
-        SessionId::new(&self.clock, &self.randomness)
+        SessionId::new(self.clock.as_ref(), &self.randomness)
     }
 
     fn keys(&self) -> &KeyRing {
@@ -277,6 +307,6 @@ impl Door for Harbour {
     }
 
     fn clock(&self) -> &dyn Clock {
-        &self.clock
+        self.clock.as_ref()
     }
 }
