@@ -22,8 +22,8 @@ impl<'a> Place<'a> {
     pub(super) fn read(path: &'a str) -> Option<Self> {
         let (workspace, rest) = match path.strip_prefix("/w/") {
             Some(behind) => {
-                let (workspace, _) = behind.split_once('/')?;
-                (Some(workspace).filter(|name| !name.is_empty())?.into(), behind.get(workspace.len()..)?)
+                let (workspace, rest) = behind.split_at(behind.find('/').filter(|at| *at > 0)?);
+                (Some(workspace), rest)
             }
             None => (None, path),
         };

@@ -12,7 +12,7 @@ use quaymaster_core::random::CountingRandomness;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
     Actor, ActorId, Authentication, CallError, CallId, CallRequest, Caller, Clock, DataClass, ErrorCode,
-    NoInput, Progress, RawBuf, Reply, SessionId, Status, Timestamp,
+    NoInput, Progress, RawBuf, Reach, Reply, SessionId, Status, Timestamp,
 };
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -105,7 +105,7 @@ impl Harbour {
         self.change_for("ana");
     }
 
-    /// Changes the list of tools of one actor.
+    /// Changes the list of tools of one actor, or of one on a route: `ana@desk`.
     pub(crate) fn change_for(&self, name: &str) {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_owned());
         self.list.send_modify(|n| *n += 1);
@@ -239,7 +239,11 @@ impl Door for Harbour {
             return stocked.text();
         }
         let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = match changed.iter().filter(|name| **name == actor.id.as_str()).count() {
+        let who = match &actor.reach {
+            Reach::All => actor.id.to_string(),
+            Reach::One(server) => format!("{}@{server}", actor.id),
+        };
+        let new = match changed.iter().filter(|name| **name == who).count() {
             0 => String::new(),
             n => format!("_{n}"),
         };

@@ -1,10 +1,14 @@
 //! The routes of single servers: what is handed out on one counts on no other.
 
+use std::time::Duration;
+
+use http_body_util::BodyExt as _;
 use quaymaster_core::Reach;
 use quaymaster_core::setting::Slug;
 use serde_json::{Value, json};
 
-use super::client::{Client, Server};
+use super::client::{Client, Server, modern, next_event, soon};
+use crate::ingress::http::HttpSettings;
 
 const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
 
@@ -103,5 +107,37 @@ async fn a_route_is_guarded_like_any_other() {
     assert_eq!(as_ever.iter().map(|(_, status, _)| *status).collect::<Vec<_>>(), [401, 403, 403]);
     for other in others.chunks(3) {
         assert_eq!(other, as_ever);
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_told_on_the_route_that_shows_it_and_on_no_other() {
+    let settings = HttpSettings { keep_alive: Duration::from_millis(20), ..HttpSettings::default() };
+    let server = Server::start(settings).await;
+    let mut session = server.client().await;
+    session.path = "/s/desk";
+    session.initialize("2025-11-25").await;
+    let of_session = session.open("GET", &[], "").await.into_body();
+    let mut listener = server.client().await;
+    listener.path = "/s/desk";
+    let (headers, body) =
+        modern("subscriptions/listen", json!({"notifications": {"toolsListChanged": true}}));
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let mut of_listener = listener.open("POST", &headers, &body).await.into_body();
+    let begun = soon(next_event(&mut of_listener)).await.expect("an event");
+    assert_eq!(begun["method"], "notifications/subscriptions/acknowledged");
+    let mut streams = [of_session, of_listener];
+    server.harbour.change_for("ana");
+    server.harbour.change_for("ana@crm");
+    for stream in &mut streams {
+        for _ in 0..5 {
+            let frame = soon(stream.frame()).await.expect("a frame").expect("a whole one");
+            assert_eq!(frame.into_data().expect("bytes"), ":\n\n", "only that the stream is alive");
+        }
+    }
+    server.harbour.change_for("ana@desk");
+    for stream in &mut streams {
+        let told = soon(next_event(stream)).await.expect("an event");
+        assert_eq!(told["method"], "notifications/tools/list_changed");
     }
 }
