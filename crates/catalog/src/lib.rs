@@ -14,8 +14,12 @@ mod hidden;
 mod listing;
 mod schema;
 pub mod search;
+mod shelf;
 mod tool;
+mod view;
 
 pub use call::{Call, Unresolved};
-pub use catalogue::{Catalogue, CatalogueProblem, Shelf, View};
+pub use catalogue::{Catalogue, CatalogueProblem};
+pub use shelf::{Listing, Page, Shelf};
 pub use tool::Tool;
+pub use view::View;

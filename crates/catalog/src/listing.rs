@@ -33,20 +33,20 @@ pub(crate) fn object(declaration: &ToolDeclaration, visible: &Value) -> Value {
 pub(crate) struct ListedResources {
     /// The `Resource` objects, each with its address.
     pub(crate) listed: Vec<(String, String)>,
-    /// The `ResourceTemplate` objects.
-    pub(crate) templates: Vec<String>,
+    /// The `ResourceTemplate` objects, each with its pattern.
+    pub(crate) templates: Vec<(String, String)>,
 }
 
 /// What lists show of the resources of a declaration.
 pub(crate) fn resources(declaration: &ToolDeclaration) -> ListedResources {
     let Offer::Resources(group) = &declaration.offer else { return ListedResources::default() };
-    let listed = group.listed.iter().filter_map(|object| {
-        let uri = object.get("uri")?.as_str()?;
-        Some((uri.to_owned(), object.to_string()))
-    });
+    let by = |member: &str, object: &Value| {
+        let key = object.get(member)?.as_str()?;
+        Some((key.to_owned(), object.to_string()))
+    };
     ListedResources {
-        listed: listed.collect(),
-        templates: group.templates.iter().map(Value::to_string).collect(),
+        listed: group.listed.iter().filter_map(|object| by("uri", object)).collect(),
+        templates: group.templates.iter().filter_map(|object| by("uriTemplate", object)).collect(),
     }
 }
 

@@ -3,6 +3,8 @@
 //! It is called a tool because for policy, audit and release it is one: a prompt
 //! and a group of resources are reads with a name and arguments.
 
+use std::borrow::Cow;
+
 use quaymaster_core::arguments::sha256_text;
 use quaymaster_core::json::canonical;
 use quaymaster_core::mirror::{self, ParamHeader};
@@ -107,9 +109,9 @@ impl Tool {
         self.resources.listed.iter().map(|(uri, object)| (uri.as_str(), object.as_str()))
     }
 
-    /// The `ResourceTemplate` objects, as JSON text.
-    pub(crate) fn templates(&self) -> impl Iterator<Item = &str> {
-        self.resources.templates.iter().map(String::as_str)
+    /// The `ResourceTemplate` objects, each with its pattern, as JSON text.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.resources.templates.iter().map(|(pattern, object)| (pattern.as_str(), object.as_str()))
     }
 
     /// The headers in which modern clients repeat arguments.
@@ -130,6 +132,15 @@ impl Tool {
     /// The `Tool` or `Prompt` object of MCP (2026-07-28, server/tools, server/prompts) as JSON text.
     pub fn listing(&self) -> &str {
         &self.listing
+    }
+
+    /// The same under another name. Names have no character that JSON would write another way.
+    pub(crate) fn listing_as(&self, name: &str) -> Cow<'_, str> {
+        let opening = |name: &str| format!(r#"{{"name":"{name}""#);
+        match self.listing.strip_prefix(&opening(self.name().as_str())) {
+            Some(rest) if name != self.name().as_str() => Cow::Owned(opening(name) + rest),
+            _ => Cow::Borrowed(&self.listing),
+        }
     }
 
     /// The schema that agents see.

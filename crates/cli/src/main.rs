@@ -62,6 +62,8 @@ enum Command {
     Schema(command::schema::Schema),
     /// Makes, lists and revokes bearer tokens.
     Token(command::token::Token),
+    /// Lists and rotates the keys that seal handles: cursors, states and the like.
+    Keys(command::keys::Keys),
     /// Lists and shows tools.
     Tools(command::tools::Tools),
     /// Calls a tool as the local user, on the same path as any client.
@@ -118,6 +120,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(serve) => within(serve.run()),
         Command::Stdio(stdio) => within(stdio.run()),
         Command::Token(token) => within(token.run()),
+        Command::Keys(keys) => within(keys.run()),
         Command::Tools(tools) => within(tools.run()),
         Command::Call(call) => within(call.run()),
         Command::Upstreams(upstreams) => within(upstreams.run()),

@@ -11,6 +11,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ const KEY_BYTES: usize = 32;
 /// How long a handle may be, in bytes.
 const MAX_HANDLE_BYTES: usize = 16 * 1024;
 
-/// How often the file is looked at for a key that is not known.
+/// How often the file is looked at for a key that is not known, and for a newer one.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// The text of a handle is not one of ours, or not for this holder, or no longer.
@@ -85,16 +86,43 @@ impl Drop for KeyFile {
     }
 }
 
-struct Ring {
-    /// Newest first, with their ids.
-    keys: Vec<(u32, SealingKey)>,
-    looked: Timestamp,
+/// Newest first, with their ids.
+type Ring = Vec<(u32, SealingKey)>;
+
+/// What may be known of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyAge {
+    /// Its number; a newer key has a higher one.
+    pub id: u32,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// When the file was last looked at for one reason, in microseconds since the Unix epoch.
+#[derive(Debug)]
+struct LastLook(AtomicU64);
+
+impl LastLook {
+    fn at(now: Timestamp) -> Self {
+        Self(AtomicU64::new(now.as_micros()))
+    }
+
+    /// Whether it is time to look again; then somebody else need not for a while.
+    fn is_over(&self, now: Timestamp) -> bool {
+        let last = self.0.load(Ordering::Relaxed);
+        now.since(Timestamp::from_micros(last)) >= BETWEEN_LOOKS
+            && self.0.compare_exchange(last, now.as_micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
 }
 
 /// The keys of an installation for handles.
 pub struct KeyRing {
     path: PathBuf,
     ring: Mutex<Arc<Ring>>,
+    /// For a key that opens what the known ones do not.
+    for_unknown: LastLook,
+    /// For a newer key to seal with.
+    for_newer: LastLook,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
 }
@@ -119,13 +147,26 @@ impl KeyRing {
         let first = RingFile { keys: vec![new_key(1, clock.as_ref(), randomness.as_ref())] };
         let text = written(path, &first)?;
         create_once(path, text.as_bytes()).map_err(|e| fault(path, e.to_string()))?;
-        let ring = read(path, clock.now(), &randomness)?;
-        Ok(Self { path: path.to_owned(), ring: Mutex::new(Arc::new(ring)), clock, randomness })
+        let ring = Mutex::new(Arc::new(read(path, &randomness)?));
+        let (for_unknown, for_newer) = (LastLook::at(clock.now()), LastLook::at(clock.now()));
+        Ok(Self { path: path.to_owned(), ring, for_unknown, for_newer, clock, randomness })
+    }
+
+    /// The keys that the file holds, newest first, without their secrets.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::KeyFile`] if the file cannot be read.
+    pub fn ages(&self) -> Result<Vec<KeyAge>, CryptoError> {
+        let file = read_file(&self.path)?;
+        let age = |key: &KeyFile| KeyAge { id: key.id, created: Timestamp::from_micros(key.created_us) };
+        Ok(file.keys.iter().take(MAX_KEYS).map(age).collect())
     }
 
     /// Puts a new key in front; the oldest goes when there are more than [`MAX_KEYS`].
     ///
-    /// Other processes see it when they meet a handle that was sealed with it.
+    /// Other processes see it when they meet a handle that was sealed with it, and seal
+    /// with it themselves after a second at most.
     ///
     /// # Errors
     ///
@@ -138,8 +179,7 @@ impl KeyRing {
         file.keys.truncate(MAX_KEYS);
         let text = written(&self.path, &file)?;
         replace(&self.path, text.as_bytes()).map_err(|e| fault(&self.path, e.to_string()))?;
-        let ring = read(&self.path, self.clock.now(), &self.randomness)?;
-        *self.ring.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        self.hold(read(&self.path, &self.randomness)?);
         Ok(id)
     }
 
@@ -154,8 +194,8 @@ impl KeyRing {
         content: &str,
         lifetime: Duration,
     ) -> Result<String, CryptoError> {
-        let ring = self.ring();
-        let (id, key) = ring.keys.first().ok_or(CryptoError::Refused)?;
+        let ring = if self.for_newer.is_over(self.clock.now()) { self.read_again() } else { self.ring() };
+        let (id, key) = ring.first().ok_or(CryptoError::Refused)?;
         let expires = self.clock.now().as_micros().saturating_add(micros(lifetime));
         let mut plain = expires.to_be_bytes().to_vec();
         plain.extend_from_slice(content.as_bytes());
@@ -180,7 +220,7 @@ impl KeyRing {
         let [FORM, id @ ..] = *head else { return Err(Unopened) };
         let id = u32::from_be_bytes(id);
         let ring = self.ring_with(id);
-        let (_, key) = ring.keys.iter().find(|(known, _)| *known == id).ok_or(Unopened)?;
+        let (_, key) = ring.iter().find(|(known, _)| *known == id).ok_or(Unopened)?;
         let plain = key.open(&binding.as_bytes(), sealed).map_err(|_| Unopened)?;
         let (expires, content) = plain.split_first_chunk::<8>().ok_or(Unopened)?;
         if u64::from_be_bytes(*expires) <= self.clock.now().as_micros() {
@@ -196,19 +236,25 @@ impl KeyRing {
     /// The ring; read again, not too often, if it has no key `id`.
     fn ring_with(&self, id: u32) -> Arc<Ring> {
         let ring = self.ring();
-        let now = self.clock.now();
-        if ring.keys.iter().any(|(known, _)| *known == id) || now.since(ring.looked) < BETWEEN_LOOKS {
-            return ring;
-        }
-        let again = match read(&self.path, now, &self.randomness) {
-            Ok(again) => Arc::new(again),
+        let is_known = ring.iter().any(|(known, _)| *known == id);
+        if is_known || !self.for_unknown.is_over(self.clock.now()) { ring } else { self.read_again() }
+    }
+
+    /// The ring as the file has it now; as it was, if the file cannot be read.
+    fn read_again(&self) -> Arc<Ring> {
+        match read(&self.path, &self.randomness) {
+            Ok(ring) => self.hold(ring),
             Err(error) => {
                 tracing::warn!(event = "keyring.read", %error, "the key ring could not be read again");
-                return ring;
+                self.ring()
             }
-        };
-        *self.ring.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&again);
-        again
+        }
+    }
+
+    fn hold(&self, ring: Ring) -> Arc<Ring> {
+        let ring = Arc::new(ring);
+        *self.ring.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&ring);
+        ring
     }
 }
 
@@ -238,7 +284,7 @@ fn read_file(path: &Path) -> Result<RingFile, CryptoError> {
     serde_json::from_slice(&text).map_err(|_| fault(path, "it is no key ring".into()))
 }
 
-fn read(path: &Path, now: Timestamp, randomness: &Arc<dyn Randomness>) -> Result<Ring, CryptoError> {
+fn read(path: &Path, randomness: &Arc<dyn Randomness>) -> Result<Ring, CryptoError> {
     let file = read_file(path)?;
     let mut keys = Vec::new();
     for key in file.keys.iter().take(MAX_KEYS) {
@@ -249,7 +295,7 @@ fn read(path: &Path, now: Timestamp, randomness: &Arc<dyn Randomness>) -> Result
     if keys.is_empty() {
         return Err(fault(path, "it holds no key".into()));
     }
-    Ok(Ring { keys, looked: now })
+    Ok(keys)
 }
 
 #[cfg(test)]

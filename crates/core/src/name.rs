@@ -31,6 +31,12 @@ impl ToolName {
         ))
     }
 
+    /// The name of the values for the arguments of what is called so; none if it would be too
+    /// long. Then there are no values, which agents can do without.
+    pub fn of_completion(&self) -> Option<Self> {
+        Self::parse(&format!("{self}_completion")).ok()
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -58,5 +64,8 @@ mod tests {
         for bad in ["", "9lives", "a-b", "a.b", "Ärger", "get ticket", "_x", &"a".repeat(65)] {
             assert!(ToolName::parse(bad).is_err(), "{bad}");
         }
+        let completion = |name: &str| ToolName::parse(name).expect("a name").of_completion();
+        assert_eq!(completion("desk_review").expect("a name").as_str(), "desk_review_completion");
+        assert_eq!(completion(&"a".repeat(60)), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Actor, AgentClaims, Arguments, CallId, Kind, SessionId, Timestamp};
+use crate::{Actor, AgentClaims, Arguments, CallId, Kind, Reach, SessionId, Timestamp};
 
 /// What a caller asks for: one tool, prompt or resource, once.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub struct CallRequest {
     pub received: Timestamp,
     /// Who asks.
     pub actor: Arc<Actor>,
+    /// What the route of the request leads to; `tool` is a name there.
+    pub reach: Reach,
     /// The client's session, where its revision has sessions.
     pub session: Option<SessionId>,
     /// What the client says of its agent.

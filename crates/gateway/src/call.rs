@@ -49,7 +49,7 @@ pub(crate) async fn call(plane: &Plane, admission: &Admission, request: CallRequ
 
 /// Everything that must hold before a call may run.
 async fn permitted(plane: &Plane, request: CallRequest) -> Result<Permit, Refused> {
-    let call = plane.view(&request.actor).resolve(request)?;
+    let call = plane.reached(&request.actor, &request.reach).resolve(request)?;
     let authorized = authorize(call, &plane.rulebook)?;
     let approved = approve(authorized)?;
     record(approved, &plane.evidence).await

@@ -11,13 +11,13 @@ use quaymaster_control::RequestRefusal;
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::mirror::Mismatch;
 use quaymaster_core::{
-    Actor, CallError, CallId, CallRequest, CallTool, Clock, ProgressSink, Reply, SessionId,
+    Actor, CallError, CallId, CallRequest, CallTool, Caller, Clock, ProgressSink, Reply, SessionId,
 };
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::gateway::Gateway;
-use crate::ingress::{Door, Shelf};
+use crate::ingress::{Door, Page, Shelf};
 use crate::upstreams::MissingUpstream;
 
 impl Door for Gateway {
@@ -38,26 +38,30 @@ impl Door for Gateway {
         Gateway::ready(self)
     }
 
-    fn list(&self, actor: &Actor, which: Shelf) -> Arc<str> {
-        self.plane().list(actor, which)
+    fn list(&self, caller: &Caller, which: Shelf) -> Arc<str> {
+        self.plane().list(caller, which)
+    }
+
+    fn page(&self, caller: &Caller, which: Shelf, after: Option<&str>) -> Option<Page> {
+        self.plane().page(caller, which, after)
     }
 
     fn whole(&self, actor: &Actor) -> Result<(), CallError> {
         self.plane().check_whole(&actor.workspace)
     }
 
-    fn missing(&self, actor: &Actor) -> Vec<MissingUpstream> {
-        self.plane().missing_upstreams(actor)
+    fn missing(&self, caller: &Caller) -> Vec<MissingUpstream> {
+        self.plane().missing_upstreams(caller, &caller.reach)
     }
 
     fn check_mirrors(
         &self,
-        actor: &Actor,
+        caller: &Caller,
         name: &str,
         headers: &HeaderMap,
         arguments: &Value,
     ) -> Result<(), (HeaderName, Mismatch)> {
-        let view = self.plane().view(actor);
+        let view = self.plane().reached(caller, &caller.reach);
         let mirrors = view.tool(name).map(|tool| tool.mirrors()).unwrap_or_default();
         mirrors.iter().try_for_each(|header| {
             let values = headers.get_all(header.name()).iter();
@@ -65,16 +69,16 @@ impl Door for Gateway {
         })
     }
 
-    fn watch(&self, actor: &Actor, uri: &str) -> Option<Watch> {
-        self.plane().watch(actor, uri)
+    fn watch(&self, caller: &Caller, uri: &str) -> Option<Watch> {
+        self.plane().watch(caller, &caller.reach, uri)
     }
 
-    fn completes(&self, actor: &Actor) -> bool {
-        self.plane().view(actor).completes()
+    fn completes(&self, caller: &Caller) -> bool {
+        self.plane().reached(caller, &caller.reach).completes()
     }
 
-    fn takes_tasks(&self, actor: &Actor, tool: Option<&str>) -> bool {
-        self.plane().view(actor).takes_tasks(tool)
+    fn takes_tasks(&self, caller: &Caller, tool: Option<&str>) -> bool {
+        self.plane().view(caller).takes_tasks(tool)
     }
 
     async fn call(self: Arc<Self>, request: CallRequest, wire: Wire) -> Reply {

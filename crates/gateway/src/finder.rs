@@ -11,6 +11,7 @@
 //! Invariants:
 //! - For whom the search is off, the two names are names like any that no tool has.
 //! - Whoever may see no tool is not told that there is a search.
+//! - On the route of one connector there is none.
 //! - What is asked for wrongly is refused and recorded like any other call.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,9 @@ use quaymaster_catalog::search::{
 };
 use quaymaster_catalog::{Tool, View};
 use quaymaster_control::Refused;
-use quaymaster_core::{Actor, Arguments, CallError, CallRequest, ErrorCode, Kind, Reply, Status, Workspace};
+use quaymaster_core::{
+    Actor, Arguments, CallError, CallRequest, ErrorCode, Kind, Reach, Reply, Status, Workspace,
+};
 use serde_json::{Map, Value, json};
 
 use crate::config::{CatalogueConfig, Loaded, SearchMode};
@@ -69,13 +72,16 @@ impl Finding {
             }
     }
 
-    /// The list of tools for `actor`, who sees `view`: a JSON array of `Tool` objects.
-    pub(crate) fn listing(&self, actor: &Actor, view: &View) -> Arc<str> {
-        if self.is_on(actor, view) {
-            view.short_listing(|tool| self.pinned.contains(tool.name().as_str()))
-        } else {
-            view.listing()
-        }
+    /// The list of tools for `actor`, who sees `view`, if they search: a JSON array of `Tool` objects.
+    pub(crate) fn short_listing(&self, actor: &Actor, view: &View) -> Option<Arc<str>> {
+        let is_pinned = |tool: &Tool| self.pinned.contains(tool.name().as_str());
+        self.is_on(actor, view).then(|| view.short_listing(is_pinned))
+    }
+
+    /// Most objects of a list that are sent at once in `workspace`.
+    pub(crate) fn page_size(&self, workspace: &Workspace) -> usize {
+        let config = self.by_workspace.get(workspace).copied().unwrap_or_default();
+        usize::try_from(config.page_size.get()).unwrap_or(usize::MAX)
     }
 }
 
@@ -91,7 +97,7 @@ pub(crate) enum Met {
 
 /// Looks whether a request is for one of the two tools.
 pub(crate) fn meet(plane: &Plane, request: CallRequest) -> Met {
-    if request.kind != Kind::Tool || !is_reserved(&request.tool) {
+    if request.kind != Kind::Tool || request.reach != Reach::All || !is_reserved(&request.tool) {
         return Met::Call(request);
     }
     let view = plane.view(&request.actor);

@@ -10,7 +10,7 @@ use quaymaster_control::audit::{Durability, Event, Record};
 use quaymaster_control::identity::Identity;
 use quaymaster_control::{Evidence, Refused, RequestRefusal, close, close_request};
 use quaymaster_core::{
-    Actor, ActorId, AgentClaims, Arguments, CallError, CallId, CallRequest, ErrorCode, Reply,
+    Actor, ActorId, AgentClaims, Arguments, CallError, CallId, CallRequest, ErrorCode, Reach, Reply,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -170,6 +170,7 @@ impl Gateway {
             id: self.new_call_id(),
             received: self.state.clock.now(),
             actor: self.local_user()?,
+            reach: Reach::All,
             session: None,
             agent: AgentClaims {
                 client: Some(format!("quaymaster/{}", env!("CARGO_PKG_VERSION"))),
@@ -239,7 +240,8 @@ impl Gateway {
         ingress::http::serve(listener, self, settings, stop).await;
     }
 
-    /// Serves MCP over a pair of pipes as the local user, as each request finds it configured.
+    /// Serves MCP over a pair of pipes as the local user, as each request finds it configured:
+    /// what `reach` leads to.
     ///
     /// # Errors
     ///
@@ -248,6 +250,7 @@ impl Gateway {
         self: Arc<Self>,
         input: R,
         output: W,
+        reach: Reach,
         stop: CancellationToken,
     ) -> Result<(), CallError>
     where
@@ -258,6 +261,7 @@ impl Gateway {
         reload::follow_configuration(&self);
         let settings = ingress::stdio::StdioSettings {
             counters: Arc::clone(&self.counters),
+            reach,
             ..ingress::stdio::StdioSettings::default()
         };
         ingress::stdio::serve(self, (input, output), settings, stop).await;
@@ -324,7 +328,11 @@ pub(crate) fn assemble(
     let local_user = local_user.map(|(user, id)| identity.local_user(id, user.roles, user.workspace));
     let people = People { identity: Arc::new(identity), local_user };
     let plane = Plane::new(catalogue, rulebook, fleet.connectors(), people, evidence);
-    Ok(plane.with_finding(Finding::of(loaded)).with_expected(Expected::of(loaded, fleet)))
+    let metadata_and_prefix =
+        loaded.connectors.iter().map(|c| (c.connector.metadata(), c.connector.prefix()));
+    let prefixes = metadata_and_prefix.map(|(metadata, prefix)| (metadata.name.clone(), prefix)).collect();
+    let plane = plane.with_finding(Finding::of(loaded)).with_prefixes(prefixes);
+    Ok(plane.with_expected(Expected::of(loaded, fleet)))
 }
 
 /// What the user of this machine is called; always there, as a number is a name.

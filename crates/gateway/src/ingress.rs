@@ -28,6 +28,7 @@ pub mod http;
 mod inflight;
 mod lasting;
 mod modern;
+mod pages;
 mod params;
 mod progress;
 mod question;
@@ -45,7 +46,7 @@ mod watches;
 mod tests;
 
 pub use counters::RefusalCounters;
-pub use door::{Door, RequestRefusal, Shelf, Wire};
+pub use door::{Door, Page, RequestRefusal, Shelf, Wire};
 pub use front::ServerIdentity;
 pub use refusal::Refusal;
 pub use revision::Revision;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use quaymaster_control::audit::{Durability, Event, Record, Subjects};
 use quaymaster_control::identity::{NewToken, TokenRequest, create_token};
+use quaymaster_control::keyring::KeyAge;
 use quaymaster_core::{TokenId, Workspace};
 use quaymaster_store::Store;
 
@@ -107,6 +108,27 @@ impl Office {
             self.write(record).await?;
         }
         Ok(revoked)
+    }
+
+    /// The keys that seal handles, newest first, without their secrets.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Key`] if their file cannot be read.
+    pub fn keys(&self) -> Result<Vec<KeyAge>, StartError> {
+        Ok(self.state.keys.ages()?)
+    }
+
+    /// Puts a new key in front of those that seal handles, and gives its number. That it was made
+    /// is in the audit log before anyone hears of it.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if the file or the log cannot be written.
+    pub async fn rotate_keys(&self) -> Result<u32, StartError> {
+        let id = self.state.keys.rotate()?;
+        self.write(Record::new(Event::KeyRotated, self.state.clock.now())).await?;
+        Ok(id)
     }
 
     async fn write(&self, record: Record<'_>) -> Result<(), StartError> {

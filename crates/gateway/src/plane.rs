@@ -3,15 +3,16 @@
 //! A plane never changes. A new configuration, or an upstream whose tools
 //! changed, makes a new plane; calls that run go on with the one they began on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use quaymaster_catalog::{Catalogue, Shelf, Tool, View};
+use quaymaster_catalog::{Catalogue, Page, Shelf, Tool, View};
 use quaymaster_connectors::mcp::Watch;
 use quaymaster_connectors::{Connector, Connectors};
 use quaymaster_control::identity::Identity;
 use quaymaster_control::{Evidence, Rulebook, may_read};
-use quaymaster_core::{Actor, Memory, PerActor, ToolName};
+use quaymaster_core::setting::Slug;
+use quaymaster_core::{Actor, Caller, Memory, PerActor, Reach, ToolName};
 use tokio_util::task::TaskTracker;
 
 use crate::finder::Finding;
@@ -39,6 +40,8 @@ pub struct Plane {
     pub(crate) finding: Finding,
     /// What should be there beside what is.
     pub(crate) expected: Expected,
+    /// How the names of each connector begin.
+    prefixes: BTreeMap<Slug, String>,
     views: PerActor<Arc<View>>,
     /// The views by the names of what they show: who sees the same shares one, with its index.
     shared: Memory<BTreeSet<String>, Arc<View>>,
@@ -54,7 +57,20 @@ impl Plane {
     ) -> Self {
         let (calls, views) = (TaskTracker::new(), PerActor::default());
         let (finding, expected, shared) = (Finding::default(), Expected::default(), Memory::default());
-        Self { catalogue, rulebook, connectors, people, evidence, calls, finding, expected, views, shared }
+        let prefixes = BTreeMap::new();
+        Self {
+            catalogue,
+            rulebook,
+            connectors,
+            people,
+            evidence,
+            calls,
+            finding,
+            expected,
+            prefixes,
+            views,
+            shared,
+        }
     }
 
     /// The same with a search instead of long lists.
@@ -65,6 +81,17 @@ impl Plane {
     /// The same with what should be there.
     pub(crate) fn with_expected(self, expected: Expected) -> Self {
         Self { expected, ..self }
+    }
+
+    /// The same with connectors whose names begin so; on their own routes they do not.
+    pub(crate) fn with_prefixes(self, prefixes: BTreeMap<Slug, String>) -> Self {
+        Self { prefixes, ..self }
+    }
+
+    /// Whether the configuration has a connector of this name. For the people who run the
+    /// gateway: whoever calls learns of a connector by what they may see of it.
+    pub fn has_connector(&self, name: &Slug) -> bool {
+        self.prefixes.contains_key(name)
     }
 
     /// All tools, whoever may see them. For those who publish tools, not for agents.
@@ -98,10 +125,23 @@ impl Plane {
         })
     }
 
+    /// What `actor` may see of what `reach` leads to. Of a connector that is hidden, or that
+    /// does not exist, the same is seen: nothing.
+    pub(crate) fn reached(&self, actor: &Actor, reach: &Reach) -> Arc<View> {
+        let view = self.view(actor);
+        match reach {
+            Reach::All => view,
+            Reach::One(connector) => {
+                let prefix = self.prefixes.get(connector).map_or("", String::as_str);
+                view.of_connector(connector, prefix)
+            }
+        }
+    }
+
     /// Begins to watch a resource that `actor` may read; none if there is no such, or it cannot
     /// be watched.
-    pub(crate) fn watch(&self, actor: &Actor, uri: &str) -> Option<Watch> {
-        let view = self.view(actor);
+    pub(crate) fn watch(&self, actor: &Actor, reach: &Reach, uri: &str) -> Option<Watch> {
+        let view = self.reached(actor, reach);
         let group = view.resource(uri).filter(|group| may_read(actor, group, uri, &self.rulebook))?;
         match self.connectors.connector(&group.declaration().connector)? {
             Connector::Mcp(upstream) => upstream.watch(uri),
@@ -111,16 +151,29 @@ impl Plane {
 
     /// Whether `actor` could watch the resource at `uri`.
     pub fn watched_by(&self, actor: &Actor, uri: &str) -> bool {
-        self.watch(actor, uri).is_some()
+        self.watch(actor, &Reach::All, uri).is_some()
     }
 
-    /// What `actor` is shown of a list: a JSON array of its objects.
-    pub(crate) fn list(&self, actor: &Actor, list: Shelf) -> Arc<str> {
-        let view = self.view(actor);
-        match list {
-            Shelf::Tools => self.finding.listing(actor, &view),
-            other => view.list(other),
+    /// What `caller` is shown of a list: a JSON array of its objects.
+    pub(crate) fn list(&self, caller: &Caller, list: Shelf) -> Arc<str> {
+        let view = self.reached(caller, &caller.reach);
+        self.searched(caller, &view, list).unwrap_or_else(|| view.list(list))
+    }
+
+    /// The part of that list which is sent at once, behind the key `after`. None if the list has
+    /// one part alone, as the short list of those who search has.
+    pub(crate) fn page(&self, caller: &Caller, list: Shelf, after: Option<&str>) -> Option<Page> {
+        let view = self.reached(caller, &caller.reach);
+        match self.searched(caller, &view, list) {
+            Some(short) => after.is_none().then(|| Page::whole(short)),
+            None => Some(view.page(list, after, self.finding.page_size(&caller.workspace))),
         }
+    }
+
+    /// The list of tools for a caller who searches. Nobody does among those of one connector.
+    fn searched(&self, caller: &Caller, view: &View, list: Shelf) -> Option<Arc<str>> {
+        let may_search = list == Shelf::Tools && caller.reach == Reach::All;
+        may_search.then(|| self.finding.short_listing(caller, view)).flatten()
     }
 }
 

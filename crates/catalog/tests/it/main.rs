@@ -6,4 +6,5 @@
 )]
 
 mod large;
+mod routes;
 mod search;

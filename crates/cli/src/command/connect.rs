@@ -55,6 +55,10 @@ pub(crate) struct Connect {
     /// Have the client start `quaymaster stdio` itself, as the local user and without a token.
     #[arg(long)]
     stdio: bool,
+    /// Have it use one connector alone, by names without its prefix: for a client that was set
+    /// up for that server directly.
+    #[arg(long, value_name = "CONNECTOR", value_parser = Slug::parse, conflicts_with = "url")]
+    server: Option<Slug>,
     /// What the client calls it.
     #[arg(long, default_value = "quaymaster", value_parser = Slug::parse)]
     name: Slug,
@@ -65,7 +69,7 @@ pub(crate) struct Connect {
     #[arg(long)]
     dry_run: bool,
     /// Take the server of this name out again and put back what was there.
-    #[arg(long, conflicts_with_all = ["url", "stdio", "token_env"])]
+    #[arg(long, conflicts_with_all = ["url", "stdio", "server", "token_env"])]
     undo: bool,
 }
 
@@ -152,7 +156,7 @@ impl Connect {
             if [&program, &config].into_iter().any(|path| path.to_str().is_none()) {
                 return Err(Failure::outside("a path that is not Unicode cannot be told to a client"));
             }
-            return Ok(Target::Stdio { program, config });
+            return Ok(Target::Stdio { program, config, server: self.server.clone() });
         }
         let url = match &self.url {
             Some(url) => url.clone(),
@@ -170,13 +174,20 @@ impl Connect {
     fn configured_url(&self) -> Result<String, Failure> {
         let loaded = config::load(&self.place.config, SecretCheck::Skip);
         let loaded = loaded.map_err(|found| Failure::Configuration(Box::new(found)))?;
+        let is_there = |name: &Slug| loaded.connectors.iter().any(|c| c.connector.metadata().name == *name);
+        if let Some(server) = self.server.as_ref().filter(|server| !is_there(server)) {
+            return Err(Failure::Usage(format!("the configuration has no connector `{server}`")));
+        }
         let address = loaded.settings.listen.address;
         if address.port() == 0 || address.ip().is_unspecified() {
             return Err(Failure::Usage(format!(
                 "the configuration listens at {address}, which does not say where a client finds it: give --url"
             )));
         }
-        Ok(format!("http://{address}/mcp"))
+        Ok(match &self.server {
+            Some(server) => format!("http://{address}/s/{server}"),
+            None => format!("http://{address}/mcp"),
+        })
     }
 
     fn add_by_hand(&self, held: &Held, ours: Value) -> Result<(), Failure> {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use clap::Args;
+use quaymaster_core::Reach;
+use quaymaster_core::setting::Slug;
 use tokio_util::sync::CancellationToken;
 
 use super::place::Place;
@@ -18,14 +20,22 @@ use crate::failure::Failure;
 pub(crate) struct Stdio {
     #[command(flatten)]
     place: Place,
+    /// Serve one connector alone, by names without its prefix, as `/s/<server>` does.
+    #[arg(long, value_name = "CONNECTOR", value_parser = Slug::parse)]
+    server: Option<Slug>,
 }
 
 impl Stdio {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let mut signals = Signals::new()?;
         let gateway = self.place.gateway().await?;
-        let stop = CancellationToken::new();
-        let serving = Arc::clone(&gateway).serve_stdio(tokio::io::stdin(), tokio::io::stdout(), stop.clone());
+        if let Some(server) = self.server.as_ref().filter(|server| !gateway.plane().has_connector(server)) {
+            gateway.shutdown().await;
+            return Err(Failure::Usage(format!("the configuration has no connector `{server}`")));
+        }
+        let reach = self.server.map_or(Reach::All, Reach::One);
+        let (stop, input, output) = (CancellationToken::new(), tokio::io::stdin(), tokio::io::stdout());
+        let serving = Arc::clone(&gateway).serve_stdio(input, output, reach, stop.clone());
         tokio::pin!(serving);
         let done = loop {
             tokio::select! {

@@ -118,6 +118,17 @@ impl Demo {
     }
 
     fn ask(&self, token: &str, method: &str, name: &str, params: &Value) -> std::io::Result<Value> {
+        self.ask_at("/mcp", token, (method, name), params)
+    }
+
+    /// Sends a request of a method, for what is called `name` if it is for something that has one.
+    pub(crate) fn ask_at(
+        &self,
+        path: &str,
+        token: &str,
+        (method, name): (&str, &str),
+        params: &Value,
+    ) -> std::io::Result<Value> {
         let mut params = params.clone();
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": REVISION,
@@ -127,7 +138,7 @@ impl Demo {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
         let name = if name.is_empty() { String::new() } else { format!("Mcp-Name: {name}\r\n") };
         let request = format!(
-            "POST /mcp HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
              Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
              MCP-Protocol-Version: {REVISION}\r\nMcp-Method: {method}\r\n{name}Content-Length: {}\r\n\r\n{body}",
             self.address,
@@ -191,7 +202,7 @@ pub(crate) struct Ran {
 /// Runs a command of the binary with `folder` as its configuration.
 pub(crate) fn run_in(folder: &Path, arguments: &[&str]) -> Ran {
     let (command, rest) = arguments.split_first().expect("a command");
-    let grouped = ["token", "tools", "audit"].contains(command);
+    let grouped = ["token", "tools", "audit", "keys"].contains(command);
     let mut process = Command::new(BINARY);
     process.arg(command);
     let rest = match rest.split_first() {

@@ -7,7 +7,8 @@
 //! Invariants:
 //! - A write that cannot be recognised when it is repeated does not load, and
 //!   neither does a destructive tool that nobody has to approve, or could.
-//! - Every tool has one name for agents, and no two share one.
+//! - Every tool has one name for agents, and no two share one; nor does what completes a prompt
+//!   or a template share one, by which policies speak of it.
 
 pub(super) mod offers;
 pub(super) mod server;
@@ -195,6 +196,25 @@ impl Names {
                 None
             }
         }
+    }
+}
+
+impl Names {
+    /// The same for what takes a second name, by which policies speak of its completion.
+    fn take_completed(
+        &mut self,
+        name: &str,
+        rename: Option<&str>,
+        path: &str,
+        problems: &mut Problems,
+    ) -> Option<ToolName> {
+        let taken = self.take(name, rename, path, problems)?;
+        let completion = taken.of_completion().filter(|name| !self.taken.insert(name.clone()));
+        if let Some(name) = completion {
+            let message = format!("the values for its arguments would be called `{name}`, as another is");
+            problems.add_with_help(path, message, "give one of the two another name for agents");
+        }
+        Some(taken)
     }
 }
 

@@ -107,7 +107,7 @@ fn write_what_was_asked(object: &mut ObjectWriter<'_>, record: &Record<'_>) {
     object.optional("correlation", record.correlation);
 }
 
-/// The members from `count` to `retries`.
+/// The members from `count` to `route`.
 fn write_what_was_decided(object: &mut ObjectWriter<'_>, record: &Record<'_>) {
     write_number(object, "count", record.count);
     if let Some(decision) = &record.decision {
@@ -128,6 +128,7 @@ fn write_what_was_decided(object: &mut ObjectWriter<'_>, record: &Record<'_>) {
         members.end();
     }
     write_number(object, "retries", record.retries);
+    object.optional("route", record.route);
 }
 
 /// The members from `session` to `workspace`.

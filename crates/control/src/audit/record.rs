@@ -39,6 +39,9 @@ pub enum Event {
     /// A bearer token was revoked.
     #[serde(rename = "token.revoked")]
     TokenRevoked,
+    /// A key was put in front of the ring that seals handles.
+    #[serde(rename = "key.rotated")]
+    KeyRotated,
     /// A process began to write to the log.
     #[serde(rename = "writer.started")]
     WriterStarted,
@@ -59,6 +62,7 @@ impl Event {
             Self::ConfigRefused => "config.refused",
             Self::TokenCreated => "token.created",
             Self::TokenRevoked => "token.revoked",
+            Self::KeyRotated => "key.rotated",
             Self::WriterStarted => "writer.started",
             Self::WriterStopped => "writer.stopped",
         }
@@ -153,6 +157,8 @@ pub struct Record<'a> {
     pub redactions: BTreeMap<&'a str, u64>,
     /// How often the connector tried again.
     pub retries: Option<u64>,
+    /// The connector whose own route the request came by, if it came by one.
+    pub route: Option<&'a str>,
     /// How often the client was asked something for the system behind the tool, if it was.
     pub asked: Option<u64>,
     /// The client's session.
@@ -198,6 +204,7 @@ impl Record<'_> {
             on_behalf_of: None,
             redactions: BTreeMap::new(),
             retries: None,
+            route: None,
             asked: None,
             session: None,
             status: None,
@@ -264,6 +271,7 @@ mod tests {
             on_behalf_of: Some("hmac-sha256:11"),
             redactions: BTreeMap::from([("confidential", 2), ("restricted", 1)]),
             retries: Some(1),
+            route: Some("support-desk"),
             asked: Some(2),
             session: Some("ses_1"),
             status: Some("failed"),
@@ -358,6 +366,7 @@ mod tests {
             Event::ConfigRefused,
             Event::TokenCreated,
             Event::TokenRevoked,
+            Event::KeyRotated,
             Event::WriterStarted,
             Event::WriterStopped,
         ] {

@@ -101,6 +101,44 @@ fn another_process_opens_what_was_sealed_with_a_key_that_it_had_not_seen() {
 }
 
 #[test]
+fn another_process_seals_with_a_newer_key_as_soon_as_it_has_looked() {
+    let world = World::new();
+    let (one, other) = (world.ring(), world.ring());
+    let before = other.seal(&binding(&["ana"]), "call_1", HOUR).expect("sealed");
+    assert_eq!(one.rotate().expect("rotated"), 2);
+    let key_of = |handle: &str| URL_SAFE_NO_PAD.decode(handle).expect("base64")[1..5].to_vec();
+    let again = other.seal(&binding(&["ana"]), "call_1", HOUR).expect("sealed");
+    assert_eq!(key_of(&again), key_of(&before), "it has not looked yet");
+    world.pass(BETWEEN_LOOKS);
+    let after = other.seal(&binding(&["ana"]), "call_1", HOUR).expect("sealed");
+    assert_eq!((key_of(&before), key_of(&after)), (vec![0, 0, 0, 1], vec![0, 0, 0, 2]));
+    assert_eq!(other.open(&binding(&["ana"]), &before).expect("opened").as_str(), "call_1");
+    // Looking for a newer key has not kept it from looking for an unknown one.
+    one.rotate().expect("rotated");
+    let third = one.seal(&binding(&["ana"]), "call_3", HOUR).expect("sealed");
+    assert_eq!(other.open(&binding(&["ana"]), &third).expect("opened").as_str(), "call_3");
+}
+
+#[test]
+fn the_ages_of_the_keys_are_told_and_never_their_secrets() {
+    let world = World::new();
+    let ring = world.ring();
+    world.pass(HOUR);
+    for _ in 0..MAX_KEYS {
+        ring.rotate().expect("rotated");
+    }
+    let ages = ring.ages().expect("ages");
+    assert_eq!(ages.iter().map(|key| key.id).collect::<Vec<_>>(), [5, 4, 3, 2]);
+    assert!(ages.iter().all(|key| key.created == world.clock.now()));
+    let file = fs::read_to_string(world.path()).expect("the file");
+    let file: serde_json::Value = serde_json::from_str(&file).expect("JSON");
+    let shown = format!("{ages:?} {ring:?}");
+    for key in file["keys"].as_array().expect("keys") {
+        assert!(!shown.contains(key["secret"].as_str().expect("a secret")));
+    }
+}
+
+#[test]
 fn a_ring_that_others_can_read_or_that_is_none_is_refused() {
     use std::os::unix::fs::PermissionsExt as _;
     let world = World::new();

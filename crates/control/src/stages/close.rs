@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use quaymaster_core::result::{Envelope, tool_result};
 use quaymaster_core::{
-    Actor, AgentClaims, CallError, Clock, ConfigVersion, ErrorCode, Kind, Reply, Retry, SessionId, Status,
+    Actor, AgentClaims, CallError, Clock, ConfigVersion, ErrorCode, Kind, Reach, Reply, Retry, SessionId,
+    Status,
 };
 
 use super::facts::{Facts, Refused};
@@ -203,6 +204,10 @@ pub(super) fn begin_record<'a>(
     record.config = Some(evidence.config.as_str());
     record.correlation = request.correlation_id.as_deref();
     record.trace = request.trace_id.as_deref();
+    record.route = match &request.reach {
+        Reach::All => None,
+        Reach::One(connector) => Some(connector.as_str()),
+    };
     record.session = request.session.as_ref().map(SessionId::as_str);
     record.workspace = Some(request.actor.workspace.to_shared());
     record.effect = facts.tool.as_ref().map(|t| t.effect().as_str());

@@ -15,7 +15,7 @@ use quaymaster_core::setting::Slug;
 use quaymaster_core::tool::ResultForm;
 use quaymaster_core::{
     Actor, ActorId, AgentClaims, Arguments, Authentication, CallId, CallRequest, Classification, Clock,
-    ConfigVersion, DataClass, Effect, Handling, SystemClock, ToolDeclaration, ToolName, WriterId,
+    ConfigVersion, DataClass, Effect, Handling, Reach, SystemClock, ToolDeclaration, ToolName, WriterId,
 };
 use quaymaster_store::{Store, StoreTarget};
 use serde_json::{Map, Value, json};
@@ -150,6 +150,7 @@ impl World {
             id: CallId::new(&SystemClock, &SystemRandomness),
             received: SystemClock.now(),
             actor: Arc::new(actor),
+            reach: Reach::All,
             session: None,
             agent: AgentClaims::default(),
             trace_id: None,

@@ -105,14 +105,15 @@ impl Claims {
             problems.push(PathProblem::error(Code::Duplicate, "spec.prefix", message));
             return problems;
         }
-        for tool in connector.tools() {
-            let full =
-                if prefix.is_empty() { tool.name.to_owned() } else { format!("{prefix}_{}", tool.name) };
-            // A name that is twice in one file is the engine's to tell.
-            if let Some(other) = claimed(&mut self.tools, &full, file).filter(|other| other != file) {
-                let message = format!("the tool `{full}` is already in {other}");
-                let path = format!("{}.name", tool.path);
-                problems.push(PathProblem::error(Code::Duplicate, path, message));
+        for (full, tool) in connector.named_tools() {
+            let completion = tool.completion(&full);
+            for name in [Some(full), completion].into_iter().flatten() {
+                // A name that is twice in one file is the engine's to tell.
+                if let Some(other) = claimed(&mut self.tools, &name, file).filter(|other| other != file) {
+                    let message = format!("the tool `{name}` is already in {other}");
+                    let path = format!("{}.name", tool.path);
+                    problems.push(PathProblem::error(Code::Duplicate, path, message));
+                }
             }
         }
         problems

@@ -23,6 +23,9 @@ const MAX_BODY: ByteSize = ByteSize::new(64 * 1024 * 1024);
 /// Longest window in which records may wait for each other.
 const MAX_BATCH_WINDOW: Duration = Duration::from_secs(1);
 
+/// Most objects that a page of a list may have.
+const MAX_PAGE: u32 = 10_000;
+
 /// The settings of a gateway, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -113,6 +116,7 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
         problems.extend(user.workspace.iter().filter_map(|w| known.workspace("localUser.workspace", w)));
     }
     problems.extend(config.store.check().err().as_ref().map(store_problem));
+    problems.extend(page_problems(&config.workspaces));
     let audit = audit(&config.audit, &mut problems);
     let listen = listen(&config.listen, &mut problems);
     let data_folder = path_below(folder, "dataFolder", &config.data_folder, &mut problems);
@@ -176,6 +180,14 @@ fn local_user(config: LocalUserConfig, default: &Workspace) -> LocalUser {
     roles.sort();
     roles.dedup();
     LocalUser { roles, workspace: config.workspace.unwrap_or_else(|| default.clone()) }
+}
+
+fn page_problems(workspaces: &BTreeMap<Workspace, WorkspaceConfig>) -> impl Iterator<Item = PathProblem> {
+    let too_long = workspaces.iter().filter(|(_, config)| config.catalogue.page_size.get() > MAX_PAGE);
+    too_long.map(|(name, _)| {
+        let path = format!("workspaces.{name}.catalogue.pageSize");
+        PathProblem::error(Code::Value, path, format!("a page has at most {MAX_PAGE} objects"))
+    })
 }
 
 fn store_problem(error: &StoreConfigError) -> PathProblem {

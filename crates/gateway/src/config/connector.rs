@@ -14,7 +14,7 @@ use quaymaster_connectors::sql::config::SqlSpec;
 use quaymaster_control::secrets::Secrets;
 use quaymaster_core::connector::{Access, ApprovalConfig, ConnectorFile, Metadata};
 use quaymaster_core::suggest::did_you_mean;
-use quaymaster_core::{SecretError, SecretRef, SecretSource};
+use quaymaster_core::{SecretError, SecretRef, SecretSource, ToolName};
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
@@ -48,6 +48,16 @@ pub(super) struct ToolUse<'a> {
     pub(super) pinned: bool,
 }
 
+impl ToolUse<'_> {
+    /// What the values for its arguments are called, by the name `full` that it has for agents;
+    /// none if it is a tool, which has no such values.
+    pub(super) fn completion(&self, full: &str) -> Option<String> {
+        let is_completed = !self.path.starts_with("spec.tools");
+        let full = ToolName::parse(full).ok().filter(|_| is_completed)?;
+        full.of_completion().map(|name| name.to_string())
+    }
+}
+
 impl Connector {
     /// Name, version and owner.
     pub fn metadata(&self) -> &Metadata {
@@ -72,8 +82,7 @@ impl Connector {
     /// whether they are there yet or not, and of what completes prompts and resources.
     pub fn policy_names(&self) -> impl Iterator<Item = String> {
         self.named_tools().flat_map(|(name, tool)| {
-            let completed = !tool.path.starts_with("spec.tools");
-            let completion = completed.then(|| format!("{name}_completion"));
+            let completion = tool.completion(&name);
             [Some(name), completion].into_iter().flatten()
         })
     }
@@ -100,7 +109,7 @@ impl Connector {
     }
 
     /// What the names of its tools begin with; empty if nothing.
-    pub(super) fn prefix(&self) -> String {
+    pub(crate) fn prefix(&self) -> String {
         match self {
             Self::Mcp(file) => file.spec.prefix.clone(),
             Self::Sql(file) => {

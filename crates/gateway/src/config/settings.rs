@@ -167,15 +167,24 @@ pub struct CatalogueConfig {
     /// With `search: auto`, how many tools a caller may see at most and still get them as a list.
     #[serde(default = "default_above")]
     pub above: u32,
+    /// Most objects of a list that are sent at once, tools, prompts, resources and templates alike; 1
+    /// to 10000. What is more comes with the next pages, for which many clients do not ask.
+    #[serde(default = "default_page_size")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub page_size: NonZeroU32,
 }
 
 fn default_above() -> u32 {
     60
 }
 
+fn default_page_size() -> NonZeroU32 {
+    NonZeroU32::new(1_000).unwrap_or(NonZeroU32::MIN)
+}
+
 impl Default for CatalogueConfig {
     fn default() -> Self {
-        Self { search: SearchMode::default(), above: default_above() }
+        Self { search: SearchMode::default(), above: default_above(), page_size: default_page_size() }
     }
 }
 

@@ -184,6 +184,39 @@ fn two_connectors_cannot_have_one_name_or_one_prefix_or_one_tool() {
 }
 
 #[test]
+fn two_things_cannot_have_one_name_for_agents_nor_for_policies() {
+    let prompt = "\n  prompts:\n    - { name: get, access: { roles: [analyst] } }\n";
+    let with_values = format!("{}{prompt}", DESK.trim_end());
+    let second = "    - name: fetch\n      rename: get_ticket\n      effect: read\n      access: { roles: [analyst] }\n";
+    let twice = desk_with("  tools:\n", &format!("  tools:\n{second}"));
+    let like_values = DESK
+        .replace("name: desk", "name: other")
+        .replace("prefix: desk", "prefix: ''")
+        .replace("name: get_ticket", "name: desk_get_completion");
+    insta::assert_snapshot!(
+        [
+            refused(&[("connectors/desk.yaml", &twice)]),
+            refused(&[("connectors/desk.yaml", &with_values), ("connectors/other.yaml", &like_values)]),
+            refused(&[(
+                "connectors/desk.yaml",
+                &with_values.replace("name: get_ticket", "name: get_completion")
+            )]),
+        ]
+        .join("\n\n")
+    );
+}
+
+#[test]
+fn a_page_has_at_least_one_object_and_at_most_ten_thousand() {
+    for size in ["0", "10001", "all"] {
+        let paged = format!("workspaces:\n  paged: {{ catalogue: {{ pageSize: {size} }} }}\n");
+        let text = settings_with("workspaces:\n", &paged);
+        let found = refused(&[(SETTINGS_FILE, &text)]);
+        assert!(found.contains("pageSize") && found.contains("quaymaster.yaml:"), "{found}");
+    }
+}
+
+#[test]
 fn an_unknown_engine_is_told_with_those_that_there_are() {
     insta::assert_snapshot!(refused(&[
         ("connectors/desk.yaml", &desk_with("engine: mcp", "engine: mpc")),

@@ -14,7 +14,7 @@ use quaymaster_core::{ErrorCode, Kind, Reply};
 use serde_json::{Value, json};
 
 use super::changes::Topic;
-use super::door::Shelf;
+use super::door::{Page, Shelf};
 use super::era::{Era, MODERN, SUPPORTED};
 use super::front::ServerIdentity;
 use crate::upstreams::{MISSING_UPSTREAMS, MissingUpstream};
@@ -128,22 +128,12 @@ pub(super) fn task_error(reply: &Reply) -> Value {
     json!({"code": rpc_code, "message": message, "data": failure_data(failed, reply)})
 }
 
-/// The member of the answer that holds a list.
-fn member(shelf: Shelf) -> &'static str {
-    match shelf {
-        Shelf::Tools => "tools",
-        Shelf::Prompts => "prompts",
-        Shelf::Resources => "resources",
-        Shelf::ResourceTemplates => "resourceTemplates",
-    }
-}
-
-/// The answer to a request for a list.
+/// The answer to a request for a list: a page of it, and the cursor of the next if there is one.
 pub(super) fn list(
     id: &RequestId,
     era: Era,
     meta: Option<Value>,
-    (shelf, items): (Shelf, Arc<str>),
+    (shelf, page, next): (Shelf, Page, Option<String>),
 ) -> Pieces {
     let mut opening = match era {
         Era::Legacy => String::from("{"),
@@ -154,9 +144,14 @@ pub(super) fn list(
     if let Some(meta) = meta {
         let _ = write!(opening, r#""_meta":{meta},"#);
     }
-    let member = member(shelf);
-    let head = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{opening}"{member}":"#, id.as_json());
-    Pieces([head.into(), Bytes::from_owner(Text(items)), Bytes::from_static(b"}}")])
+    let member = shelf.member();
+    let head = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{opening}"{member}":["#, id.as_json());
+    let tail = match next {
+        // In base64url, of which JSON writes nothing another way.
+        Some(cursor) => format!(r#"],"nextCursor":"{cursor}"}}}}"#).into(),
+        None => Bytes::from_static(b"]}}"),
+    };
+    Pieces([head.into(), Bytes::from_owner(Text(page.text)).slice(page.objects), tail])
 }
 
 /// The `_meta` of a list: whose it is, and what of it could not be asked.
@@ -311,7 +306,8 @@ mod tests {
         let missing = [MissingUpstream { name: "desk".into(), state: "unreachable" }];
         let told = |era: Era, missing: &[MissingUpstream]| {
             let meta = list_meta(era, &ServerIdentity::default(), missing);
-            let pieces = list(&RequestId::number(1), era, meta, (Shelf::Tools, "[]".into()));
+            let page = (Shelf::Tools, Page::whole("[]".into()), None);
+            let pieces = list(&RequestId::number(1), era, meta, page);
             let value: Value = serde_json::from_slice(&pieces.0.concat()).expect("JSON");
             value["result"]["_meta"].get(MISSING_UPSTREAMS).cloned()
         };

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use quaymaster_core::Actor;
+use quaymaster_core::Caller;
 use tokio::sync::watch;
 
 use super::door::{Door, Shelf};
@@ -50,12 +50,12 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// What `actor` sees behind `door`.
-    pub(super) fn by<D: Door>(door: &D, actor: &Actor) -> Self {
+    /// What `caller` sees behind `door`.
+    pub(super) fn by<D: Door>(door: &D, caller: &Caller) -> Self {
         Self {
-            tools: door.list(actor, Shelf::Tools),
-            prompts: door.list(actor, Shelf::Prompts),
-            resources: [door.list(actor, Shelf::Resources), door.list(actor, Shelf::ResourceTemplates)],
+            tools: door.list(caller, Shelf::Tools),
+            prompts: door.list(caller, Shelf::Prompts),
+            resources: [door.list(caller, Shelf::Resources), door.list(caller, Shelf::ResourceTemplates)],
         }
     }
 

@@ -7,13 +7,13 @@ use std::future::Future;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
-pub use quaymaster_catalog::Shelf;
+pub use quaymaster_catalog::{Page, Shelf};
 pub use quaymaster_connectors::Wire;
 pub(super) use quaymaster_connectors::mcp::Watch;
 pub use quaymaster_control::RequestRefusal;
 use quaymaster_control::keyring::KeyRing;
 pub(super) use quaymaster_core::mirror::Mismatch;
-use quaymaster_core::{Actor, CallError, CallId, CallRequest, Clock, Reply, SessionId};
+use quaymaster_core::{Actor, CallError, CallId, CallRequest, Caller, Clock, Reply, SessionId};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -35,8 +35,14 @@ pub trait Door: Send + Sync + 'static {
     /// Whether calls can be expected to succeed; if not, why, in words that anybody may read.
     fn ready(&self) -> Result<(), String>;
 
-    /// What of a list `actor` may see: a JSON array of its objects, in deterministic order.
-    fn list(&self, actor: &Actor, which: Shelf) -> Arc<str>;
+    /// What of a list `caller` may see: a JSON array of its objects, in deterministic order.
+    fn list(&self, caller: &Caller, which: Shelf) -> Arc<str>;
+
+    /// The part of that list which is sent at once: the first, or the one behind the key `after`
+    /// of another. None if the list has one part alone, so that no other can have come before.
+    fn page(&self, caller: &Caller, which: Shelf, after: Option<&str>) -> Option<Page> {
+        after.is_none().then(|| Page::whole(self.list(caller, which)))
+    }
 
     /// Whether lists are answered in the workspace of `actor`.
     ///
@@ -47,8 +53,8 @@ pub trait Door: Send + Sync + 'static {
         Ok(())
     }
 
-    /// The systems that are not up and whose lists `actor` would otherwise get something of.
-    fn missing(&self, _actor: &Actor) -> Vec<MissingUpstream> {
+    /// The systems that are not up and whose lists `caller` would otherwise get something of.
+    fn missing(&self, _caller: &Caller) -> Vec<MissingUpstream> {
         Vec::new()
     }
 
@@ -59,20 +65,20 @@ pub trait Door: Send + Sync + 'static {
     /// The first header that does not say what the body says.
     fn check_mirrors(
         &self,
-        actor: &Actor,
+        caller: &Caller,
         name: &str,
         headers: &HeaderMap,
         arguments: &Value,
     ) -> Result<(), (HeaderName, Mismatch)>;
 
-    /// Begins to watch a resource for `actor`; none if it may not be read or cannot be watched.
-    fn watch(&self, actor: &Actor, uri: &str) -> Option<Watch>;
+    /// Begins to watch a resource for `caller`; none if it may not be read or cannot be watched.
+    fn watch(&self, caller: &Caller, uri: &str) -> Option<Watch>;
 
-    /// Whether there are values for the arguments of something that `actor` may see.
-    fn completes(&self, actor: &Actor) -> bool;
+    /// Whether there are values for the arguments of something that `caller` may see.
+    fn completes(&self, caller: &Caller) -> bool;
 
-    /// Whether `actor` can call this tool as a task; without a name, whether there is one.
-    fn takes_tasks(&self, _actor: &Actor, _tool: Option<&str>) -> bool {
+    /// Whether `caller` can call this tool as a task; without a name, whether there is one.
+    fn takes_tasks(&self, _caller: &Caller, _tool: Option<&str>) -> bool {
         false
     }
 

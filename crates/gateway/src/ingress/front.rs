@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use quaymaster_core::rpc::{Message, RequestId};
-use quaymaster_core::{Actor, CallRequest, InputAbilities, Kind, LogLevel, Raw, Reply, SessionId};
+use quaymaster_core::{Actor, CallRequest, Caller, InputAbilities, Kind, LogLevel, Raw, Reply, SessionId};
 use serde_json::{Value, json};
 
 use super::allowance::Allowances;
@@ -156,7 +156,7 @@ impl Trail {
 
 /// Where a call came in.
 pub(super) struct Origin {
-    pub(super) actor: Arc<Actor>,
+    pub(super) actor: Caller,
     pub(super) session: Option<SessionId>,
     pub(super) claims: Claims,
 }
@@ -182,7 +182,7 @@ impl<D: Door> Front<D> {
 
     /// Says what is to be done about a request of `actor` whose era, version and
     /// headers are in order.
-    pub(super) fn plan(&self, asked: &Asked<'_>, actor: &Actor) -> Result<Plan, Refusal> {
+    pub(super) fn plan(&self, asked: &Asked<'_>, actor: &Caller) -> Result<Plan, Refusal> {
         let Asked { id, method, detected } = *asked;
         let era = detected.era;
         if let Some(kind) = ToolCall::kind(method) {
@@ -198,13 +198,7 @@ impl<D: Door> Front<D> {
             return self.about_task(method, asked, actor);
         }
         if let Some(shelf) = shelf(method) {
-            if detected.params.cursor.is_some_and(|cursor| cursor.get() != "null") {
-                return Err(Refusal::invalid_params("unknown `cursor`: the list has one page"));
-            }
-            self.door.whole(actor)?;
-            let items = self.door.list(actor, shelf);
-            let meta = answer::list_meta(era, &self.identity, &self.door.missing(actor));
-            return Ok(Plan::Answer(answer::list(id, era, meta, (shelf, items))));
+            return self.list(asked, actor, shelf);
         }
         match (era, method) {
             (Era::Modern, "server/discover") => {
@@ -237,7 +231,7 @@ impl<D: Door> Front<D> {
         }
     }
 
-    fn open(&self, asked: &Asked<'_>, actor: &Actor) -> Result<Plan, Refusal> {
+    fn open(&self, asked: &Asked<'_>, actor: &Caller) -> Result<Plan, Refusal> {
         let params = &asked.detected.params;
         let requested = text(params.protocol_version)
             .ok_or_else(|| Refusal::invalid_params("`params.protocolVersion` must be a string"))?;
@@ -249,7 +243,7 @@ impl<D: Door> Front<D> {
     }
 
     /// What there is for `actor` beside tools.
-    fn abilities(&self, actor: &Actor) -> Abilities {
+    fn abilities(&self, actor: &Caller) -> Abilities {
         let some = |shelf| &*self.door.list(actor, shelf) != "[]";
         Abilities {
             prompts: some(Shelf::Prompts),
@@ -264,7 +258,8 @@ impl<D: Door> Front<D> {
         CallRequest {
             id: self.door.call_id(),
             received: self.door.clock().now(),
-            actor: origin.actor,
+            actor: origin.actor.actor,
+            reach: origin.actor.reach,
             session: origin.session,
             agent: origin.claims.agent,
             trace_id: origin.claims.trace_id,

@@ -14,6 +14,7 @@ mod body;
 mod calling;
 mod endpoint;
 mod guard;
+mod place;
 mod post;
 mod reading;
 mod stall;

@@ -1,7 +1,7 @@
 //! The sessions of legacy clients.
 //!
-//! A session belongs to the principal and the workspace that opened it; to
-//! anyone else it does not exist. Their number is bounded for all and for each
+//! A session belongs to the principal, the workspace and the route that opened it;
+//! to anyone else, and anywhere else, it does not exist. Their number is bounded for all and for each
 //! principal, and one that nobody uses ends by itself. A session with a call or
 //! a stream under way is in use.
 //!
@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 use quaymaster_core::rpc::RequestId;
-use quaymaster_core::{Actor, ActorId, ErrorCode, InputAbilities, LogLevel, SessionId, Timestamp, Workspace};
+use quaymaster_core::{
+    ActorId, Caller, ErrorCode, InputAbilities, LogLevel, Reach, SessionId, Timestamp, Workspace,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::inflight::InFlight;
@@ -45,6 +47,7 @@ pub(super) struct Session {
     pub(super) watches: Arc<Watches>,
     actor: ActorId,
     workspace: Workspace,
+    reach: Reach,
     stream: Mutex<Option<CancellationToken>>,
     level: Mutex<LogLevel>,
     last_used: AtomicU64,
@@ -54,7 +57,7 @@ impl Session {
     /// A session of `actor` that begins now.
     pub(super) fn new(
         id: SessionId,
-        actor: &Actor,
+        actor: &Caller,
         client: Option<Arc<str>>,
         within: &CancellationToken,
     ) -> Self {
@@ -69,6 +72,7 @@ impl Session {
             watches: Arc::default(),
             actor: actor.id.clone(),
             workspace: actor.workspace.clone(),
+            reach: actor.reach.clone(),
             stream: Mutex::new(None),
             level: Mutex::new(LogLevel::Info),
             last_used: AtomicU64::new(0),
@@ -122,8 +126,8 @@ impl Session {
         self.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn belongs_to(&self, actor: &Actor) -> bool {
-        self.actor == actor.id && self.workspace == actor.workspace
+    fn belongs_to(&self, actor: &Caller) -> bool {
+        self.actor == actor.id && self.workspace == actor.workspace && self.reach == actor.reach
     }
 
     fn in_use(&self) -> bool {
@@ -193,7 +197,7 @@ impl Sessions {
     }
 
     /// The session called `id`, if it is one of `actor`'s.
-    pub(super) fn find(&self, id: &str, actor: &Actor, now: Timestamp) -> Result<Arc<Session>, Refusal> {
+    pub(super) fn find(&self, id: &str, actor: &Caller, now: Timestamp) -> Result<Arc<Session>, Refusal> {
         let found = self.table().get(id).filter(|s| !s.expired(now, self.limits.idle)).cloned();
         match found {
             Some(session) if session.belongs_to(actor) => {
@@ -240,7 +244,7 @@ mod tests {
     use quaymaster_core::random::CountingRandomness;
 
     use super::*;
-    use crate::ingress::tests::harbour::actor;
+    use crate::ingress::tests::harbour::caller;
 
     const SECOND: u64 = 1_000_000;
 
@@ -266,12 +270,12 @@ mod tests {
 
         fn open(&self, who: &str, now: u64) -> Result<String, Refusal> {
             let id = SessionId::new(&FixedClock::new(at(now)), &self.randomness);
-            let session = Session::new(id.clone(), &actor(who, "main"), None, &self.root);
+            let session = Session::new(id.clone(), &caller(who, "main"), None, &self.root);
             self.sessions.open(session, at(now)).map(|()| id.to_string())
         }
 
         fn find(&self, id: &str, who: &str, workspace: &str, now: u64) -> Result<Arc<Session>, Refusal> {
-            self.sessions.find(id, &actor(who, workspace), at(now))
+            self.sessions.find(id, &caller(who, workspace), at(now))
         }
     }
 

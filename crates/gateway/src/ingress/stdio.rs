@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use quaymaster_core::rpc::{self, Incoming, Message, RequestId};
-use quaymaster_core::{InputAbilities, LogLevel, SessionId};
+use quaymaster_core::{CallError, Caller, InputAbilities, LogLevel, Reach, SessionId};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -66,6 +66,8 @@ pub struct StdioSettings {
     pub identity: ServerIdentity,
     /// Where refusals are counted.
     pub counters: Arc<RefusalCounters>,
+    /// What the pipes lead to.
+    pub reach: Reach,
 }
 
 impl Default for StdioSettings {
@@ -76,6 +78,7 @@ impl Default for StdioSettings {
             sweep: Duration::from_mins(1),
             identity: ServerIdentity::default(),
             counters: Arc::default(),
+            reach: Reach::All,
         }
     }
 }
@@ -95,19 +98,19 @@ where
     let mut lines = Lines::new(input, settings.max_line_bytes);
     // Whoever is let in no more sees nothing.
     let listing = {
-        let door = door.clone();
-        move || door.local_user().map_or_else(|_| Seen::default(), |actor| Seen::by(&*door, &actor))
+        let (door, reach) = (door.clone(), settings.reach.clone());
+        move || user(&*door, &reach).map_or_else(|_| Seen::default(), |user| Seen::by(&*door, &user))
     };
     let mut changes = Changes::of(door.changes(), &listing);
     let watched = {
-        let door = door.clone();
-        async move |watches: Arc<Watches>| match door.local_user() {
-            Ok(actor) => watches.next(&*door, &actor).await,
+        let (door, reach) = (door.clone(), settings.reach.clone());
+        async move |watches: Arc<Watches>| match user(&*door, &reach) {
+            Ok(user) => watches.next(&*door, &user).await,
             Err(_) => std::future::pending().await,
         }
     };
     let front = Front::new(door, settings.identity, settings.counters);
-    let mut client = Client::new(front, outbox);
+    let mut client = Client::new(front, settings.reach, outbox);
     let mut task_changes = client.front.tasks.changes();
     let mut sweep = interval(settings.sweep);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -141,6 +144,11 @@ where
     }
 }
 
+/// The local user, as the configuration has them now.
+fn user<D: Door>(door: &D, reach: &Reach) -> Result<Caller, CallError> {
+    door.local_user().map(|actor| Caller { actor, reach: reach.clone() })
+}
+
 async fn write<W>(mut output: W, mut inbox: mpsc::Receiver<Vec<u8>>, broken: CancellationToken)
 where
     W: AsyncWrite + Unpin,
@@ -169,6 +177,7 @@ struct Session {
 
 struct Client<D> {
     front: Arc<Front<D>>,
+    reach: Reach,
     outbox: mpsc::Sender<Vec<u8>>,
     session: Option<Session>,
     /// Each with the tasks that it tells of.
@@ -183,8 +192,9 @@ struct Client<D> {
 }
 
 impl<D: Door> Client<D> {
-    fn new(front: Front<D>, outbox: mpsc::Sender<Vec<u8>>) -> Self {
+    fn new(front: Front<D>, reach: Reach, outbox: mpsc::Sender<Vec<u8>>) -> Self {
         Self {
+            reach,
             front: Arc::new(front),
             outbox,
             session: None,
@@ -307,7 +317,7 @@ impl<D: Door> Client<D> {
                 ));
             }
         }
-        let actor = self.front.door.local_user()?;
+        let actor = user(&*self.front.door, &self.reach)?;
         let answer = match self.front.plan(asked, &actor)? {
             Plan::Answer(pieces) => pieces,
             Plan::Call(call) => return self.call(asked, call, actor),

@@ -7,7 +7,7 @@
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::raw::Raw;
 use quaymaster_core::rpc::{self, RequestId};
-use quaymaster_core::{Actor, ErrorCode};
+use quaymaster_core::{Caller, ErrorCode};
 
 use serde_json::json;
 
@@ -74,7 +74,7 @@ impl Subscription {
         mut self,
         watches: &Watches,
         front: &Front<D>,
-        actor: &Actor,
+        actor: &Caller,
     ) -> Result<Self, Refusal> {
         let mut granted = Vec::with_capacity(self.resources.len());
         for uri in self.resources {

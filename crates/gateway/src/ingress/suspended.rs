@@ -3,7 +3,7 @@
 //! The client gets the questions as the result of its request, with a
 //! `requestState`, and makes the same request again with the answers (MCP
 //! 2026-07-28, multi round-trip requests). The state is sealed and bound to the
-//! principal, the workspace and the request; what it leads to is the call itself,
+//! principal, the workspace, the route and the request; what it leads to is the call itself,
 //! which waits here.
 //!
 //! Invariants:
@@ -16,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 
 use quaymaster_control::keyring::{Binding, KeyRing};
 use quaymaster_core::rpc::{self, RequestId};
-use quaymaster_core::{Actor, CallId, RawBuf, Timestamp};
+use quaymaster_core::{CallId, Caller, RawBuf, Timestamp};
 use serde_json::Value;
 
 use super::answer::Pieces;
@@ -67,15 +67,16 @@ impl Resumption {
 
 /// What one state is bound to.
 pub(super) struct Bound {
-    parts: [String; 5],
+    parts: [String; 6],
 }
 
 impl Bound {
-    /// To `actor` and the very request.
-    pub(super) fn to(actor: &Actor, call: &ToolCall) -> Self {
-        let parts = [actor.id.as_str(), actor.workspace.as_str(), call.kind.as_str(), &call.tool];
-        let [id, workspace, kind, tool] = parts.map(str::to_owned);
-        Self { parts: [id, workspace, kind, tool, call.arguments.digest()] }
+    /// To `actor`, the route and the very request.
+    pub(super) fn to(actor: &Caller, call: &ToolCall) -> Self {
+        let (route, kind) = (actor.reach.as_str(), call.kind.as_str());
+        let parts = [actor.id.as_str(), actor.workspace.as_str(), route, kind, &call.tool];
+        let [id, workspace, route, kind, tool] = parts.map(str::to_owned);
+        Self { parts: [id, workspace, route, kind, tool, call.arguments.digest()] }
     }
 
     fn with<T>(&self, run: impl FnOnce(&Binding<'_>) -> T) -> T {

@@ -10,8 +10,8 @@
 //! one task, `slip` how a call becomes one, `view` how it is told of.
 //!
 //! Invariants:
-//! - A handle is sealed and bound to the principal and the workspace; to anyone else
-//!   there is no such task.
+//! - A handle is sealed and bound to the principal, the workspace and the route; to
+//!   anyone else, and anywhere else, there is no such task.
 //! - A task is there until its time is up, and then it is taken back.
 //! - Their number is bounded, in all and for each principal.
 
@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quaymaster_control::keyring::{Binding, KeyRing};
-use quaymaster_core::{Actor, ActorId, CallId, TaskTerms, Timestamp, Workspace};
+use quaymaster_core::{ActorId, CallId, Caller, Reach, TaskTerms, Timestamp, Workspace};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch as channel};
 
 pub(super) use self::slip::{Offer, Slip};
@@ -63,16 +63,18 @@ const PURPOSE: &str = "task";
 pub(super) struct Owner {
     actor: ActorId,
     workspace: Workspace,
+    reach: Reach,
 }
 
 impl Owner {
-    /// `actor`, where it is now.
-    pub(super) fn of(actor: &Actor) -> Self {
-        Self { actor: actor.id.clone(), workspace: actor.workspace.clone() }
+    /// `caller`, where it is now.
+    pub(super) fn of(caller: &Caller) -> Self {
+        let (actor, workspace) = (caller.id.clone(), caller.workspace.clone());
+        Self { actor, workspace, reach: caller.reach.clone() }
     }
 
     fn with<T>(&self, run: impl FnOnce(&Binding<'_>) -> T) -> T {
-        let holder = [self.actor.as_str(), self.workspace.as_str()];
+        let holder = [self.actor.as_str(), self.workspace.as_str(), self.reach.as_str()];
         run(&Binding { purpose: PURPOSE, holder: &holder })
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::select_all;
-use quaymaster_core::Actor;
+use quaymaster_core::Caller;
 use tokio::sync::Notify;
 
 use super::allowance::Share;
@@ -36,7 +36,7 @@ impl Watches {
     /// # Errors
     ///
     /// `-32602` if there is no such resource for it, `gateway.overloaded` if too many are watched.
-    pub(super) fn add<D: Door>(&self, front: &Front<D>, actor: &Actor, uri: &str) -> Result<(), Refusal> {
+    pub(super) fn add<D: Door>(&self, front: &Front<D>, actor: &Caller, uri: &str) -> Result<(), Refusal> {
         let mut held = self.lock();
         if held.contains_key(uri) {
             return Ok(());
@@ -64,7 +64,7 @@ impl Watches {
     }
 
     /// Waits until one of the resources has changed, and says which; for ever, if none is watched.
-    pub(super) async fn next<D: Door>(&self, door: &D, actor: &Actor) -> String {
+    pub(super) async fn next<D: Door>(&self, door: &D, actor: &Caller) -> String {
         let mut plane = door.changes();
         loop {
             let addresses: Vec<String> = self.lock().keys().cloned().collect();
@@ -98,7 +98,7 @@ impl Watches {
 
     /// Holds on to the connectors that have the resources now: one that was made anew has
     /// another count of changes, of which none was missed yet.
-    fn follow<D: Door>(&self, door: &D, actor: &Actor, watches: &[Watch]) {
+    fn follow<D: Door>(&self, door: &D, actor: &Caller, watches: &[Watch]) {
         let mut held = self.lock();
         for watch in watches {
             if let Some(held) = held.get_mut(watch.uri()).filter(|held| !held.watch.is_same(watch))

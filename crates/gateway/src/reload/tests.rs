@@ -2,7 +2,7 @@
 
 use quaymaster_connectors::mcp::Health;
 use quaymaster_control::crypto::SystemRandomness;
-use quaymaster_core::{DataClass, SystemClock};
+use quaymaster_core::{DataClass, Reach, SystemClock};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
@@ -193,7 +193,7 @@ async fn an_open_pipe_follows_the_local_user_of_the_configuration() {
     let (mut input, theirs_in) = tokio::io::duplex(1 << 16);
     let (theirs_out, output) = tokio::io::duplex(1 << 16);
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(Arc::clone(gateway).serve_stdio(theirs_in, theirs_out, stop));
+    let serving = tokio::spawn(Arc::clone(gateway).serve_stdio(theirs_in, theirs_out, Reach::All, stop));
     let mut output = BufReader::new(output).lines();
     let mut ask = async |id: u32| -> Value {
         let meta = json!({

@@ -23,7 +23,9 @@ use quaymaster_control::Rulebook;
 use quaymaster_core::connector::{Access, ApprovalConfig, ConnectorFile};
 use quaymaster_core::offer::{Resources, UriPattern};
 use quaymaster_core::tool::ResultForm;
-use quaymaster_core::{Actor, CallError, Effect, ErrorCode, Offer, ToolDeclaration, ToolName, Workspace};
+use quaymaster_core::{
+    Actor, CallError, Effect, ErrorCode, Offer, Reach, ToolDeclaration, ToolName, Workspace,
+};
 use serde::Serialize;
 use serde_json::{Map, json};
 
@@ -98,9 +100,9 @@ impl Expected {
 
 impl Plane {
     /// The servers that are not up and of which `actor` could call something, by name.
-    pub fn missing_upstreams(&self, actor: &Actor) -> Vec<MissingUpstream> {
+    pub fn missing_upstreams(&self, actor: &Actor, reach: &Reach) -> Vec<MissingUpstream> {
         let down: Vec<(&Arc<McpConnector>, Health)> = servers(&self.connectors)
-            .filter(|server| server.workspaces().contains(&actor.workspace))
+            .filter(|server| reach.includes(server.name()) && server.workspaces().contains(&actor.workspace))
             .map(|server| (server, server.health()))
             .filter(|(_, health)| is_missing(*health))
             .collect();

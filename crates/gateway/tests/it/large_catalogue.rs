@@ -8,7 +8,8 @@ use quaymaster_connectors::Wire;
 use quaymaster_control::crypto::SystemRandomness;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
-    Actor, ActorId, AgentClaims, Arguments, CallId, CallRequest, Clock, ErrorCode, Kind, Reply, SystemClock,
+    Actor, ActorId, AgentClaims, Arguments, CallId, CallRequest, Clock, ErrorCode, Kind, Reach, Reply,
+    SystemClock,
 };
 use quaymaster_gateway::config::{SecretCheck, Style, load};
 use quaymaster_gateway::ingress::{Door, Shelf};
@@ -45,6 +46,7 @@ async fn call(gateway: &Gateway, workspace: &str, tool: &str, arguments: Value) 
         id: CallId::new(&SystemClock, &SystemRandomness),
         received: SystemClock.now(),
         actor: actor(gateway, "ana", workspace),
+        reach: Reach::All,
         session: None,
         agent: AgentClaims::default(),
         trace_id: None,
@@ -60,7 +62,7 @@ fn result(reply: &Reply) -> Value {
 }
 
 fn listed(gateway: &Gateway, workspace: &str) -> Vec<String> {
-    let listing = gateway.list(&actor(gateway, "ana", workspace), Shelf::Tools);
+    let listing = gateway.list(&actor(gateway, "ana", workspace).into(), Shelf::Tools);
     let tools: Vec<Value> = serde_json::from_str(&listing).expect("JSON");
     tools.iter().filter_map(|tool| tool["name"].as_str().map(ToOwned::to_owned)).collect()
 }

@@ -9,6 +9,7 @@ mod corpus;
 mod installation;
 mod large_catalogue;
 mod resources;
+mod routes;
 mod sealing;
 mod upstreams;
 mod workspaces;

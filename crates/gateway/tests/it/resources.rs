@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use quaymaster_connectors::Wire;
 use quaymaster_control::crypto::SystemRandomness;
-use quaymaster_core::{Actor, AgentClaims, Arguments, CallId, CallRequest, Clock, Kind, SystemClock};
+use quaymaster_core::setting::Slug;
+use quaymaster_core::{
+    Actor, AgentClaims, Arguments, CallId, CallRequest, Caller, Clock, Kind, Reach, SystemClock,
+};
 use quaymaster_gateway::Gateway;
 use quaymaster_gateway::ingress::{Door, Shelf};
 use serde_json::{Map, Value};
@@ -66,12 +69,18 @@ fn analyst(gateway: &Gateway) -> Arc<Actor> {
 
 /// How a request for something ended: its code, or `ok`.
 async fn ask(gateway: &Gateway, kind: Kind, name: &str) -> String {
+    ask_on(gateway, Reach::All, kind, name).await
+}
+
+/// The same on a route.
+async fn ask_on(gateway: &Gateway, reach: Reach, kind: Kind, name: &str) -> String {
     let uri = (kind == Kind::Resource).then(|| ("uri".to_owned(), Value::from(name)));
     let request = CallRequest {
         kind,
         id: CallId::new(&SystemClock, &SystemRandomness),
         received: SystemClock.now(),
         actor: analyst(gateway),
+        reach,
         session: None,
         agent: AgentClaims::default(),
         trace_id: None,
@@ -84,7 +93,7 @@ async fn ask(gateway: &Gateway, kind: Kind, name: &str) -> String {
 }
 
 fn names(gateway: &Gateway, shelf: Shelf, member: &str) -> Vec<String> {
-    let listed = gateway.list(&analyst(gateway), shelf);
+    let listed = gateway.list(&analyst(gateway).into(), shelf);
     let objects: Vec<Value> = serde_json::from_str(&listed).expect("JSON");
     objects.iter().map(|object| object[member].as_str().expect("a text").to_owned()).collect()
 }
@@ -114,5 +123,39 @@ async fn a_policy_may_name_a_prompt_and_then_it_does_not_exist() {
     let completion = async |prompt: &str| ask(&gateway, Kind::Completion, &format!("prompt:{prompt}")).await;
     assert_eq!(completion("docs_test_simple_prompt").await, "tool.not_found");
     assert_eq!(completion("docs_test_prompt_with_arguments").await, "input.invalid", "it lacks its argument");
+    gateway.shutdown().await;
+}
+
+#[tokio::test]
+async fn on_the_route_of_a_server_its_prompts_and_resources_are_called_as_the_server_calls_them() {
+    let (_server, _folder, gateway) = gateway().await;
+    let docs = || Reach::One(Slug::parse("docs").expect("a name"));
+    let caller = Caller { actor: analyst(&gateway), reach: docs() };
+    let prompts: Vec<Value> = serde_json::from_str(&gateway.list(&caller, Shelf::Prompts)).expect("JSON");
+    assert_eq!(
+        prompts.iter().map(|prompt| &prompt["name"]).collect::<Vec<_>>(),
+        ["test_prompt_with_arguments"]
+    );
+    let resources = gateway.list(&caller, Shelf::Resources);
+    assert!(
+        resources.contains("test://static-text") && !resources.contains("test://static-binary"),
+        "{resources}"
+    );
+    assert_eq!(gateway.list(&caller, Shelf::Tools), "[]".into());
+    assert!(gateway.completes(&caller));
+    let ask = async |kind: Kind, name: &str| ask_on(&gateway, docs(), kind, name).await;
+    assert_eq!(ask(Kind::Resource, "test://static-text").await, "ok");
+    assert_eq!(ask(Kind::Resource, "test://static-binary").await, "policy.denied");
+    assert_eq!(ask(Kind::Prompt, "test_simple_prompt").await, "tool.not_found", "hidden");
+    assert_eq!(ask(Kind::Prompt, "docs_test_prompt_with_arguments").await, "tool.not_found", "no name here");
+    let lacks_its_argument = "input.invalid";
+    assert_eq!(ask(Kind::Prompt, "test_prompt_with_arguments").await, lacks_its_argument);
+    assert_eq!(ask(Kind::Completion, "prompt:test_prompt_with_arguments").await, lacks_its_argument);
+    assert_eq!(ask(Kind::Completion, "prompt:test_simple_prompt").await, "tool.not_found");
+    let watched =
+        |reach: Reach, uri: &str| gateway.watch(&Caller { actor: analyst(&gateway), reach }, uri).is_some();
+    let numbers = Reach::One(Slug::parse("numbers").expect("a name"));
+    assert!(watched(docs(), "test://static-text") && !watched(docs(), "test://static-binary"));
+    assert!(!watched(numbers, "test://static-text"), "it is another server's");
     gateway.shutdown().await;
 }

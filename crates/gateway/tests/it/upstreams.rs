@@ -11,7 +11,7 @@ use quaymaster_connectors::mcp::Health;
 use quaymaster_control::crypto::SystemRandomness;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
-    Actor, AgentClaims, Arguments, CallId, CallRequest, Clock, ErrorCode, Kind, Reply, SystemClock,
+    Actor, AgentClaims, Arguments, CallId, CallRequest, Clock, ErrorCode, Kind, Reach, Reply, SystemClock,
 };
 use quaymaster_gateway::{Gateway, MISSING_UPSTREAMS, MissingUpstream, look_at_upstreams};
 use serde_json::{Value, json};
@@ -117,6 +117,7 @@ async fn call(gateway: &Gateway, actor: &Arc<Actor>, tool: &str) -> Reply {
         id: CallId::new(&SystemClock, &SystemRandomness),
         received: SystemClock.now(),
         actor: Arc::clone(actor),
+        reach: Reach::All,
         session: None,
         agent: AgentClaims::default(),
         trace_id: None,
@@ -129,7 +130,7 @@ async fn call(gateway: &Gateway, actor: &Arc<Actor>, tool: &str) -> Reply {
 }
 
 fn missing(gateway: &Gateway, actor: &Actor) -> Vec<String> {
-    let missing = gateway.plane().missing_upstreams(actor);
+    let missing = gateway.plane().missing_upstreams(actor, &Reach::All);
     missing.into_iter().map(|MissingUpstream { name, state }| format!("{name}: {state}")).collect()
 }
 
@@ -167,6 +168,13 @@ async fn a_caller_is_told_of_the_missing_servers_of_which_it_could_call_somethin
     assert_eq!(told(&["officer"]), ["tower: missing", "vault: missing"]);
     assert_eq!(told(&["analyst", "officer"]), ["tower: missing", "vault: missing"], "a forbid wins");
     assert_eq!(told(&[]), [""; 0]);
+    let on_route = |name: &str| {
+        let reach = Reach::One(Slug::parse(name).expect("a name"));
+        let missing = gateway.plane().missing_upstreams(&actor(&gateway, "sales", &["officer"]), &reach);
+        missing.into_iter().map(|missing| missing.name).collect::<Vec<_>>()
+    };
+    assert_eq!(on_route("vault"), ["vault"]);
+    assert_eq!([on_route("yard"), on_route("nowhere")], [vec![], Vec::<String>::new()]);
     gateway.shutdown().await;
 }
 
@@ -246,7 +254,8 @@ impl Pipe {
     fn open(gateway: &Arc<Gateway>) -> Self {
         let (input, theirs_in) = tokio::io::duplex(1 << 16);
         let (theirs_out, output) = tokio::io::duplex(1 << 16);
-        let serving = Arc::clone(gateway).serve_stdio(theirs_in, theirs_out, CancellationToken::new());
+        let stop = CancellationToken::new();
+        let serving = Arc::clone(gateway).serve_stdio(theirs_in, theirs_out, Reach::All, stop);
         let serving = tokio::spawn(async move { serving.await.expect("a local user") });
         Self { input, output: BufReader::new(output).lines(), serving }
     }

@@ -6,7 +6,7 @@ use quaymaster_connectors::Wire;
 use quaymaster_control::crypto::SystemRandomness;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
-    Actor, AgentClaims, Arguments, CallId, CallRequest, Clock, ErrorCode, Reply, SystemClock,
+    Actor, AgentClaims, Arguments, CallId, CallRequest, Clock, ErrorCode, Reach, Reply, SystemClock,
 };
 use quaymaster_gateway::Gateway;
 
@@ -23,6 +23,7 @@ async fn call(gateway: &Gateway, workspace: &str, tool: &str) -> Reply {
         id: CallId::new(&SystemClock, &SystemRandomness),
         received: SystemClock.now(),
         actor: local_user_in(gateway, workspace),
+        reach: Reach::All,
         session: None,
         agent: AgentClaims::default(),
         trace_id: None,

@@ -2,8 +2,9 @@
 //!
 //! Invariant: no token is in an entry or on a command line, only where the client finds it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use quaymaster_core::setting::Slug;
 use serde_json::{Value, json};
 
 use super::super::client::Client;
@@ -12,8 +13,16 @@ use super::edit::Change;
 /// How a client reaches Quaymaster.
 #[derive(Clone, Debug)]
 pub(super) enum Target {
-    Http { url: String, token: Token },
-    Stdio { program: PathBuf, config: PathBuf },
+    Http {
+        url: String,
+        token: Token,
+    },
+    /// The command `quaymaster stdio`, for one connector if one is named.
+    Stdio {
+        program: PathBuf,
+        config: PathBuf,
+        server: Option<Slug>,
+    },
 }
 
 /// Where a client finds its bearer token.
@@ -43,15 +52,24 @@ pub(super) fn entry(client: Client, name: &str, target: &Target) -> Value {
                 _ => json!({"type": "http", "url": url, "headers": headers}),
             }
         }
-        Target::Stdio { program, config } => {
-            let (program, config) = (program.to_string_lossy(), config.to_string_lossy());
-            let args = json!(["stdio", "--config", config]);
+        Target::Stdio { program, config, server } => {
+            let program = program.to_string_lossy();
+            let args = stdio_arguments(config, server.as_ref());
             match client {
                 Client::Codex | Client::Cursor => json!({"command": program, "args": args}),
                 _ => json!({"type": "stdio", "command": program, "args": args}),
             }
         }
     }
+}
+
+/// What `quaymaster` is started with.
+fn stdio_arguments(config: &Path, server: Option<&Slug>) -> Vec<String> {
+    let mut arguments = texts(&["stdio", "--config", &config.to_string_lossy()]);
+    if let Some(server) = server {
+        arguments.extend(texts(&["--server", server.as_str()]));
+    }
+    arguments
 }
 
 /// Whether what a client holds says the same as our entry; Claude Code adds an empty `env`.
@@ -99,9 +117,9 @@ pub(super) fn add_command(
         Client::Cursor | Client::Vscode => return None,
     };
     match (client, target) {
-        (_, Target::Stdio { program, config }) => {
-            let (program, config) = (program.to_string_lossy(), config.to_string_lossy());
-            arguments.extend(texts(&[name, "--", &program, "stdio", "--config", &config]));
+        (_, Target::Stdio { program, config, server }) => {
+            arguments.extend(texts(&[name, "--", &program.to_string_lossy()]));
+            arguments.extend(stdio_arguments(config, server.as_ref()));
         }
         (Client::Codex, Target::Http { url, token }) => {
             arguments.extend(texts(&[name, "--url", url]));
@@ -157,7 +175,16 @@ mod tests {
         let targets = [
             Target::Http { url: url.clone(), token: Token::Variable("QUAYMASTER_TOKEN".into()) },
             Target::Http { url, token: Token::Asked },
-            Target::Stdio { program: "/opt/quay master/quaymaster".into(), config: "/etc/it's".into() },
+            Target::Stdio {
+                program: "/opt/quay master/quaymaster".into(),
+                config: "/etc/it's".into(),
+                server: None,
+            },
+            Target::Stdio {
+                program: "/opt/quaymaster".into(),
+                config: "/etc/quay".into(),
+                server: Slug::parse("desk").ok(),
+            },
         ];
         let mut shown = String::new();
         for client in Client::value_variants() {

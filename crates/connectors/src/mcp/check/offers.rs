@@ -54,7 +54,9 @@ pub(super) fn prompts(
         if !own_names.insert(config.name.clone()) {
             problems.add(format!("{path}.name"), format!("`{}` is here twice", config.name.escape_debug()));
         }
-        if let Some(public_name) = names.take(&config.name, config.rename.as_deref(), &path, problems) {
+        if let Some(public_name) =
+            names.take_completed(&config.name, config.rename.as_deref(), &path, problems)
+        {
             prompts.push(PromptSettings {
                 completed: Completed::Prompt(public_name.clone()).reference().into(),
                 reference: reference("ref/prompt", "name", &config.name),
@@ -88,7 +90,7 @@ pub(super) fn resources(
             let message = format!("an address could fit this and `{}`, which must not be", other.pattern);
             problems.add(format!("{path}.uri"), message);
         }
-        if let Some(public_name) = names.take(&config.name, None, &path, problems) {
+        if let Some(public_name) = names.take_completed(&config.name, None, &path, problems) {
             groups.push(ResourceSettings {
                 completed: Completed::Resource(pattern.clone()).reference().into(),
                 reference: reference("ref/resource", "uri", pattern.as_str()),

@@ -203,15 +203,14 @@ fn declare_resources(settings: &Settings, group: &ResourceSettings, resources: R
 /// Adds that the server has values for the arguments of a prompt or a template. Whoever may
 /// use that may have them.
 fn completion(link: &Link, settings: &Settings, of: Completed, access: &Access, listing: &mut Listing) {
-    let name = match &of {
-        Completed::Prompt(name) => name.to_string(),
+    let completed = match &of {
+        Completed::Prompt(name) => Some(name),
         Completed::Resource(pattern) => {
             let group = settings.resources.iter().find(|group| group.pattern == *pattern);
-            group.map(|group| group.public_name.to_string()).unwrap_or_default()
+            group.map(|group| &group.public_name)
         }
     };
-    // A name that has no room for this has no values; agents can do without.
-    let Ok(name) = ToolName::parse(&format!("{name}_completion")) else { return };
+    let Some(name) = completed.and_then(ToolName::of_completion) else { return };
     if !link.serves("completions") {
         return;
     }

@@ -36,6 +36,14 @@ fn each_mistake_is_told_at_its_place_with_what_would_be_right() {
     };
     let with_server = |member: &str, value: Value| changed(|spec| spec["server"][member] = value);
     let with_tool = |member: &str, value: Value| changed(|spec| spec["tools"][1][member] = value);
+    let with_prompts = |names: &[&str], tool: &str| {
+        let prompts: Vec<Value> =
+            names.iter().map(|name| json!({"name": name, "access": {"roles": ["analyst"]}})).collect();
+        changed(|spec| {
+            spec["prompts"] = json!(prompts);
+            spec["tools"][1]["rename"] = json!(tool);
+        })
+    };
     let cases = [
         ("a good child", changed(|_| {})),
         ("a good address", changed(|spec| spec["server"] = http.clone())),
@@ -86,6 +94,9 @@ fn each_mistake_is_told_at_its_place_with_what_would_be_right() {
             }),
         ),
         ("no tools", changed(|spec| spec["tools"] = json!([]))),
+        ("a tool called like a prompt's values", with_prompts(&["write"], "write_completion")),
+        ("a prompt called like another's values", with_prompts(&["write", "write_completion"], "write_file")),
+        ("values for whose name there is no room", with_prompts(&["p".repeat(61).as_str()], "write_file")),
     ];
     let report: Vec<String> =
         cases.into_iter().map(|(what, spec)| format!("{what}\n{}", problems(spec))).collect();

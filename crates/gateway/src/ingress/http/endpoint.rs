@@ -10,12 +10,13 @@ use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
-use quaymaster_core::{Actor, ErrorCode, Timestamp};
+use quaymaster_core::{Actor, Caller, ErrorCode, Timestamp};
 use tokio::net::TcpStream;
 use tokio_util::task::TaskTracker;
 
 use super::body::Body;
 use super::guard::{self, Guard};
+use super::place::Place;
 use super::{HttpSettings, Lifecycle, reading};
 use crate::ingress::answer::Pieces;
 use crate::ingress::claims;
@@ -40,21 +41,15 @@ pub(super) struct Endpoint<D> {
 enum Route<'a> {
     Alive,
     Ready,
-    Mcp { workspace: Option<&'a str> },
+    Mcp(Place<'a>),
     Unknown,
 }
 
 fn route(path: &str) -> Route<'_> {
     match path {
-        "/mcp" => Route::Mcp { workspace: None },
         "/healthz" => Route::Alive,
         "/readyz" => Route::Ready,
-        _ => match path.strip_prefix("/w/").and_then(|rest| rest.strip_suffix("/mcp")) {
-            Some(workspace) if !workspace.is_empty() && !workspace.contains('/') => {
-                Route::Mcp { workspace: Some(workspace) }
-            }
-            _ => Route::Unknown,
-        },
+        _ => Place::read(path).map_or(Route::Unknown, Route::Mcp),
     }
 }
 
@@ -79,7 +74,7 @@ impl<D: Door> Endpoint<D> {
     pub(super) async fn handle(self: Arc<Self>, request: hyper::Request<Incoming>) -> Response<Body> {
         let (head, body) = request.into_parts();
         match route(head.uri.path()) {
-            Route::Mcp { workspace } => self.mcp(&head, body, workspace).await,
+            Route::Mcp(place) => self.mcp(&head, body, place).await,
             Route::Alive => plain(StatusCode::OK, "alive"),
             Route::Ready if self.lifecycle.draining.is_cancelled() => {
                 plain(StatusCode::SERVICE_UNAVAILABLE, "shutting down")
@@ -90,16 +85,16 @@ impl<D: Door> Endpoint<D> {
             },
             Route::Unknown => {
                 reading::discard(body).await;
-                let text = r#"{"error":"not_found","message":"the endpoint is /mcp or /w/<workspace>/mcp"}"#;
+                let text = r#"{"error":"not_found","message":"the endpoint is /mcp or /w/<workspace>/mcp, and for one server /s/<server> or /w/<workspace>/s/<server>"}"#;
                 json(StatusCode::NOT_FOUND, Pieces::whole(text.into()))
             }
         }
     }
 
-    async fn mcp(self: &Arc<Self>, head: &Parts, body: Incoming, workspace: Option<&str>) -> Response<Body> {
+    async fn mcp(self: &Arc<Self>, head: &Parts, body: Incoming, place: Place<'_>) -> Response<Body> {
         let mut trail = Trail::default();
         let mut body = Some(body);
-        let refusal = match self.answer(head, &mut body, workspace, &mut trail).await {
+        let refusal = match self.answer(head, &mut body, place, &mut trail).await {
             Ok(response) => return response,
             Err(refusal) => refusal,
         };
@@ -118,12 +113,13 @@ impl<D: Door> Endpoint<D> {
         self: &Arc<Self>,
         head: &Parts,
         body: &mut Option<Incoming>,
-        workspace: Option<&str>,
+        place: Place<'_>,
         trail: &mut Trail,
     ) -> Result<Response<Body>, Refusal> {
         self.guard.check(head)?;
-        let actor = self.authenticate(&head.headers, workspace).await?;
+        let actor = self.authenticate(&head.headers, place.workspace).await?;
         trail.actor = Some(actor.clone());
+        let actor = Caller { actor, reach: place.reach };
         if head.uri.query().is_some() {
             // What stands in an address ends up in logs, so nothing is read from there.
             return Err(Refusal::invalid_request(
@@ -231,14 +227,14 @@ mod tests {
 
     #[test]
     fn a_path_leads_to_one_place() {
-        let workspace = |path| match route(path) {
-            Route::Mcp { workspace } => Some(workspace),
-            _ => None,
-        };
-        assert_eq!(workspace("/mcp"), Some(None));
-        assert_eq!(workspace("/w/sales/mcp"), Some(Some("sales")));
-        for path in ["/", "/mcp/", "/w//mcp", "/w/a/b/mcp", "/w/mcp", "/MCP", "/w/sales/mcp/"] {
-            assert_eq!(workspace(path), None, "{path}");
+        for (path, is_it) in [
+            ("/healthz", matches!(route("/healthz"), Route::Alive)),
+            ("/readyz", matches!(route("/readyz"), Route::Ready)),
+            ("/mcp", matches!(route("/mcp"), Route::Mcp(_))),
+            ("/s/desk", matches!(route("/s/desk"), Route::Mcp(_))),
+            ("/", matches!(route("/"), Route::Unknown)),
+        ] {
+            assert!(is_it, "{path}");
         }
     }
 }

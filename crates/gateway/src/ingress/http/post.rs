@@ -9,7 +9,7 @@ use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
-use quaymaster_core::Actor;
+use quaymaster_core::Caller;
 use quaymaster_core::rpc::{self, Message, RequestId};
 
 use super::batch::Answers;
@@ -38,7 +38,7 @@ pub(super) enum Step<D: Door> {
 pub(super) struct Arrived<'a> {
     pub(super) head: &'a Parts,
     pub(super) request_head: RequestHead<'a>,
-    pub(super) actor: Arc<Actor>,
+    pub(super) actor: Caller,
     /// Whether the client takes events.
     pub(super) events: bool,
 }
@@ -49,7 +49,7 @@ impl<D: Door> Endpoint<D> {
         self: &Arc<Self>,
         head: &Parts,
         body: &mut Option<Incoming>,
-        actor: Arc<Actor>,
+        actor: Caller,
         trail: &mut Trail,
     ) -> Result<Response<Body>, Refusal> {
         let accepts = guard::accepts(&head.headers);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use quaymaster_core::Actor;
+use quaymaster_core::Caller;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -36,7 +36,7 @@ impl<D: Door> Endpoint<D> {
     pub(super) fn listen(
         self: &Arc<Self>,
         headers: &HeaderMap,
-        actor: &Arc<Actor>,
+        actor: &Caller,
         trail: &mut Trail,
     ) -> Result<Response<Body>, Refusal> {
         let session = self.named_session(headers, actor, trail)?;
@@ -57,7 +57,7 @@ impl<D: Door> Endpoint<D> {
     pub(super) fn subscribe(
         self: &Arc<Self>,
         subscription: Subscription,
-        actor: Arc<Actor>,
+        actor: Caller,
     ) -> Result<Response<Body>, Refusal> {
         let watches = Arc::new(Watches::default());
         let subscription = subscription.watching(&watches, &self.front, &actor)?;
@@ -74,7 +74,7 @@ impl<D: Door> Endpoint<D> {
     pub(super) fn end(
         &self,
         headers: &HeaderMap,
-        actor: &Actor,
+        actor: &Caller,
         trail: &mut Trail,
     ) -> Result<Response<Body>, Refusal> {
         let session = self.named_session(headers, actor, trail)?;
@@ -85,7 +85,7 @@ impl<D: Door> Endpoint<D> {
     fn named_session(
         &self,
         headers: &HeaderMap,
-        actor: &Actor,
+        actor: &Caller,
         trail: &mut Trail,
     ) -> Result<Arc<Session>, Refusal> {
         let head = guard::request_head(headers)?;
@@ -128,7 +128,7 @@ struct Told<D: Door> {
     changes: Changes,
     watches: Arc<Watches>,
     tasks: TaskWatch,
-    actor: Arc<Actor>,
+    actor: Caller,
 }
 
 enum Tiding {
@@ -140,11 +140,7 @@ enum Tiding {
 }
 
 impl<D: Door> Told<D> {
-    fn new(
-        endpoint: &Arc<Endpoint<D>>,
-        actor: Arc<Actor>,
-        (watches, tasks): (Arc<Watches>, TaskWatch),
-    ) -> Self {
+    fn new(endpoint: &Arc<Endpoint<D>>, actor: Caller, (watches, tasks): (Arc<Watches>, TaskWatch)) -> Self {
         let door = &endpoint.front.door;
         let changes = Changes::of(door.changes(), || Seen::by(&**door, &actor));
         Self { endpoint: endpoint.clone(), changes, watches, tasks, actor }

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use quaymaster_core::rpc::RequestId;
-use quaymaster_core::{Actor, InputAbilities, Kind, TaskTerms};
+use quaymaster_core::{Caller, InputAbilities, Kind, TaskTerms};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -48,12 +48,7 @@ impl Answer {
 
 impl<D: Door> Client<D> {
     /// Begins a call.
-    pub(super) fn call(
-        &self,
-        asked: &Asked<'_>,
-        call: ToolCall,
-        actor: Arc<Actor>,
-    ) -> Result<Answer, Refusal> {
+    pub(super) fn call(&self, asked: &Asked<'_>, call: ToolCall, actor: Caller) -> Result<Answer, Refusal> {
         let Asked { id, detected, .. } = asked;
         let era = detected.era;
         let token = ProgressToken::read(&detected.meta)?;
@@ -106,7 +101,7 @@ impl<D: Door> Client<D> {
         &self,
         asked: &Asked<'_>,
         task: Arc<Task>,
-        actor: &Actor,
+        actor: &Caller,
     ) -> Result<Answer, Refusal> {
         let session = self.session.as_ref();
         let abilities = session.map(|session| session.abilities).unwrap_or_default();
@@ -125,7 +120,7 @@ impl<D: Door> Client<D> {
         &self,
         asked: &Asked<'_>,
         resumption: Resumption,
-        actor: &Actor,
+        actor: &Caller,
     ) -> Result<Answer, Refusal> {
         let Asked { id, detected, .. } = asked;
         let Resumption { call, state, answers } = resumption;

@@ -4,7 +4,7 @@
 //! itself: what one of them asked for is not told to the other.
 
 use http::StatusCode;
-use quaymaster_core::Actor;
+use quaymaster_core::Caller;
 use quaymaster_core::rpc::RequestId;
 
 use super::{Client, MAX_SUBSCRIPTIONS};
@@ -72,7 +72,11 @@ impl<D: Door> Client<D> {
         }
     }
 
-    pub(super) fn subscribe(&mut self, subscription: Subscription, actor: &Actor) -> Result<Pieces, Refusal> {
+    pub(super) fn subscribe(
+        &mut self,
+        subscription: Subscription,
+        actor: &Caller,
+    ) -> Result<Pieces, Refusal> {
         if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
             return Err(Refusal::overloaded("too many subscriptions: cancel one"));
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use quaymaster_core::{Actor, InputAbilities, Kind, TaskTerms, Tasks};
+use quaymaster_core::{Caller, InputAbilities, Kind, TaskTerms, Tasks};
 use tokio_util::sync::CancellationToken;
 
 use super::wish::TaskMethod;
@@ -27,7 +27,7 @@ impl<D: Door> Front<D> {
         &self,
         method: TaskMethod,
         asked: &Asked<'_>,
-        actor: &Actor,
+        actor: &Caller,
     ) -> Result<Plan, Refusal> {
         let (id, era) = (asked.id, asked.detected.era);
         if era == Era::Modern {
@@ -70,7 +70,7 @@ impl<D: Door> Front<D> {
         &self,
         call: &ToolCall,
         revision: Option<Revision>,
-        actor: &Actor,
+        actor: &Caller,
     ) -> Result<Option<Wish>, Refusal> {
         let has_tasks = revision.is_some_and(Revision::has_tasks);
         let Some(wish) = call.wish.filter(|_| has_tasks) else { return Ok(None) };
@@ -83,7 +83,7 @@ impl<D: Door> Front<D> {
         &self,
         (era, kind): (Era, Kind),
         abilities: InputAbilities,
-        actor: &Actor,
+        actor: &Caller,
     ) -> Offer {
         match era {
             Era::Modern if abilities.tasks && kind == Kind::Tool => {
@@ -99,7 +99,7 @@ impl<D: Door> Front<D> {
     /// # Errors
     ///
     /// `gateway.overloaded` if too many are taken.
-    pub(in crate::ingress) fn task_place(&self, actor: &Actor) -> Result<(Place, Offer), Refusal> {
+    pub(in crate::ingress) fn task_place(&self, actor: &Caller) -> Result<(Place, Offer), Refusal> {
         let owner = Owner::of(actor);
         let place = self.tasks.reserve(&owner).ok_or_else(no_room)?;
         Ok((place, Offer::by(Slip::held(&self.tasks, owner))))
@@ -146,7 +146,7 @@ impl<D: Door> Front<D> {
         &self,
         task: Arc<Task>,
         abilities: InputAbilities,
-        actor: &Actor,
+        actor: &Caller,
     ) -> Running {
         let questions = self.questions(abilities, actor).map(Arc::new);
         let speech = Speech::of_task(task.notes(), questions.clone());

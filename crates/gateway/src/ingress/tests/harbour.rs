@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
+use quaymaster_catalog::Listing;
 use quaymaster_connectors::mcp::{Watch, Watched};
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::clock::FixedClock;
@@ -11,13 +12,13 @@ use quaymaster_core::mirror::Mismatch;
 use quaymaster_core::random::CountingRandomness;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
-    Actor, ActorId, Authentication, CallError, CallId, CallRequest, Clock, DataClass, ErrorCode, NoInput,
-    Progress, RawBuf, Reply, SessionId, Status, TaskTerms, Tasks, Timestamp,
+    Actor, ActorId, Authentication, CallError, CallId, CallRequest, Caller, Clock, DataClass, ErrorCode,
+    NoInput, Progress, RawBuf, Reach, Reply, SessionId, Status, TaskTerms, Tasks, Timestamp,
 };
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::ingress::{Door, RequestRefusal, Shelf, Wire};
+use crate::ingress::{Door, Page, RequestRefusal, Shelf, Wire};
 
 /// What happened to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +32,8 @@ pub(crate) enum Event {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Harbour {
-    pub(crate) clock: FixedClock,
+    /// The clock of the harbour and of its keys.
+    pub(crate) clock: Arc<FixedClock>,
     randomness: CountingRandomness,
     list: watch::Sender<u64>,
     go: Semaphore,
@@ -39,6 +41,8 @@ pub(crate) struct Harbour {
     refusals: Mutex<Vec<RequestRefusal>>,
     /// For whom the list of tools changed, once for each time.
     changed: Mutex<Vec<String>>,
+    /// Tools of which two are listed at a time, for whoever asks.
+    stock: Mutex<Vec<&'static str>>,
     local: Mutex<Option<&'static str>>,
     unready: Mutex<Option<&'static str>>,
     tell: mpsc::UnboundedSender<Event>,
@@ -63,17 +67,24 @@ pub(crate) fn actor(name: &str, workspace: &str) -> Actor {
     }
 }
 
+/// The same where everything can be reached.
+pub(crate) fn caller(name: &str, workspace: &str) -> Caller {
+    Arc::new(actor(name, workspace)).into()
+}
+
 impl Harbour {
     pub(crate) fn new() -> Arc<Self> {
         let (tell, events) = mpsc::unbounded_channel();
         let folder = tempfile::tempdir().expect("a folder");
         let now = Timestamp::from_micros(1_795_255_200_000_000);
         let (clock, randomness) = (Arc::new(FixedClock::new(now)), Arc::new(CountingRandomness::default()));
+        let of_keys = Arc::clone(&clock) as Arc<dyn Clock>;
         Arc::new(Self {
-            keys: KeyRing::open_or_create(&folder.path().join("keys"), clock, randomness).expect("a ring"),
+            keys: KeyRing::open_or_create(&folder.path().join("keys"), of_keys, randomness).expect("a ring"),
             watched: Arc::default(),
             _folder: folder,
-            clock: FixedClock::new(now),
+            clock,
+            stock: Mutex::default(),
             randomness: CountingRandomness::default(),
             list: watch::Sender::new(0),
             go: Semaphore::new(0),
@@ -97,7 +108,7 @@ impl Harbour {
         self.change_for("ana");
     }
 
-    /// Changes the list of tools of one actor.
+    /// Changes the list of tools of one actor, or of one on a route: `ana@desk`.
     pub(crate) fn change_for(&self, name: &str) {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_owned());
         self.list.send_modify(|n| *n += 1);
@@ -107,6 +118,20 @@ impl Harbour {
     pub(crate) fn update(&self, uri: &str) {
         let params = RawBuf::read(&format!(r#"{{"uri":"{uri}"}}"#)).expect("JSON");
         self.watched.updated(Some(params.as_raw()));
+    }
+
+    /// Has these tools, of which two are listed at a time.
+    pub(crate) fn set_stock(&self, names: &[&'static str]) {
+        *self.stock.lock().unwrap_or_else(PoisonError::into_inner) = names.to_vec();
+    }
+
+    fn stocked(&self) -> Option<Listing> {
+        let stock = self.stock.lock().unwrap_or_else(PoisonError::into_inner);
+        let objects = stock.iter().map(|name| {
+            let object = format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#);
+            ((*name).to_owned(), object.into())
+        });
+        (!stock.is_empty()).then(|| Listing::new(objects))
     }
 
     /// Makes somebody else the local user, or nobody.
@@ -259,21 +284,35 @@ impl Door for Harbour {
         reason.map_or(Ok(()), |reason| Err(reason.to_owned()))
     }
 
-    fn list(&self, actor: &Actor, which: Shelf) -> Arc<str> {
+    fn list(&self, actor: &Caller, which: Shelf) -> Arc<str> {
         if which != Shelf::Tools {
             return "[]".into();
         }
+        if let Some(stocked) = self.stocked() {
+            return stocked.text();
+        }
         let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = match changed.iter().filter(|name| **name == actor.id.as_str()).count() {
+        let who = match &actor.reach {
+            Reach::All => actor.id.to_string(),
+            Reach::One(server) => format!("{}@{server}", actor.id),
+        };
+        let new = match changed.iter().filter(|name| **name == who).count() {
             0 => String::new(),
             n => format!("_{n}"),
         };
         format!(r#"[{{"name":"for_{}{new}","inputSchema":{{"type":"object"}}}}]"#, actor.id).into()
     }
 
+    fn page(&self, caller: &Caller, which: Shelf, after: Option<&str>) -> Option<Page> {
+        match self.stocked() {
+            Some(stocked) => Some(stocked.page(after, 2)),
+            None => after.is_none().then(|| Page::whole(self.list(caller, which))),
+        }
+    }
+
     fn check_mirrors(
         &self,
-        _: &Actor,
+        _: &Caller,
         _: &str,
         _: &HeaderMap,
         _: &Value,
@@ -281,15 +320,15 @@ impl Door for Harbour {
         Ok(())
     }
 
-    fn watch(&self, _: &Actor, uri: &str) -> Option<Watch> {
+    fn watch(&self, _: &Caller, uri: &str) -> Option<Watch> {
         uri.starts_with("test://").then(|| self.watched.add(uri))?
     }
 
-    fn completes(&self, _: &Actor) -> bool {
+    fn completes(&self, _: &Caller) -> bool {
         false
     }
 
-    fn takes_tasks(&self, _: &Actor, tool: Option<&str>) -> bool {
+    fn takes_tasks(&self, _: &Caller, tool: Option<&str>) -> bool {
         tool.is_none_or(|tool| tool == "task")
     }
 
@@ -318,11 +357,11 @@ impl Door for Harbour {
     }
 
     fn call_id(&self) -> CallId {
-        CallId::new(&self.clock, &self.randomness)
+        CallId::new(self.clock.as_ref(), &self.randomness)
     }
 
     fn session_id(&self) -> SessionId {
-        SessionId::new(&self.clock, &self.randomness)
+        SessionId::new(self.clock.as_ref(), &self.randomness)
     }
 
     fn keys(&self) -> &KeyRing {
@@ -330,6 +369,6 @@ impl Door for Harbour {
     }
 
     fn clock(&self) -> &dyn Clock {
-        &self.clock
+        self.clock.as_ref()
     }
 }

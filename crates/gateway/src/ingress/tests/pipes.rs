@@ -287,3 +287,21 @@ async fn a_client_that_does_not_read_cannot_keep_the_server_from_stopping() {
     pipes.shutdown.cancel();
     soon(pipes.running).await.expect("ended");
 }
+
+#[tokio::test]
+async fn pipes_lead_where_they_were_told_to_and_have_pages_too() {
+    let desk = quaymaster_core::Reach::One(quaymaster_core::setting::Slug::parse("desk").expect("a name"));
+    let mut pipes = Pipes::start(StdioSettings { reach: desk.clone(), ..StdioSettings::default() });
+    pipes.harbour.set_stock(&["a", "b", "c"]);
+    let first = pipes.ask(&modern("tools/list", json!({})).1).await;
+    assert_eq!(first["result"]["tools"].as_array().map(Vec::len), Some(2));
+    let cursor = &first["result"]["nextCursor"];
+    let second = pipes.ask(&modern("tools/list", json!({"cursor": cursor})).1).await;
+    assert_eq!(
+        (&second["result"]["tools"][0]["name"], second["result"].get("nextCursor")),
+        (&json!("c"), None)
+    );
+    pipes.ask(&modern("tools/call", json!({"name": "echo"})).1).await;
+    assert_eq!(pipes.harbour.seen()[0].reach, desk);
+    pipes.end().await;
+}
