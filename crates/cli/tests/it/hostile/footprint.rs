@@ -1,0 +1,124 @@
+//! What a gateway holds: descriptors, threads, tasks, processes, memory.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::installation::Gateway;
+
+/// How long things may take to be let go of: a call on a server that was taken away, twice the time
+/// that a child has to leave, and the ten seconds that a thread of the runtime waits for work.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Threads that come and go with work on the disk.
+const SPARE_THREADS: usize = 2;
+
+/// What a process holds at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Footprint {
+    descriptors: usize,
+    threads: usize,
+    /// Of the runtime.
+    tasks: usize,
+    /// Children, and theirs.
+    processes: usize,
+    pub(super) resident_kib: usize,
+}
+
+impl Footprint {
+    /// What `gateway` holds now.
+    pub(super) fn of(gateway: &Gateway) -> Self {
+        let tasks = tasks(gateway);
+        Self { tasks, ..Self::outside(gateway) }
+    }
+
+    /// The same as far as the system tells.
+    fn outside(gateway: &Gateway) -> Self {
+        let process = gateway.process_id();
+        let entries =
+            |folder: &str| fs::read_dir(format!("/proc/{process}/{folder}")).expect("it runs").count();
+        Self {
+            descriptors: entries("fd"),
+            threads: entries("task"),
+            tasks: 0,
+            processes: marked(gateway.mark()),
+            resident_kib: status_kib(process, "VmRSS:"),
+        }
+    }
+
+    fn exceeds(&self, before: &Self) -> bool {
+        self.descriptors > before.descriptors
+            || self.threads > before.threads + SPARE_THREADS
+            || self.tasks > before.tasks
+            || self.processes > before.processes
+    }
+
+    /// Waits until `gateway` holds no more than this.
+    pub(super) fn is_back(&self, gateway: &Gateway) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut now = Self::outside(gateway);
+            if !now.exceeds(self) {
+                now.tasks = tasks(gateway);
+                if !now.exceeds(self) {
+                    return;
+                }
+            }
+            let left = processes(gateway.mark());
+            assert!(Instant::now() < deadline, "left behind: {now:?}\nafter {self:?}\n{left:#?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// Most memory that `gateway` ever held.
+pub(super) fn peak_kib(gateway: &Gateway) -> usize {
+    status_kib(gateway.process_id(), "VmHWM:")
+}
+
+fn status_kib(process: u32, name: &str) -> usize {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// How many processes were started with `mark`, whoever their parent is by now.
+fn marked(mark: &str) -> usize {
+    processes(mark).len()
+}
+
+fn processes(mark: &str) -> Vec<String> {
+    let entries = fs::read_dir("/proc").expect("processes").filter_map(Result::ok);
+    let commands = entries.filter_map(|entry| {
+        let command = fs::read(entry.path().join("cmdline")).ok()?;
+        let command = String::from_utf8_lossy(&command).replace('\0', " ");
+        Some(format!("{} {command}", entry.file_name().display()))
+    });
+    commands.filter(|command| command.contains(mark)).collect()
+}
+
+/// How many tasks run, as the gateway logs when it is asked to read its configuration again.
+fn tasks(gateway: &Gateway) -> usize {
+    let told = || {
+        let log = gateway.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let tasks: Vec<u64> = lines
+            .filter(|line| line["event"] == "gateway.tasks")
+            .filter_map(|line| line["tasks"].as_u64())
+            .collect();
+        tasks
+    };
+    let before = told().len();
+    gateway.signal(Signal::HUP);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let now = told();
+        if now.len() > before {
+            return usize::try_from(*now.last().expect("one")).expect("a small number");
+        }
+        assert!(Instant::now() < deadline, "the gateway did not react to SIGHUP: {}", gateway.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
