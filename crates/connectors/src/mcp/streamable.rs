@@ -25,6 +25,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use quaymaster_core::RawBuf;
 use quaymaster_core::rpc::{self, Message};
 use tokio::sync::Semaphore;
+use tokio::task::yield_now;
 
 use self::response::{
     ContentType, content_type, is_answer, names_session, no_body, no_response, plain_id, seconds, wait,
@@ -226,6 +227,7 @@ impl Http {
                     Ok(Message::Response { .. }) | Err(_) => {}
                 }
             }
+            yield_now().await;
         }
         Ok(())
     }
@@ -261,6 +263,8 @@ impl Http {
                     return Ok(Some(result));
                 }
             }
+            // A stream without end must not keep a thread, nor its call from its deadline.
+            yield_now().await;
         }
         Ok(None)
     }
