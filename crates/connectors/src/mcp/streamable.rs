@@ -60,6 +60,8 @@ const MAX_QUESTIONS: usize = 64;
 const ASIDE_LIMIT: Duration = Duration::from_secs(2);
 const RESUME_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 const LISTEN_WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
+/// How long a stream of notices that ended is left alone at least, whatever the server asks for.
+const LISTEN_PAUSE: Duration = Duration::from_secs(1);
 
 /// A server at an address.
 #[derive(Clone)]
@@ -210,7 +212,7 @@ impl Http {
             was_open = true;
             let mut events = Events::new(MAX_NOTICE_BYTES);
             let _ = self.take_notices(body, &mut events).await;
-            tokio::time::sleep(wait(events.retry(), LISTEN_WAIT)).await;
+            tokio::time::sleep(wait(events.retry(), LISTEN_WAIT).max(LISTEN_PAUSE)).await;
         }
     }
 
