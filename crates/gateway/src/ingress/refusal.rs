@@ -120,7 +120,13 @@ impl Refusal {
     pub(super) fn to_json(&self, id: Option<&RequestId>) -> String {
         let data = match &self.requested_version {
             Some(requested) => json!({"supported": SUPPORTED, "requested": requested}),
-            None => json!({"code": self.code.as_str()}),
+            None => match self.retry_after {
+                // Standard streams have no header for it.
+                Some(after) => {
+                    json!({"code": self.code.as_str(), "retry_after_seconds": after.as_secs().max(1)})
+                }
+                None => json!({"code": self.code.as_str()}),
+            },
         };
         if id.is_some() {
             return rpc::error_response(id, self.rpc_code, &self.message, Some(&data));
