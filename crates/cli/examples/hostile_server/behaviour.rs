@@ -98,7 +98,7 @@ behaviours! {
     // When it is asked for its tools.
     /// Has other tools each time, and says so.
     FickleTools: Both,
-    /// Sends notifications without end from then on.
+    /// Sends a thousand notifications a second from then on.
     FloodsForEver: Both,
     /// Gives the same cursor again and again.
     SameCursor: Both,
@@ -110,6 +110,10 @@ behaviours! {
     DeepTool: Both,
     /// Has a tool whose schema refers to itself and to nothing else.
     LoopingTool: Both,
+    /// Has a tool whose schema doubles with each of 60 references.
+    DoublingTool: Both,
+    /// Has a tool whose schema is a chain of 7,000 references.
+    ChainedTool: Both,
     /// Has a tool whose pattern takes exponential time.
     SlowPattern: Both,
     /// Has the same tool 5,000 times.

@@ -38,6 +38,8 @@ struct Request {
     verb: String,
     path: String,
     resumes: bool,
+    /// The client closes the connection after this.
+    is_last: bool,
     message: Value,
 }
 
@@ -47,7 +49,7 @@ fn connection(stream: TcpStream) -> io::Result<()> {
     let mut input = BufReader::new(stream);
     while let Some(request) = read(&mut input)? {
         count(&format!("{} {}", request.verb, request.path));
-        if !respond(&mut output, &request)? {
+        if !respond(&mut output, &request)? || request.is_last {
             return output.shutdown(std::net::Shutdown::Both);
         }
     }
@@ -66,7 +68,7 @@ fn read(input: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> {
             std::thread::park();
         }
     }
-    let (mut length, mut resumes) = (0, false);
+    let (mut length, mut resumes, mut is_last) = (0, false, false);
     loop {
         line.clear();
         input.read_line(&mut line)?;
@@ -74,12 +76,14 @@ fn read(input: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> {
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.trim().parse().unwrap_or_default(),
             "last-event-id" => resumes = true,
+            "connection" => is_last = value.trim().eq_ignore_ascii_case("close"),
             _ => {}
         }
     }
     let mut body = vec![0; length];
     input.read_exact(&mut body)?;
-    Ok(Some(Request { verb, path, resumes, message: serde_json::from_slice(&body).unwrap_or_default() }))
+    let message = serde_json::from_slice(&body).unwrap_or_default();
+    Ok(Some(Request { verb, path, resumes, is_last, message }))
 }
 
 fn count(what: &str) {
@@ -245,7 +249,8 @@ fn call(output: &mut TcpStream, role: Role, request: &Request) -> io::Result<Opt
             pump(output, b"x-many: x\r\n", 100_000, Duration::ZERO).map(|()| false)
         }
         Behaviour::ContinuesWithoutEnd => {
-            pump(output, b"HTTP/1.1 100 Continue\r\n\r\n", FOR_EVER, Duration::ZERO).map(|()| false)
+            let head = format!("HTTP/1.1 100 Continue\r\nx-padding: {}\r\n\r\n", "x".repeat(8_000));
+            pump(output, head.as_bytes(), FOR_EVER, Duration::ZERO).map(|()| false)
         }
         Behaviour::HeadAlone => {
             let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n";

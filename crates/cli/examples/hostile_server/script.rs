@@ -61,6 +61,11 @@ fn result(id: &Value, result: &Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "result": result})
 }
 
+/// Nothing for so long.
+fn pause(millis: u64) -> Part {
+    Part::Bytes { bytes: Vec::new(), times: 1, every: Duration::from_millis(millis) }
+}
+
 fn error(id: &Value, code: i64) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": "unknown"}})
 }
@@ -158,6 +163,8 @@ fn list(role: Role, id: &Value) -> Vec<Part> {
                 json!({"type": "object", "$ref": "#", "properties": {"n": {"$ref": "#/properties/n"}}});
             with("tools", json!([tool(role, &schema)]));
         }
+        Behaviour::DoublingTool => with("tools", json!([tool(role, &doubling(60))])),
+        Behaviour::ChainedTool => with("tools", json!([tool(role, &chained(7_000))])),
         Behaviour::SlowPattern => {
             let pattern = json!({"type": "string", "pattern": "^(?=(a+)+$)(a|aa)+\\1$"});
             let schema = json!({"type": "object", "properties": {"text": pattern}});
@@ -167,18 +174,42 @@ fn list(role: Role, id: &Value) -> Vec<Part> {
         _ => {}
     }
     let listed = message(&result(id, &listed));
-    match changes(role) {
-        Some(changes) if role.behaviour != Behaviour::RestlessStream => vec![listed, changes],
+    // Over HTTP these have streams of their own.
+    match role.behaviour {
+        Behaviour::FickleTools => vec![listed, message(&notification("tools/list_changed", &json!({})))],
+        Behaviour::FloodsForEver => [listed].into_iter().chain(changes(role)).collect(),
         _ => vec![listed],
     }
 }
 
+/// A schema of which every level refers to the one below twice, by its name.
+fn doubling(levels: usize) -> Value {
+    let level = |n: usize| {
+        let below = json!({"$ref": format!("#level{}", n.saturating_sub(1))});
+        let schema = if n == 0 { json!({"type": "object"}) } else { json!({"allOf": [below, below]}) };
+        let mut schema = schema.as_object().cloned().unwrap_or_default();
+        schema.insert("$anchor".to_owned(), json!(format!("level{n}")));
+        (format!("level{n}"), Value::Object(schema))
+    };
+    let definitions: serde_json::Map<String, Value> = (0..=levels).map(level).collect();
+    json!({"type": "object", "$ref": format!("#level{levels}"), "$defs": definitions})
+}
+
+/// A schema in which each part refers to the next.
+fn chained(length: usize) -> Value {
+    let link = |n: usize| (n.to_string(), json!({"$ref": format!("#/$defs/{}", n + 1)}));
+    let end = (length.to_string(), json!({"type": "object"}));
+    let definitions: serde_json::Map<String, Value> = (0..length).map(link).chain([end]).collect();
+    json!({"type": "object", "$ref": "#/$defs/0", "$defs": definitions})
+}
+
 /// What a stream of changes holds, if there is one.
 pub(crate) fn changes(role: Role) -> Option<Part> {
-    let changed = notification("tools/list_changed", &json!({}));
+    let text = notification("tools/list_changed", &json!({})).to_string();
+    let every = |millis| Some(Part::Messages { text, times: FOR_EVER, every: Duration::from_millis(millis) });
     match role.behaviour {
-        Behaviour::FickleTools => Some(message(&changed)),
-        Behaviour::FloodsForEver => Some(messages(&changed, FOR_EVER)),
+        Behaviour::FickleTools => every(500),
+        Behaviour::FloodsForEver => every(1),
         Behaviour::RestlessStream => Some(bytes("retry: 0\n\n", 1)),
         _ => None,
     }
@@ -222,7 +253,10 @@ fn call(role: Role, id: &Value, params: &Value) -> Vec<Part> {
         Behaviour::Trickles => {
             vec![Part::Bytes { bytes: b" ".to_vec(), times: FOR_EVER, every: Duration::from_millis(20) }]
         }
-        Behaviour::TellsProgress => progress(params, &number, 20).chain([message(&done)]).collect(),
+        Behaviour::TellsProgress => {
+            let slowly = progress(params, &number, 20).flat_map(|report| [pause(5), report]);
+            slowly.chain([pause(5), message(&done)]).collect()
+        }
         Behaviour::Floods => {
             let logged = notification("message", &json!({"level": "emergency", "data": "x".repeat(100)}));
             let changed = notification("tools/list_changed", &json!({}));

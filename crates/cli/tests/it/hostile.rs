@@ -8,6 +8,10 @@
 #[path = "../../examples/hostile_server/behaviour.rs"]
 mod behaviour;
 mod caller;
+mod clients;
 mod footprint;
+mod handles;
 mod installation;
+mod pipes;
 mod servers;
+mod session;

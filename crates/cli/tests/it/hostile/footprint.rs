@@ -12,13 +12,19 @@ use super::installation::Gateway;
 /// that a child has to leave, and the ten seconds that a thread of the runtime waits for work.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Threads that come and go with work on the disk.
-const SPARE_THREADS: usize = 2;
+/// Threads of the runtime for work on the disk. They end after ten seconds without any, and one look a
+/// second at the configuration keeps as many of them as it finds in these ten seconds.
+const SPARE_THREADS: usize = 10;
+
+/// What the pools of two databases open at most: a file and its log for each connection.
+const MAX_DATABASES: usize = 40;
 
 /// What a process holds at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Footprint {
+    /// Without those of databases, whose pools grow to their bound.
     descriptors: usize,
+    databases: usize,
     threads: usize,
     /// Of the runtime.
     tasks: usize,
@@ -37,19 +43,21 @@ impl Footprint {
     /// The same as far as the system tells.
     fn outside(gateway: &Gateway) -> Self {
         let process = gateway.process_id();
-        let entries =
-            |folder: &str| fs::read_dir(format!("/proc/{process}/{folder}")).expect("it runs").count();
+        let (databases, others): (Vec<_>, Vec<_>) =
+            open(process).into_iter().partition(|path| path.contains(".db"));
         Self {
-            descriptors: entries("fd"),
-            threads: entries("task"),
+            descriptors: others.len(),
+            databases: databases.len(),
+            threads: fs::read_dir(format!("/proc/{process}/task")).expect("it runs").count(),
             tasks: 0,
-            processes: marked(gateway.mark()),
+            processes: processes(gateway.mark()).len(),
             resident_kib: status_kib(process, "VmRSS:"),
         }
     }
 
     fn exceeds(&self, before: &Self) -> bool {
         self.descriptors > before.descriptors
+            || self.databases > MAX_DATABASES
             || self.threads > before.threads + SPARE_THREADS
             || self.tasks > before.tasks
             || self.processes > before.processes
@@ -66,16 +74,32 @@ impl Footprint {
                     return;
                 }
             }
-            let left = processes(gateway.mark());
-            assert!(Instant::now() < deadline, "left behind: {now:?}\nafter {self:?}\n{left:#?}");
+            if Instant::now() > deadline {
+                let (open, left) = (open(gateway.process_id()), processes(gateway.mark()));
+                panic!("left behind: {now:?}\nafter {self:?}\n{open:#?}\n{left:#?}");
+            }
             std::thread::sleep(Duration::from_millis(50));
         }
     }
 }
 
+/// What the descriptors lead to.
+fn open(process: u32) -> Vec<String> {
+    let entries = fs::read_dir(format!("/proc/{process}/fd")).expect("it runs").filter_map(Result::ok);
+    let mut open: Vec<String> =
+        entries.filter_map(|entry| Some(fs::read_link(entry.path()).ok()?.display().to_string())).collect();
+    open.sort();
+    open
+}
+
 /// Most memory that `gateway` ever held.
 pub(super) fn peak_kib(gateway: &Gateway) -> usize {
-    status_kib(gateway.process_id(), "VmHWM:")
+    peak_of(gateway.process_id())
+}
+
+/// Most memory that `process` ever held.
+pub(super) fn peak_of(process: u32) -> usize {
+    status_kib(process, "VmHWM:")
 }
 
 fn status_kib(process: u32, name: &str) -> usize {
@@ -84,12 +108,8 @@ fn status_kib(process: u32, name: &str) -> usize {
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
-/// How many processes were started with `mark`, whoever their parent is by now.
-fn marked(mark: &str) -> usize {
-    processes(mark).len()
-}
-
-fn processes(mark: &str) -> Vec<String> {
+/// The processes that were started with `mark`, whoever their parent is by now.
+pub(super) fn processes(mark: &str) -> Vec<String> {
     let entries = fs::read_dir("/proc").expect("processes").filter_map(Result::ok);
     let commands = entries.filter_map(|entry| {
         let command = fs::read(entry.path().join("cmdline")).ok()?;

@@ -15,7 +15,7 @@ use crate::gateway::{BINARY, run_in, signal};
 
 const SETTINGS: &str = "\
 apiVersion: quaymaster/v1
-listen: { address: '127.0.0.1:0', sessionIdle: 2s }
+listen: { address: '127.0.0.1:0', sessionIdle: 5s }
 workspaces: { sales: { catalogue: { search: never } } }
 defaultWorkspace: sales
 roles: { analyst: { clearance: internal } }
