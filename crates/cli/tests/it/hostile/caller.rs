@@ -78,7 +78,9 @@ pub(super) fn modern(mut params: Value) -> Value {
 impl Caller {
     /// The text of a request, with these headers besides the usual ones.
     pub(super) fn request(&self, verb: &str, headers: &[(&str, &str)], body: &str) -> String {
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers: Vec<String> =
+            headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers = headers.concat();
         format!(
             "{verb} /mcp HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\
              Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\

@@ -19,6 +19,13 @@ const SPARE_THREADS: usize = 10;
 /// What the pools of two databases open at most: a file and its log for each connection.
 const MAX_DATABASES: usize = 40;
 
+/// What one round may add to the memory after another like it, as far as an allocator has its own mind
+/// about that: far less than what one of the bad ones sends.
+const ALLOWANCE_KIB: usize = 24 * 1024;
+
+/// Most that a gateway ever holds: a line of 16 MiB of each of the few servers that send longer ones.
+const PEAK_KIB: usize = 400 * 1024;
+
 /// What a process holds at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Footprint {
@@ -30,7 +37,7 @@ pub(super) struct Footprint {
     tasks: usize,
     /// Children, and theirs.
     processes: usize,
-    pub(super) resident_kib: usize,
+    resident_kib: usize,
 }
 
 impl Footprint {
@@ -92,9 +99,13 @@ fn open(process: u32) -> Vec<String> {
     open
 }
 
-/// Most memory that `gateway` ever held.
-pub(super) fn peak_kib(gateway: &Gateway) -> usize {
-    peak_of(gateway.process_id())
+/// Memory came back after the last two of `rounds`, and there never was too much.
+pub(super) fn memory_is_back(gateway: &Gateway, rounds: &[Footprint]) {
+    let resident: Vec<usize> = rounds.iter().map(|round| round.resident_kib).collect();
+    let [.., before, after] = *resident.as_slice() else { panic!("there must be two rounds") };
+    assert!(after < before + ALLOWANCE_KIB, "{resident:?} KiB");
+    let peak = peak_of(gateway.process_id());
+    assert!(peak < PEAK_KIB, "{peak} KiB");
 }
 
 /// Most memory that `process` ever held.

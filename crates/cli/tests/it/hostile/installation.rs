@@ -183,24 +183,23 @@ impl Gateway {
     }
 
     /// Calls the good tools and lists all, over and over while `work` is done: each must be answered.
-    /// Gives how often that was.
-    pub(super) fn others_are_served_during(&self, others: &Caller, work: impl FnOnce()) -> usize {
+    pub(super) fn others_are_served_during(others: &Caller, work: impl FnOnce()) {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let serving = scope.spawn(|| {
-                let mut rounds = 0;
-                while !done.load(Ordering::SeqCst) || rounds == 0 {
+                loop {
                     Self::is_good(others);
-                    rounds += 1;
+                    if done.load(Ordering::SeqCst) {
+                        return;
+                    }
                     std::thread::sleep(std::time::Duration::from_millis(20));
                 }
-                rounds
             });
             let finished = Finished(&done);
             work();
             drop(finished);
-            serving.join().expect("others were served")
-        })
+            serving.join().expect("others were served");
+        });
     }
 
     /// The good tools answer, and the list is there.

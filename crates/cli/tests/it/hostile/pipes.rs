@@ -140,10 +140,10 @@ fn calls_too_often_and_cancels_everything(pipe: &mut Pipe) {
 fn a_bad_client_over_standard_streams_harms_nobody_and_leaves_nothing() {
     let gateway = Gateway::start();
     let others = gateway.caller("bo");
-    gateway.connect(&[NEVER], "8s");
+    gateway.connect(&[NEVER], "5s");
     assert_eq!(settled(&others, &[NEVER]), [""; 0]);
     let before = processes(gateway.mark()).len();
-    gateway.others_are_served_during(&others, || {
+    Gateway::others_are_served_during(&others, || {
         let mut pipe = Pipe::open(gateway.folder());
         while !pipe.ask(request(1, "tools/list", json!({})).as_bytes()).to_string().contains(&NEVER.tool()) {}
         pipelines_without_reading(&mut pipe);
