@@ -55,7 +55,12 @@ pub(crate) async fn serve_until_signal(
         tokio::select! {
             wish = signals.next() => match wish {
                 Wish::End => break,
-                Wish::Reload => gateway.reload_now(),
+                Wish::Reload => {
+                    // For who looks for what was left behind (`tests/it/hostile`).
+                    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+                    tracing::debug!(event = "gateway.tasks", tasks, "asked to read the configuration again");
+                    gateway.reload_now();
+                }
             },
             _ = &mut serving => break,
         }

@@ -15,6 +15,7 @@ mod crash;
 mod credentials;
 mod documentation;
 mod gateway;
+mod hostile;
 mod routes;
 mod search;
 mod signals;

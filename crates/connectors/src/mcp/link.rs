@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::{HeaderName, HeaderValue};
 use quaymaster_core::{Actor, InputAbilities, InputPort, LogSink, ProgressSink, RawBuf};
 use serde_json::Value;
+use tokio::task::unconstrained;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -163,8 +164,10 @@ impl Channel {
         tokio::select! {
             biased;
             answer = self.exchange(outgoing, &sent) => answer,
-            () = until.cancel.cancelled() => Err(Failure::Cancelled { sent: sent.get() }),
-            () = pause.expired(until.deadline) => Err(Failure::Timeout { sent: sent.get() }),
+            // A server that sends without end uses up all that this task may do at one go, and
+            // whatever else keeps to that budget would never get its turn.
+            () = unconstrained(until.cancel.cancelled()) => Err(Failure::Cancelled { sent: sent.get() }),
+            () = unconstrained(pause.expired(until.deadline)) => Err(Failure::Timeout { sent: sent.get() }),
         }
     }
 

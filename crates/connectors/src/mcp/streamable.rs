@@ -25,6 +25,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use quaymaster_core::RawBuf;
 use quaymaster_core::rpc::{self, Message};
 use tokio::sync::Semaphore;
+use tokio::task::yield_now;
 
 pub(super) use self::listening::Listening;
 use self::response::{
@@ -236,6 +237,8 @@ impl Http {
                     return Ok(Some(result));
                 }
             }
+            // A stream without end must not keep a thread, nor its call from its deadline.
+            yield_now().await;
         }
         Ok(None)
     }

@@ -134,7 +134,13 @@ impl Refusal {
     /// The error response. Without an id it has no `id` member: MCP's schema
     /// does not allow `null` there.
     pub(super) fn to_json(&self, id: Option<&RequestId>) -> String {
-        let data = self.data.clone().unwrap_or_else(|| json!({"code": self.code.as_str()}));
+        let data = self.data.clone().unwrap_or_else(|| match self.retry_after {
+            // Standard streams have no header for it.
+            Some(after) => {
+                json!({"code": self.code.as_str(), "retry_after_seconds": after.as_secs().max(1)})
+            }
+            None => json!({"code": self.code.as_str()}),
+        });
         if id.is_some() {
             return rpc::error_response(id, self.rpc_code, &self.message, Some(&data));
         }

@@ -98,7 +98,8 @@ struct Entry<C> {
     until: Timestamp,
 }
 
-/// The calls that wait.
+/// The calls that wait, by their states. No two states are the same, so one of an earlier
+/// question does not lead to a later one of the same call.
 pub(super) struct Suspended<C>(Mutex<HashMap<String, Entry<C>>>);
 
 impl<C> Default for Suspended<C> {
@@ -133,7 +134,7 @@ impl<C> Suspended<C> {
         let result = format!(
             r#"{{"resultType":"input_required","inputRequests":{},"requestState":{}}}"#,
             question.requests.get(),
-            Value::from(state)
+            Value::from(state.as_str())
         );
         let until = Timestamp::from_micros(
             now.as_micros().saturating_add(u64::try_from(PATIENCE.as_micros()).unwrap_or(u64::MAX)),
@@ -145,7 +146,7 @@ impl<C> Suspended<C> {
         {
             return Err(Refusal::overloaded("too many calls wait for input: answer one first"));
         }
-        waiting.insert(key.as_str().to_owned(), Entry { call, question, owner, until });
+        waiting.insert(state, Entry { call, question, owner, until });
         Ok(Pieces::whole(rpc::response(id, &result)))
     }
 
@@ -155,8 +156,8 @@ impl<C> Suspended<C> {
     ///
     /// `-32602` if there is none for this request.
     pub(super) fn take(&self, bound: &Bound, state: &str, ring: &KeyRing) -> Result<(C, Question), Refusal> {
-        let key = bound.with(|binding| ring.open(binding, state)).map_err(|_| unknown())?;
-        let entry = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key.as_str());
+        bound.with(|binding| ring.open(binding, state)).map_err(|_| unknown())?;
+        let entry = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(state);
         entry.map(|entry| (entry.call, entry.question)).ok_or_else(unknown)
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::Method;
 use quaymaster_core::rpc::{self, Message};
+use tokio::task::yield_now;
 
 use super::super::batch;
 use super::super::failure::Failure;
@@ -20,6 +21,8 @@ use crate::egress::Incoming;
 /// What one event on a stream of notifications may hold.
 const MAX_NOTICE_BYTES: usize = 64 * 1024;
 const LISTEN_WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
+/// How long a stream of notices that ended is left alone at least, whatever the server asks for.
+const LISTEN_PAUSE: Duration = Duration::from_secs(1);
 
 /// How a server is listened to.
 pub(in crate::mcp) struct Listening {
@@ -52,7 +55,7 @@ impl Http {
             was_open = true;
             let mut events = Events::new(MAX_NOTICE_BYTES);
             let _ = self.take_notices(body, &mut events).await;
-            tokio::time::sleep(wait(events.retry(), LISTEN_WAIT)).await;
+            tokio::time::sleep(wait(events.retry(), LISTEN_WAIT).max(LISTEN_PAUSE)).await;
         }
     }
 
@@ -71,6 +74,7 @@ impl Http {
                     }
                 }
             }
+            yield_now().await;
         }
         Ok(())
     }

@@ -25,9 +25,9 @@ use crate::ingress::front::{Front, Trail};
 use crate::ingress::refusal::Refusal;
 use crate::ingress::session::{SessionLimits, Sessions};
 
-/// What is sent to a connection beyond the limit.
-const BUSY: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
+/// The head of what is sent to a connection beyond the limit, up to the length of the rest.
+const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
+                    content-type: application/json\r\ncontent-length: ";
 
 /// A server's answers, without its connections.
 pub(super) struct Endpoint<D> {
@@ -150,7 +150,8 @@ impl<D: Door> Endpoint<D> {
     /// Answers a connection for which there is no room, as far as that goes without waiting.
     pub(super) fn turn_away(&self, stream: &TcpStream) {
         self.front.counters.add(ErrorCode::GatewayOverloaded);
-        if stream.try_write(BUSY).is_err() {
+        let why = Refusal::overloaded("all connections are in use: try again later").to_json(None);
+        if stream.try_write(format!("{BUSY}{}\r\n\r\n{why}", why.len()).as_bytes()).is_err() {
             tracing::debug!("a connection beyond the limit went unanswered");
         }
     }

@@ -65,7 +65,10 @@ async fn a_connection_beyond_the_limit_is_turned_away() {
     let mut first = server.client().await;
     first.initialize("2025-11-25").await;
     let mut second = TcpStream::connect(server.address).await.expect("connected");
-    assert!(closed(&mut second).await.starts_with("HTTP/1.1 503"));
+    let answer = closed(&mut second).await;
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(head.starts_with("HTTP/1.1 503") && head.contains(&format!("length: {}", body.len())), "{head}");
+    assert!(head.contains("retry-after: 1") && body.contains("gateway.overloaded"), "{answer}");
     let overloaded = counters.counts().find(|(code, _)| code.as_str() == "gateway.overloaded");
     assert_eq!(overloaded.map(|(_, n)| n), Some(1));
 }

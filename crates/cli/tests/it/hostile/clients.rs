@@ -1,0 +1,232 @@
+//! What comes of each bad client over HTTP.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::behaviour::{Behaviour, Era, Over};
+use super::caller::{Caller, code};
+use super::footprint::{Footprint, memory_is_back};
+use super::installation::{Gateway, Upstream};
+use super::servers::settled;
+use super::session::{Session, opening};
+
+/// How many sessions one client opens in each round, over so many connections.
+const SESSIONS: [usize; 2] = [10_000, 2_000];
+const CONNECTIONS: usize = 4;
+
+const NEVER: Upstream = Upstream { behaviour: Behaviour::NeverAnswers, era: Era::Modern, over: Over::Stdio };
+const FLOODS: Upstream = Upstream { behaviour: Behaviour::Floods, era: Era::Modern, over: Over::Http };
+
+/// Opens sessions without a wait between them, reads what comes, and leaves.
+fn opens_sessions_and_leaves(caller: &Caller, sessions: usize) {
+    std::thread::scope(|scope| {
+        for _connection in 0..CONNECTIONS {
+            scope.spawn(|| {
+                let mut stream = caller.connect().expect("a connection");
+                let mut sending = stream.try_clone().expect("the same");
+                let one = opening(caller);
+                scope.spawn(move || {
+                    let many = one.repeat(sessions / CONNECTIONS - 1);
+                    let last = one.replacen("\r\n", "\r\nConnection: close\r\n", 1);
+                    sending.write_all((many + &last).as_bytes()).expect("sent");
+                });
+                let mut read = String::new();
+                stream.read_to_string(&mut read).expect("answers");
+                assert_eq!(read.matches("HTTP/1.1 200 OK").count(), sessions / CONNECTIONS);
+            });
+        }
+    });
+}
+
+/// Connects and says nothing.
+fn says_nothing(caller: &Caller) -> Vec<TcpStream> {
+    (0..200).map(|_| caller.connect().expect("a connection")).collect()
+}
+
+/// Says one letter of a head at a time.
+fn says_it_slowly(caller: &Caller) -> Vec<TcpStream> {
+    let mut streams: Vec<TcpStream> = (0..50).map(|_| caller.connect().expect("a connection")).collect();
+    for letter in b"POST /mcp HTTP/1.1\r\nHost: 127" {
+        for stream in &mut streams {
+            stream.write_all(&[*letter]).expect("sent");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    streams
+}
+
+/// Asks for streams of events and reads none of them.
+fn reads_nothing(caller: &Caller) -> Vec<TcpStream> {
+    let session = Session::open(caller);
+    let mut streams: Vec<TcpStream> = (0..20).map(|_| caller.connect().expect("a connection")).collect();
+    let listening = session.request("GET", "");
+    let params = json!({
+        "name": FLOODS.tool(), "arguments": {},
+        "_meta": {"progressToken": 1, "io.modelcontextprotocol/logLevel": "debug"},
+    });
+    let flooded = caller.modern_request(1, "tools/call", params);
+    for (nth, stream) in streams.iter_mut().enumerate() {
+        let request = if nth % 4 == 0 { &flooded } else { &listening };
+        stream.write_all(request.as_bytes()).expect("sent");
+    }
+    streams
+}
+
+/// Asks for the list without end and reads none of it.
+fn pipelines_without_reading(caller: &Caller) -> Vec<TcpStream> {
+    let mut stream = caller.connect().expect("a connection");
+    stream.set_write_timeout(Some(Duration::from_secs(1))).expect("a limit");
+    let text = caller.modern_request(1, "tools/list", json!({})).repeat(50);
+    // Sooner or later the other side reads no more either.
+    let taken = (0..4_000).take_while(|_| stream.write_all(text.as_bytes()).is_ok()).count();
+    assert!(taken < 4_000, "a client that does not read is read without end");
+    vec![stream]
+}
+
+/// Calls and is gone before the answer.
+fn leaves_mid_call(caller: &Caller) -> Vec<TcpStream> {
+    let session = Session::open(caller);
+    for id in 0..100 {
+        let tool = if id % 2 == 0 { NEVER.tool() } else { "good_modern_stdio_go".to_owned() };
+        drop(session.begin(id, &tool));
+        let mut stream = caller.connect().expect("a connection");
+        let params = json!({"name": tool, "arguments": {}});
+        stream.write_all(caller.modern_request(id, "tools/call", params).as_bytes()).expect("sent");
+    }
+    Vec::new()
+}
+
+/// Sends what is too much, too deep or cut.
+fn sends_bombs(caller: &Caller) -> Vec<TcpStream> {
+    let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+    let batch = Value::Array(vec![ping; 20_000]).to_string();
+    let deep = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{}1{}}}"#,
+        "[".repeat(500_000),
+        "]".repeat(500_000)
+    );
+    let twice = r#"{"jsonrpc":"2.0","id":1,"method":"ping","id":2}"#.to_owned();
+    let large = format!("[{}]", " ".repeat(8 * 1024 * 1024));
+    for body in [batch, deep, twice, large, "{".to_owned(), "\u{0}".to_owned()] {
+        let answer = caller.send(&caller.request("POST", &[], &body)).expect("an answer");
+        assert!((400..=413).contains(&answer.status), "{answer:?}");
+    }
+    let mut stream = caller.connect().expect("a connection");
+    let endless = caller.request("POST", &[], "").replace("Content-Length: 0", "Transfer-Encoding: chunked");
+    stream.write_all(endless.as_bytes()).expect("sent");
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    let taken = (0..2_000).take_while(|_| stream.write_all(chunk.as_bytes()).is_ok()).count();
+    assert!(taken < 2_000, "a body without end is read without end");
+    Vec::new()
+}
+
+#[test]
+fn bad_clients_harm_nobody_and_leave_nothing() {
+    let gateway = Gateway::start();
+    let (caller, others) = (gateway.caller("ana"), gateway.caller("bo"));
+    let upstreams = [NEVER, FLOODS];
+    gateway.connect(&upstreams, "2s");
+    assert_eq!(settled(&others, &upstreams), [""; 0]);
+    Gateway::is_good(&others);
+    let before = Footprint::of(&gateway);
+    let mut rounds = Vec::new();
+    for sessions in SESSIONS {
+        Gateway::others_are_served_during(&others, || {
+            let mut held: Vec<TcpStream> = Vec::new();
+            std::thread::scope(|scope| {
+                scope.spawn(|| opens_sessions_and_leaves(&caller, sessions));
+                let parts = [
+                    says_nothing,
+                    says_it_slowly,
+                    reads_nothing,
+                    pipelines_without_reading,
+                    leaves_mid_call,
+                    sends_bombs,
+                ];
+                let caller = &caller;
+                let holding = parts.map(|part| scope.spawn(move || part(caller)));
+                held.extend(holding.into_iter().flat_map(|part| part.join().expect("no panic")));
+            });
+        });
+        before.is_back(&gateway);
+        rounds.push(Footprint::of(&gateway));
+    }
+    memory_is_back(&gateway, &rounds);
+}
+
+#[test]
+fn calls_and_connections_beyond_what_fits_are_refused_at_once_and_others_come_after_them() {
+    let gateway = Gateway::start();
+    let (caller, others) = (gateway.caller("ana"), gateway.caller("bo"));
+    gateway.connect(&[NEVER], "60s");
+    assert_eq!(settled(&others, &[NEVER]), [""; 0]);
+    Gateway::is_good(&others);
+    let before = Footprint::of(&gateway);
+
+    let filled = || {
+        let session = Session::open(&caller);
+        fills(&session);
+        session
+    };
+    let sessions = [filled(), filled(), filled(), filled()];
+    let refused = overloaded(&others);
+    assert!(refused.pointer("/result/structuredContent/error/retry_after_seconds").is_some(), "{refused}");
+    for session in &sessions {
+        assert_eq!(session.end(), 204);
+    }
+    served(&others);
+
+    let held: Vec<TcpStream> = (0..1_100).map(|_| caller.connect().expect("a connection")).collect();
+    let mut last = held.last().expect("one");
+    let mut busy = String::new();
+    last.read_to_string(&mut busy).expect("an answer that nobody asked for");
+    assert!(busy.starts_with("HTTP/1.1 503 ") && busy.contains("retry-after: 1"), "{busy}");
+    assert!(busy.contains("gateway.overloaded"), "{busy}");
+    drop(held);
+    served(&others);
+    before.is_back(&gateway);
+}
+
+/// Begins as many calls as a session may have. They go on without their connections.
+fn fills(session: &Session) {
+    let mut held = Vec::new();
+    for id in 0..1_000 {
+        let mut stream = session.begin(id, &NEVER.tool());
+        if id >= 256 {
+            // What is answered was refused; any other has begun, or comes to it.
+            stream.set_read_timeout(Some(Duration::from_millis(200))).expect("a limit");
+            let mut answer = [0; 4096];
+            if let Ok(length) = stream.read(&mut answer) {
+                let answer = String::from_utf8_lossy(&answer[..length]).to_ascii_lowercase();
+                assert!(answer.starts_with("http/1.1 503 ") && answer.contains("retry-after: 1"), "{answer}");
+                assert!(answer.contains("gateway.overloaded"), "{answer}");
+                return;
+            }
+        }
+        held.push(stream);
+    }
+    panic!("a session may have more calls than it should");
+}
+
+/// Calls a good tool until it is refused for want of room.
+fn overloaded(caller: &Caller) -> Value {
+    for _ in 0..1_000 {
+        let params = json!({"name": "numbers_one", "arguments": {}});
+        let message = caller.ask("tools/call", params).expect("an answer").message();
+        if code(&message) == "gateway.overloaded" {
+            return message;
+        }
+    }
+    panic!("there is room for more calls than there should be")
+}
+
+/// Calls the good tools until they answer again.
+fn served(caller: &Caller) {
+    let one = || caller.ask("tools/call", json!({"name": "numbers_one", "arguments": {}}));
+    let answered = (0..1_000).any(|_| one().is_ok_and(|answer| code(&answer.message()).is_empty()));
+    assert!(answered, "there is no room for others");
+    Gateway::is_good(caller);
+}
