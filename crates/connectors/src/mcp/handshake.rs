@@ -136,7 +136,13 @@ impl Opening<'_> {
             Channel::Stdio(_) => channel,
         };
         let limit = self.settings.pace.probe;
-        let failure = match self.ask(channel, Ask::Discover, limit).await {
+        let mut answer = self.ask(channel, Ask::Discover, limit).await;
+        // Whoever refuses a revision names those that it would take (2026-07-28, basic/versioning), and
+        // that may be this one. There is no other to try, so the names need not be read.
+        if matches!(answer, Err(Failure::Rpc { code: code::UNSUPPORTED_PROTOCOL_VERSION, .. })) {
+            answer = self.ask(channel, Ask::Discover, limit).await;
+        }
+        let failure = match answer {
             Ok(answer) => return read_discovery(&answer.result),
             Err(failure) => failure,
         };
