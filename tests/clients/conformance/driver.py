@@ -10,20 +10,27 @@ is the client, in the era that QM_CLIENT_ERA names. What goes wrong here is note
 import json
 import os
 import pathlib
-import signal
-import subprocess
 import sys
-import tempfile
-
-from gateway import Gateway, connector
-from with_gateway import Trouble, setting
 
 HERE = pathlib.Path(__file__).resolve().parent
+NAME = os.environ["MCP_CONFORMANCE_SCENARIO"]
+SCENARIO = json.loads((HERE / "client.json").read_text())["scenarios"].get(NAME)
+if SCENARIO is None:
+    # Most scenarios are left out, so the rest is loaded only now.
+    sys.exit(0)
+
+import signal  # noqa: E402
+import subprocess  # noqa: E402
+import tempfile  # noqa: E402
+
+from gateway import Gateway, connector  # noqa: E402
+from with_gateway import Trouble, setting  # noqa: E402
+
 LIMIT_S = 25
 
 
-def play(name: str, scenario: dict, url: str, folder: pathlib.Path) -> None:
-    offers = {member: scenario.get(member, []) for member in ("tools", "prompts", "resources")}
+def play(url: str, folder: pathlib.Path) -> None:
+    offers = {member: SCENARIO.get(member, []) for member in ("tools", "prompts", "resources")}
     gateway = Gateway("gateway", folder, [connector("scenario", url, **offers)])
     try:
         environment = {**os.environ, "QM_URL": gateway.url, "QM_TOKEN": gateway.token}
@@ -39,18 +46,14 @@ def play(name: str, scenario: dict, url: str, folder: pathlib.Path) -> None:
 
 
 def main() -> int:
-    name = os.environ["MCP_CONFORMANCE_SCENARIO"]
-    scenario = json.loads((HERE / "client.json").read_text())["scenarios"].get(name)
-    if scenario is None:
-        return 0
     # The suite ends a client that takes too long; the gateway must end with it.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=setting("QM_SCRATCH", "run this by client.py")))
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{NAME}-", dir=setting("QM_SCRATCH", "run this by client.py")))
     try:
-        play(name, scenario, sys.argv[1], folder)
+        play(sys.argv[1], folder)
         return 0
     except Trouble as trouble:
-        (folder / "trouble").write_text(f"{name}: {trouble}\n")
+        (folder / "trouble").write_text(f"{NAME}: {trouble}\n")
         return 1
 
 

@@ -74,7 +74,8 @@ pub(super) async fn open(
     }
     let capabilities = agreed.capabilities;
     let link = Link::new(channel, agreed.era, inbox, capabilities.names());
-    if capabilities.tells_changes() {
+    // Over HTTP, a session's server may also ask and log on that stream, without telling before.
+    if capabilities.tells_changes() || link.is_session_over_http() {
         link.listen(&BTreeSet::new()).await;
     }
     Ok(link)

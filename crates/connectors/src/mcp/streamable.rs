@@ -13,6 +13,7 @@
 
 mod aside;
 mod response;
+mod under_way;
 
 use std::collections::BTreeSet;
 use std::io::Cursor;
@@ -29,11 +30,11 @@ use tokio::sync::Semaphore;
 use self::response::{
     ContentType, content_type, is_answer, names_session, no_body, no_response, plain_id, seconds, wait,
 };
+use self::under_way::UnderWay;
 use super::check::server::HttpServer;
 use super::failure::Failure;
 use super::inbox::Inbox;
 use super::link::{Answer, Outgoing, Sent, subscription};
-use super::question::Asked;
 use super::sse::Events;
 use super::wire::{self, Era, LOG};
 use crate::egress::{Egress, Incoming, Payload};
@@ -72,6 +73,7 @@ pub(super) struct Http {
     inbox: Arc<Inbox>,
     replies: Arc<Semaphore>,
     questions: Arc<Semaphore>,
+    under_way: Arc<UnderWay>,
 }
 
 /// How a server is listened to.
@@ -111,6 +113,7 @@ impl Http {
             inbox,
             replies: Arc::new(Semaphore::new(MAX_REPLIES)),
             questions: Arc::new(Semaphore::new(MAX_QUESTIONS)),
+            under_way: Arc::default(),
         })
     }
 
@@ -135,6 +138,7 @@ impl Http {
 
     /// Sends a request and waits for its answer.
     pub(super) async fn exchange(&self, mut outgoing: Outgoing<'_>, sent: &Sent) -> Result<Answer, Failure> {
+        let _noted = self.under_way.note(&outgoing);
         let body = std::mem::take(&mut outgoing.body);
         let mut request = self.post(body, outgoing.method, outgoing.name);
         request.headers_mut().extend(outgoing.mirrored.iter().cloned());
@@ -220,9 +224,17 @@ impl Http {
             while let Some(event) = events.next(&mut chunk)? {
                 match rpc::parse(&event) {
                     Ok(Message::Notification { method, params }) => {
-                        self.inbox.take(&method, params, |_| None);
+                        if method == LOG
+                            && let Some(sink) = self.under_way.only(|call| call.log.clone())
+                        {
+                            wire::log(params, &*sink);
+                        }
+                        self.inbox.take(&method, params, |id| self.under_way.sink(id));
                     }
-                    Ok(Message::Request { id, method, .. }) => self.reply(&id, &method),
+                    Ok(Message::Request { id, method, params }) => {
+                        let questions = || self.under_way.only(|call| call.questions.clone());
+                        self.answer(id, &method, params, questions);
+                    }
                     Ok(Message::Response { .. }) | Err(_) => {}
                 }
             }
@@ -303,10 +315,7 @@ impl Http {
                 self.inbox.take(&method, params, sink);
             }
             Ok(Message::Request { id, method, params }) => {
-                match Asked::read(&method, params).zip(wanted.outgoing.questions.clone()) {
-                    Some((asked, questions)) => self.respond(id, asked, questions),
-                    None => self.reply(&id, &method),
-                }
+                self.answer(id, &method, params, || wanted.outgoing.questions.clone());
             }
             Err(error) => return Err(Failure::unreadable(&error)),
         }

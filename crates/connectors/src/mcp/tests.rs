@@ -9,6 +9,7 @@ mod offers;
 mod scripted;
 mod sessions;
 mod states;
+mod unasked;
 
 use std::future::Future;
 use std::path::PathBuf;

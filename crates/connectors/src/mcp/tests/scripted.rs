@@ -13,6 +13,7 @@ use hyper::body::Frame;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::*;
 
@@ -55,6 +56,8 @@ pub(super) enum Reply {
     Answer { status: u16, headers: Vec<(&'static str, String)>, body: Vec<u8> },
     /// Answers with a stream of these parts, and then leaves it open, ends it or breaks it.
     Stream { parts: Vec<String>, end: End },
+    /// Answers with a stream of what comes here, which ends when nothing more can come.
+    Live(UnboundedReceiver<String>),
     /// Never answers.
     Never,
     /// Closes the connection.
@@ -212,6 +215,15 @@ impl Connection {
                 let response = Response::builder().header("content-type", "text/event-stream");
                 let counted = CountDrop(Arc::clone(&self.given_up));
                 response.body(StreamBody::new(streamed(parts, end, counted)).boxed()).expect("a response")
+            }
+            Reply::Live(parts) => {
+                let response = Response::builder().header("content-type", "text/event-stream");
+                let state = (parts, CountDrop(Arc::clone(&self.given_up)));
+                let parts = stream::unfold(state, |(mut parts, counted)| async move {
+                    let part = parts.recv().await?;
+                    Some((Ok(Frame::data(Bytes::from(part))), (parts, counted)))
+                });
+                response.body(StreamBody::new(parts).boxed()).expect("a response")
             }
             Reply::Never => {
                 let _counted = CountDrop(Arc::clone(&self.given_up));
