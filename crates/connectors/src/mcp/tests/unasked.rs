@@ -21,7 +21,7 @@ impl Streams {
         self.aside.as_ref().expect("it listens").send(event(message)).expect("it listens still");
     }
 
-    fn answer_first(&mut self, result: Value) {
+    fn answer_first(&mut self, result: &Value) {
         let (id, call) = self.calls.remove(0);
         call.send(event(&json!({"jsonrpc": "2.0", "id": id, "result": result}))).expect("it waits");
     }
@@ -42,7 +42,7 @@ async fn asking_aside() -> Scripted {
         }
         if seen.message["id"] == "q-1" {
             while !streams.calls.is_empty() {
-                streams.answer_first(text(&seen.message["result"].to_string()));
+                streams.answer_first(&text(&seen.message["result"].to_string()));
             }
             return Reply::status(202, "");
         }
