@@ -30,32 +30,32 @@ need_clients() {
     [ -d "$clients" ] && [ "$root/tests/clients/node_modules" -ef "$clients/node_modules" ] ||
         stop "the MCP clients are not installed. Install them: scripts/setup.sh test"
     QM_NODE=$(clients_node) || stop "there is no Node. Install it: scripts/setup.sh test"
-    export QM_NODE
+    export QM_NODE QM_PYTHON="$clients/venv/bin/python"
 }
 
 sdk() {
     need_clients
     build
-    local gateway=tests/clients/with_gateway.py python="$clients/venv/bin/python"
+    local gateway=tests/clients/with_gateway.py
     export PYTHONDONTWRITEBYTECODE=1
     echo "-- the demo: Python SDK, TypeScript SDK, MCP Inspector"
     "$gateway" -- bash -c '
         set -e
-        "$1" tests/clients/python_sdk/test_demo.py
+        "$QM_PYTHON" tests/clients/python_sdk/test_demo.py
         "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/typescript_sdk/demo.test.mjs
         "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/inspector/demo.test.mjs
         "$QM_BIN" audit verify --config "$QM_CONFIG"
-    ' clients "$python"
+    '
     echo "-- upstreams of both eras and the filesystem server: Python SDK, FastMCP, TypeScript SDK, MCP Inspector, mcpcheck"
     "$gateway" --upstreams -- bash -c '
         set -e
-        "$1" tests/clients/python_sdk/test_upstreams.py
-        "$1" tests/clients/fastmcp_client/test_gateway.py
+        "$QM_PYTHON" tests/clients/python_sdk/test_upstreams.py
+        "$QM_PYTHON" tests/clients/fastmcp_client/test_gateway.py
         "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/typescript_sdk/upstreams.test.mjs
         "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/inspector/upstreams.test.mjs
-        "$1" tests/clients/mcpcheck/check.py
+        "$QM_PYTHON" tests/clients/mcpcheck/check.py
         "$QM_BIN" audit verify --config "$QM_CONFIG"
-    ' clients "$python"
+    '
 }
 
 conformance() {

@@ -47,8 +47,18 @@ impl InputPort for Person {
 
 #[derive(Debug)]
 pub(super) struct Reader {
-    pub(super) level: LogLevel,
-    pub(super) read: Mutex<Vec<String>>,
+    level: LogLevel,
+    read: Mutex<Vec<String>>,
+}
+
+impl Reader {
+    pub(super) fn from(level: LogLevel) -> Arc<Self> {
+        Arc::new(Self { level, read: Mutex::default() })
+    }
+
+    pub(super) fn read(&self) -> Vec<String> {
+        self.read.lock().expect("no panic").clone()
+    }
 }
 
 impl LogSink for Reader {
@@ -167,11 +177,11 @@ async fn log_messages_reach_who_reads_them_from_their_level_on() {
     for era in ["legacy", "modern"] {
         let (_server, connector) = connected_to(era, offering).await;
         for (level, expected) in [(LogLevel::Info, 3), (LogLevel::Warning, 0)] {
-            let reader = Arc::new(Reader { level, read: Mutex::default() });
+            let reader = Reader::from(level);
             let mut logging = read("test_tool_with_logging");
             logging.log = Some(Arc::clone(&reader) as Arc<dyn LogSink>);
             logging.on(&connector).await.expect("a result");
-            let read = reader.read.lock().expect("no panic").clone();
+            let read = reader.read();
             assert_eq!(read.len(), expected, "{era} {level:?}: {read:?}");
         }
     }

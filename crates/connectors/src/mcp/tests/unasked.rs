@@ -85,21 +85,17 @@ fn asked(tool: &str, person: &Arc<Person>, reader: &Arc<Reader>) -> Call {
     call
 }
 
-fn reader() -> Arc<Reader> {
-    Arc::new(Reader { level: LogLevel::Info, read: Mutex::default() })
-}
-
 #[tokio::test]
 async fn what_is_asked_and_logged_beside_the_only_call_belongs_to_it() {
     let server = asking_aside().await;
     let connector = connected(&server).await;
-    let (person, reader) = (Person::who_says(json!({"role": "assistant"})), reader());
+    let (person, reader) = (Person::who_says(json!({"role": "assistant"})), Reader::from(LogLevel::Info));
     let reports = Arc::new(Reports::default());
     let mut call = asked("go", &person, &reader);
     call.progress = Some(Arc::clone(&reports) as Arc<dyn ProgressSink>);
     assert_eq!(call.text(&connector).await, r#"{"role":"assistant"}"#);
     assert_eq!(person.asked().lines().count(), 1);
-    assert_eq!(reader.read.lock().expect("no panic").len(), 1);
+    assert_eq!(reader.read().len(), 1);
     assert_eq!(reports.seen().len(), 1);
 }
 
@@ -107,22 +103,22 @@ async fn what_is_asked_and_logged_beside_the_only_call_belongs_to_it() {
 async fn what_could_belong_to_two_calls_goes_to_neither() {
     let server = asking_aside().await;
     let connector = connected(&server).await;
-    let (person, reader) = (Person::who_says(json!({"role": "assistant"})), reader());
+    let (person, reader) = (Person::who_says(json!({"role": "assistant"})), Reader::from(LogLevel::Info));
     let (mut one, mut other) = (asked("two", &person, &reader), asked("two", &person, &reader));
     let said = tokio::join!(one.text(&connector), other.text(&connector));
     assert_eq!(said, ("null".into(), "null".into()), "both were told of an error");
     assert_eq!(person.asked(), "");
-    assert!(reader.read.lock().expect("no panic").is_empty());
+    assert!(reader.read().is_empty());
 }
 
 #[tokio::test]
 async fn once_two_have_called_what_comes_beside_a_call_goes_to_nobody() {
     let server = asking_aside().await;
     let connector = connected(&server).await;
-    let (person, reader) = (Person::who_says(json!({"role": "assistant"})), reader());
+    let (person, reader) = (Person::who_says(json!({"role": "assistant"})), Reader::from(LogLevel::Info));
     let mut other = Call { actor: actor("bob"), ..read("go") };
     assert_eq!(other.text(&connector).await, "null");
     assert_eq!(asked("go", &person, &reader).text(&connector).await, "null");
     assert_eq!(person.asked(), "");
-    assert!(reader.read.lock().expect("no panic").is_empty());
+    assert!(reader.read().is_empty());
 }
