@@ -110,8 +110,7 @@ async fn calls_one_after_another_use_one_connection() {
             assert_eq!(read("go").text(&connector).await, "done");
         }
         let connections = server.connections.load(Ordering::SeqCst);
-        // One is for what the server may tell by itself. The end of a stream can come a moment after
-        // its answer, when the next call has begun.
+        // One is for what the server tells by itself. The end of a stream can come after its answer.
         assert!(connections <= if streams { 5 } else { 2 }, "{connections}, streams: {streams}");
     }
 }
