@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Drives the real binary with real MCP clients. Installs nothing: `scripts/setup.sh` does.
 #
-#   scripts/test-clients.sh sdk      the Python and TypeScript SDKs, the MCP Inspector, and MCP
-#                                    servers of both eras behind the gateway
-#   scripts/test-clients.sh conformance  the MCP conformance suite through the gateway
+#   scripts/test-clients.sh sdk      the Python and TypeScript SDKs, FastMCP, the MCP Inspector and
+#                                    mcpcheck, and MCP servers of both eras behind the gateway
+#   scripts/test-clients.sh conformance  the MCP conformance suite: its client through the gateway to a
+#                                    server, and the gateway as the client of its servers
 #   scripts/test-clients.sh agents   Codex by a scripted model, and Claude Code
 #
 #   QM_BIN   the binary to test (default: it is built)
@@ -45,12 +46,15 @@ sdk() {
         "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/inspector/demo.test.mjs
         "$QM_BIN" audit verify --config "$QM_CONFIG"
     '
-    echo "-- upstreams of both eras, one over HTTP+SSE and the filesystem server: Python SDK, TypeScript SDK"
+    echo "-- upstreams of both eras, one over HTTP+SSE and the filesystem server: Python SDK, FastMCP, TypeScript SDK, MCP Inspector, mcpcheck"
     "$gateway" --upstreams -- bash -c '
         set -e
         "$QM_PYTHON" tests/clients/python_sdk/test_upstreams.py
         "$QM_PYTHON" tests/clients/python_sdk/test_revisions.py
+        "$QM_PYTHON" tests/clients/fastmcp_client/test_gateway.py
         "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/typescript_sdk/upstreams.test.mjs
+        "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/inspector/upstreams.test.mjs
+        "$QM_PYTHON" tests/clients/mcpcheck/check.py
         "$QM_BIN" audit verify --config "$QM_CONFIG"
     '
 }
@@ -58,7 +62,9 @@ sdk() {
 conformance() {
     need_clients
     build
-    PYTHONDONTWRITEBYTECODE=1 tests/clients/conformance/run.py
+    export PYTHONDONTWRITEBYTECODE=1
+    tests/clients/conformance/run.py
+    tests/clients/conformance/client.py
 }
 
 agents() {

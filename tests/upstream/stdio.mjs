@@ -52,9 +52,10 @@ const TOOLS = {
   grow: () => { changed = true; put({ jsonrpc: '2.0', method: 'notifications/tools/list_changed', ...(subscription === undefined ? {} : { params: { _meta: { [meta('subscriptionId')]: subscription } } }) }); return text('grown'); },
   ask: (a, m) => {
     const answers = [];
-    for (const method of ['ping', 'sampling/createMessage']) {
+    const methods = a?.methods ?? ['ping', 'sampling/createMessage'];
+    for (const method of methods) {
       const id = `ask-${method}`;
-      asked.set(id, (answer) => { answers.push(answer.error?.code ?? answer.result); if (answers.length === 2) put({ jsonrpc: '2.0', id: m.id, result: text(answers) }); });
+      asked.set(id, (answer) => { answers.push(answer.error?.code ?? answer.result); if (answers.length === methods.length) put({ jsonrpc: '2.0', id: m.id, result: text(answers) }); });
       put({ jsonrpc: '2.0', id, method, params: {} });
     }
   },
@@ -77,7 +78,8 @@ const TOOLS = {
 };
 const cancelled = [];
 const watched = new Set();
-const definition = (name) => ({ name, description: `Test tool ${name}`, inputSchema: { type: 'object' } });
+const ARGUMENTS = { ask: { methods: { type: 'array', items: { type: 'string' } } }, touch: { uri: { type: 'string' } } };
+const definition = (name) => ({ name, description: `Test tool ${name}`, inputSchema: { type: 'object', ...(ARGUMENTS[name] ? { properties: ARGUMENTS[name] } : {}) } });
 
 function dispatch(m, line) {
   switch (m.method) {
@@ -99,6 +101,10 @@ function dispatch(m, line) {
       watched.clear();
       for (const uri of m.params.notifications.resourceSubscriptions ?? []) watched.add(uri);
       return undefined;
+    case 'resources/list':
+      return { resources: [] };
+    case 'resources/templates/list':
+      return { resourceTemplates: [] };
     case 'tools/list':
       if (mode === 'fickle' && starts() === 1) {
         calls += 1;

@@ -78,7 +78,8 @@ pub(super) async fn open(
     let capabilities = agreed.capabilities;
     let link = Link::new(channel, agreed.era, inbox, capabilities.names());
     let link = link.making_tasks(capabilities.makes_tasks(agreed.era));
-    if capabilities.tells_changes() {
+    // Over HTTP, a session's server may also ask and log on that stream, without telling before.
+    if capabilities.tells_changes() || link.is_session_over_http() {
         link.listen(&BTreeSet::new()).await;
     }
     Ok(link)
@@ -151,7 +152,13 @@ impl Opening<'_> {
             Channel::Stdio(_) | Channel::HttpSse(_) => channel,
         };
         let limit = self.settings.pace.probe;
-        let failure = match self.ask(channel, Ask::Discover, limit).await {
+        let mut answer = self.ask(channel, Ask::Discover, limit).await;
+        // Whoever refuses a revision names those that it would take (2026-07-28, basic/versioning), and
+        // that may be this one. There is no other to try, so the names need not be read.
+        if matches!(answer, Err(Failure::Rpc { code: code::UNSUPPORTED_PROTOCOL_VERSION, .. })) {
+            answer = self.ask(channel, Ask::Discover, limit).await;
+        }
+        let failure = match answer {
             Ok(answer) => return read_discovery(&answer.result),
             Err(failure) => failure,
         };

@@ -284,6 +284,11 @@ impl Link {
         self.era == Era::Modern && matches!(self.channel, Channel::Http(_))
     }
 
+    /// Whether the server is reached over HTTP and keeps a session.
+    pub(super) fn is_session_over_http(&self) -> bool {
+        !self.is_modern() && matches!(self.channel, Channel::Http(_))
+    }
+
     /// Whether the server is a modern one.
     pub(super) fn is_modern(&self) -> bool {
         self.era == Era::Modern

@@ -14,6 +14,7 @@
 mod aside;
 mod listening;
 mod response;
+mod under_way;
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -32,12 +33,12 @@ use self::response::{
     ContentType, content_type, is_answer, names_session, no_answer, no_body, no_response, plain_id, seconds,
     wait,
 };
+use self::under_way::UnderWay;
 use super::batch;
 use super::check::server::HttpServer;
 use super::failure::Failure;
 use super::inbox::Inbox;
 use super::link::{Answer, Outgoing, Sent};
-use super::question::Asked;
 use super::sse::Events;
 use super::wire::{self, Era, LOG};
 use crate::egress::{Egress, Incoming, Payload};
@@ -73,6 +74,7 @@ pub(super) struct Http {
     inbox: Arc<Inbox>,
     replies: Arc<Semaphore>,
     questions: Arc<Semaphore>,
+    under_way: Arc<UnderWay>,
 }
 
 /// The answer that a stream should hold.
@@ -104,6 +106,7 @@ impl Http {
             inbox,
             replies: Arc::new(Semaphore::new(MAX_REPLIES)),
             questions: Arc::new(Semaphore::new(MAX_QUESTIONS)),
+            under_way: Arc::default(),
         })
     }
 
@@ -149,6 +152,7 @@ impl Http {
 
     /// Sends a request and waits for its answer.
     pub(super) async fn exchange(&self, mut outgoing: Outgoing<'_>, sent: &Sent) -> Result<Answer, Failure> {
+        let _noted = self.under_way.note(&outgoing);
         let body = std::mem::take(&mut outgoing.body);
         let mut request = self.post(body, outgoing.method, outgoing.name);
         request.headers_mut().extend(outgoing.mirrored.iter().cloned());
@@ -289,10 +293,7 @@ impl Http {
                 self.inbox.take(&method, params, sink);
             }
             Ok(Message::Request { id, method, params }) => {
-                match Asked::read(&method, params).zip(wanted.outgoing.questions.clone()) {
-                    Some((asked, questions)) => self.respond(id, asked, questions),
-                    None => self.reply(&id, &method),
-                }
+                self.answer(id, &method, params, || wanted.outgoing.questions.clone());
             }
             Err(error) => return Err(Failure::unreadable(&error)),
         }

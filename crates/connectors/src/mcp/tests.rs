@@ -14,6 +14,7 @@ mod scripted;
 mod sessions;
 mod states;
 mod trial;
+mod unasked;
 
 use std::future::Future;
 use std::path::PathBuf;

@@ -214,7 +214,6 @@ pub(super) fn discover(id: &RequestId, identity: &ServerIdentity, abilities: Abi
         "resultType": "complete",
         "supportedVersions": SUPPORTED,
         "capabilities": abilities.as_json(MODERN),
-        "serverInfo": identity.as_json(),
         "ttlMs": DISCOVER_TTL_MS,
         "cacheScope": "private",
         "_meta": identity.as_meta(),

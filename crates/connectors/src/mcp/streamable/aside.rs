@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use quaymaster_core::Raw;
 use quaymaster_core::rpc::RequestId;
 
 use super::super::question::{self, Asked, Questions};
@@ -13,9 +14,23 @@ use super::{ASIDE_LIMIT, Http};
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
 impl Http {
-    /// Answers a request of the server's. A modern server has none, and one that
-    /// asks faster than it takes answers gets none.
-    pub(super) fn reply(&self, id: &RequestId, method: &str) {
+    /// Answers a request of the server's: a question by who is to be asked `questions`, if there is somebody.
+    pub(super) fn answer(
+        &self,
+        id: RequestId,
+        method: &str,
+        params: Option<Raw<'_>>,
+        questions: impl FnOnce() -> Option<Questions>,
+    ) {
+        match Asked::read(method, params).and_then(|asked| Some((asked, questions()?))) {
+            Some((asked, questions)) => self.respond(id, asked, questions),
+            None => self.reply(&id, method),
+        }
+    }
+
+    /// Answers a request by ourselves. A modern server has none, and one that asks faster than it takes
+    /// answers gets none.
+    fn reply(&self, id: &RequestId, method: &str) {
         if self.era == Era::Modern {
             return;
         }
@@ -34,7 +49,7 @@ impl Http {
     }
 
     /// Puts a question of the server's to the client of the call, and sends the answer.
-    pub(super) fn respond(&self, id: RequestId, asked: Asked, questions: Questions) {
+    fn respond(&self, id: RequestId, asked: Asked, questions: Questions) {
         if self.era == Era::Modern {
             return;
         }

@@ -13,7 +13,7 @@ use super::super::batch;
 use super::super::failure::Failure;
 use super::super::link::subscription;
 use super::super::sse::Events;
-use super::super::wire::Era;
+use super::super::wire::{self, Era, LOG};
 use super::Http;
 use super::response::wait;
 use crate::egress::Incoming;
@@ -67,9 +67,17 @@ impl Http {
                 for message in batch::messages(&event, self.era.has_batches()) {
                     match rpc::parse(message) {
                         Ok(Message::Notification { method, params }) => {
-                            self.inbox.take(&method, params, |_| None);
+                            if method == LOG
+                                && let Some(sink) = self.under_way.only(|call| call.log.clone())
+                            {
+                                wire::log(params, &*sink);
+                            }
+                            self.inbox.take(&method, params, |id| self.under_way.sink(id));
                         }
-                        Ok(Message::Request { id, method, .. }) => self.reply(&id, &method),
+                        Ok(Message::Request { id, method, params }) => {
+                            let questions = || self.under_way.only(|call| call.questions.clone());
+                            self.answer(id, &method, params, questions);
+                        }
                         Ok(Message::Response { .. }) | Err(_) => {}
                     }
                 }

@@ -1,7 +1,7 @@
 //! What no honest server answers: never a success, never sent twice as a write.
 
 use std::fmt::Write as _;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::scripted::{End, Reply, Scripted, Seen, event, legacy, modern, text};
 use super::*;
@@ -194,4 +194,26 @@ async fn a_call_that_is_taken_back_before_it_is_sent_has_no_unknown_outcome() {
     call.cancel.cancel();
     assert_eq!(call.code(&connector).await, "call.cancelled");
     assert_eq!(server.count("tools/call"), 0);
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_our_revision_is_asked_once_more_and_then_taken_for_an_older_one() {
+    for (refusals, revision) in [(1, "2026-07-28"), (2, "2025-06-18")] {
+        let seen_before = AtomicUsize::new(0);
+        let (modern, legacy) = (
+            modern(&["go"], |seen| seen.result(text("done"))),
+            legacy(&["go"], |seen| seen.result(text("done"))),
+        );
+        let server = Scripted::serve(move |seen| match seen.method() {
+            "server/discover" if seen_before.fetch_add(1, Ordering::SeqCst) < refusals => {
+                seen.error(-32022, "no")
+            }
+            _ if seen.header("mcp-protocol-version") == Some("2026-07-28") => modern(seen),
+            _ => legacy(seen),
+        })
+        .await;
+        let connector = started(server.spec(&["go"])).await;
+        assert_eq!(connector.state().revision, Some(revision));
+        assert_eq!(server.count("server/discover"), 2);
+    }
 }

@@ -110,8 +110,8 @@ async fn calls_one_after_another_use_one_connection() {
             assert_eq!(read("go").text(&connector).await, "done");
         }
         let connections = server.connections.load(Ordering::SeqCst);
-        // The end of a stream can come a moment after its answer, when the next call has begun.
-        assert!(connections <= if streams { 4 } else { 1 }, "{connections}, streams: {streams}");
+        // One is for what the server tells by itself. The end of a stream can come after its answer.
+        assert!(connections <= if streams { 5 } else { 2 }, "{connections}, streams: {streams}");
     }
 }
 
