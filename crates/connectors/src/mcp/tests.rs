@@ -9,6 +9,7 @@ mod offers;
 mod scripted;
 mod sessions;
 mod states;
+mod tasks;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -115,6 +116,7 @@ struct Call {
     progress: Option<Arc<dyn ProgressSink>>,
     input: Option<Arc<dyn InputPort>>,
     log: Option<Arc<dyn LogSink>>,
+    tasks: Tasks,
     retries: u32,
     upstream_ids: Vec<String>,
 }
@@ -130,6 +132,7 @@ fn read(tool: &str) -> Call {
         progress: None,
         input: None,
         log: None,
+        tasks: Tasks::default(),
         retries: 0,
         upstream_ids: vec![],
     }
@@ -161,7 +164,7 @@ impl Call {
         let clock = FixedClock::new(Timestamp::from_micros(0));
         let id = CallId::new(&clock, &CountingRandomness::default());
         let ask = Ask {
-            tasks: Tasks::default(),
+            tasks: self.tasks.clone(),
             actor: &self.actor,
             kind: self.kind,
             tool: &self.tool,

@@ -11,19 +11,19 @@ use super::*;
 
 /// A client that gives the same answer to every question, and keeps the questions.
 #[derive(Debug)]
-struct Person {
+pub(super) struct Person {
     abilities: InputAbilities,
     answer: Value,
     asked: Mutex<Vec<String>>,
 }
 
 impl Person {
-    fn who_says(answer: Value) -> Arc<Self> {
+    pub(super) fn who_says(answer: Value) -> Arc<Self> {
         let abilities = InputAbilities { form: true, url: true, sampling: true, roots: true, tasks: false };
         Arc::new(Self { abilities, answer, asked: Mutex::default() })
     }
 
-    fn asked(&self) -> String {
+    pub(super) fn asked(&self) -> String {
         self.asked.lock().expect("no panic").join("\n")
     }
 }
