@@ -50,6 +50,7 @@ sdk() {
         set -e
         "$1" tests/clients/python_sdk/test_upstreams.py
         "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/typescript_sdk/upstreams.test.mjs
+        "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/typescript_sdk/tasks.test.mjs
         "$QM_BIN" audit verify --config "$QM_CONFIG"
     ' clients "$python"
 }

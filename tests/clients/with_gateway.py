@@ -3,9 +3,9 @@
 
     with_gateway.py [--upstreams] -- COMMAND [ARG...]
 
-Without `--upstreams` the demo serves. With it, the demo's configuration is extended by four MCP
-upstreams (one in each protocol era over HTTP, the filesystem server and `slow.mjs` over
-stdio) and `quaymaster serve` serves that.
+Without `--upstreams` the demo serves. With it, the demo's configuration is extended by five MCP
+upstreams (one in each protocol era and one of tasks over HTTP, the filesystem server and `slow.mjs`
+over stdio) and `quaymaster serve` serves that.
 
 The command finds everything in its environment:
 
@@ -175,6 +175,9 @@ class Gateway:
             values[f"{era.upper()}_PORT"] = str(port)
             command = [node, str(UPSTREAMS / "everything.mjs")]
             self.run(f"upstream-{era}", command, {"PORT": str(port), "ERA": era}).listens(port)
+        port = free_port()
+        values["TASKS_PORT"] = str(port)
+        self.run("tasks", [node, str(HERE / "typescript_sdk" / "tasks_server.mjs")], {"PORT": str(port)}).listens(port)
         for template in sorted((HERE / "connectors").glob("*.yaml")):
             text = template.read_text()
             for name, value in values.items():

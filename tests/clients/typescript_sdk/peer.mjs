@@ -9,9 +9,11 @@ export const MODERN = '2026-07-28';
 export const LIMIT = { timeout: 30_000 };
 export const scenario = JSON.parse(readFileSync(new URL('../scenario.json', import.meta.url), 'utf8'));
 
-async function connected(version, transport, use) {
+export const CLIENT_INFO = { name: 'quaymaster-tests', version: '1.0.0' };
+
+async function connected(version, transport, use, capabilities = {}) {
   const mode = version === MODERN ? { pin: MODERN } : 'legacy';
-  const client = new Client({ name: 'quaymaster-tests', version: '1.0.0' }, { versionNegotiation: { mode } });
+  const client = new Client(CLIENT_INFO, { capabilities, versionNegotiation: { mode } });
   await client.connect(transport, LIMIT);
   try {
     assert.equal(client.getNegotiatedProtocolVersion(), version);
@@ -21,11 +23,14 @@ async function connected(version, transport, use) {
   }
 }
 
-/** Runs `use` with a client of `role` over HTTP. */
-export function overHttp(version, role, use) {
-  const token = process.env[`QM_TOKEN_${role.toUpperCase()}`];
-  const requestInit = { headers: { Authorization: `Bearer ${token}` } };
-  return connected(version, new StreamableHTTPClientTransport(new URL(process.env.QM_URL), { requestInit }), use);
+/** The header by which a client of `role` says who it is. */
+export const authorization = (role) => ({ Authorization: `Bearer ${process.env[`QM_TOKEN_${role.toUpperCase()}`]}` });
+
+/** Runs `use` with a client of `role` over HTTP, which can do what `capabilities` say. */
+export function overHttp(version, role, use, capabilities = {}) {
+  const requestInit = { headers: authorization(role) };
+  const transport = new StreamableHTTPClientTransport(new URL(process.env.QM_URL), { requestInit });
+  return connected(version, transport, use, capabilities);
 }
 
 /** Runs `use` with a client over stdio. */
