@@ -79,6 +79,12 @@ for (const version of [LEGACY, MODERN]) {
       }));
   }
 
+  test(`${version}: a tool of a session that can be either is a task for who takes one`, () =>
+    overTasks(version, async (session) => {
+      const { outcome } = await (await session.callTool('tasks_choice', {}, PREFERRED)).settle();
+      assert.equal(said(resultFromTaskOutcome(outcome)), 'a task');
+    }));
+
   test(`${version}: who wants no task waits for the result of a tool that makes nothing else`, () =>
     overHttp(version, 'analyst', async (client) => {
       const result = await client.callTool({ name: 'tasks_report' }, LIMIT);
