@@ -171,10 +171,8 @@ impl<D: Door> Front<D> {
         let era = detected.era;
         if let Some(kind) = ToolCall::kind(method) {
             let call = ToolCall::read(kind, &detected.params)?;
-            // To a client of today the member means nothing, nor to one that was told of no tasks (MCP
-            // 2025-11-25, basic/utilities/tasks, task support and handling).
-            let knows_tasks = era == Era::Legacy && self.door.takes_tasks(actor, None);
-            let call = if knows_tasks { call } else { ToolCall { wish: None, ..call } };
+            // To a client of today the member means nothing.
+            let call = if era == Era::Modern { ToolCall { wish: None, ..call } } else { call };
             self.check_wish(&call, actor)?;
             return match Resumption::read(&detected.params)? {
                 None => Ok(Plan::Call(call)),

@@ -274,8 +274,8 @@ impl Door for Harbour {
         false
     }
 
-    fn takes_tasks(&self, actor: &Actor, tool: Option<&str>) -> bool {
-        actor.workspace.as_str() != "sales" && tool.is_none_or(|tool| tool == "task")
+    fn takes_tasks(&self, _: &Actor, tool: Option<&str>) -> bool {
+        tool.is_none_or(|tool| tool == "task")
     }
 
     async fn call(self: Arc<Self>, request: CallRequest, wire: Wire) -> Reply {

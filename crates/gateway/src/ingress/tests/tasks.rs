@@ -319,14 +319,3 @@ async fn a_tool_that_makes_no_tasks_cannot_be_called_as_one() {
     let unclear = asked(&mut client, "tools/call", json!({"name": "task", "task": 7})).await;
     assert_eq!(unclear["error"]["code"], -32602);
 }
-
-#[tokio::test]
-async fn to_a_session_that_was_told_of_no_tasks_a_wish_for_one_means_nothing() {
-    let server = Server::plain().await;
-    server.harbour.release();
-    let mut client = server.client().await;
-    client.path = "/w/sales/mcp";
-    client.initialize("2025-11-25").await;
-    let answer = asked(&mut client, "tools/call", json!({"name": "task", "task": {"ttl": 1}})).await;
-    assert_eq!(answer["result"]["structuredContent"]["handed"], "Followed", "{answer}");
-}
