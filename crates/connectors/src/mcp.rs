@@ -10,7 +10,7 @@
 //! Code map: `config` and `check` read a file's `spec`; `supervise` keeps the
 //! connection, which `handshake` opens and `discovery` asks, in `pages`, for what it offers; `link` is
 //! what calls go over, with `stdio` (`child`, `lines`) and `streamable` (`sse`)
-//! below it; `target` says what a call is there; `wire` writes requests and reads answers; `inbox` takes
+//! below it; `wire` writes requests and reads answers; `inbox` takes
 //! what comes unasked, and `question` puts what the server asks to the call's client;
 //! `following` sees a task of the server's (`task`) to its end;
 //! `failure` says what a caller is told. `state` names how a
@@ -43,7 +43,6 @@ mod stdio;
 mod streamable;
 mod supervise;
 pub mod survey;
-mod target;
 mod task;
 mod watching;
 mod wire;
@@ -56,8 +55,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
 use quaymaster_control::output::RawOutput;
 use quaymaster_core::connector::ConnectorFile;
+use quaymaster_core::mirror;
 use quaymaster_core::rpc::code;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{CallError, Effect, ErrorCode, Kind, RawBuf, SecretSource, Tasks, ToolDeclaration};
@@ -70,12 +71,12 @@ use self::breaker::Verdict;
 use self::check::Settings;
 use self::check::server::Server;
 use self::config::{McpSpec, Transport};
+use self::discovery::TaskSupport;
 use self::failure::Failure;
 use self::link::{Answer, Query, Until};
 use self::question::{Given, MAX_ROUNDS, Required};
 pub use self::state::{Health, LeftOut, UpstreamState};
-use self::supervise::Shared;
-use self::target::{Target, as_task, mirrored};
+use self::supervise::{Live, Shared};
 use self::task::ServerTask;
 pub use self::watching::Watch;
 use self::wire::Stage;
@@ -361,4 +362,80 @@ struct Tried {
     as_task: bool,
     /// Whether the server is a modern one.
     is_modern: bool,
+}
+
+/// A request as the server is sent it.
+struct Target<'a> {
+    method: &'static str,
+    /// Whether it begins the call; else it follows one that was begun.
+    begins: bool,
+    /// Whether a modern server is told that it may make a task of it.
+    tasks: bool,
+    /// Pieces of JSON text: the members of the parameters.
+    members: Vec<&'a str>,
+    /// What stands in `Mcp-Name`.
+    name: Option<Cow<'a, HeaderValue>>,
+}
+
+impl<'a> Target<'a> {
+    fn beginning(method: &'static str, members: Vec<&'a str>) -> Self {
+        Self { method, begins: true, tasks: false, members, name: None }
+    }
+
+    /// What `ask` means; none if the connector has no such thing.
+    fn of(settings: &'a Settings, ask: &'a Ask<'_>) -> Option<Self> {
+        let arguments = ask.arguments.as_json();
+        let named = |method, name: &'a str, header| Self {
+            name: Some(Cow::Borrowed(header)),
+            ..Self::beginning(method, vec![r#""name":"#, name, r#","arguments":"#, arguments])
+        };
+        match ask.kind {
+            Kind::Tool => {
+                let tool = settings.tools.iter().find(|tool| tool.config.name == ask.tool)?;
+                Some(named("tools/call", &tool.name_json, &tool.name_header))
+            }
+            Kind::Prompt => {
+                let prompt = settings.prompts.iter().find(|prompt| prompt.config.name == ask.tool)?;
+                Some(named("prompts/get", &prompt.name_json, &prompt.name_header))
+            }
+            Kind::Resource => {
+                let uri = ask.arguments.value().get("uri")?.as_str()?;
+                // Looked at once more: what the server is sent is what was decided on.
+                settings.resources.iter().find(|r| r.config.name == ask.tool && r.pattern.fits(uri))?;
+                let members = vec![arguments.strip_prefix('{')?.strip_suffix('}')?];
+                let name = Some(Cow::Owned(mirror::encode(uri)));
+                Some(Self { name, ..Self::beginning("resources/read", members) })
+            }
+            Kind::Completion => {
+                let prompts = settings.prompts.iter().map(|prompt| (&prompt.completed, &prompt.reference));
+                let groups = settings.resources.iter().map(|group| (&group.completed, &group.reference));
+                let (_, reference) =
+                    prompts.chain(groups).find(|(completed, _)| ***completed == *ask.tool)?;
+                let members = vec![&**reference, ",", arguments.strip_prefix('{')?.strip_suffix('}')?];
+                Some(Self::beginning("completion/complete", members))
+            }
+        }
+    }
+}
+
+/// Whether a session's server is to make a task of the call: where it can do nothing else, and
+/// where the client takes one. A modern server decides by itself.
+fn as_task(live: &Live, ask: &Ask<'_>) -> bool {
+    if ask.kind != Kind::Tool || live.link.is_modern() {
+        return false;
+    }
+    match live.routes.get(ask.tool).map(|route| route.tasks).unwrap_or_default() {
+        TaskSupport::Forbidden => false,
+        TaskSupport::Optional => matches!(ask.tasks, Tasks::Taken(_)),
+        TaskSupport::Required => true,
+    }
+}
+
+/// The headers that mirror arguments of the call.
+fn mirrored(live: &Live, ask: &Ask<'_>) -> Vec<(HeaderName, HeaderValue)> {
+    if ask.kind != Kind::Tool {
+        return Vec::new();
+    }
+    let declared = live.routes.get(ask.tool).map(|route| route.headers.as_slice()).unwrap_or_default();
+    mirror::of_call(declared, ask.arguments.value())
 }

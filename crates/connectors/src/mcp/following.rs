@@ -27,10 +27,9 @@ use tokio_util::sync::CancellationToken;
 use super::failure::Failure;
 use super::link::{Answer, Until};
 use super::question::{MAX_ROUNDS, Pause, Required};
-use super::target::Target;
 use super::task::{ServerTask, TaskStatus};
 use super::wire::rpc_failure;
-use super::{McpConnector, Tried};
+use super::{McpConnector, Target, Tried};
 use crate::ask::Ask;
 
 /// How long the task of a client that does not wait may take.
