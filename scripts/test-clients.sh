@@ -53,6 +53,7 @@ sdk() {
         "$QM_PYTHON" tests/clients/python_sdk/test_revisions.py
         "$QM_PYTHON" tests/clients/fastmcp_client/test_gateway.py
         "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/typescript_sdk/upstreams.test.mjs
+        "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/typescript_sdk/tasks.test.mjs
         "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/inspector/upstreams.test.mjs
         "$QM_PYTHON" tests/clients/mcpcheck/check.py
         "$QM_BIN" audit verify --config "$QM_CONFIG"

@@ -4,8 +4,8 @@
     with_gateway.py [--upstreams] -- COMMAND [ARG...]
 
 Without `--upstreams` the demo serves. With it, the demo's configuration is extended by five MCP
-upstreams (one in each protocol era over HTTP, one of the Python SDK over HTTP+SSE, the filesystem
-server and `slow.mjs` over stdio) and `quaymaster serve` serves that.
+upstreams (one in each protocol era and one of tasks over HTTP, one of the Python SDK over HTTP+SSE,
+the filesystem server and `slow.mjs` over stdio) and `quaymaster serve` serves that.
 
 The command finds everything in its environment:
 
@@ -179,6 +179,9 @@ class Gateway:
         python = setting("QM_PYTHON", "run the tests by scripts/test-clients.sh")
         command = [python, str(HERE / "python_sdk" / "sse_upstream.py"), values["SSE_PORT"]]
         self.run("upstream-sse", command).listens(int(values["SSE_PORT"]))
+        values["TASKS_PORT"] = str(free_port())
+        command = [node, str(HERE / "typescript_sdk" / "tasks_server.mjs")]
+        self.run("tasks", command, {"PORT": values["TASKS_PORT"]}).listens(int(values["TASKS_PORT"]))
         for template in sorted((HERE / "connectors").glob("*.yaml")):
             text = template.read_text()
             for name, value in values.items():

@@ -6,6 +6,7 @@ use quaymaster_core::{Actor, Arguments, CallId, Effect, InputPort, Kind, LogSink
 use tokio_util::sync::CancellationToken;
 
 /// One call for one engine.
+#[derive(Clone)]
 pub(crate) struct Ask<'a> {
     pub(crate) actor: &'a Actor,
     pub(crate) kind: Kind,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::raw::Raw;
+use crate::raw::{Raw, RawBuf};
 
 /// The name under which messages say to which task they belong (MCP 2025-11-25,
 /// basic/utilities/tasks, related task metadata).
@@ -33,6 +33,17 @@ pub fn with_meta(object: Raw<'_>, key: &str, value: Option<&str>) -> Option<Stri
         text.push_str(&members_with(Raw::read("{}").ok()?, key, value)?);
     }
     Some(closed(text))
+}
+
+/// `object` without the name of the task that it belongs to; the same bytes if it names none.
+#[must_use]
+pub fn without_task(object: RawBuf) -> RawBuf {
+    // A name can be spelled with escapes, but then there is one.
+    if !object.get().contains(RELATED_TASK) && !object.get().contains("\\u") {
+        return object;
+    }
+    let without = with_meta(object.as_raw(), RELATED_TASK, None);
+    without.and_then(|text| RawBuf::read(&text).ok()).unwrap_or(object)
 }
 
 fn members_with(meta: Raw<'_>, key: &str, value: Option<&str>) -> Option<String> {
@@ -94,5 +105,18 @@ mod tests {
         assert_eq!(edited(r#"{"_meta":{"k":1}}"#, None).as_deref(), Some(r#"{"_meta":{}}"#));
         assert_eq!(edited(r#"{"_meta":7}"#, None).as_deref(), Some(r#"{"_meta":7}"#));
         assert_eq!(edited("{}", None).as_deref(), Some("{}"));
+    }
+    #[test]
+    fn what_belongs_to_a_task_does_not_say_so_any_more() {
+        for (object, expected) in [
+            (r#"{"a": [1] }"#, r#"{"a": [1] }"#),
+            (
+                r#"{"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t"},"x":1}}"#,
+                r#"{"_meta":{"x":1}}"#,
+            ),
+            (r#"{"_meta":{"io.modelcontextprotocol/related-tas\u006b":{}},"a":1}"#, r#"{"_meta":{},"a":1}"#),
+        ] {
+            assert_eq!(without_task(RawBuf::read(object).expect("JSON")).get(), expected);
+        }
     }
 }

@@ -9,9 +9,11 @@ export const MODERN = '2026-07-28';
 export const LIMIT = { timeout: 30_000 };
 export const scenario = JSON.parse(readFileSync(new URL('../scenario.json', import.meta.url), 'utf8'));
 
+export const CLIENT_INFO = { name: 'quaymaster-tests', version: '1.0.0' };
+
 async function connected(version, transport, use, { capabilities, answers = {} } = {}) {
   const mode = version === MODERN ? { pin: MODERN } : 'legacy';
-  const client = new Client({ name: 'quaymaster-tests', version: '1.0.0' }, { capabilities, versionNegotiation: { mode } });
+  const client = new Client(CLIENT_INFO, { capabilities, versionNegotiation: { mode } });
   for (const [method, answer] of Object.entries(answers)) client.setRequestHandler(method, answer);
   await client.connect(transport, LIMIT);
   try {
@@ -22,11 +24,14 @@ async function connected(version, transport, use, { capabilities, answers = {} }
   }
 }
 
+/** The header by which a client of `role` says who it is. */
+export const authorization = (role) => ({ Authorization: `Bearer ${process.env[`QM_TOKEN_${role.toUpperCase()}`]}` });
+
 /** Runs `use` with a client of `role` over HTTP, that has `capabilities` and these `answers` to what it is asked. */
 export function overHttp(version, role, use, options) {
-  const token = process.env[`QM_TOKEN_${role.toUpperCase()}`];
-  const requestInit = { headers: { Authorization: `Bearer ${token}` } };
-  return connected(version, new StreamableHTTPClientTransport(new URL(process.env.QM_URL), { requestInit }), use, options);
+  const requestInit = { headers: authorization(role) };
+  const transport = new StreamableHTTPClientTransport(new URL(process.env.QM_URL), { requestInit });
+  return connected(version, transport, use, options);
 }
 
 /** Runs `use` with a client over stdio. */

@@ -30,6 +30,15 @@ use crate::ask::{Account, Ask};
 /// What a message may hold beside the result that it carries.
 const ENVELOPE_BYTES: usize = 64 * 1024;
 
+/// An answer, and how it was asked for.
+pub(super) struct Answered {
+    pub(super) answer: Answer,
+    /// Whether a session's server was asked to make a task of the call.
+    as_task: bool,
+    /// Whether the server is a modern one.
+    is_modern: bool,
+}
+
 impl McpConnector {
     /// Calls a tool.
     ///
@@ -42,23 +51,31 @@ impl McpConnector {
     pub(super) async fn call(&self, ask: &Ask<'_>, account: &mut Account) -> Result<RawBuf, CallError> {
         let mut given = Given::default();
         for _ in 0..MAX_ROUNDS {
-            let (result, as_task) = self.round(ask, &given, account).await?;
+            let answered = self.round(ask, &given, account).await?;
+            let result = answered.answer.result;
             match wire::stage(&result) {
                 Stage::Task if ask.kind == Kind::Tool => {
-                    return self.follow(ask, ServerTask::of_modern(&result)).await;
+                    return self.follow(ask, ServerTask::of_modern(&result), answered.is_modern).await;
                 }
                 Stage::Task => {
                     let failure = Failure::Malformed("a task where there can be none".into());
-                    return Err(failure.into_call_error(ask.effect));
+                    return Err(self.blamed(failure).into_call_error(ask.effect));
                 }
-                Stage::Complete if as_task => {
-                    return self.follow(ask, ServerTask::of_session(&result)).await;
+                // A server that was asked for a task may be done at once.
+                Stage::Complete if answered.as_task && ServerTask::is_in(&result) => {
+                    return self.follow(ask, ServerTask::of_session(&result), false).await;
                 }
-                Stage::Complete => return Ok(result),
+                Stage::Complete => {
+                    self.shared.conduct.good();
+                    return Ok(result);
+                }
                 Stage::InputRequired => {}
             }
             // Whoever asks for input has not acted yet, so this fails like a read.
-            let asked = async { Required::read(&result)?.give(ask.input.as_ref()).await };
+            let asked = async {
+                let required = Required::read(&result).map_err(|failure| self.blamed(failure))?;
+                required.give(ask.input.as_ref()).await
+            };
             let asked = ask.cancel.run_until_cancelled(asked).await;
             given = asked
                 .unwrap_or(Err(Failure::Cancelled { sent: false }))
@@ -68,14 +85,13 @@ impl McpConnector {
         Err(CallError::new(ErrorCode::UpstreamError, message))
     }
 
-    /// Calls once, with what was `given` to the tool's last request for input. Says whether a
-    /// session's server was asked to make a task of it.
+    /// Calls once, with what was `given` to the tool's last request for input.
     async fn round(
         &self,
         ask: &Ask<'_>,
         given: &Given,
         account: &mut Account,
-    ) -> Result<(RawBuf, bool), CallError> {
+    ) -> Result<Answered, CallError> {
         let settings = &self.shared.settings;
         let Some(mut target) = Target::of(settings, ask) else {
             return Err(CallError::new(ErrorCode::GatewayInternal, "the tool is not one of this connector"));
@@ -95,11 +111,10 @@ impl McpConnector {
                 alive.tell(attempt, || ticket.answered(Instant::now())).await
             };
             let (failure, connection) = match outcome {
-                Ok((answer, as_task)) => {
+                Ok(mut answered) => {
                     ticket.settle(Verdict::Answered, Instant::now());
-                    self.shared.conduct.good();
-                    account.upstream_ids.extend(answer.upstream_id);
-                    return Ok((answer.result, as_task));
+                    account.upstream_ids.extend(answered.answer.upstream_id.take());
+                    return Ok(answered);
                 }
                 Err(failed) => failed,
             };
@@ -126,7 +141,7 @@ impl McpConnector {
         ask: &Ask<'_>,
         until: Until<'_>,
         input: Option<&Arc<dyn InputPort>>,
-    ) -> Result<(Answer, bool), (Failure, Option<u64>)> {
+    ) -> Result<Answered, (Failure, Option<u64>)> {
         let limit_bytes = self.shared.settings.max_bytes;
         let live = self.shared.live(until).await.map_err(|failure| (failure, None))?;
         let mirrors = live.link.mirrors();
@@ -149,7 +164,9 @@ impl McpConnector {
             until,
         };
         match live.link.ask(&query).await {
-            Ok(answer) if answer.result.get().len() <= limit_bytes => Ok((answer, as_task)),
+            Ok(answer) if answer.result.get().len() <= limit_bytes => {
+                Ok(Answered { answer, as_task, is_modern: live.link.is_modern() })
+            }
             Ok(_) | Err(Failure::TooLarge { .. }) => Err((Failure::TooLarge { limit_bytes }, None)),
             Err(failure) => {
                 let has_ended = live.link.has_ended();
@@ -164,6 +181,15 @@ impl McpConnector {
                 Err((failure, has_ended.then_some(live.number)))
             }
         }
+    }
+
+    /// `failure`, once it has been counted if what the server answered broke the protocol though it
+    /// was a message.
+    pub(super) fn blamed(&self, failure: Failure) -> Failure {
+        if failure.is_offence() && self.shared.conduct.broke_protocol(Instant::now()) {
+            self.shared.lose();
+        }
+        failure
     }
 }
 

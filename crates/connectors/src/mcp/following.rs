@@ -7,15 +7,19 @@
 //! Invariants:
 //! - A call ends with the result of its task or with a failure, never with a handle.
 //! - A write whose task is lost sight of is `upstream.outcome_unknown`.
-//! - No request of a task is put to the client twice.
+//! - No request of a task is put to the client twice, and there is a limit to how many are.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::HeaderValue;
-use quaymaster_core::meta::{RELATED_TASK, with_meta};
-use quaymaster_core::{CallError, RawBuf, Tasks, mirror};
+use quaymaster_core::meta::{RELATED_TASK, without_task};
+use quaymaster_core::rpc::code;
+use quaymaster_core::{CallError, InputAbilities, InputPort, NoInput, Raw, RawBuf, Tasks, mirror};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -24,7 +28,7 @@ use super::McpConnector;
 use super::calling::Target;
 use super::failure::Failure;
 use super::link::{Answer, Until};
-use super::question::{MAX_ROUNDS, Required};
+use super::question::{MAX_ROUNDS, Pause, Required};
 use super::task::{ServerTask, TaskStatus};
 use super::wire::rpc_failure;
 use crate::ask::Ask;
@@ -49,50 +53,103 @@ impl McpConnector {
         &self,
         ask: &Ask<'_>,
         begun: Result<ServerTask, Failure>,
+        is_modern: bool,
     ) -> Result<RawBuf, CallError> {
         let outcome = async {
-            let begun = begun?;
+            let begun = begun.map_err(|failure| self.blamed(failure))?;
             let held = match &ask.tasks {
                 Tasks::Taken(port) => port.begin(begun.terms),
                 Tasks::Followed | Tasks::Declined => false,
             };
             // Whoever waits has the time of a call, whoever does not that of a task.
-            let limit = match held {
-                true => begun.terms.ttl.unwrap_or(LONGEST).min(LONGEST),
-                false => self.shared.settings.timeout,
+            let limit = if held {
+                begun.terms.ttl.unwrap_or(LONGEST).min(LONGEST)
+            } else {
+                self.shared.settings.timeout
             };
-            let (id, name) = (Value::from(begun.id.as_str()).to_string(), mirror::encode(&begun.id));
+            let thinking = Pause::new();
             let mut following = Following {
                 connector: self,
-                ask,
-                id,
-                name,
+                ask: Ask { input: Thinking::over(ask.input.as_ref(), &thinking), ..ask.clone() },
+                is_modern,
+                id: begun.id.clone(),
+                id_json: Value::from(begun.id.as_str()).to_string(),
+                name: mirror::encode(&begun.id),
                 deadline: Instant::now() + limit,
+                thinking,
                 asked: HashSet::new(),
-                rounds: 0,
+                has_ended: false,
             };
             let outcome = following.run(begun).await;
-            if matches!(outcome, Err(Failure::Timeout { .. } | Failure::Cancelled { .. })) {
+            if outcome.is_err() && !following.has_ended {
                 following.take_back().await;
             }
             outcome
         };
-        outcome.await.map_err(|failure| failure.into_call_error(ask.effect))
+        match outcome.await {
+            Ok(result) => {
+                self.shared.conduct.good();
+                Ok(result)
+            }
+            Err(failure) => Err(failure.into_call_error(ask.effect)),
+        }
+    }
+}
+
+/// The client of a task, and how long it has thought about what it was asked.
+#[derive(Debug)]
+struct Thinking {
+    port: Arc<dyn InputPort>,
+    pause: Pause,
+    asked: AtomicUsize,
+}
+
+impl Thinking {
+    fn over(port: Option<&Arc<dyn InputPort>>, pause: &Pause) -> Option<Arc<dyn InputPort>> {
+        let thinking = |port| Self { port, pause: pause.clone(), asked: AtomicUsize::new(0) };
+        port.map(|port| Arc::new(thinking(Arc::clone(port))) as Arc<dyn InputPort>)
+    }
+}
+
+impl InputPort for Thinking {
+    fn abilities(&self) -> InputAbilities {
+        self.port.abilities()
+    }
+
+    fn ask<'a>(
+        &'a self,
+        requests: RawBuf,
+    ) -> Pin<Box<dyn Future<Output = Result<RawBuf, NoInput>> + Send + 'a>> {
+        Box::pin(async move {
+            if self.asked.fetch_add(1, Ordering::Relaxed) >= MAX_ROUNDS {
+                return Err(NoInput::Unanswered);
+            }
+            let _still = self.pause.stand();
+            self.port.ask(requests).await
+        })
     }
 }
 
 /// A task on its way.
 struct Following<'a> {
     connector: &'a McpConnector,
-    ask: &'a Ask<'a>,
-    /// The task's name, as JSON text.
+    ask: Ask<'a>,
+    /// Whether its server is a modern one.
+    is_modern: bool,
+    /// The task's name.
     id: String,
+    /// The same as JSON text.
+    id_json: String,
     /// The same as a header.
     name: HeaderValue,
+    /// When its time is up if nobody is asked anything.
     deadline: Instant,
+    /// How long the client has thought.
+    thinking: Pause,
     /// The names of the requests that the client has answered.
     asked: HashSet<String>,
-    rounds: usize,
+    /// Whether the server has no more to do for it.
+    has_ended: bool,
 }
 
 impl Following<'_> {
@@ -102,22 +159,24 @@ impl Following<'_> {
             if let (Some(message), Tasks::Taken(port)) = (&task.message, &self.ask.tasks) {
                 port.say(message);
             }
+            self.has_ended = !matches!(task.status, TaskStatus::Working | TaskStatus::InputRequired);
             match task.status {
                 TaskStatus::Working => {}
                 TaskStatus::Cancelled => {
                     return Err(Failure::Unsupported("the MCP server has taken its task back".into()));
                 }
-                status if !self.is_modern().await? => {
-                    // The server says what it wants to know, and the result, in answer to this.
-                    match self.request("tasks/result", &[], self.deadline).await {
-                        Err(failure) if may_pass(&failure) && status == TaskStatus::InputRequired => {}
-                        outcome => return outcome.map(|answer| unrelated(answer.result)),
+                status if !self.is_modern => {
+                    if let Some(result) = self.fetch(status).await? {
+                        return Ok(result);
                     }
                 }
                 TaskStatus::InputRequired => self.inform(&task).await?,
-                TaskStatus::Completed => return task.result.ok_or_else(ended_without),
+                TaskStatus::Completed => {
+                    return task.result.ok_or_else(|| self.connector.blamed(ended_without()));
+                }
                 TaskStatus::Failed => {
-                    return Err(task.error.map_or_else(ended_without, |error| rpc_failure(error.as_raw())));
+                    let failure = task.error.map_or_else(ended_without, |error| rpc_failure(error.as_raw()));
+                    return Err(self.connector.blamed(failure));
                 }
             }
             self.pause(task.terms.poll).await?;
@@ -125,34 +184,56 @@ impl Following<'_> {
         }
     }
 
-    async fn is_modern(&self) -> Result<bool, Failure> {
-        let until = Until { deadline: self.deadline, cancel: self.ask.cancel };
-        Ok(self.connector.shared.live(until).await?.link.is_modern())
+    /// When its time is up. While a person thinks, time stands still.
+    fn deadline(&self) -> Instant {
+        self.deadline + self.thinking.stood()
     }
 
     /// Waits until it is time to ask again.
     async fn pause(&self, poll: Option<Duration>) -> Result<(), Failure> {
-        let poll = poll.unwrap_or(USUAL_POLL).clamp(SHORTEST_POLL, LONGEST_POLL);
-        let left = self.deadline.saturating_duration_since(Instant::now());
+        let (poll, deadline) =
+            (poll.unwrap_or(USUAL_POLL).clamp(SHORTEST_POLL, LONGEST_POLL), self.deadline());
+        let left = deadline.saturating_duration_since(Instant::now());
         let slept = self.ask.cancel.run_until_cancelled(sleep(poll.min(left))).await;
         slept.ok_or(Failure::Cancelled { sent: true })?;
-        if Instant::now() >= self.deadline { Err(Failure::Timeout { sent: true }) } else { Ok(()) }
+        if Instant::now() >= deadline { Err(Failure::Timeout { sent: true }) } else { Ok(()) }
     }
 
-    /// Asks how far the task is. A connection that breaks meanwhile is not the end of it.
-    async fn look(&self) -> Result<ServerTask, Failure> {
-        let mut unanswered = 0;
-        loop {
-            let deadline = (Instant::now() + self.connector.shared.settings.timeout).min(self.deadline);
-            match self.request("tasks/get", &[], deadline).await {
-                Ok(answer) => return ServerTask::of_modern(&answer.result),
-                Err(Failure::Rpc { .. }) => {
-                    return Err(Failure::Unsupported("the MCP server no longer knows its task".into()));
-                }
-                Err(failure) if may_pass(&failure) && unanswered < MAX_UNANSWERED => unanswered += 1,
-                Err(failure) => return Err(failure),
+    /// Asks how far the task is.
+    async fn look(&mut self) -> Result<ServerTask, Failure> {
+        match self.insist("tasks/get", &[]).await {
+            Ok(answer) => {
+                let task = ServerTask::of_modern(&answer.result);
+                let own = task.and_then(|task| if task.id == self.id { Ok(task) } else { Err(of_another()) });
+                own.map_err(|failure| self.connector.blamed(failure))
             }
-            self.pause(None).await?;
+            Err(Failure::Rpc { .. }) => Err(self.forgotten()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Asks a session's server for the result; what it wants to know it asks before that. None if
+    /// it has to be asked again.
+    async fn fetch(&mut self, status: TaskStatus) -> Result<Option<RawBuf>, Failure> {
+        let is_open = status == TaskStatus::InputRequired;
+        let outcome = if is_open {
+            self.request("tasks/result", &[], self.deadline()).await
+        } else {
+            self.insist("tasks/result", &[]).await
+        };
+        match outcome {
+            Ok(answer) => self.unrelated(answer.result).map(Some),
+            Err(failure) if is_open && may_pass(&failure) => Ok(None),
+            // A task that is not there is told by the same code as arguments that are wrong.
+            Err(Failure::Rpc { code, .. })
+                if status == TaskStatus::Completed || (is_open && code == code::INVALID_PARAMS) =>
+            {
+                Err(self.forgotten())
+            }
+            Err(failure) => {
+                self.has_ended |= matches!(failure, Failure::Rpc { .. });
+                Err(failure)
+            }
         }
     }
 
@@ -168,21 +249,13 @@ impl Following<'_> {
         if asked.is_empty() {
             return Ok(());
         }
-        self.rounds += 1;
-        if self.rounds > MAX_ROUNDS {
-            let message = format!("the task asked for input more than {MAX_ROUNDS} times");
-            return Err(Failure::Unsupported(message));
-        }
         let requests = RawBuf::read(&format!("{{{}}}", asked.join(","))).map_err(|_| ended_without())?;
-        let since = Instant::now();
         let given = Required::of(requests).give(self.ask.input.as_ref());
         let given = self.ask.cancel.run_until_cancelled(given).await;
         let given = given.ok_or(Failure::Cancelled { sent: true })??;
-        // While a person thinks, time stands still.
-        self.deadline += since.elapsed();
         let mut members = Vec::new();
         given.add_to(&mut members);
-        self.request("tasks/update", &members, self.deadline).await.map(drop)
+        self.insist("tasks/update", &members).await.map(drop)
     }
 
     /// Tells the server that nobody wants the result any more.
@@ -190,6 +263,19 @@ impl Following<'_> {
         let nobody = CancellationToken::new();
         let until = Until { deadline: Instant::now() + TAKE_BACK, cancel: &nobody };
         let _ = timeout(TAKE_BACK, self.send("tasks/cancel", &[], until)).await;
+    }
+
+    /// Makes a request that may be made twice. A connection that breaks is not the end of the task.
+    async fn insist(&self, method: &'static str, members: &[&str]) -> Result<Answer, Failure> {
+        let mut unanswered = 0;
+        loop {
+            let deadline = Instant::now() + self.connector.shared.settings.timeout;
+            match self.request(method, members, deadline.min(self.deadline())).await {
+                Err(failure) if may_pass(&failure) && unanswered < MAX_UNANSWERED => unanswered += 1,
+                outcome => return outcome,
+            }
+            self.pause(None).await?;
+        }
     }
 
     async fn request(
@@ -207,12 +293,29 @@ impl Following<'_> {
         members: &[&str],
         until: Until<'_>,
     ) -> Result<Answer, Failure> {
-        let mut all = vec![r#""taskId":"#, &self.id];
+        let mut all = vec![r#""taskId":"#, &self.id_json];
         all.extend(members);
         let name = Some(Cow::Borrowed(&self.name));
         let target = Target { method, begins: false, tasks: true, members: all, name };
-        let attempt = self.connector.attempt(&target, self.ask, until, self.ask.input.as_ref());
-        attempt.await.map(|(answer, _)| answer).map_err(|(failure, _)| failure)
+        let attempt = self.connector.attempt(&target, &self.ask, until, self.ask.input.as_ref());
+        attempt.await.map(|answered| answered.answer).map_err(|(failure, _)| failure)
+    }
+
+    /// The server has no such task any more.
+    fn forgotten(&mut self) -> Failure {
+        self.has_ended = true;
+        Failure::Unsupported("the MCP server no longer knows its task".into())
+    }
+
+    /// A result without its server's name for the task, which means nothing to anyone else.
+    fn unrelated(&self, result: RawBuf) -> Result<RawBuf, Failure> {
+        let meta = result.as_raw().member("_meta").ok().flatten();
+        let related = meta.and_then(|meta| meta.member(RELATED_TASK).ok()?);
+        let named = related.and_then(|related| related.member("taskId").ok()?).and_then(Raw::text);
+        if named.is_some_and(|named| *named != *self.id) {
+            return Err(self.connector.blamed(of_another()));
+        }
+        Ok(without_task(result))
     }
 }
 
@@ -230,12 +333,10 @@ fn may_pass(failure: &Failure) -> bool {
     }
 }
 
-/// A result without the name that its server has for the task: that means nothing to anyone else.
-fn unrelated(result: RawBuf) -> RawBuf {
-    let without = with_meta(result.as_raw(), RELATED_TASK, None);
-    without.and_then(|text| RawBuf::read(&text).ok()).unwrap_or(result)
-}
-
 fn ended_without() -> Failure {
     Failure::Malformed("a task that has ended without a result".into())
+}
+
+fn of_another() -> Failure {
+    Failure::Malformed("an answer about another task".into())
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use quaymaster_core::meta::without_task;
 use quaymaster_core::rpc::{self, RequestId, code};
 use quaymaster_core::{InputAbilities, InputMethod, InputPort, InputRequest, NoInput, Raw, RawBuf};
 use tokio::sync::watch;
@@ -64,7 +65,14 @@ impl Pause {
         }
     }
 
-    fn stand(&self) -> StandingStill<'_> {
+    /// How long that was so far.
+    pub(super) fn stood(&self) -> Duration {
+        let Standing { since, stood, .. } = *self.0.borrow();
+        stood + since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Lets time stand still until what is given back is dropped.
+    pub(super) fn stand(&self) -> StandingStill<'_> {
         self.0.send_modify(|standing| {
             standing.open += 1;
             standing.since.get_or_insert_with(Instant::now);
@@ -74,7 +82,7 @@ impl Pause {
 }
 
 /// Lets time go on when it is dropped.
-struct StandingStill<'a>(&'a Pause);
+pub(super) struct StandingStill<'a>(&'a Pause);
 
 impl Drop for StandingStill<'_> {
     fn drop(&mut self) {
@@ -165,7 +173,8 @@ impl Asked {
     /// The request `method`, if it is one for input.
     pub(super) fn read(method: &str, params: Option<Raw<'_>>) -> Option<Self> {
         let method = InputMethod::named(method)?;
-        Some(Self { method, params: params.map(Raw::to_buf) })
+        // What the server calls its task is not what the client calls it, if it knows of one at all.
+        Some(Self { method, params: params.map(Raw::to_buf).map(without_task) })
     }
 }
 

@@ -139,6 +139,15 @@ impl Shared {
         }
     }
 
+    /// The connection that there is, if there is one, is of no more use.
+    pub(super) fn lose(&self) {
+        let link = match &*self.connection.borrow() {
+            Connection::Up(live) => Arc::clone(&live.link),
+            _ => return,
+        };
+        self.lost(&link);
+    }
+
     /// A call found that `link` is gone.
     pub(super) fn lost(&self, link: &Arc<Link>) {
         link.lose();

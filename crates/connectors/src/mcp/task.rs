@@ -51,10 +51,15 @@ struct Described<'a> {
     status: TaskStatus,
     #[serde(default)]
     status_message: Option<String>,
-    #[serde(default, alias = "ttlMs")]
+    // Some servers say these under the names of both eras, so they are no aliases.
+    #[serde(default)]
     ttl: Option<f64>,
-    #[serde(default, alias = "pollIntervalMs")]
+    #[serde(default)]
+    ttl_ms: Option<f64>,
+    #[serde(default)]
     poll_interval: Option<f64>,
+    #[serde(default)]
+    poll_interval_ms: Option<f64>,
     #[serde(borrow, default)]
     input_requests: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -67,6 +72,12 @@ impl ServerTask {
     /// Reads the result with which a modern server says that it has made a task, or how far one is.
     pub(super) fn of_modern(result: &RawBuf) -> Result<Self, Failure> {
         Self::read(result.get())
+    }
+
+    /// Whether `result`, of a session's server that was asked for a task, says that there is one.
+    pub(super) fn is_in(result: &RawBuf) -> bool {
+        let member = |name| result.as_raw().member(name);
+        !matches!((member("task"), member("content")), (Ok(None), Ok(Some(_))))
     }
 
     /// Reads the result with which a session's server says that it has made a task.
@@ -89,7 +100,10 @@ impl ServerTask {
             id: described.task_id,
             status: described.status,
             message: described.status_message,
-            terms: TaskTerms { ttl: millis(described.ttl), poll: millis(described.poll_interval) },
+            terms: TaskTerms {
+                ttl: millis(described.ttl_ms.or(described.ttl)),
+                poll: millis(described.poll_interval_ms.or(described.poll_interval)),
+            },
             requests: object(described.input_requests),
             result: object(described.result),
             error: object(described.error),

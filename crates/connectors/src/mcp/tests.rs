@@ -13,6 +13,7 @@ mod revisions;
 mod scripted;
 mod sessions;
 mod states;
+mod tasks;
 mod trial;
 mod unasked;
 
@@ -122,6 +123,7 @@ struct Call {
     progress: Option<Arc<dyn ProgressSink>>,
     input: Option<Arc<dyn InputPort>>,
     log: Option<Arc<dyn LogSink>>,
+    tasks: Tasks,
     retries: u32,
     upstream_ids: Vec<String>,
 }
@@ -137,6 +139,7 @@ fn read(tool: &str) -> Call {
         progress: None,
         input: None,
         log: None,
+        tasks: Tasks::default(),
         retries: 0,
         upstream_ids: vec![],
     }
@@ -168,7 +171,7 @@ impl Call {
         let clock = FixedClock::new(Timestamp::from_micros(0));
         let id = CallId::new(&clock, &CountingRandomness::default());
         let ask = Ask {
-            tasks: Tasks::default(),
+            tasks: self.tasks.clone(),
             actor: &self.actor,
             kind: self.kind,
             tool: &self.tool,

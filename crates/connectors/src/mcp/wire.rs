@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use memchr::memmem;
+use quaymaster_core::meta::without_task;
 use quaymaster_core::rpc::{self, Message, RequestId};
 use quaymaster_core::{InputAbilities, LogLevel, LogSink, Raw, RawBuf};
 use serde::Deserialize;
@@ -133,7 +134,7 @@ pub(super) fn log(params: Option<Raw<'_>>, sink: &dyn LogSink) {
     if let Some(params) = params.filter(|params| params.get().len() <= MAX_LOG_BYTES)
         && level.is_some_and(|level| level >= sink.level())
     {
-        sink.log(params.to_buf());
+        sink.log(without_task(params.to_buf()));
     }
 }
 

@@ -169,6 +169,7 @@ pub(super) fn list_meta(era: Era, identity: &ServerIdentity, missing: &[MissingU
 
 /// What the server can do for somebody who sees prompts and resources, or does not.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a capability of its own in the protocol")]
 pub(super) struct Abilities {
     pub(super) prompts: bool,
     pub(super) resources: bool,

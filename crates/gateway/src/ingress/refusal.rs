@@ -31,7 +31,7 @@ pub struct Refusal {
     /// When asking again can help.
     pub retry_after: Option<Duration>,
     /// What else the client is told that it needs to know.
-    data: Option<Value>,
+    data: Option<Box<Value>>,
 }
 
 impl Refusal {
@@ -77,7 +77,7 @@ impl Refusal {
         let message =
             format!("protocol version `{requested}` is not supported: use {}", SUPPORTED.join(", "));
         Self {
-            data: Some(json!({"supported": SUPPORTED, "requested": requested})),
+            data: Some(Box::new(json!({"supported": SUPPORTED, "requested": requested}))),
             ..Self::new(
                 StatusCode::BAD_REQUEST,
                 code::UNSUPPORTED_PROTOCOL_VERSION,
@@ -94,7 +94,7 @@ impl Refusal {
         let required: Value = serde_json::from_str(&required.as_json()).unwrap_or_default();
         let message = format!("the client does not declare the capabilities that this takes: {required}");
         let data = json!({"code": code.as_str(), "requiredCapabilities": required});
-        Self { data: Some(data), ..Self::new(status, rpc_code, code, message) }
+        Self { data: Some(Box::new(data)), ..Self::new(status, rpc_code, code, message) }
     }
 
     /// A task is wanted of something that cannot be one.
@@ -134,7 +134,7 @@ impl Refusal {
     /// The error response. Without an id it has no `id` member: MCP's schema
     /// does not allow `null` there.
     pub(super) fn to_json(&self, id: Option<&RequestId>) -> String {
-        let data = self.data.clone().unwrap_or_else(|| match self.retry_after {
+        let data = self.data.as_deref().cloned().unwrap_or_else(|| match self.retry_after {
             // Standard streams have no header for it.
             Some(after) => {
                 json!({"code": self.code.as_str(), "retry_after_seconds": after.as_secs().max(1)})

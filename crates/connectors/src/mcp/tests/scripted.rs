@@ -70,6 +70,8 @@ pub(super) enum End {
     Stays,
     Ends,
     Breaks,
+    /// Once that has happened, this part, and then the end.
+    After(Arc<Notify>, String),
 }
 
 impl Reply {
@@ -250,6 +252,10 @@ fn streamed(
         match end.take()? {
             End::Stays => std::future::pending().await,
             End::Ends => None,
+            End::After(happened, part) => {
+                happened.notified().await;
+                Some((Ok(Frame::data(Bytes::from(part))), (parts, None, counted)))
+            }
             End::Breaks => {
                 // What was sent must be out before the connection goes.
                 tokio::time::sleep(Duration::from_millis(20)).await;

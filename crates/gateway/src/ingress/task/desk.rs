@@ -72,7 +72,7 @@ impl<D: Door> Front<D> {
         revision: Option<Revision>,
         actor: &Caller,
     ) -> Result<Option<Wish>, Refusal> {
-        let has_tasks = revision.is_some_and(Revision::has_tasks);
+        let has_tasks = revision.is_some_and(Revision::has_tasks) && self.door.takes_tasks(actor, None);
         let Some(wish) = call.wish.filter(|_| has_tasks) else { return Ok(None) };
         let can_be = call.kind == Kind::Tool && self.door.takes_tasks(actor, Some(&call.tool));
         if can_be { Ok(Some(wish)) } else { Err(Refusal::no_task()) }
