@@ -168,7 +168,7 @@ pub struct CallError {
     /// What the system behind the tool said, cut and without control characters. It
     /// is a result like any other: only release decides whether the caller may have
     /// it, and it is never logged.
-    pub upstream_message: Option<String>,
+    pub upstream_message: Option<Box<str>>,
     /// What the client would have to be able to, where it is that.
     pub required: Option<InputAbilities>,
     /// The cause, for logs. Never shown to the caller.
@@ -201,7 +201,7 @@ impl CallError {
 
     /// Adds what the system behind the tool said, for release to judge.
     #[must_use]
-    pub fn upstream_message(mut self, text: impl Into<String>) -> Self {
+    pub fn upstream_message(mut self, text: impl Into<Box<str>>) -> Self {
         self.upstream_message = Some(text.into());
         self
     }
