@@ -1,19 +1,27 @@
 //! The sessions of legacy clients.
 //!
 //! A session belongs to the principal, the workspace and the route that opened it;
-//! to anyone else, and anywhere else, it does not exist. Their number is bounded for all and for each
-//! principal, and one that nobody uses ends by itself. A session with a call or
-//! a stream under way is in use.
+//! to anyone else, and anywhere else, it does not exist. What its client agreed on is
+//! in its handle (`handle`), so any process with the key ring can go on with it: the
+//! next one on this machine, or another behind the same name. What it has beside that,
+//! a log level and watched resources, is in the table of one process.
 //!
-//! This is the table of one process: a session dies with it, and the client
-//! opens another (MCP 2025-11-25, basic/transports, session management).
+//! Invariants:
+//! - Their number is bounded for all and for each principal. One that nobody uses, or that
+//!   has to make room, is put away until its client comes back; one that has more than
+//!   its handle says ends instead, so that its client is told and begins again.
+//! - One that has ended does not come back in this process.
+//! - One with a call or a stream under way is in use, and stays.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+mod handle;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
+use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::rpc::RequestId;
 use quaymaster_core::{
     ActorId, Caller, ErrorCode, InputAbilities, LogLevel, Reach, SessionId, Timestamp, Workspace,
@@ -26,10 +34,23 @@ use super::refusal::Refusal;
 use super::revision::Revision;
 use super::watches::Watches;
 
+/// What a session's client said of itself when it opened it, and what was agreed on.
+#[derive(Clone, Debug)]
+pub(super) struct Opening {
+    /// What the client called itself.
+    pub(super) client: Option<Arc<str>>,
+    /// The revision.
+    pub(super) revision: Revision,
+    /// What the client can be asked.
+    pub(super) abilities: InputAbilities,
+}
+
 /// One client's session.
 #[derive(Debug)]
 pub(super) struct Session {
     /// What the client sends to mean it.
+    pub(super) handle: Arc<str>,
+    /// Under which name it is recorded.
     pub(super) id: SessionId,
     /// What the client called itself when it opened the session.
     pub(super) client: Option<Arc<str>>,
@@ -49,39 +70,38 @@ pub(super) struct Session {
     workspace: Workspace,
     reach: Reach,
     stream: Mutex<Option<CancellationToken>>,
+    /// Whether it has had a stream, here or elsewhere.
+    streamed: AtomicBool,
     level: Mutex<LogLevel>,
     last_used: AtomicU64,
 }
 
 impl Session {
-    /// A session of `actor` that begins now.
-    pub(super) fn new(
-        id: SessionId,
-        actor: &Caller,
-        client: Option<Arc<str>>,
+    fn of(
+        caller: &Caller,
+        (id, handle): (SessionId, Arc<str>),
+        opening: Opening,
         within: &CancellationToken,
     ) -> Self {
+        let Opening { client, revision, abilities } = opening;
         Self {
+            handle,
             id,
             client,
             ended: within.child_token(),
             calls: InFlight::default(),
-            revision: Revision::November2025,
-            abilities: InputAbilities::default(),
+            revision,
+            abilities,
             questions: OpenRequests::default(),
             watches: Arc::default(),
-            actor: actor.id.clone(),
-            workspace: actor.workspace.clone(),
-            reach: actor.reach.clone(),
+            actor: caller.id.clone(),
+            workspace: caller.workspace.clone(),
+            reach: caller.reach.clone(),
             stream: Mutex::new(None),
+            streamed: AtomicBool::new(false),
             level: Mutex::new(LogLevel::Info),
             last_used: AtomicU64::new(0),
         }
-    }
-
-    /// The same in this revision, with a client that can be asked so much.
-    pub(super) fn speaking(self, revision: Revision, abilities: InputAbilities) -> Self {
-        Self { revision, abilities, ..self }
     }
 
     /// From which level on the client reads log messages.
@@ -113,6 +133,17 @@ impl Session {
             before.cancel();
         }
         token
+    }
+
+    /// Whether the client may have missed notifications before the stream that begins now: it
+    /// had one before, or the session was elsewhere.
+    pub(super) fn may_have_missed(&self) -> bool {
+        self.streamed.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether it has more than its handle says.
+    fn has_more(&self) -> bool {
+        self.log_level() != LogLevel::Info || !self.watches.is_empty()
     }
 
     /// Notes that a stream ended.
@@ -147,15 +178,44 @@ pub(super) struct SessionLimits {
     pub(super) total: usize,
     /// Of one principal.
     pub(super) per_actor: usize,
-    /// After which a session ends that nobody uses.
+    /// After which a session is put away that nobody uses.
     pub(super) idle: Duration,
 }
+
+/// How many sessions are remembered that have ended.
+const MAX_ENDED: usize = 20_000;
 
 /// The sessions of this process.
 #[derive(Debug)]
 pub(super) struct Sessions {
     limits: SessionLimits,
-    table: Mutex<HashMap<Box<str>, Arc<Session>>>,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    held: HashMap<Arc<str>, Arc<Session>>,
+    ended: Ended,
+}
+
+/// The sessions that have ended, oldest first.
+#[derive(Debug, Default)]
+struct Ended {
+    order: VecDeque<SessionId>,
+    known: HashSet<SessionId>,
+}
+
+impl Ended {
+    fn note(&mut self, id: &SessionId) {
+        if self.known.insert(id.clone()) {
+            self.order.push_back(id.clone());
+        }
+        if self.order.len() > MAX_ENDED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+    }
 }
 
 impl Sessions {
@@ -166,72 +226,101 @@ impl Sessions {
 
     /// Opens `session`.
     ///
-    /// A principal with too many loses the one that it used least recently, so
-    /// that what a crashed agent left behind does not lock out the next; when
-    /// the whole table is full, nobody loses anything and the request waits.
-    pub(super) fn open(&self, session: Session, now: Timestamp) -> Result<(), Refusal> {
+    /// Of a principal with too many the one that it used least recently is put away, so
+    /// that what a crashed agent left behind does not lock out the next; when the whole
+    /// table is full, nobody loses anything and the request waits.
+    pub(super) fn open(&self, session: Session, now: Timestamp) -> Result<Arc<Session>, Refusal> {
         session.touch(now);
         let mut table = self.table();
-        if table.len() >= self.limits.total {
-            remove(&mut table, |s| s.expired(now, self.limits.idle));
+        // Two requests may come back with it at once.
+        if let Some(there) = table.held.get(&session.handle) {
+            return Ok(Arc::clone(there));
+        }
+        if table.held.len() >= self.limits.total {
+            table.put_away(|s| s.expired(now, self.limits.idle));
         }
         let own = |s: &Session| s.actor == session.actor;
-        if table.values().filter(|s| own(s)).count() >= self.limits.per_actor {
+        if table.held.values().filter(|s| own(s)).count() >= self.limits.per_actor {
             let oldest = table
+                .held
                 .values()
                 .filter(|s| own(s) && !s.in_use())
                 .min_by_key(|s| s.last_used.load(Ordering::Relaxed))
                 .map(|s| s.id.clone());
             match oldest {
-                Some(id) => remove(&mut table, |s| s.id == id),
+                Some(id) => table.put_away(|s| s.id == id),
                 None => {
                     return Err(Refusal::overloaded("all sessions of this principal are in use: end one"));
                 }
             }
         }
-        if table.len() >= self.limits.total {
+        if table.held.len() >= self.limits.total {
             return Err(Refusal::overloaded("the table of sessions is full: try again later"));
         }
-        table.insert(session.id.as_str().into(), Arc::new(session));
-        Ok(())
+        let session = Arc::new(session);
+        table.held.insert(Arc::clone(&session.handle), Arc::clone(&session));
+        Ok(session)
     }
 
-    /// The session called `id`, if it is one of `actor`'s.
-    pub(super) fn find(&self, id: &str, actor: &Caller, now: Timestamp) -> Result<Arc<Session>, Refusal> {
-        let found = self.table().get(id).filter(|s| !s.expired(now, self.limits.idle)).cloned();
+    /// The session that `handle` means, if it is one of `caller`'s: one in the table, or one that
+    /// was put away, or that another process opened with a key of `ring`.
+    pub(super) fn find(
+        &self,
+        handle: &str,
+        caller: &Caller,
+        now: Timestamp,
+        (ring, within): (&KeyRing, &CancellationToken),
+    ) -> Result<Arc<Session>, Refusal> {
+        let found = self.table().held.get(handle).cloned();
         match found {
-            Some(session) if session.belongs_to(actor) => {
-                session.touch(now);
-                Ok(session)
+            Some(session) if !session.belongs_to(caller) => {
+                return Err(unknown().recorded_as(ErrorCode::AuthScope));
             }
-            Some(_) => Err(unknown().recorded_as(ErrorCode::AuthScope)),
-            None => Err(unknown()),
+            Some(session) if !session.expired(now, self.limits.idle) => {
+                session.touch(now);
+                return Ok(session);
+            }
+            Some(session) => self.table().put_away(|s| s.id == session.id),
+            None => {}
         }
+        let session = Session::revived(handle, caller, (ring, within)).ok_or_else(unknown)?;
+        if self.table().ended.known.contains(&session.id) {
+            return Err(unknown());
+        }
+        self.open(session, now)
     }
 
     /// Ends `session`.
     pub(super) fn end(&self, session: &Session) {
-        remove(&mut self.table(), |s| s.id == session.id);
+        let mut table = self.table();
+        table.ended.note(&session.id);
+        table.put_away(|s| s.id == session.id);
     }
 
-    /// Ends what nobody used for too long.
+    /// Puts away what nobody used for too long.
     pub(super) fn sweep(&self, now: Timestamp) {
-        remove(&mut self.table(), |s| s.expired(now, self.limits.idle));
+        self.table().put_away(|s| s.expired(now, self.limits.idle));
     }
 
-    fn table(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Session>>> {
+    fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn remove(table: &mut HashMap<Box<str>, Arc<Session>>, which: impl Fn(&Session) -> bool) {
-    table.retain(|_, session| {
-        let goes = which(session);
-        if goes {
-            session.ended.cancel();
-        }
-        !goes
-    });
+impl Table {
+    fn put_away(&mut self, which: impl Fn(&Session) -> bool) {
+        let Self { held, ended } = self;
+        held.retain(|_, session| {
+            let goes = which(session);
+            if goes {
+                if session.has_more() {
+                    ended.note(&session.id);
+                }
+                session.ended.cancel();
+            }
+            !goes
+        });
+    }
 }
 
 fn unknown() -> Refusal {
@@ -239,130 +328,4 @@ fn unknown() -> Refusal {
 }
 
 #[cfg(test)]
-mod tests {
-    use quaymaster_core::clock::FixedClock;
-    use quaymaster_core::random::CountingRandomness;
-
-    use super::*;
-    use crate::ingress::tests::harbour::caller;
-
-    const SECOND: u64 = 1_000_000;
-
-    fn at(seconds: u64) -> Timestamp {
-        Timestamp::from_micros(seconds * SECOND)
-    }
-
-    struct Table {
-        sessions: Sessions,
-        randomness: CountingRandomness,
-        root: CancellationToken,
-    }
-
-    impl Table {
-        fn new(total: usize, per_actor: usize) -> Self {
-            let limits = SessionLimits { total, per_actor, idle: Duration::from_mins(1) };
-            Self {
-                sessions: Sessions::new(limits),
-                randomness: CountingRandomness::default(),
-                root: CancellationToken::new(),
-            }
-        }
-
-        fn open(&self, who: &str, now: u64) -> Result<String, Refusal> {
-            let id = SessionId::new(&FixedClock::new(at(now)), &self.randomness);
-            let session = Session::new(id.clone(), &caller(who, "main"), None, &self.root);
-            self.sessions.open(session, at(now)).map(|()| id.to_string())
-        }
-
-        fn find(&self, id: &str, who: &str, workspace: &str, now: u64) -> Result<Arc<Session>, Refusal> {
-            self.sessions.find(id, &caller(who, workspace), at(now))
-        }
-    }
-
-    #[test]
-    fn a_session_does_not_exist_for_anyone_else() {
-        let table = Table::new(8, 8);
-        let id = table.open("ana", 0).expect("opened");
-        assert!(table.find(&id, "ana", "main", 1).is_ok());
-        let unknown = table.find("ses_nope", "ana", "main", 1).expect_err("unknown");
-        for (who, workspace) in [("bo", "main"), ("ana", "other")] {
-            let refusal = table.find(&id, who, workspace, 1).expect_err("another's");
-            assert_eq!(refusal.to_json(None), unknown.to_json(None));
-            assert_eq!((refusal.status, refusal.recorded), (unknown.status, ErrorCode::AuthScope));
-        }
-    }
-
-    #[test]
-    fn a_session_that_nobody_uses_ends() {
-        let table = Table::new(8, 8);
-        let id = table.open("ana", 0).expect("opened");
-        let session = table.find(&id, "ana", "main", 60).expect("just in time");
-        assert!(table.find(&id, "ana", "main", 121).is_err());
-        table.sessions.sweep(at(121));
-        assert!(session.ended.is_cancelled());
-    }
-
-    #[test]
-    fn a_call_or_a_stream_keeps_a_session() {
-        let table = Table::new(8, 8);
-        let id = table.open("ana", 0).expect("opened");
-        let session = table.find(&id, "ana", "main", 0).expect("found");
-        let request = RequestId::number(1);
-        session.calls.begin(&request, &CancellationToken::new()).expect("begun");
-        assert!(table.find(&id, "ana", "main", 500).is_ok());
-        session.end_call(&request, at(600));
-        let stream = session.begin_stream();
-        table.sessions.sweep(at(900));
-        session.end_stream(&stream, at(1_000));
-        assert!(table.find(&id, "ana", "main", 1_050).is_ok());
-        table.sessions.sweep(at(1_200));
-        assert!(session.ended.is_cancelled());
-    }
-
-    #[test]
-    fn a_second_stream_replaces_the_first() {
-        let table = Table::new(8, 8);
-        let id = table.open("ana", 0).expect("opened");
-        let session = table.find(&id, "ana", "main", 0).expect("found");
-        let (first, second) = (session.begin_stream(), session.begin_stream());
-        assert_eq!((first.is_cancelled(), second.is_cancelled()), (true, false));
-        session.end_stream(&first, at(1));
-        assert!(session.in_use(), "the end of the first is not the end of the second");
-    }
-
-    #[test]
-    fn a_full_table_turns_newcomers_away_until_something_expires() {
-        let table = Table::new(2, 8);
-        table.open("ana", 0).expect("opened");
-        table.open("bo", 10).expect("opened");
-        let refusal = table.open("cy", 20).expect_err("full");
-        assert_eq!((refusal.code, refusal.status.as_u16()), (ErrorCode::GatewayOverloaded, 503));
-        assert!(table.open("cy", 61).is_ok());
-    }
-
-    #[test]
-    fn one_principal_loses_its_own_oldest_session_and_nobody_elses() {
-        let table = Table::new(8, 2);
-        let other = table.open("bo", 0).expect("opened");
-        let first = table.open("ana", 1).expect("opened");
-        let second = table.open("ana", 2).expect("opened");
-        table.find(&first, "ana", "main", 3).expect("used");
-        let third = table.open("ana", 4).expect("opened");
-        let alive = |id: &str, who: &str| table.find(id, who, "main", 5).is_ok();
-        assert_eq!(
-            [alive(&other, "bo"), alive(&first, "ana"), alive(&second, "ana"), alive(&third, "ana")],
-            [true, true, false, true]
-        );
-    }
-
-    #[test]
-    fn ending_a_session_ends_what_is_under_way_in_it() {
-        let table = Table::new(8, 8);
-        let id = table.open("ana", 0).expect("opened");
-        let session = table.find(&id, "ana", "main", 0).expect("found");
-        let call = session.ended.child_token();
-        table.sessions.end(&session);
-        assert!(call.is_cancelled());
-        assert!(table.find(&id, "ana", "main", 0).is_err());
-    }
-}
+mod tests;

@@ -57,6 +57,11 @@ impl Watches {
         Ok(())
     }
 
+    /// Whether nothing is watched.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// Watches `uri` no more.
     pub(super) fn remove(&self, uri: &str) {
         self.lock().remove(uri);

@@ -10,8 +10,10 @@ use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
+use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::{Actor, Caller, ErrorCode, Timestamp};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::body::Body;
@@ -165,6 +167,11 @@ impl<D: Door> Endpoint<D> {
     /// The calls whose clients have gone.
     pub(super) fn abandoned(&self) -> TaskTracker {
         self.front.haven.tasks().clone()
+    }
+
+    /// With what the handles of sessions are sealed, and within what sessions live.
+    pub(super) fn sealing(&self) -> (&KeyRing, &CancellationToken) {
+        (self.front.door.keys(), &self.lifecycle.calls)
     }
 
     /// What time it is.

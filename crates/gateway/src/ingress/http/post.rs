@@ -25,7 +25,7 @@ use crate::ingress::front::{Asked, Plan, Trail, notified};
 use crate::ingress::modern;
 use crate::ingress::refusal::Refusal;
 use crate::ingress::revision::Revision;
-use crate::ingress::session::Session;
+use crate::ingress::session::{Opening, Session};
 
 /// What a message comes to.
 pub(super) enum Step<D: Door> {
@@ -192,12 +192,12 @@ impl<D: Door> Endpoint<D> {
             Plan::Listen(_) => Err(no_events()),
             Plan::Open { answer, client, revision, abilities } => {
                 let agent = || claims::user_agent(arrived.head.headers.get(USER_AGENT)).map(Arc::from);
-                let id = self.front.door.session_id();
-                let session =
-                    Session::new(id.clone(), &arrived.actor, client.or_else(agent), &self.lifecycle.calls);
-                self.sessions.open(session.speaking(revision, abilities), self.now())?;
+                let (client, id) = (client.or_else(agent), self.front.door.session_id());
+                let opening = Opening { client, revision, abilities };
+                let session = Session::new(id, &arrived.actor, opening, self.sealing())?;
+                let session = self.sessions.open(session, self.now())?;
                 let mut response = json(StatusCode::OK, answer);
-                let value = HeaderValue::from_str(id.as_str()).map_err(|_| Refusal::internal())?;
+                let value = HeaderValue::from_str(&session.handle).map_err(|_| Refusal::internal())?;
                 response.headers_mut().insert(&guard::SESSION, value);
                 Ok(Step::Done(response))
             }
@@ -214,7 +214,7 @@ impl<D: Door> Endpoint<D> {
                 "`Mcp-Session-Id` is missing: send `initialize` first, or a request of 2026-07-28 with its `_meta`",
             )
         })?;
-        let session = self.sessions.find(id, &arrived.actor, self.now())?;
+        let session = self.sessions.find(id, &arrived.actor, self.now(), self.sealing())?;
         trail.session = Some(session.id.clone());
         trail.client.clone_from(&session.client);
         session.revision.agrees_with(named)?;

@@ -47,9 +47,18 @@ impl<D: Door> Endpoint<D> {
         let none = TaskWatch::of(&self.front.tasks, &[], &owner, self.front.door.keys());
         let told = Told::new(self, actor.clone(), (Arc::clone(&session.watches), none));
         let open = Open { token: session.begin_stream(), session, told };
-        Ok(events(stream::unfold((open, true), |(mut open, first)| async move {
-            let next = if first { Some(body::keep_alive()) } else { open.next().await };
-            next.map(|bytes| (bytes, (open, false)))
+        // Whoever may have missed something is told that all may have changed.
+        let missed = open.session.may_have_missed();
+        let first = match missed {
+            true => as_events(Topic::ALL.into_iter().map(list_changed)),
+            false => body::keep_alive(),
+        };
+        Ok(events(stream::unfold((open, Some(first)), |(mut open, first)| async move {
+            let next = match first {
+                Some(first) => Some(first),
+                None => open.next().await,
+            };
+            next.map(|bytes| (bytes, (open, None)))
         })))
     }
 
@@ -97,7 +106,7 @@ impl<D: Door> Endpoint<D> {
             ));
         };
         let named = Revision::of_header(head.protocol_version)?;
-        let session = self.sessions.find(id, actor, self.now())?;
+        let session = self.sessions.find(id, actor, self.now(), self.sealing())?;
         trail.session = Some(session.id.clone());
         trail.client.clone_from(&session.client);
         session.revision.agrees_with(named)?;

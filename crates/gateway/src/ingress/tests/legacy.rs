@@ -162,12 +162,16 @@ async fn a_session_is_nobody_elses() {
 }
 
 #[tokio::test]
-async fn a_session_ends_when_nobody_uses_it() {
+async fn a_session_that_nobody_used_goes_on_unless_it_had_more_than_its_handle_says() {
     let server = Server::plain().await;
-    let mut client = ready(&server).await;
+    let (mut plain, mut loud) = (ready(&server).await, ready(&server).await);
+    let level =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "logging/setLevel", "params": {"level": "debug"}});
+    assert_eq!(loud.post(&level).await.status.as_u16(), 200);
     server.harbour.clock.advance(Duration::from_mins(31));
-    let answer = client.post(&json!({"jsonrpc": "2.0", "id": 1, "method": "ping"})).await;
-    assert_eq!(answer.status.as_u16(), 404);
+    let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+    assert_eq!(plain.post(&ping).await.status.as_u16(), 200);
+    assert_eq!(loud.post(&ping).await.status.as_u16(), 404, "so that it says its level again");
 }
 
 #[tokio::test]
@@ -188,7 +192,8 @@ async fn what_codex_sends_reaches_the_call() {
     let mut client = ready(&server).await;
     client.post(&call(1, "echo", &json!({"callId": "c", "threadId": "t", "progressToken": 3}))).await;
     let seen = server.harbour.seen().remove(0);
-    assert_eq!(seen.session.map(|s| s.to_string()), client.session);
+    let recorded = seen.session.map(|id| id.to_string()).expect("a session");
+    assert!(recorded.starts_with("ses_"), "what is recorded does not open the session: {recorded}");
     assert_eq!(seen.agent.client.as_deref(), Some("codex-mcp-client/0.169.0"));
     assert_eq!((seen.agent.call.as_deref(), seen.agent.thread.as_deref()), (Some("c"), Some("t")));
 }
@@ -284,6 +289,10 @@ async fn a_stream_of_notifications_tells_of_changes_and_shows_that_it_is_alive()
     again.session.clone_from(&client.session);
     let mut second = again.open("GET", &[], "").await.into_body();
     assert!(soon(next_event(&mut stream)).await.is_none(), "the second stream replaces the first");
+    let missed = soon(second.frame()).await.expect("a frame").expect("a whole one");
+    let missed = missed.into_data().expect("bytes");
+    let told = String::from_utf8_lossy(&missed).matches("list_changed").count();
+    assert_eq!(told, 3, "what may have changed between two streams is told");
     server.harbour.change();
     assert!(soon(next_event(&mut second)).await.is_some());
 
