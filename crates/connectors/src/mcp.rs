@@ -10,7 +10,7 @@
 //! Code map: `config` and `check` read a file's `spec`; `supervise` keeps the
 //! connection, which `handshake` opens and `discovery` asks, in `pages`, for what it offers; `link` is
 //! what calls (`calling`) go over, with `stdio` (`child`, `lines`), `streamable` and `http_sse` (`sse`)
-//! below it, of which two share a stream among calls (`exchange`); `wire` writes requests and reads answers; `inbox` takes
+//! below it, of which two share a stream among calls (`exchange`, `under_way`); `wire` writes requests and reads answers; `inbox` takes
 //! what comes unasked, and `question` puts what the server asks to the call's client;
 //! `following` sees a task of the server's (`task`) to its end;
 //! `failure` says what a caller is told. `state` names how a
@@ -49,6 +49,7 @@ mod streamable;
 mod supervise;
 pub mod survey;
 mod task;
+mod under_way;
 mod watching;
 mod wire;
 

@@ -8,15 +8,14 @@
 //! - An answer is given to the request whose id it carries and to no other; one
 //!   without such a request goes nowhere.
 //! - When the stream ends, every waiting request fails at once.
-//! - What the server asks or logs goes to the one principal whose calls this connection
-//!   has carried, and to nobody once it has carried those of two.
+//! - What the server asks or logs goes where `under_way` says.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use quaymaster_core::RawBuf;
 use quaymaster_core::rpc::{self, Message, RequestId};
-use quaymaster_core::{Actor, ActorId, LogSink, ProgressSink, RawBuf, Workspace};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +25,7 @@ use super::failure::Failure;
 use super::inbox::Inbox;
 use super::link::Outgoing;
 use super::question::{self, Asked, Questions};
+use super::under_way::{Noted, UnderWay};
 use super::wire::{self, Era};
 
 /// How large one message on the stream may be.
@@ -43,6 +43,7 @@ const MAX_REPLIES: usize = 64;
 pub(super) struct Exchange {
     connector: String,
     pending: Mutex<Pending>,
+    under_way: UnderWay,
     inbox: Arc<Inbox>,
     /// What is sent without being waited for.
     outbox: mpsc::Sender<String>,
@@ -53,37 +54,11 @@ pub(super) struct Exchange {
     ended: CancellationToken,
 }
 
-/// For whom calls were made over this connection.
-#[derive(Debug, Default)]
-struct Holder {
-    first: Option<(ActorId, Workspace)>,
-    /// There was another after the first.
-    mixed: bool,
-}
-
-impl Holder {
-    fn note(&mut self, actor: &Actor) {
-        match &self.first {
-            None => self.first = Some((actor.id.clone(), actor.workspace.clone())),
-            Some((id, workspace)) => self.mixed |= *id != actor.id || *workspace != actor.workspace,
-        }
-    }
-}
-
 #[derive(Debug, Default)]
 struct Pending {
-    holder: Holder,
     /// Why no more answers can come.
     ended: Option<Failure>,
-    calls: HashMap<u64, Waiting>,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    answer: oneshot::Sender<Result<RawBuf, Failure>>,
-    sink: Option<Arc<dyn ProgressSink>>,
-    questions: Option<Questions>,
-    log: Option<Arc<dyn LogSink>>,
+    calls: HashMap<u64, oneshot::Sender<Result<RawBuf, Failure>>>,
 }
 
 impl Exchange {
@@ -93,6 +68,7 @@ impl Exchange {
         let exchange = Self {
             connector: connector.to_owned(),
             pending: Mutex::default(),
+            under_way: UnderWay::default(),
             inbox,
             outbox,
             batches: AtomicBool::new(false),
@@ -114,24 +90,16 @@ impl Exchange {
     /// The stream has ended, or too many wait.
     pub(super) fn expect(&self, outgoing: &Outgoing<'_>) -> Result<Expected<'_>, Failure> {
         let (answer, answered) = oneshot::channel();
+        let noted = self.under_way.note(outgoing);
         let mut pending = self.pending();
-        if let Some(actor) = outgoing.actor {
-            pending.holder.note(actor);
-        }
         if let Some(why) = &pending.ended {
             return Err(Failure::NotDelivered(why.reason()));
         }
         if pending.calls.len() >= MAX_PENDING {
             return Err(Failure::Overloaded);
         }
-        let waiting = Waiting {
-            answer,
-            sink: outgoing.sink.cloned(),
-            questions: outgoing.questions.clone(),
-            log: outgoing.log.clone(),
-        };
-        pending.calls.insert(outgoing.id, waiting);
-        Ok(Expected { exchange: self, id: outgoing.id, answered })
+        pending.calls.insert(outgoing.id, answer);
+        Ok(Expected { exchange: self, id: outgoing.id, answered, _noted: noted })
     }
 
     /// Sends a message that has no answer, when there is room in the queue.
@@ -160,16 +128,16 @@ impl Exchange {
             Ok(Message::Response { id, outcome }) => self.answer(&id, || wire::settle(outcome)),
             Ok(Message::Notification { method, params }) => {
                 if method == wire::LOG
-                    && let Some(sink) = self.only(|call| call.log.clone())
+                    && let Some(sink) = self.under_way.only(|call| call.log.clone())
                 {
                     wire::log(params, &*sink);
                 }
-                let sink = |id| self.pending().calls.get(&id).and_then(|w| w.sink.clone());
-                self.inbox.take(&method, params, sink);
+                self.inbox.take(&method, params, |id| self.under_way.sink(id));
             }
             Ok(Message::Request { id, method, params }) => {
                 self.inbox.unasked().count(Instant::now());
-                match Asked::read(&method, params).zip(self.only(|call| call.questions.clone())) {
+                let questions = self.under_way.only(|call| call.questions.clone());
+                match Asked::read(&method, params).zip(questions) {
                     Some((asked, questions)) => self.respond(id, asked, questions),
                     // A server that asks faster than it reads gets no answer.
                     None => self.send_if_room(wire::answer_to_server(&id, &method)),
@@ -192,10 +160,11 @@ impl Exchange {
             pending.ended = Some(why.clone());
             std::mem::take(&mut pending.calls)
         };
+        self.under_way.clear();
         // First, so that whoever is told of the end finds that it has come.
         self.ended.cancel();
         for waiting in calls.into_values() {
-            let _ = waiting.answer.send(Err(why.clone()));
+            let _ = waiting.send(Err(why.clone()));
         }
     }
 
@@ -207,18 +176,6 @@ impl Exchange {
     /// Waits until no more messages can come.
     pub(super) async fn ended(&self) {
         self.ended.cancelled().await;
-    }
-
-    /// Something of the call that a question or a log message belongs to. Nothing on
-    /// the stream says which that is: it may be one that was given up and that the server
-    /// still works on. So there must be only one, and no call of anybody else's before it.
-    fn only<T>(&self, what: impl FnOnce(&Waiting) -> Option<T>) -> Option<T> {
-        let pending = self.pending();
-        if pending.holder.mixed {
-            return None;
-        }
-        let mut calls = pending.calls.values();
-        calls.next().filter(|_| calls.next().is_none()).and_then(what)
     }
 
     /// Puts a question of the server's to the client of the call, and sends the answer.
@@ -238,10 +195,13 @@ impl Exchange {
     fn answer(&self, id: &RequestId, settle: impl FnOnce() -> Result<RawBuf, Failure>) {
         // Ours are numbers, written one way; anything else was not asked by us.
         let ours = id.as_json().parse::<u64>().ok().filter(|n| n.to_string() == id.as_json());
-        let waiting = ours.and_then(|id| self.pending().calls.remove(&id));
+        let waiting = ours.and_then(|id| {
+            self.under_way.forget(id);
+            self.pending().calls.remove(&id)
+        });
         match waiting {
             Some(waiting) => {
-                let _ = waiting.answer.send(settle());
+                let _ = waiting.send(settle());
             }
             None => {
                 self.inbox.unasked().count(Instant::now());
@@ -260,6 +220,7 @@ pub(super) struct Expected<'a> {
     exchange: &'a Exchange,
     id: u64,
     answered: oneshot::Receiver<Result<RawBuf, Failure>>,
+    _noted: Noted<'a>,
 }
 
 impl Expected<'_> {

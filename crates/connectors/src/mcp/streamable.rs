@@ -14,7 +14,6 @@
 mod aside;
 mod listening;
 mod response;
-mod under_way;
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -33,13 +32,13 @@ use self::response::{
     ContentType, content_type, is_answer, names_session, no_answer, no_body, no_response, plain_id, seconds,
     wait,
 };
-use self::under_way::UnderWay;
 use super::batch;
 use super::check::server::HttpServer;
 use super::failure::Failure;
 use super::inbox::Inbox;
 use super::link::{Answer, Outgoing, Sent};
 use super::sse::Events;
+use super::under_way::UnderWay;
 use super::wire::{self, Era, LOG};
 use crate::egress::{Egress, Incoming, Payload};
 
@@ -152,7 +151,8 @@ impl Http {
 
     /// Sends a request and waits for its answer.
     pub(super) async fn exchange(&self, mut outgoing: Outgoing<'_>, sent: &Sent) -> Result<Answer, Failure> {
-        let _noted = self.under_way.note(&outgoing);
+        // Only a session has a stream beside its calls.
+        let _noted = matches!(self.era, Era::Legacy(_)).then(|| self.under_way.note(&outgoing));
         let body = std::mem::take(&mut outgoing.body);
         let mut request = self.post(body, outgoing.method, outgoing.name);
         request.headers_mut().extend(outgoing.mirrored.iter().cloned());

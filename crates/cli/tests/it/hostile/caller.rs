@@ -34,13 +34,13 @@ impl Answer {
             text.split_once("\r\n\r\n").ok_or_else(|| io::Error::other(format!("cut: {text}")))?;
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
         let status = status.ok_or_else(|| io::Error::other(format!("no status: {head}")))?;
-        Ok(Self { status, head: head.to_ascii_lowercase(), text: body.to_owned() })
+        Ok(Self { status, head: head.to_owned(), text: body.to_owned() })
     }
 
     /// The value of a header.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+        lines.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// The message that is the body; null if it is none.

@@ -1,10 +1,10 @@
-//! The calls that are under way in one session, for what comes on the stream of none of them.
+//! The calls that are under way on one connection, for what comes on a stream that is not a call's own.
 //!
-//! A server may send what belongs to a call on the stream that is opened with `GET` (MCP 2025-11-25,
-//! basic/transports, "Listening for Messages from the Server"); many do. Nothing there says which call
-//! it is, so what holds for standard streams holds here.
+//! Standard streams and HTTP+SSE are shared by all calls, and a session over HTTP has a stream beside
+//! its calls (MCP 2025-11-25, basic/transports, "Listening for Messages from the Server"). Nothing there
+//! says which call a question or a log message belongs to.
 //!
-//! Invariant: what the server asks or logs there goes to the one principal whose calls this session
+//! Invariant: what the server asks or logs there goes to the one principal whose calls this connection
 //! has carried, and to nobody once it has carried those of two.
 
 use std::collections::HashMap;
@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quaymaster_core::{Actor, ActorId, LogSink, ProgressSink, Workspace};
 
-use super::super::link::Outgoing;
-use super::super::question::Questions;
+use super::link::Outgoing;
+use super::question::Questions;
 
-/// The calls of one session that wait for their answers.
+/// The calls of one connection that wait for their answers.
 #[derive(Debug, Default)]
 pub(super) struct UnderWay(Mutex<Calls>);
 
@@ -50,6 +50,16 @@ impl UnderWay {
         };
         calls.waiting.insert(outgoing.id, waiting);
         Noted { under_way: self, id: outgoing.id }
+    }
+
+    /// The request `id` is no longer under way: its answer is there.
+    pub(super) fn forget(&self, id: u64) {
+        self.calls().waiting.remove(&id);
+    }
+
+    /// Nothing is under way any more.
+    pub(super) fn clear(&self) {
+        self.calls().waiting.clear();
     }
 
     /// Something of the call that a question or a log message belongs to. It may be one that
