@@ -172,6 +172,10 @@ impl KeyRing {
     ///
     /// [`CryptoError::KeyFile`] if the file cannot be read or replaced.
     pub fn rotate(&self) -> Result<u32, CryptoError> {
+        // Two that rotate at once would both make the same number.
+        let lock = self.path.with_extension("lock");
+        let lock = fs::File::create(&lock).and_then(|file| file.lock().map(|()| file));
+        let _lock = lock.map_err(|e| fault(&self.path, format!("it cannot be locked: {e}")))?;
         let mut file = read_file(&self.path)?;
         let newest = file.keys.first().map_or(0, |key| key.id);
         let id = newest.checked_add(1).ok_or_else(|| fault(&self.path, "it has no room for a key".into()))?;

@@ -88,6 +88,15 @@ pub struct Actor {
     pub authentication: Authentication,
 }
 
+impl Actor {
+    /// What the caller may, as one text: its roles, its clearance and how it was established. One
+    /// person may have several tokens, and what was released to one of them is not for a lesser one.
+    pub fn authority(&self) -> String {
+        let roles: Vec<&str> = self.roles.iter().map(Role::as_str).collect();
+        format!("{} {} {}", self.clearance.as_str(), self.authentication.as_str(), roles.join(","))
+    }
+}
+
 /// What a client says of itself and its agent. Claimed, not proved.
 ///
 /// The members are in alphabetical order, because the audit writes them as they are.

@@ -78,7 +78,7 @@ impl Door for Gateway {
     }
 
     fn takes_tasks(&self, caller: &Caller, tool: Option<&str>) -> bool {
-        self.plane().view(caller).takes_tasks(tool)
+        self.plane().reached(caller, &caller.reach).takes_tasks(tool)
     }
 
     async fn call(self: Arc<Self>, request: CallRequest, wire: Wire) -> Reply {

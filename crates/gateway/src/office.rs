@@ -119,16 +119,15 @@ impl Office {
         Ok(self.state.keys.ages()?)
     }
 
-    /// Puts a new key in front of those that seal handles, and gives its number. That it was made
-    /// is in the audit log before anyone hears of it.
+    /// Puts a new key in front of those that seal handles, and gives its number. That it is made is
+    /// in the audit log before anything is sealed with it.
     ///
     /// # Errors
     ///
     /// [`StartError`] if the file or the log cannot be written.
     pub async fn rotate_keys(&self) -> Result<u32, StartError> {
-        let id = self.state.keys.rotate()?;
         self.write(Record::new(Event::KeyRotated, self.state.clock.now())).await?;
-        Ok(id)
+        Ok(self.state.keys.rotate()?)
     }
 
     async fn write(&self, record: Record<'_>) -> Result<(), StartError> {

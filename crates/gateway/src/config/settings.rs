@@ -89,13 +89,13 @@ pub struct ListenConfig {
     /// Most connections of clients that are open at once.
     #[serde(default = "default_max_connections")]
     pub max_connections: NonZeroU32,
-    /// Most sessions of clients that are open at once.
+    /// Most sessions of clients that are held at once.
     #[serde(default = "default_max_sessions")]
     pub max_sessions: NonZeroU32,
-    /// Most of them that one principal has; beyond that it loses the one that it used least recently.
+    /// Most of them that one principal has; beyond that the one that it used least recently is put away.
     #[serde(default = "default_max_sessions_per_actor")]
     pub max_sessions_per_actor: NonZeroU32,
-    /// How long a session without a request stays open.
+    /// How long a session without a request is held; then it is put away until its client comes back.
     #[serde(default = "default_session_idle")]
     #[schemars(extend("default" = "1h"))]
     pub session_idle: DurationSetting,

@@ -65,7 +65,7 @@ pub struct HttpSettings {
     pub max_sessions: usize,
     /// How many sessions one principal may have.
     pub max_sessions_per_actor: usize,
-    /// After which a session ends that nobody uses.
+    /// After which a session is put away that nobody uses.
     pub session_idle: Duration,
     /// How long a connection may go without the complete head of a request, idle
     /// time between requests included.

@@ -173,8 +173,18 @@ impl InputPort for QuestionQueue {
 }
 
 /// The requests of ours that a session's client has not answered.
-#[derive(Debug, Default)]
-pub(super) struct OpenRequests(Mutex<Table>);
+#[derive(Debug)]
+pub(super) struct OpenRequests {
+    /// How the ids of these requests begin, and no others of the session.
+    prefix: String,
+    table: Mutex<Table>,
+}
+
+impl Default for OpenRequests {
+    fn default() -> Self {
+        Self::tagged("")
+    }
+}
 
 #[derive(Debug, Default)]
 struct Table {
@@ -201,12 +211,17 @@ struct Round {
 const PREFIX: &str = "quaymaster-";
 
 impl OpenRequests {
+    /// None yet, with ids that have `tag` in them.
+    pub(super) fn tagged(tag: &str) -> Self {
+        Self { prefix: format!("{PREFIX}{tag}"), table: Mutex::default() }
+    }
+
     /// The requests by which `question` is put. None if too many are open, which it is told.
     pub(super) fn open(&self, question: Question) -> Vec<String> {
         let each = question.each();
         let requests: Vec<(String, InputMethod, String)> =
             each.map(|(name, request)| (name, request.method, request.params.get().to_owned())).collect();
-        let mut table = lock(&self.0);
+        let mut table = lock(&self.table);
         table.open.retain(|_, open| {
             lock(&open.round).question.as_ref().is_some_and(|question| !question.answer.is_closed())
         });
@@ -220,8 +235,8 @@ impl OpenRequests {
             table.last += 1;
             let id = table.last;
             table.open.insert(id, Open { round: Arc::clone(&round), name, method });
-            let method = method.as_str();
-            format!(r#"{{"jsonrpc":"2.0","id":"{PREFIX}{id}","method":"{method}","params":{params}}}"#)
+            let (method, prefix) = (method.as_str(), &self.prefix);
+            format!(r#"{{"jsonrpc":"2.0","id":"{prefix}{id}","method":"{method}","params":{params}}}"#)
         };
         requests.into_iter().map(put).collect()
     }
@@ -229,8 +244,8 @@ impl OpenRequests {
     /// Takes the client's response to one of them.
     pub(super) fn settle(&self, id: &RequestId, outcome: Result<Raw<'_>, Raw<'_>>) {
         let number = id.as_json().strip_prefix('"').and_then(|id| id.strip_suffix('"'));
-        let number = number.and_then(|id| id.strip_prefix(PREFIX)).and_then(|n| n.parse::<u64>().ok());
-        let Some(open) = number.and_then(|number| lock(&self.0).open.remove(&number)) else { return };
+        let number = number.and_then(|id| id.strip_prefix(&self.prefix)).and_then(|n| n.parse::<u64>().ok());
+        let Some(open) = number.and_then(|number| lock(&self.table).open.remove(&number)) else { return };
         let mut round = lock(&open.round);
         let answer = match outcome {
             Ok(result) if result.get().starts_with('{') => Some(result.get().to_owned()),
@@ -355,7 +370,7 @@ mod tests {
         };
         let (answers, ()) = tokio::join!(queue.ask(two()), refuse);
         assert_eq!(answers.expect_err("no roots"), NoInput::Unanswered);
-        assert!(lock(&open.0).open.is_empty());
+        assert!(lock(&open.table).open.is_empty());
     }
 
     #[tokio::test]

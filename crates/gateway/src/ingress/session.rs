@@ -10,18 +10,20 @@
 //! - Their number is bounded for all and for each principal. One that nobody uses, or that
 //!   has to make room, is put away until its client comes back; one that has more than
 //!   its handle says ends instead, so that its client is told and begins again.
-//! - One that has ended does not come back in this process.
+//! - One that has ended does not come back in this process, as long as its principal has
+//!   not ended as many others as it may have.
 //! - One with a call or a stream under way is in use, and stays.
 
 mod handle;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+pub(super) use self::handle::Sealing;
+
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
-use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::rpc::RequestId;
 use quaymaster_core::{
     ActorId, Caller, ErrorCode, InputAbilities, LogLevel, Reach, SessionId, Timestamp, Workspace,
@@ -81,7 +83,7 @@ impl Session {
         caller: &Caller,
         (id, handle): (SessionId, Arc<str>),
         opening: Opening,
-        within: &CancellationToken,
+        (within, tag): (&CancellationToken, &str),
     ) -> Self {
         let Opening { client, revision, abilities } = opening;
         Self {
@@ -92,7 +94,7 @@ impl Session {
             calls: InFlight::default(),
             revision,
             abilities,
-            questions: OpenRequests::default(),
+            questions: OpenRequests::tagged(tag),
             watches: Arc::default(),
             actor: caller.id.clone(),
             workspace: caller.workspace.clone(),
@@ -182,9 +184,6 @@ pub(super) struct SessionLimits {
     pub(super) idle: Duration,
 }
 
-/// How many sessions are remembered that have ended.
-const MAX_ENDED: usize = 20_000;
-
 /// The sessions of this process.
 #[derive(Debug)]
 pub(super) struct Sessions {
@@ -198,23 +197,23 @@ struct Table {
     ended: Ended,
 }
 
-/// The sessions that have ended, oldest first.
+/// The sessions of each principal that have ended, oldest first. Nobody can have another's forgotten.
 #[derive(Debug, Default)]
 struct Ended {
-    order: VecDeque<SessionId>,
-    known: HashSet<SessionId>,
+    each: HashMap<ActorId, VecDeque<SessionId>>,
 }
 
 impl Ended {
-    fn note(&mut self, id: &SessionId) {
-        if self.known.insert(id.clone()) {
-            self.order.push_back(id.clone());
+    fn note(&mut self, session: &Session, most: usize) {
+        let own = self.each.entry(session.actor.clone()).or_default();
+        own.push_back(session.id.clone());
+        if own.len() > most {
+            own.pop_front();
         }
-        if self.order.len() > MAX_ENDED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
+    }
+
+    fn holds(&self, session: &Session) -> bool {
+        self.each.get(&session.actor).is_some_and(|own| own.contains(&session.id))
     }
 }
 
@@ -228,16 +227,19 @@ impl Sessions {
     ///
     /// Of a principal with too many the one that it used least recently is put away, so
     /// that what a crashed agent left behind does not lock out the next; when the whole
-    /// table is full, nobody loses anything and the request waits.
+    /// table is full, one makes room whose client loses nothing.
     pub(super) fn open(&self, session: Session, now: Timestamp) -> Result<Arc<Session>, Refusal> {
         session.touch(now);
         let mut table = self.table();
-        // Two requests may come back with it at once.
+        // Two requests may come back with it at once, and a third may end it.
         if let Some(there) = table.held.get(&session.handle) {
             return Ok(Arc::clone(there));
         }
+        if table.ended.holds(&session) {
+            return Err(unknown());
+        }
         if table.held.len() >= self.limits.total {
-            table.put_away(|s| s.expired(now, self.limits.idle));
+            self.put_away(&mut table, |s| s.expired(now, self.limits.idle));
         }
         let own = |s: &Session| s.actor == session.actor;
         if table.held.values().filter(|s| own(s)).count() >= self.limits.per_actor {
@@ -248,14 +250,17 @@ impl Sessions {
                 .min_by_key(|s| s.last_used.load(Ordering::Relaxed))
                 .map(|s| s.id.clone());
             match oldest {
-                Some(id) => table.put_away(|s| s.id == id),
+                Some(id) => self.put_away(&mut table, |s| s.id == id),
                 None => {
                     return Err(Refusal::overloaded("all sessions of this principal are in use: end one"));
                 }
             }
         }
         if table.held.len() >= self.limits.total {
-            return Err(Refusal::overloaded("the table of sessions is full: try again later"));
+            let spare = table.spare();
+            let spare =
+                spare.ok_or_else(|| Refusal::overloaded("all sessions are in use: try again later"))?;
+            self.put_away(&mut table, |s| s.id == spare);
         }
         let session = Arc::new(session);
         table.held.insert(Arc::clone(&session.handle), Arc::clone(&session));
@@ -263,43 +268,56 @@ impl Sessions {
     }
 
     /// The session that `handle` means, if it is one of `caller`'s: one in the table, or one that
-    /// was put away, or that another process opened with a key of `ring`.
+    /// was put away, or that another process opened with the same keys.
     pub(super) fn find(
         &self,
         handle: &str,
         caller: &Caller,
         now: Timestamp,
-        (ring, within): (&KeyRing, &CancellationToken),
+        sealing: Sealing<'_>,
     ) -> Result<Arc<Session>, Refusal> {
-        let found = self.table().held.get(handle).cloned();
-        match found {
-            Some(session) if !session.belongs_to(caller) => {
-                return Err(unknown().recorded_as(ErrorCode::AuthScope));
+        {
+            let mut table = self.table();
+            match table.held.get(handle).cloned() {
+                Some(session) if !session.belongs_to(caller) => {
+                    return Err(unknown().recorded_as(ErrorCode::AuthScope));
+                }
+                Some(session) if !session.expired(now, self.limits.idle) => {
+                    session.touch(now);
+                    return Ok(session);
+                }
+                Some(session) => self.put_away(&mut table, |s| s.id == session.id),
+                None => {}
             }
-            Some(session) if !session.expired(now, self.limits.idle) => {
-                session.touch(now);
-                return Ok(session);
-            }
-            Some(session) => self.table().put_away(|s| s.id == session.id),
-            None => {}
         }
-        let session = Session::revived(handle, caller, (ring, within)).ok_or_else(unknown)?;
-        if self.table().ended.known.contains(&session.id) {
-            return Err(unknown());
-        }
+        let session = Session::revived(handle, caller, sealing).ok_or_else(unknown)?;
         self.open(session, now)
     }
 
     /// Ends `session`.
     pub(super) fn end(&self, session: &Session) {
         let mut table = self.table();
-        table.ended.note(&session.id);
-        table.put_away(|s| s.id == session.id);
+        table.ended.note(session, self.limits.per_actor);
+        self.put_away(&mut table, |s| s.id == session.id);
     }
 
     /// Puts away what nobody used for too long.
     pub(super) fn sweep(&self, now: Timestamp) {
-        self.table().put_away(|s| s.expired(now, self.limits.idle));
+        self.put_away(&mut self.table(), |s| s.expired(now, self.limits.idle));
+    }
+
+    fn put_away(&self, table: &mut Table, which: impl Fn(&Session) -> bool) {
+        let Table { held, ended } = table;
+        held.retain(|_, session| {
+            let goes = which(session);
+            if goes {
+                if session.has_more() {
+                    ended.note(session, self.limits.per_actor);
+                }
+                session.ended.cancel();
+            }
+            !goes
+        });
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -308,18 +326,19 @@ impl Sessions {
 }
 
 impl Table {
-    fn put_away(&mut self, which: impl Fn(&Session) -> bool) {
-        let Self { held, ended } = self;
-        held.retain(|_, session| {
-            let goes = which(session);
-            if goes {
-                if session.has_more() {
-                    ended.note(&session.id);
-                }
-                session.ended.cancel();
-            }
-            !goes
-        });
+    /// A session whose client loses nothing if it makes room: of the principal with the most, the
+    /// one that was used least recently.
+    fn spare(&self) -> Option<SessionId> {
+        let mut counts: HashMap<&ActorId, usize> = HashMap::new();
+        for session in self.held.values() {
+            *counts.entry(&session.actor).or_default() += 1;
+        }
+        let spare = self.held.values().filter(|s| !s.in_use() && !s.has_more());
+        let key = |s: &&Arc<Session>| {
+            let count = counts.get(&s.actor).copied().unwrap_or_default();
+            (std::cmp::Reverse(count), s.last_used.load(Ordering::Relaxed))
+        };
+        spare.min_by_key(key).map(|s| s.id.clone())
     }
 }
 

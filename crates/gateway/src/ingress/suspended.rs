@@ -67,16 +67,16 @@ impl Resumption {
 
 /// What one state is bound to.
 pub(super) struct Bound {
-    parts: [String; 6],
+    parts: [String; 7],
 }
 
 impl Bound {
-    /// To `actor`, the route and the very request.
+    /// To `actor` and what it may, the route and the very request.
     pub(super) fn to(actor: &Caller, call: &ToolCall) -> Self {
         let (route, kind) = (actor.reach.as_str(), call.kind.as_str());
         let parts = [actor.id.as_str(), actor.workspace.as_str(), route, kind, &call.tool];
         let [id, workspace, route, kind, tool] = parts.map(str::to_owned);
-        Self { parts: [id, workspace, route, kind, tool, call.arguments.digest()] }
+        Self { parts: [id, workspace, actor.authority(), route, kind, tool, call.arguments.digest()] }
     }
 
     fn with<T>(&self, run: impl FnOnce(&Binding<'_>) -> T) -> T {

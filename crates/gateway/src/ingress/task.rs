@@ -10,8 +10,8 @@
 //! one task, `slip` how a call becomes one, `view` how it is told of.
 //!
 //! Invariants:
-//! - A handle is sealed and bound to the principal, the workspace and the route; to
-//!   anyone else, and anywhere else, there is no such task.
+//! - A handle is sealed and bound to the principal with what it may, the workspace and
+//!   the route; to anyone else, and anywhere else, there is no such task.
 //! - A task is there until its time is up, and then it is taken back.
 //! - Their number is bounded, in all and for each principal.
 
@@ -64,17 +64,19 @@ pub(super) struct Owner {
     actor: ActorId,
     workspace: Workspace,
     reach: Reach,
+    authority: String,
 }
 
 impl Owner {
     /// `caller`, where it is now.
     pub(super) fn of(caller: &Caller) -> Self {
         let (actor, workspace) = (caller.id.clone(), caller.workspace.clone());
-        Self { actor, workspace, reach: caller.reach.clone() }
+        Self { actor, workspace, reach: caller.reach.clone(), authority: caller.authority() }
     }
 
     fn with<T>(&self, run: impl FnOnce(&Binding<'_>) -> T) -> T {
-        let holder = [self.actor.as_str(), self.workspace.as_str(), self.reach.as_str()];
+        let Self { actor, workspace, reach, authority } = self;
+        let holder = [actor.as_str(), workspace.as_str(), reach.as_str(), authority];
         run(&Binding { purpose: PURPOSE, holder: &holder })
     }
 }

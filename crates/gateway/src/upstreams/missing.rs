@@ -102,7 +102,7 @@ impl Plane {
     /// The servers that are not up and of which `actor` could call something, by name.
     pub fn missing_upstreams(&self, actor: &Actor, reach: &Reach) -> Vec<MissingUpstream> {
         let down: Vec<(&Arc<McpConnector>, Health)> = servers(&self.connectors)
-            .filter(|server| reach.includes(server.name()) && server.workspaces().contains(&actor.workspace))
+            .filter(|server| server.workspaces().contains(&actor.workspace))
             .map(|server| (server, server.health()))
             .filter(|(_, health)| is_missing(*health))
             .collect();
@@ -117,6 +117,8 @@ impl Plane {
         let mut missing: Vec<MissingUpstream> = down
             .into_iter()
             .filter(|(server, _)| is_seen(server.name()) || self.expected.could_be_for(actor, server.name()))
+            // Last, so that the time does not tell of a server that is hidden.
+            .filter(|(server, _)| reach.includes(server.name()))
             .map(|(server, health)| MissingUpstream {
                 name: server.name().to_owned(),
                 state: health.as_str(),

@@ -10,10 +10,8 @@ use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
-use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::{Actor, Caller, ErrorCode, Timestamp};
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::body::Body;
@@ -25,7 +23,7 @@ use crate::ingress::claims;
 use crate::ingress::door::Door;
 use crate::ingress::front::{Front, Trail};
 use crate::ingress::refusal::Refusal;
-use crate::ingress::session::{SessionLimits, Sessions};
+use crate::ingress::session::{Sealing, SessionLimits, Sessions};
 
 /// The head of what is sent to a connection beyond the limit, up to the length of the rest.
 const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
@@ -169,9 +167,10 @@ impl<D: Door> Endpoint<D> {
         self.front.haven.tasks().clone()
     }
 
-    /// With what the handles of sessions are sealed, and within what sessions live.
-    pub(super) fn sealing(&self) -> (&KeyRing, &CancellationToken) {
-        (self.front.door.keys(), &self.lifecycle.calls)
+    /// Runs something that makes a session of a handle, or a handle of a session.
+    pub(super) fn sealed<T>(&self, run: impl FnOnce(Sealing<'_>) -> T) -> T {
+        let fresh = || self.front.door.session_id();
+        run(Sealing { ring: self.front.door.keys(), within: &self.lifecycle.calls, fresh: &fresh })
     }
 
     /// What time it is.

@@ -192,9 +192,8 @@ impl<D: Door> Endpoint<D> {
             Plan::Listen(_) => Err(no_events()),
             Plan::Open { answer, client, revision, abilities } => {
                 let agent = || claims::user_agent(arrived.head.headers.get(USER_AGENT)).map(Arc::from);
-                let (client, id) = (client.or_else(agent), self.front.door.session_id());
-                let opening = Opening { client, revision, abilities };
-                let session = Session::new(id, &arrived.actor, opening, self.sealing())?;
+                let opening = Opening { client: client.or_else(agent), revision, abilities };
+                let session = self.sealed(|sealing| Session::new(&arrived.actor, opening, sealing))?;
                 let session = self.sessions.open(session, self.now())?;
                 let mut response = json(StatusCode::OK, answer);
                 let value = HeaderValue::from_str(&session.handle).map_err(|_| Refusal::internal())?;
@@ -214,7 +213,7 @@ impl<D: Door> Endpoint<D> {
                 "`Mcp-Session-Id` is missing: send `initialize` first, or a request of 2026-07-28 with its `_meta`",
             )
         })?;
-        let session = self.sessions.find(id, &arrived.actor, self.now(), self.sealing())?;
+        let session = self.sealed(|sealing| self.sessions.find(id, &arrived.actor, self.now(), sealing))?;
         trail.session = Some(session.id.clone());
         trail.client.clone_from(&session.client);
         session.revision.agrees_with(named)?;

@@ -49,10 +49,8 @@ impl<D: Door> Endpoint<D> {
         let open = Open { token: session.begin_stream(), session, told };
         // Whoever may have missed something is told that all may have changed.
         let missed = open.session.may_have_missed();
-        let first = match missed {
-            true => as_events(Topic::ALL.into_iter().map(list_changed)),
-            false => body::keep_alive(),
-        };
+        let first =
+            if missed { as_events(Topic::ALL.into_iter().map(list_changed)) } else { body::keep_alive() };
         Ok(events(stream::unfold((open, Some(first)), |(mut open, first)| async move {
             let next = match first {
                 Some(first) => Some(first),
@@ -106,7 +104,7 @@ impl<D: Door> Endpoint<D> {
             ));
         };
         let named = Revision::of_header(head.protocol_version)?;
-        let session = self.sessions.find(id, actor, self.now(), self.sealing())?;
+        let session = self.sealed(|sealing| self.sessions.find(id, actor, self.now(), sealing))?;
         trail.session = Some(session.id.clone());
         trail.client.clone_from(&session.client);
         session.revision.agrees_with(named)?;

@@ -33,6 +33,16 @@ struct Content {
     can: String,
 }
 
+/// What it takes to make a session of a handle, and a handle of a session.
+#[derive(Clone, Copy)]
+pub(in crate::ingress) struct Sealing<'a> {
+    pub(in crate::ingress) ring: &'a KeyRing,
+    /// Within what sessions live.
+    pub(in crate::ingress) within: &'a CancellationToken,
+    /// Makes an id that was never used.
+    pub(in crate::ingress) fresh: &'a dyn Fn() -> SessionId,
+}
+
 fn bound<T>(caller: &Caller, run: impl FnOnce(&Binding<'_>) -> T) -> T {
     let holder = [caller.id.as_str(), caller.workspace.as_str(), caller.reach.as_str()];
     run(&Binding { purpose: PURPOSE, holder: &holder })
@@ -45,11 +55,11 @@ impl Session {
     ///
     /// If its handle cannot be sealed.
     pub(in crate::ingress) fn new(
-        id: SessionId,
         caller: &Caller,
         opening: Opening,
-        (ring, within): (&KeyRing, &CancellationToken),
+        Sealing { ring, within, fresh }: Sealing<'_>,
     ) -> Result<Self, Refusal> {
+        let id = fresh();
         let content = Content {
             id: id.clone(),
             client: opening.client.clone(),
@@ -59,20 +69,22 @@ impl Session {
         let content = serde_json::to_string(&content).map_err(|_| Refusal::internal())?;
         let handle = bound(caller, |binding| ring.seal(binding, &content, LIFETIME));
         let handle = handle.map_err(|_| Refusal::internal())?;
-        Ok(Self::of(caller, (id, handle.into()), opening, within))
+        Ok(Self::of(caller, (id, handle.into()), opening, (within, "")))
     }
 
     /// The session of `caller` that `handle` means, which is not in the table; none if it means none.
     pub(super) fn revived(
         handle: &str,
         caller: &Caller,
-        (ring, within): (&KeyRing, &CancellationToken),
+        Sealing { ring, within, fresh }: Sealing<'_>,
     ) -> Option<Self> {
         let content = bound(caller, |binding| ring.open(binding, handle)).ok()?;
         let Content { id, client, revision, can } = serde_json::from_str(&content).ok()?;
         let abilities = InputAbilities::read(Raw::read(&can).ok());
         let opening = Opening { client, revision: Revision::named(&revision)?, abilities };
-        let session = Self::of(caller, (id, handle.into()), opening, within);
+        // An answer to what was asked elsewhere must not find a question of here.
+        let tag = format!("{}-", fresh());
+        let session = Self::of(caller, (id, handle.into()), opening, (within, &tag));
         // What was told meanwhile, nobody heard here.
         session.may_have_missed();
         Some(session)

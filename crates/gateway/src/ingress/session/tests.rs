@@ -1,10 +1,15 @@
 //! Sessions in a table, and away from it.
 
+use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::clock::FixedClock;
 use quaymaster_core::random::CountingRandomness;
 use quaymaster_core::setting::Slug;
 
+use quaymaster_core::{InputPort as _, RawBuf};
+
 use super::*;
+use crate::ingress::allowance::Allowance;
+use crate::ingress::question::QuestionQueue;
 use crate::ingress::tests::harbour::caller;
 
 const SECOND: u64 = 1_000_000;
@@ -46,23 +51,23 @@ impl Table {
         Self { sessions: Sessions::new(limits(8, 8)), root: CancellationToken::new(), ..self }
     }
 
-    fn sealing(&self) -> (&KeyRing, &CancellationToken) {
-        (&self.ring, &self.root)
+    fn sealed<T>(&self, now: u64, run: impl FnOnce(Sealing<'_>) -> T) -> T {
+        let fresh = || SessionId::new(&FixedClock::new(at(now)), &*self.randomness);
+        run(Sealing { ring: &self.ring, within: &self.root, fresh: &fresh })
     }
 
     fn open(&self, who: &str, now: u64) -> Result<String, Refusal> {
-        let id = SessionId::new(&FixedClock::new(at(now)), &*self.randomness);
         let opening = Opening {
             client: Some("codex/1".into()),
             revision: Revision::June2025,
             abilities: InputAbilities { form: true, ..InputAbilities::default() },
         };
-        let session = Session::new(id, &caller(who, "main"), opening, self.sealing())?;
+        let session = self.sealed(now, |sealing| Session::new(&caller(who, "main"), opening, sealing))?;
         self.sessions.open(session, at(now)).map(|session| session.handle.to_string())
     }
 
     fn find(&self, id: &str, who: &str, workspace: &str, now: u64) -> Result<Arc<Session>, Refusal> {
-        self.sessions.find(id, &caller(who, workspace), at(now), self.sealing())
+        self.sealed(now, |sealing| self.sessions.find(id, &caller(who, workspace), at(now), sealing))
     }
 
     fn is_held(&self, handle: &str) -> bool {
@@ -117,7 +122,7 @@ fn any_process_with_the_key_ring_goes_on_with_a_session_and_for_nobody_else() {
     }
     let elsewhere =
         Caller { reach: Reach::One(Slug::parse("files").expect("a name")), ..caller("ana", "main") };
-    assert!(table.sessions.find(&handle, &elsewhere, at(1), table.sealing()).is_err());
+    assert!(table.sealed(1, |sealing| table.sessions.find(&handle, &elsewhere, at(1), sealing)).is_err());
     let mut forged = handle.clone();
     forged.replace_range(30..31, if forged.get(30..31) == Some("A") { "B" } else { "A" });
     assert!(table.find(&forged, "ana", "main", 1).is_err());
@@ -159,13 +164,58 @@ fn a_second_stream_replaces_the_first() {
 }
 
 #[test]
-fn a_full_table_turns_newcomers_away_until_something_expires() {
-    let table = Table::new(2, 8);
-    table.open("ana", 0).expect("opened");
-    table.open("bo", 10).expect("opened");
-    let refusal = table.open("cy", 20).expect_err("full");
+fn in_a_full_table_one_makes_room_whose_client_loses_nothing() {
+    let table = Table::new(3, 8);
+    let [loud, old, young] = [0, 1, 2].map(|now| table.open("ana", now).expect("opened"));
+    table.find(&loud, "ana", "main", 3).expect("found").set_log_level(LogLevel::Debug);
+    let bo = table.open("bo", 4).expect("there is room");
+    assert_eq!([&loud, &old, &young, &bo].map(|handle| table.is_held(handle)), [true, false, true, true]);
+    assert!(table.find(&old, "ana", "main", 5).is_ok(), "and it comes back, in place of another");
+    let used = table.find(&old, "ana", "main", 5).expect("found");
+    let stream = used.begin_stream();
+    let other = table.find(&bo, "bo", "main", 6).expect("found");
+    let second = other.begin_stream();
+    let refusal = table.open("cy", 7).expect_err("all are in use or have more");
     assert_eq!((refusal.code, refusal.status.as_u16()), (ErrorCode::GatewayOverloaded, 503));
-    assert!(table.open("cy", 61).is_ok());
+    used.end_stream(&stream, at(8));
+    assert!(table.open("cy", 9).is_ok());
+    drop(second);
+}
+
+#[test]
+fn nobody_has_the_ended_sessions_of_another_forgotten() {
+    let table = Table::new(8, 2);
+    let end = |handle: &str, who: &str| {
+        let session = table.find(handle, who, "main", 1).expect("found");
+        table.sessions.end(&session);
+    };
+    let ended = table.open("ana", 0).expect("opened");
+    end(&ended, "ana");
+    for _ in 0..10 {
+        let handle = table.open("bo", 0).expect("opened");
+        end(&handle, "bo");
+    }
+    assert!(table.find(&ended, "ana", "main", 2).is_err());
+}
+
+#[tokio::test]
+async fn what_was_asked_elsewhere_is_not_answered_here() {
+    let table = Table::new(8, 8);
+    let handle = table.open("ana", 0).expect("opened");
+    let ask = |session: &Session| {
+        let ability = InputAbilities { form: true, ..InputAbilities::default() };
+        let ana = ActorId::parse("ana").expect("a name");
+        let queue = QuestionQueue::new(ability, &ana, &Allowance::new(8));
+        let question = r#"{"q":{"method":"elicitation/create","params":{}}}"#;
+        let asked = queue.ask(RawBuf::read(question).expect("JSON"));
+        drop(futures_util::FutureExt::now_or_never(asked));
+        session.questions.open(queue.next().expect("a question")).remove(0)
+    };
+    let first = ask(&table.find(&handle, "ana", "main", 0).expect("found"));
+    let table = table.restarted();
+    let second = ask(&table.find(&handle, "ana", "main", 1).expect("gone on with"));
+    assert!(first.contains("\"quaymaster-1\""), "{first}");
+    assert_ne!(first, second, "no id is used twice in a session");
 }
 
 #[test]

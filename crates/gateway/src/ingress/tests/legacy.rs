@@ -179,8 +179,11 @@ async fn a_full_table_of_sessions_is_said_to_be_full() {
     let settings = HttpSettings { max_sessions: 1, ..HttpSettings::default() };
     let server = Server::start(settings).await;
     let mut first = ready(&server).await;
+    let mut streaming = server.client().await;
+    streaming.session.clone_from(&first.session);
+    let _stream = streaming.open("GET", &[], "").await.into_body();
     let answer = server.client().await.initialize("2025-06-18").await;
-    assert_eq!(answer.status.as_u16(), 503);
+    assert_eq!(answer.status.as_u16(), 503, "the only one is in use");
     assert_eq!(answer.json()["error"]["data"]["code"], "gateway.overloaded");
     assert_eq!(first.exchange("DELETE", &[], "").await.status.as_u16(), 204);
     assert_eq!(server.client().await.initialize("2025-06-18").await.status.as_u16(), 200);

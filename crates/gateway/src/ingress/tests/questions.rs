@@ -61,6 +61,9 @@ async fn a_state_leads_to_its_call_once_and_for_nobody_else() {
     let mut elsewhere = server.client().await;
     elsewhere.path = "/w/sales/mcp";
     refused(&ask(&mut elsewhere, answered(&state)).await);
+    let mut lesser = server.client().await;
+    lesser.token = "ana-lesser";
+    refused(&ask(&mut lesser, answered(&state)).await);
     let mut other = answered(&state);
     other["arguments"] = json!({"region": "APAC"});
     refused(&ask(&mut ana, other).await);

@@ -117,6 +117,11 @@ async fn a_task_is_nobody_elses() {
     bo.initialize("2025-11-25").await;
     assert_eq!(asked(&mut bo, "tasks/list", json!({})).await["result"]["tasks"], json!([]));
     assert_eq!(asked(&mut bo, "tasks/result", json!({"taskId": id})).await["error"]["code"], -32602);
+    let mut lesser = server.client().await;
+    lesser.token = "ana-lesser";
+    is_unknown(&about(&mut lesser, "tasks/get", json!({}), &id).await);
+    lesser.initialize("2025-11-25").await;
+    assert_eq!(asked(&mut lesser, "tasks/list", json!({})).await["result"]["tasks"], json!([]));
     ana.initialize("2025-11-25").await;
     let own = asked(&mut ana, "tasks/list", json!({})).await;
     assert_eq!(own["result"]["tasks"][0]["taskId"], id);
