@@ -14,6 +14,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) tool: &'a str,
     pub(crate) arguments: &'a Arguments,
     pub(crate) call: &'a CallId,
+    /// The trace that the call is part of (W3C Trace Context, `traceparent`).
+    pub(crate) traceparent: Option<&'a str>,
     pub(crate) effect: Effect,
     pub(crate) cancel: &'a CancellationToken,
     pub(crate) progress: Option<Arc<dyn ProgressSink>>,

@@ -124,6 +124,7 @@ impl Connectors {
             tool: &declaration.local_name,
             arguments: &job.arguments,
             call: &job.call,
+            traceparent: job.traceparent.as_deref(),
             effect: declaration.effect,
             cancel: &wire.cancel,
             progress: wire.progress.clone(),

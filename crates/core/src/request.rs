@@ -21,6 +21,8 @@ pub struct CallRequest {
     pub agent: AgentClaims,
     /// The trace that the call is part of: the trace id of `traceparent` (W3C Trace Context).
     pub trace_id: Option<String>,
+    /// Whether whoever began the trace records it (its `sampled` flag).
+    pub sampled: bool,
     /// The id that ties together the calls of one piece of work.
     pub correlation_id: Option<String>,
     /// What is asked for: a tool, a prompt or a resource.

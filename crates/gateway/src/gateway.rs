@@ -177,6 +177,7 @@ impl Gateway {
                 ..AgentClaims::default()
             },
             trace_id: None,
+            sampled: false,
             correlation_id: None,
             tool: tool.to_owned(),
             arguments,

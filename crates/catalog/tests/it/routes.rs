@@ -107,6 +107,7 @@ fn request(kind: Kind, tool: &str) -> CallRequest {
         session: None,
         agent: AgentClaims::default(),
         trace_id: None,
+        sampled: false,
         correlation_id: None,
         kind,
         tool: tool.to_owned(),

@@ -159,6 +159,7 @@ impl McpConnector {
             sink: ask.progress.as_ref(),
             input,
             log: ask.log.as_ref(),
+            traceparent: ask.traceparent,
             tasks: target.tasks,
             limit_bytes: limit_bytes.saturating_add(ENVELOPE_BYTES),
             until,

@@ -58,6 +58,8 @@ pub(super) struct Query<'a> {
     pub(super) input: Option<&'a Arc<dyn InputPort>>,
     /// Who wants to read what is logged before the answer.
     pub(super) log: Option<&'a Arc<dyn LogSink>>,
+    /// The trace that the call is part of.
+    pub(super) traceparent: Option<&'a str>,
     /// Whether a modern server may answer with a task.
     pub(super) tasks: bool,
     /// How large the message that holds the answer may be.
@@ -77,6 +79,7 @@ impl<'a> Query<'a> {
             sink: None,
             input: None,
             log: None,
+            traceparent: None,
             tasks: false,
             limit_bytes: MAX_ANSWER_BYTES,
             until,
@@ -144,6 +147,7 @@ impl Channel {
                 ..query.input.map(|port| port.abilities()).unwrap_or_default()
             },
             log_level: query.log.map(|sink| sink.level()),
+            traceparent: query.traceparent,
         };
         let outgoing = Outgoing {
             actor: query.actor,

@@ -82,7 +82,7 @@ impl Events {
                 continue;
             }
             self.after_cr = false;
-            let end = chunk.iter().position(|b| matches!(b, b'\n' | b'\r'));
+            let end = memchr::memchr2(b'\n', b'\r', chunk);
             let (text, rest) = chunk.split_at(end.unwrap_or(chunk.len()));
             if self.line.len() + self.data.len() + text.len() > self.limit_bytes {
                 return Err(Failure::TooLarge { limit_bytes: self.limit_bytes });

@@ -36,6 +36,9 @@ use super::pace::Pace;
 use super::*;
 use crate::ask::{Account, Ask};
 
+/// The trace that every call of these tests is part of.
+const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
+
 /// Long enough for a busy machine; nothing waits for it unless something is wrong.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -171,6 +174,7 @@ impl Call {
         let clock = FixedClock::new(Timestamp::from_micros(0));
         let id = CallId::new(&clock, &CountingRandomness::default());
         let ask = Ask {
+            traceparent: Some(TRACEPARENT),
             tasks: self.tasks.clone(),
             actor: &self.actor,
             kind: self.kind,

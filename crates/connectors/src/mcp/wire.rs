@@ -69,27 +69,35 @@ pub(super) const INITIALIZE: &str = concat!(
 
 /// How a request is made.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Manner {
+pub(super) struct Manner<'a> {
     pub(super) era: Era,
     pub(super) wants_progress: bool,
     /// What the client of the call can be asked.
     pub(super) abilities: InputAbilities,
     /// From which level on log messages are wanted.
     pub(super) log_level: Option<LogLevel>,
+    /// The trace that it is part of (W3C Trace Context, `traceparent`).
+    pub(super) traceparent: Option<&'a str>,
 }
 
-impl Manner {
+impl Manner<'_> {
     /// A request of our own.
     pub(super) fn plain(era: Era) -> Self {
-        Self { era, wants_progress: false, abilities: InputAbilities::default(), log_level: None }
+        Self {
+            era,
+            wants_progress: false,
+            abilities: InputAbilities::default(),
+            log_level: None,
+            traceparent: None,
+        }
     }
 }
 
 /// A request. `members` are pieces of JSON text that together are the members of
 /// its parameters, without braces. The progress token, if progress is wanted, is
 /// the id.
-pub(super) fn request(id: u64, method: &str, members: &[&str], manner: Manner) -> String {
-    let Manner { era, wants_progress, abilities, log_level } = manner;
+pub(super) fn request(id: u64, method: &str, members: &[&str], manner: Manner<'_>) -> String {
+    let Manner { era, wants_progress, abilities, log_level, traceparent } = manner;
     let length: usize = members.iter().map(|m| m.len()).sum();
     let mut text = String::with_capacity(length + MODERN_META.len() + method.len() + 128);
     // Writing to a `String` cannot fail.
@@ -97,11 +105,15 @@ pub(super) fn request(id: u64, method: &str, members: &[&str], manner: Manner) -
     for member in members {
         text.push_str(member);
     }
-    if era == Era::Modern || wants_progress {
+    if era == Era::Modern || wants_progress || traceparent.is_some() {
         if length > 0 {
             text.push(',');
         }
         text.push_str(r#""_meta":{"#);
+        if let Some(traceparent) = traceparent {
+            let comma = if era == Era::Modern || wants_progress { "," } else { "" };
+            let _ = write!(text, r#""traceparent":"{traceparent}"{comma}"#);
+        }
         if wants_progress {
             let _ = write!(text, r#""progressToken":{id}"#);
         }
@@ -279,6 +291,18 @@ mod tests {
                 Manner { wants_progress: true, ..Manner::plain(Era::Legacy("2025-06-18")) },
             ),
             request(7, "tools/call", &members, Manner { wants_progress: true, ..Manner::plain(Era::Modern) }),
+            request(
+                7,
+                "tools/call",
+                &members,
+                Manner { traceparent: Some("00-a-b-01"), ..Manner::plain(Era::Legacy("2025-06-18")) },
+            ),
+            request(
+                7,
+                "tools/call",
+                &members,
+                Manner { traceparent: Some("00-a-b-01"), wants_progress: true, ..Manner::plain(Era::Modern) },
+            ),
             request(8, "tools/list", &[], Manner::plain(Era::Modern)),
             request(9, "tools/list", &[], Manner::plain(Era::Legacy("2025-06-18"))),
             request(2, "initialize", &[INITIALIZE], Manner::plain(Era::Legacy(PROPOSED))),

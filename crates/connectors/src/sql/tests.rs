@@ -110,6 +110,7 @@ pub(super) async fn call_until(
         authentication: Authentication::LocalUser,
     };
     let ask = Ask {
+        traceparent: None,
         tasks: Tasks::default(),
         actor: &actor,
         kind: quaymaster_core::Kind::Tool,

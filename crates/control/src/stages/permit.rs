@@ -37,6 +37,9 @@ pub struct Job {
     pub tool: Arc<Tool>,
     /// The arguments that were decided on.
     pub arguments: Arguments,
+    /// The trace that the call is part of, for the system behind the tool (W3C Trace Context,
+    /// `traceparent`). The call itself is the parent.
+    pub traceparent: Option<String>,
 }
 
 /// What is known of a call that ran; goes to `close` whatever happened.
@@ -69,11 +72,21 @@ impl Permit {
                 actor: Arc::clone(&facts.request.actor),
                 tool: Arc::clone(tool),
                 arguments: arguments.clone(),
+                traceparent: traceparent(&facts.request),
             }),
             _ => Err(CallError::new(ErrorCode::GatewayInternal, "the call has no tool")),
         };
         (job, Receipt { facts, retries: 0, asked: 0, upstream_ids: vec![] })
     }
+}
+
+/// The trace of a request with its call as the parent (W3C Trace Context, section 3.2).
+fn traceparent(request: &CallRequest) -> Option<String> {
+    let trace = request.trace_id.as_deref()?;
+    // The last digits of the id are random, so they name the call within the trace.
+    let id = request.id.as_str();
+    let span = id.get(id.len().checked_sub(16)?..)?;
+    Some(format!("00-{trace}-{span}-{:02x}", u8::from(request.sampled)))
 }
 
 /// Writes the intent into the audit log and gives the permit.

@@ -108,6 +108,25 @@ async fn the_outcome_is_recorded_whatever_happened_and_never_says_a_success_that
 }
 
 #[tokio::test]
+async fn the_system_behind_a_tool_hears_of_the_trace_with_the_call_as_its_parent() {
+    let world = World::new().await;
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    for (sampled, flags) in [(true, "01"), (false, "00")] {
+        let mut request =
+            World::request("support", DataClass::Internal, "crm_refund", &json!({"id": "a", "amount": 5}));
+        (request.trace_id, request.sampled) = (Some(trace.to_owned()), sampled);
+        let call = request.id.to_string();
+        let (job, _) = world.permit(request).await.expect("a permit").redeem();
+        let span = &call[call.len() - 16..];
+        assert_eq!(job.expect("a job").traceparent, Some(format!("00-{trace}-{span}-{flags}")));
+    }
+    let untraced =
+        World::request("support", DataClass::Internal, "crm_refund", &json!({"id": "a", "amount": 5}));
+    let (job, _) = world.permit(untraced).await.expect("a permit").redeem();
+    assert_eq!(job.expect("a job").traceparent, None);
+}
+
+#[tokio::test]
 async fn the_same_write_has_the_same_idempotency_key_and_another_has_another() {
     let world = World::new().await;
     let key = async |id: &str, amount: u64| {

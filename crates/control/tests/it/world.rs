@@ -154,6 +154,7 @@ impl World {
             session: None,
             agent: AgentClaims::default(),
             trace_id: None,
+            sampled: false,
             correlation_id: None,
             tool: tool.into(),
             arguments: Arguments::from_map(arguments.as_object().cloned().unwrap_or_default()),

@@ -20,8 +20,8 @@ const MAX_CLAIM_BYTES: usize = 200;
 pub(super) struct Claims {
     /// What the client says of its agent.
     pub(super) agent: AgentClaims,
-    /// The trace id of `traceparent`.
-    pub(super) trace_id: Option<String>,
+    /// The trace that `traceparent` names.
+    pub(super) trace: Option<Trace>,
     /// The turn of the conversation, which ties its calls together.
     pub(super) correlation_id: Option<String>,
 }
@@ -42,7 +42,7 @@ pub(super) fn read(meta: &Meta<'_>, client: Option<String>, traceparent: Option<
             session: claim(meta.session_id).or_else(|| claim(turn.session_id)),
             thread: claim(meta.thread_id).or_else(|| claim(turn.thread_id)),
         },
-        trace_id: in_meta.as_deref().or(traceparent).and_then(trace_id).map(str::to_owned),
+        trace: in_meta.as_deref().or(traceparent).and_then(trace),
         correlation_id: claim(turn.turn_id),
     }
 }
@@ -79,8 +79,15 @@ fn turn<'a>(raw: Option<Raw<'a>>, text: Option<&'a str>) -> TurnClaims<'a> {
     text.or(raw.map(Raw::get)).and_then(|text| TurnClaims::of(text).ok()).unwrap_or_default()
 }
 
-/// The trace id of a `traceparent` (W3C Trace Context, section 3.2).
-fn trace_id(traceparent: &str) -> Option<&str> {
+/// What is kept of a `traceparent`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trace {
+    pub(super) id: String,
+    pub(super) sampled: bool,
+}
+
+/// The trace that a `traceparent` names (W3C Trace Context, section 3.2).
+fn trace(traceparent: &str) -> Option<Trace> {
     let mut fields = traceparent.split('-');
     let (version, trace, span, flags) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
     let hex = |field: &str, len: usize| {
@@ -89,7 +96,9 @@ fn trace_id(traceparent: &str) -> Option<&str> {
     let zero = |field: &str| field.bytes().all(|b| b == b'0');
     let well_formed = hex(version, 2) && hex(trace, 32) && hex(span, 16) && hex(flags, 2);
     let known = version != "ff" && (version != "00" || fields.next().is_none());
-    (well_formed && known && !zero(trace) && !zero(span)).then_some(trace)
+    let sampled = u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1);
+    let trace = Trace { id: trace.to_owned(), sampled };
+    (well_formed && known && !zero(&trace.id) && !zero(span)).then_some(trace)
 }
 
 /// What a `User-Agent` header says of the client.
@@ -130,7 +139,7 @@ mod tests {
                 session: Some("s-1".into()),
                 thread: Some("t-1".into()),
             },
-            trace_id: None,
+            trace: None,
             correlation_id: Some("u-1".into()),
         };
         assert_eq!(claims(&json!({"callId": "call_9", "x-codex-turn-metadata": turn})), expected);
@@ -153,7 +162,9 @@ mod tests {
     #[test]
     fn a_trace_id_is_taken_only_from_a_well_formed_traceparent() {
         let good = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
-        assert_eq!(trace_id(good), Some("0af7651916cd43dd8448eb211c80319c"));
+        let named = trace(good).expect("a trace");
+        assert_eq!((named.id.as_str(), named.sampled), ("0af7651916cd43dd8448eb211c80319c", true));
+        assert!(!trace(&good.replace("-01", "-00")).expect("a trace").sampled);
         for bad in [
             "",
             "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7",
@@ -163,9 +174,12 @@ mod tests {
             "ff-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01",
             "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01-x",
         ] {
-            assert_eq!(trace_id(bad), None, "{bad}");
+            assert_eq!(trace(bad), None, "{bad}");
         }
         let meta = json!({"traceparent": good});
-        assert_eq!(claims(&meta).trace_id.as_deref(), Some("0af7651916cd43dd8448eb211c80319c"));
+        assert_eq!(
+            claims(&meta).trace.map(|trace| trace.id).as_deref(),
+            Some("0af7651916cd43dd8448eb211c80319c")
+        );
     }
 }

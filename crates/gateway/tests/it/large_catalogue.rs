@@ -50,6 +50,7 @@ async fn call(gateway: &Gateway, workspace: &str, tool: &str, arguments: Value) 
         session: None,
         agent: AgentClaims::default(),
         trace_id: None,
+        sampled: false,
         correlation_id: None,
         tool: tool.to_owned(),
         arguments: Arguments::from_map(arguments.as_object().cloned().expect("an object")),

@@ -84,6 +84,7 @@ async fn ask_on(gateway: &Gateway, reach: Reach, kind: Kind, name: &str) -> Stri
         session: None,
         agent: AgentClaims::default(),
         trace_id: None,
+        sampled: false,
         correlation_id: None,
         tool: name.to_owned(),
         arguments: Arguments::from_map(uri.into_iter().collect::<Map<_, _>>()),

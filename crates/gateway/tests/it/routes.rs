@@ -64,6 +64,7 @@ async fn call(gateway: &Gateway, caller: &Caller, tool: &str) -> Reply {
         session: None,
         agent: AgentClaims::default(),
         trace_id: None,
+        sampled: false,
         correlation_id: None,
         tool: tool.to_owned(),
         arguments: Arguments::default(),

@@ -121,6 +121,7 @@ async fn call(gateway: &Gateway, actor: &Arc<Actor>, tool: &str) -> Reply {
         session: None,
         agent: AgentClaims::default(),
         trace_id: None,
+        sampled: false,
         correlation_id: None,
         kind: Kind::Tool,
         tool: tool.to_owned(),

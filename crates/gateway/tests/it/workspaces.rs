@@ -27,6 +27,7 @@ async fn call(gateway: &Gateway, workspace: &str, tool: &str) -> Reply {
         session: None,
         agent: AgentClaims::default(),
         trace_id: None,
+        sampled: false,
         correlation_id: None,
         tool: tool.to_owned(),
         arguments: Arguments::parse(None).expect("no arguments"),

@@ -48,6 +48,19 @@ async fn a_lost_session_is_opened_again_and_the_call_is_sent_once_more() {
 }
 
 #[tokio::test]
+async fn a_server_hears_of_the_trace_that_a_call_is_part_of_and_of_nothing_else_about_its_client() {
+    let server = Scripted::serve(|seen| match seen.method() {
+        "tools/call" => seen.result(
+            json!({"content": [{"type": "text", "text": seen.message["params"]["_meta"].to_string()}]}),
+        ),
+        _ => legacy(&["go"], |seen| seen.error(-1, "no"))(seen),
+    })
+    .await;
+    let connector = started(server.spec(&["go"])).await;
+    assert_eq!(read("go").text(&connector).await, json!({"traceparent": TRACEPARENT}).to_string());
+}
+
+#[tokio::test]
 async fn a_session_that_is_lost_at_once_again_is_not_tried_a_third_time() {
     let server = Scripted::serve(forgetful(0, 404)).await;
     let connector = started(server.spec(&["go"])).await;
