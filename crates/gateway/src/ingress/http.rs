@@ -12,6 +12,7 @@
 mod batch;
 mod body;
 mod calling;
+mod connection;
 mod endpoint;
 mod guard;
 mod place;
@@ -21,13 +22,11 @@ mod stall;
 mod stream;
 mod waiting;
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -35,7 +34,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::endpoint::Endpoint;
-use self::stall::Stall;
 use super::counters::RefusalCounters;
 use super::door::Door;
 use super::front::ServerIdentity;
@@ -70,6 +68,9 @@ pub struct HttpSettings {
     /// How long a connection may go without the complete head of a request, idle
     /// time between requests included.
     pub head_wait: Duration,
+    /// After which a connection rests on which nothing happens: its buffers are let go. Between
+    /// one and two of these pass.
+    pub rest_after: Duration,
     /// How long the body of a request may take.
     pub body_wait: Duration,
     /// How long a client may take nothing of what it is sent.
@@ -96,6 +97,7 @@ impl Default for HttpSettings {
             max_sessions_per_actor: 1_000,
             session_idle: Duration::from_mins(30),
             head_wait: Duration::from_mins(1),
+            rest_after: Duration::from_secs(1),
             body_wait: Duration::from_secs(30),
             stall_wait: Duration::from_secs(30),
             keep_alive: Duration::from_secs(15),
@@ -195,27 +197,10 @@ impl<D: Door> Server<D> {
         stream: TcpStream,
         permit: OwnedSemaphorePermit,
     ) -> impl Future<Output = ()> + Send + use<D> {
-        let io = TokioIo::new(Stall::new(stream, self.endpoint.settings.stall_wait));
-        let endpoint = self.endpoint.clone();
-        let service = service_fn(move |request| {
-            let endpoint = endpoint.clone();
-            async move { Ok::<_, Infallible>(endpoint.handle(request).await) }
-        });
-        let connection = self.http.serve_connection(io, service);
-        let lifecycle = self.lifecycle.clone();
+        let (endpoint, http, lifecycle) = (self.endpoint.clone(), self.http.clone(), self.lifecycle.clone());
         async move {
             let _permit = permit;
-            let mut connection = std::pin::pin!(connection);
-            tokio::select! {
-                biased;
-                ended = connection.as_mut() => return noted(ended),
-                () = lifecycle.draining.cancelled() => connection.as_mut().graceful_shutdown(),
-            }
-            tokio::select! {
-                biased;
-                ended = connection.as_mut() => noted(ended),
-                () = lifecycle.connections.cancelled() => {}
-            }
+            connection::serve(stream, endpoint, http, lifecycle).await;
         }
     }
 
@@ -245,11 +230,5 @@ impl<D: Door> Server<D> {
             self.lifecycle.connections.cancel();
             self.connections.wait().await;
         }
-    }
-}
-
-fn noted(ended: hyper::Result<()>) {
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection broke");
     }
 }

@@ -12,6 +12,7 @@ mod pipe_batches;
 mod pipe_questions;
 mod pipes;
 mod questions;
+mod resting;
 mod retries;
 mod routes;
 mod tasks;

@@ -3,9 +3,12 @@
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
@@ -16,19 +19,41 @@ pub(super) struct Stall<S> {
     inner: S,
     limit: Duration,
     since: Option<Pin<Box<Sleep>>>,
+    /// What was read before and is to be read again.
+    again: Bytes,
+    /// Whether the peer has not taken what was written.
+    blocked: Arc<AtomicBool>,
 }
 
 impl<S> Stall<S> {
     /// Watches `inner`.
     pub(super) fn new(inner: S, limit: Duration) -> Self {
-        Self { inner, limit, since: None }
+        Self { inner, limit, since: None, again: Bytes::new(), blocked: Arc::default() }
+    }
+
+    /// What is watched.
+    pub(super) fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    /// Whether the peer has not taken what was written, from now on.
+    pub(super) fn is_blocked(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.blocked)
+    }
+
+    /// Has `bytes` read before anything else.
+    pub(super) fn rewind(&mut self, bytes: Bytes) {
+        self.again = bytes;
     }
 
     fn watched<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.since = None;
+            if self.since.take().is_some() {
+                self.blocked.store(false, Ordering::Relaxed);
+            }
             return outcome;
         }
+        self.blocked.store(true, Ordering::Relaxed);
         let limit = self.limit;
         let since = self.since.get_or_insert_with(|| Box::pin(sleep(limit)));
         since.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
@@ -41,6 +66,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stall<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.again.is_empty() {
+            let length = self.again.len().min(buf.remaining());
+            buf.put_slice(&self.again.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 }
