@@ -56,10 +56,18 @@ pub struct InputAbilities {
     pub roots: bool,
     /// To take a task instead of an answer, and come back for the result.
     pub tasks: bool,
+    /// To show what a tool has for a person (MCP Apps).
+    pub apps: bool,
 }
 
 /// The name of the extension by which clients of 2026-07-28 take tasks.
 pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
+
+/// The name of the extension by which clients show what tools have for a person (MCP Apps).
+pub const APPS_EXTENSION: &str = "io.modelcontextprotocol/ui";
+
+/// What clients that do so show (MCP Apps, capability negotiation).
+const APPS_SETTINGS: &str = r#"{"mimeTypes":["text/html;profile=mcp-app"]}"#;
 
 impl InputAbilities {
     /// Whether these are all of `needed`, and perhaps more.
@@ -101,6 +109,7 @@ impl InputAbilities {
             sampling_tools: self.sampling_tools || other.sampling_tools,
             roots: self.roots || other.roots,
             tasks: self.tasks || other.tasks,
+            apps: self.apps || other.apps,
         }
     }
 
@@ -130,8 +139,11 @@ impl InputAbilities {
                 }
                 "roots" => abilities.roots = true,
                 "extensions" => {
-                    let extension = value.member(TASKS_EXTENSION).ok().flatten();
-                    abilities.tasks = extension.is_some_and(|settings| settings.get().starts_with('{'));
+                    let has = |name: &str| {
+                        let extension = value.member(name).ok().flatten();
+                        extension.is_some_and(|settings| settings.get().starts_with('{'))
+                    };
+                    (abilities.tasks, abilities.apps) = (has(TASKS_EXTENSION), has(APPS_EXTENSION));
                 }
                 _ => {}
             }
@@ -155,8 +167,14 @@ impl InputAbilities {
         if self.roots {
             members.push(r#""roots":{}"#.to_owned());
         }
-        if self.tasks {
-            members.push(format!(r#""extensions":{{"{TASKS_EXTENSION}":{{}}}}"#));
+        let extensions = [(TASKS_EXTENSION, "{}", self.tasks), (APPS_EXTENSION, APPS_SETTINGS, self.apps)];
+        let extensions: Vec<String> = extensions
+            .into_iter()
+            .filter(|(_, _, has)| *has)
+            .map(|(name, settings, _)| format!(r#""{name}":{settings}"#))
+            .collect();
+        if !extensions.is_empty() {
+            members.push(format!(r#""extensions":{{{}}}"#, extensions.join(",")));
         }
         format!("{{{}}}", members.join(","))
     }
@@ -239,10 +257,12 @@ mod tests {
             sampling_tools: true,
             roots: true,
             tasks: true,
+            apps: true,
         };
         let written = concat!(
             r#"{"elicitation":{"form":{},"url":{}},"sampling":{"tools":{}},"roots":{},"#,
-            r#""extensions":{"io.modelcontextprotocol/tasks":{}}}"#
+            r#""extensions":{"io.modelcontextprotocol/tasks":{},"#,
+            r#""io.modelcontextprotocol/ui":{"mimeTypes":["text/html;profile=mcp-app"]}}}"#
         );
         assert_eq!(all.as_json(), written);
         assert_eq!(InputAbilities::read(Raw::read(written).ok()), all);

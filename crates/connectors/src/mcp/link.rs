@@ -144,6 +144,8 @@ impl Channel {
             wants_progress: query.sink.is_some(),
             abilities: InputAbilities {
                 tasks: query.tasks,
+                // Whether a client shows it or not, what a tool has for a person passes through.
+                apps: true,
                 ..query.input.map(|port| port.abilities()).unwrap_or_default()
             },
             log_level: query.log.map(|sink| sink.level()),

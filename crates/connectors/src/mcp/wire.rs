@@ -61,7 +61,8 @@ const MODERN_META: &str = concat!(
 /// is told of everything that one of them could be asked; who cannot is answered for.
 pub(super) const INITIALIZE: &str = concat!(
     r#""protocolVersion":"2025-11-25","#,
-    r#""capabilities":{"elicitation":{"form":{},"url":{}},"sampling":{"tools":{}},"roots":{}},"#,
+    r#""capabilities":{"elicitation":{"form":{},"url":{}},"sampling":{"tools":{}},"roots":{},"#,
+    r#""extensions":{"io.modelcontextprotocol/ui":{"mimeTypes":["text/html;profile=mcp-app"]}}},"#,
     r#""clientInfo":{"name":"quaymaster","version":""#,
     env!("CARGO_PKG_VERSION"),
     r#""}"#

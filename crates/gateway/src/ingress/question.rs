@@ -288,6 +288,7 @@ mod tests {
         sampling_tools: false,
         roots: true,
         tasks: false,
+        apps: false,
     };
 
     /// A queue for a principal that may hold so many requests.

@@ -131,6 +131,7 @@ mod tests {
             sampling_tools: true,
             roots: true,
             tasks: false,
+            apps: false,
         };
         let told = |revision: Revision| revision.within(all).as_json();
         assert_eq!(told(Revision::November2025), all.as_json());

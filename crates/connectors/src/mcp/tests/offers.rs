@@ -26,6 +26,7 @@ impl Person {
             sampling_tools: true,
             roots: true,
             tasks: false,
+            apps: false,
         };
         Arc::new(Self { abilities, answer, asked: Mutex::default() })
     }
