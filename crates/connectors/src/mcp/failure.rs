@@ -140,6 +140,23 @@ impl Failure {
         }
     }
 
+    /// How long the server, or what stands before it, wants to be left alone.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } | Self::Quarantined { retry_after } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// What the caller is told if this came after the server had taken up the call, so that of a write it
+    /// does not say what became of it.
+    pub(super) fn into_error_of_begun(self, effect: Effect) -> CallError {
+        match effect {
+            Effect::Read => self.into_call_error(effect),
+            Effect::Write | Effect::Destructive => outcome_unknown().because(self.reason()),
+        }
+    }
+
     /// What the caller of a tool with `effect` is told.
     pub(super) fn into_call_error(self, effect: Effect) -> CallError {
         let reason = self.reason();

@@ -6,7 +6,8 @@
 //!
 //! Invariants:
 //! - A call ends with the result of its task or with a failure, never with a handle.
-//! - A write whose task is lost sight of is `upstream.outcome_unknown`.
+//! - What is not the task's own end is `upstream.outcome_unknown` of a write, whatever it would be of a
+//!   call that was not begun ([`End`]).
 //! - No request of a task is put to the client twice, and there is a limit to how many are.
 
 use std::borrow::Cow;
@@ -16,10 +17,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 use quaymaster_core::meta::{RELATED_TASK, without_task};
 use quaymaster_core::rpc::code;
-use quaymaster_core::{CallError, InputAbilities, InputPort, NoInput, Raw, RawBuf, Tasks, mirror};
+use quaymaster_core::{CallError, Effect, InputAbilities, InputPort, NoInput, Raw, RawBuf, Tasks, mirror};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -55,7 +56,7 @@ impl McpConnector {
         begun: Result<ServerTask, Failure>,
         is_modern: bool,
     ) -> Result<RawBuf, CallError> {
-        let outcome = async {
+        let outcome: Result<RawBuf, End> = async {
             let begun = begun.map_err(|failure| self.blamed(failure))?;
             let held = match &ask.tasks {
                 Tasks::Taken(port) => port.begin(begun.terms),
@@ -85,13 +86,34 @@ impl McpConnector {
                 following.take_back().await;
             }
             outcome
-        };
-        match outcome.await {
-            Ok(result) => {
-                self.shared.conduct.good();
-                Ok(result)
-            }
-            Err(failure) => Err(failure.into_call_error(ask.effect)),
+        }
+        .await;
+        if outcome.is_ok() {
+            self.shared.conduct.good();
+        }
+        outcome.map_err(|end| end.into_call_error(ask.effect))
+    }
+}
+
+/// Why a task has no result.
+enum End {
+    /// It came to this, by its server's own word.
+    Failed(Failure),
+    /// It was lost sight of, and may still go on or have taken effect.
+    Lost(Failure),
+}
+
+impl From<Failure> for End {
+    fn from(failure: Failure) -> Self {
+        Self::Lost(failure)
+    }
+}
+
+impl End {
+    fn into_call_error(self, effect: Effect) -> CallError {
+        match self {
+            Self::Failed(failure) => failure.into_call_error(effect),
+            Self::Lost(failure) => failure.into_error_of_begun(effect),
         }
     }
 }
@@ -153,7 +175,7 @@ struct Following<'a> {
 }
 
 impl Following<'_> {
-    async fn run(&mut self, begun: ServerTask) -> Result<RawBuf, Failure> {
+    async fn run(&mut self, begun: ServerTask) -> Result<RawBuf, End> {
         let mut task = begun;
         loop {
             if let (Some(message), Tasks::Taken(port)) = (&task.message, &self.ask.tasks) {
@@ -163,7 +185,7 @@ impl Following<'_> {
             match task.status {
                 TaskStatus::Working => {}
                 TaskStatus::Cancelled => {
-                    return Err(Failure::Unsupported("the MCP server has taken its task back".into()));
+                    return Err(Failure::Unsupported("the MCP server has taken its task back".into()).into());
                 }
                 status if !self.is_modern => {
                     if let Some(result) = self.fetch(status).await? {
@@ -172,14 +194,15 @@ impl Following<'_> {
                 }
                 TaskStatus::InputRequired => self.inform(&task).await?,
                 TaskStatus::Completed => {
-                    return task.result.ok_or_else(|| self.connector.blamed(ended_without()));
+                    return task.result.ok_or_else(|| self.connector.blamed(ended_without()).into());
                 }
                 TaskStatus::Failed => {
                     let failure = task.error.map_or_else(ended_without, |error| rpc_failure(error.as_raw()));
-                    return Err(self.connector.blamed(failure));
+                    return Err(End::Failed(self.connector.blamed(failure)));
                 }
             }
-            self.pause(task.terms.poll).await?;
+            let poll = task.terms.poll.unwrap_or(USUAL_POLL);
+            self.pause(poll.clamp(SHORTEST_POLL, LONGEST_POLL)).await?;
             task = self.look().await?;
         }
     }
@@ -190,11 +213,10 @@ impl Following<'_> {
     }
 
     /// Waits until it is time to ask again.
-    async fn pause(&self, poll: Option<Duration>) -> Result<(), Failure> {
-        let (poll, deadline) =
-            (poll.unwrap_or(USUAL_POLL).clamp(SHORTEST_POLL, LONGEST_POLL), self.deadline());
+    async fn pause(&self, wait: Duration) -> Result<(), Failure> {
+        let deadline = self.deadline();
         let left = deadline.saturating_duration_since(Instant::now());
-        let slept = self.ask.cancel.run_until_cancelled(sleep(poll.min(left))).await;
+        let slept = self.ask.cancel.run_until_cancelled(sleep(wait.min(left))).await;
         slept.ok_or(Failure::Cancelled { sent: true })?;
         if Instant::now() >= deadline { Err(Failure::Timeout { sent: true }) } else { Ok(()) }
     }
@@ -207,14 +229,18 @@ impl Following<'_> {
                 let own = task.and_then(|task| if task.id == self.id { Ok(task) } else { Err(of_another()) });
                 own.map_err(|failure| self.connector.blamed(failure))
             }
-            Err(Failure::Rpc { .. }) => Err(self.forgotten()),
+            Err(Failure::Rpc { code, .. }) if means_forgotten(code) => Err(self.forgotten()),
+            Err(Failure::Rpc { code, .. }) => {
+                let why = format!("the MCP server does not say how far its task is (JSON-RPC code {code})");
+                Err(Failure::Unsupported(why))
+            }
             Err(failure) => Err(failure),
         }
     }
 
     /// Asks a session's server for the result; what it wants to know it asks before that. None if
     /// it has to be asked again.
-    async fn fetch(&mut self, status: TaskStatus) -> Result<Option<RawBuf>, Failure> {
+    async fn fetch(&mut self, status: TaskStatus) -> Result<Option<RawBuf>, End> {
         let is_open = status == TaskStatus::InputRequired;
         let outcome = if is_open {
             self.request("tasks/result", &[], self.deadline()).await
@@ -222,18 +248,21 @@ impl Following<'_> {
             self.insist("tasks/result", &[]).await
         };
         match outcome {
-            Ok(answer) => self.unrelated(answer.result).map(Some),
+            Ok(answer) => Ok(Some(self.unrelated(answer.result)?)),
             Err(failure) if is_open && may_pass(&failure) => Ok(None),
             // A task that is not there is told by the same code as arguments that are wrong.
             Err(Failure::Rpc { code, .. })
-                if status == TaskStatus::Completed || (is_open && code == code::INVALID_PARAMS) =>
+                if status == TaskStatus::Completed || (is_open && means_forgotten(code)) =>
             {
-                Err(self.forgotten())
+                Err(self.forgotten().into())
             }
-            Err(failure) => {
-                self.has_ended |= matches!(failure, Failure::Rpc { .. });
-                Err(failure)
+            // Whether that is what the call came to, the state of the task will tell.
+            Err(Failure::Rpc { .. }) if is_open => Ok(None),
+            Err(failure @ (Failure::Rpc { .. } | Failure::Incapable { .. })) if !is_open => {
+                self.has_ended = true;
+                Err(End::Failed(failure))
             }
+            Err(failure) => Err(failure.into()),
         }
     }
 
@@ -265,16 +294,22 @@ impl Following<'_> {
         let _ = timeout(TAKE_BACK, self.send("tasks/cancel", &[], until)).await;
     }
 
-    /// Makes a request that may be made twice. A connection that breaks is not the end of the task.
+    /// Makes a request that may be made twice. A connection that breaks is not the end of the task. A
+    /// server that wants to be left alone is, if there is time for that.
     async fn insist(&self, method: &'static str, members: &[&str]) -> Result<Answer, Failure> {
         let mut unanswered = 0;
         loop {
             let deadline = Instant::now() + self.connector.shared.settings.timeout;
-            match self.request(method, members, deadline.min(self.deadline())).await {
-                Err(failure) if may_pass(&failure) && unanswered < MAX_UNANSWERED => unanswered += 1,
+            let failure = match self.request(method, members, deadline.min(self.deadline())).await {
+                Err(failure) if unanswered < MAX_UNANSWERED && is_no_word(method, &failure) => failure,
                 outcome => return outcome,
+            };
+            unanswered += 1;
+            let wait = failure.retry_after().unwrap_or_default().max(USUAL_POLL);
+            if failure.retry_after().is_some() && Instant::now() + wait >= self.deadline() {
+                return Err(failure);
             }
-            self.pause(None).await?;
+            self.pause(wait).await?;
         }
     }
 
@@ -328,9 +363,26 @@ fn may_pass(failure: &Failure) -> bool {
         | Failure::Timeout { .. }
         | Failure::Down { auth_required: false, .. }
         | Failure::Overloaded => true,
-        Failure::Status { status, .. } => status.is_server_error(),
+        Failure::Status { status, .. } => {
+            status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
+        }
         _ => false,
     }
+}
+
+/// Whether `failure` leaves open what a task has come to, so that `method` is tried again: only a look
+/// at it that fails says nothing of the task, whatever is wrong.
+fn is_no_word(method: &str, failure: &Failure) -> bool {
+    match failure {
+        Failure::Rpc { code, .. } => method == "tasks/get" && !means_forgotten(*code),
+        failure => may_pass(failure),
+    }
+}
+
+/// Whether an error with `code` says that there is no such task (MCP 2025-11-25, basic/utilities/tasks,
+/// "Protocol Errors"; some servers have the code of resources that are not there).
+fn means_forgotten(code: i64) -> bool {
+    matches!(code, code::INVALID_PARAMS | code::RESOURCE_NOT_FOUND)
 }
 
 fn ended_without() -> Failure {

@@ -91,6 +91,20 @@ fn a_write_that_may_have_been_seen_is_never_repeated() {
 }
 
 #[test]
+fn of_a_write_that_was_begun_no_failure_says_more_than_is_known() {
+    for failure in every_failure() {
+        let read = failure.clone().into_error_of_begun(Effect::Read);
+        assert_eq!(read.code, failure.clone().into_call_error(Effect::Read).code, "{failure:?}");
+        for effect in [Effect::Write, Effect::Destructive] {
+            let error = failure.clone().into_error_of_begun(effect);
+            let told = (error.code, error.retry, error.retry_after, error.upstream_message);
+            let unknown = (ErrorCode::UpstreamOutcomeUnknown, quaymaster_core::Retry::Never, None, None);
+            assert_eq!(told, unknown, "{failure:?}");
+        }
+    }
+}
+
+#[test]
 fn what_an_upstream_says_is_kept_for_release_and_is_in_no_message_and_no_log() {
     for code in [-32602, -32601, -32000, 7] {
         let failure = Failure::Rpc { code, message: "ada's\u{1b}[31m salary is 7".into() };
