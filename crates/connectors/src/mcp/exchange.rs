@@ -68,7 +68,7 @@ impl Exchange {
         let exchange = Self {
             connector: connector.to_owned(),
             pending: Mutex::default(),
-            under_way: UnderWay::default(),
+            under_way: UnderWay::beside(inbox.followed()),
             inbox,
             outbox,
             batches: AtomicBool::new(false),
@@ -128,7 +128,7 @@ impl Exchange {
             Ok(Message::Response { id, outcome }) => self.answer(&id, || wire::settle(outcome)),
             Ok(Message::Notification { method, params }) => {
                 if method == wire::LOG
-                    && let Some(sink) = self.under_way.only(|call| call.log.clone())
+                    && let Some(sink) = self.under_way.whose(params).and_then(|client| client.log)
                 {
                     wire::log(params, &*sink);
                 }
@@ -136,7 +136,7 @@ impl Exchange {
             }
             Ok(Message::Request { id, method, params }) => {
                 self.inbox.unasked().count(Instant::now());
-                let questions = self.under_way.only(|call| call.questions.clone());
+                let questions = self.under_way.whose(params).and_then(|client| client.questions);
                 match Asked::read(&method, params).zip(questions) {
                     Some((asked, questions)) => self.respond(id, asked, questions),
                     // A server that asks faster than it reads gets no answer.

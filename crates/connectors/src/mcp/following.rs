@@ -28,8 +28,9 @@ use tokio_util::sync::CancellationToken;
 use super::McpConnector;
 use super::calling::Target;
 use super::failure::Failure;
+use super::followed::{Client, Holder};
 use super::link::{Answer, Until};
-use super::question::{MAX_ROUNDS, Pause, Required};
+use super::question::{MAX_ROUNDS, Pause, Questions, Required};
 use super::task::{ServerTask, TaskStatus};
 use super::wire::rpc_failure;
 use crate::ask::Ask;
@@ -69,9 +70,17 @@ impl McpConnector {
                 self.shared.settings.timeout
             };
             let thinking = Pause::new();
+            let input = Thinking::over(ask.input.as_ref(), &thinking);
+            let over = CancellationToken::new();
+            let _over = over.clone().drop_guard();
+            let client = Client {
+                questions: input.clone().map(|port| Questions::new(port, thinking.clone(), over)),
+                log: ask.log.clone(),
+            };
+            let _followed = self.shared.followed.add(&begun.id, Holder::of(ask.actor), client);
             let mut following = Following {
                 connector: self,
-                ask: Ask { input: Thinking::over(ask.input.as_ref(), &thinking), ..ask.clone() },
+                ask: Ask { input, ..ask.clone() },
                 is_modern,
                 id: begun.id.clone(),
                 id_json: Value::from(begun.id.as_str()).to_string(),
@@ -331,7 +340,8 @@ impl Following<'_> {
         let mut all = vec![r#""taskId":"#, &self.id_json];
         all.extend(members);
         let name = Some(Cow::Borrowed(&self.name));
-        let target = Target { method, begins: false, tasks: true, members: all, name };
+        let pause = Some(&self.thinking);
+        let target = Target { method, begins: false, pause, tasks: true, members: all, name };
         let attempt = self.connector.attempt(&target, &self.ask, until, self.ask.input.as_ref());
         attempt.await.map(|answered| answered.answer).map_err(|(failure, _)| failure)
     }

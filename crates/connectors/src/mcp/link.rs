@@ -46,6 +46,10 @@ pub(super) struct Until<'a> {
 pub(super) struct Query<'a> {
     /// For whom it is asked; none is for ourselves.
     pub(super) actor: Option<&'a Actor>,
+    /// Whether it begins a call of the actor's; else it is about one.
+    pub(super) begins: bool,
+    /// Whether the actor may be told nothing before the result.
+    pub(super) mute: bool,
     pub(super) method: &'static str,
     /// Pieces of JSON text: the members of the parameters.
     pub(super) members: &'a [&'a str],
@@ -58,6 +62,8 @@ pub(super) struct Query<'a> {
     pub(super) input: Option<&'a Arc<dyn InputPort>>,
     /// Who wants to read what is logged before the answer.
     pub(super) log: Option<&'a Arc<dyn LogSink>>,
+    /// How long the client has thought so far, if this is not the first request of its call.
+    pub(super) pause: Option<&'a Pause>,
     /// Whether a modern server may answer with a task.
     pub(super) tasks: bool,
     /// How large the message that holds the answer may be.
@@ -70,6 +76,8 @@ impl<'a> Query<'a> {
     pub(super) fn plain(method: &'static str, members: &'a [&'a str], until: Until<'a>) -> Self {
         Self {
             actor: None,
+            begins: false,
+            mute: false,
             method,
             members,
             name: None,
@@ -77,6 +85,7 @@ impl<'a> Query<'a> {
             sink: None,
             input: None,
             log: None,
+            pause: None,
             tasks: false,
             limit_bytes: MAX_ANSWER_BYTES,
             until,
@@ -87,6 +96,8 @@ impl<'a> Query<'a> {
 /// A request as a transport takes it.
 pub(super) struct Outgoing<'a> {
     pub(super) actor: Option<&'a Actor>,
+    pub(super) begins: bool,
+    pub(super) mute: bool,
     pub(super) id: u64,
     pub(super) method: &'static str,
     pub(super) body: String,
@@ -135,7 +146,7 @@ impl Channel {
     pub(super) async fn ask(&self, id: u64, era: Era, query: &Query<'_>) -> Result<Answer, Failure> {
         let over = CancellationToken::new();
         let _over = over.clone().drop_guard();
-        let pause = Pause::new();
+        let pause = query.pause.cloned().unwrap_or_else(Pause::new);
         let manner = Manner {
             era,
             wants_progress: query.sink.is_some(),
@@ -147,6 +158,8 @@ impl Channel {
         };
         let outgoing = Outgoing {
             actor: query.actor,
+            begins: query.begins,
+            mute: query.mute,
             id,
             method: query.method,
             body: wire::request(id, query.method, query.members, manner),
@@ -158,6 +171,8 @@ impl Channel {
             limit_bytes: query.limit_bytes,
         };
         let (sent, until) = (Sent::default(), query.until);
+        // From now on time stands still while somebody thinks, and not for what they thought before.
+        let deadline = until.deadline.checked_sub(pause.stood()).unwrap_or(until.deadline);
         if until.cancel.is_cancelled() {
             return Err(Failure::Cancelled { sent: false });
         }
@@ -167,7 +182,7 @@ impl Channel {
             // A server that sends without end uses up all that this task may do at one go, and
             // whatever else keeps to that budget would never get its turn.
             () = unconstrained(until.cancel.cancelled()) => Err(Failure::Cancelled { sent: sent.get() }),
-            () = unconstrained(pause.expired(until.deadline)) => Err(Failure::Timeout { sent: sent.get() }),
+            () = unconstrained(pause.expired(deadline)) => Err(Failure::Timeout { sent: sent.get() }),
         }
     }
 

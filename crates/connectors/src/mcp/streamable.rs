@@ -102,10 +102,10 @@ impl Http {
             headers,
             has_session: false,
             era: Era::Legacy(wire::PROPOSED),
+            under_way: Arc::new(UnderWay::beside(inbox.followed())),
             inbox,
             replies: Arc::new(Semaphore::new(MAX_REPLIES)),
             questions: Arc::new(Semaphore::new(MAX_QUESTIONS)),
-            under_way: Arc::default(),
         })
     }
 

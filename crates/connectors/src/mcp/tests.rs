@@ -123,6 +123,7 @@ struct Call {
     progress: Option<Arc<dyn ProgressSink>>,
     input: Option<Arc<dyn InputPort>>,
     log: Option<Arc<dyn LogSink>>,
+    mute: bool,
     tasks: Tasks,
     retries: u32,
     upstream_ids: Vec<String>,
@@ -139,6 +140,7 @@ fn read(tool: &str) -> Call {
         progress: None,
         input: None,
         log: None,
+        mute: false,
         tasks: Tasks::default(),
         retries: 0,
         upstream_ids: vec![],
@@ -153,6 +155,11 @@ fn actor(name: &str) -> Actor {
         clearance: DataClass::Internal,
         authentication: Authentication::LocalUser,
     }
+}
+
+/// The same person with another token, which may be told more.
+fn cleared(name: &str) -> Actor {
+    Actor { clearance: DataClass::Restricted, ..actor(name) }
 }
 
 fn write(tool: &str) -> Call {
@@ -182,6 +189,7 @@ impl Call {
             progress: self.progress.clone(),
             input: self.input.clone(),
             log: self.log.clone(),
+            mute: self.mute,
         };
         let mut account = Account::default();
         let called = tokio::time::timeout(PATIENCE, connector.call(&ask, &mut account)).await;

@@ -68,14 +68,15 @@ impl Http {
                     match rpc::parse(message) {
                         Ok(Message::Notification { method, params }) => {
                             if method == LOG
-                                && let Some(sink) = self.under_way.only(|call| call.log.clone())
+                                && let Some(sink) = self.under_way.whose(params).and_then(|client| client.log)
                             {
                                 wire::log(params, &*sink);
                             }
                             self.inbox.take(&method, params, |id| self.under_way.sink(id));
                         }
                         Ok(Message::Request { id, method, params }) => {
-                            let questions = || self.under_way.only(|call| call.questions.clone());
+                            let questions =
+                                || self.under_way.whose(params).and_then(|client| client.questions);
                             self.answer(id, &method, params, questions);
                         }
                         Ok(Message::Response { .. }) | Err(_) => {}

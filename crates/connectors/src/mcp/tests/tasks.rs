@@ -1,5 +1,6 @@
 //! Calls of which servers make tasks: who asks for one, how it is followed, and what it asks.
 
+mod aside;
 mod begun;
 mod ends;
 
