@@ -74,6 +74,12 @@ impl Inbox {
         &self.unasked
     }
 
+    /// Notes that the server may have told of changes while nobody listened.
+    pub(super) fn missed_something(&self) {
+        self.suspect_list();
+        self.watched.all_updated();
+    }
+
     /// Notes that the list of tools should be read again.
     pub(super) fn suspect_list(&self) {
         self.list_changed.notify_one();

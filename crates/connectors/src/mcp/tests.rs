@@ -9,6 +9,7 @@ mod http_sse;
 mod logs;
 mod offers;
 mod older;
+mod resumed;
 mod revisions;
 mod scripted;
 mod sessions;

@@ -33,6 +33,11 @@ impl Streams {
 /// A server whose tool logs, reports progress and asks, all beside the call, and answers with what it
 /// was answered. Its tool `two` waits for a second call before it asks.
 async fn asking_aside() -> Scripted {
+    asking(true).await
+}
+
+/// The same, which names its session or has none.
+async fn asking(names_session: bool) -> Scripted {
     let streams = Arc::new(Mutex::new(Streams::default()));
     let (opened, calls) = (Arc::clone(&streams), Arc::clone(&streams));
     let with_session =
@@ -48,7 +53,8 @@ async fn asking_aside() -> Scripted {
             "initialize" => {
                 let capabilities = json!({"tools": {}, "resources": {"subscribe": true}});
                 let result = json!({"protocolVersion": "2025-06-18", "capabilities": capabilities});
-                return seen.result(result).with("mcp-session-id", "s-1");
+                let result = seen.result(result);
+                return if names_session { result.with("mcp-session-id", "s-1") } else { result };
             }
             "resources/subscribe" | "resources/unsubscribe" => return seen.result(json!({})),
             // The list is read while the call runs, and is there when the question was answered.
@@ -154,6 +160,18 @@ async fn once_two_have_called_what_comes_beside_a_call_goes_to_nobody() {
     assert_eq!(asked("go", &person, &reader).text(&connector).await, "null");
     assert_eq!(person.asked(), "");
     assert!(reader.read().is_empty());
+}
+
+#[tokio::test]
+async fn a_stream_that_belongs_to_no_session_asks_nobody() {
+    let server = asking(false).await;
+    let connector = connected(&server).await;
+    let (person, reader) = (Person::who_says(json!({"role": "assistant"})), Reader::from(LogLevel::Info));
+    assert_eq!(asked("go", &person, &reader).text(&connector).await, "null");
+    assert_eq!((person.asked(), reader.read().len()), (String::new(), 0));
+    let lists = server.count("tools/list");
+    asked("relist", &person, &reader).text(&connector).await;
+    assert!(server.count("tools/list") > lists, "notices are taken");
 }
 
 #[tokio::test]
