@@ -27,7 +27,7 @@ const SHOWN_CHARS: usize = 300;
 pub(super) enum Failure {
     /// It was never sent. The connection is lost.
     NotDelivered(String),
-    /// The server refused it unread, as it does when it lost the session. The connection is lost.
+    /// The server refused it, as it does when it lost the session. The connection is lost.
     Rejected { status: StatusCode },
     /// The server, or something before it, answered with an HTTP status alone.
     Status { status: StatusCode, retry_after: Option<Duration> },
@@ -109,7 +109,8 @@ impl Failure {
     /// Whether the same request may be sent again.
     pub(super) fn may_be_repeated(&self, effect: Effect) -> bool {
         match self {
-            Self::NotDelivered(_) | Self::Rejected { .. } => true,
+            Self::NotDelivered(_) => true,
+            Self::Rejected { status } => effect == Effect::Read || is_unread(*status),
             Self::Broken(_) => effect == Effect::Read,
             Self::Status { status, retry_after: None } => effect == Effect::Read && status.is_server_error(),
             _ => false,
@@ -162,6 +163,7 @@ impl Failure {
         let reason = self.reason();
         let is_read = effect == Effect::Read;
         let error = match self {
+            Self::Rejected { status } if !is_read && !is_unread(status) => outcome_unknown(),
             Self::NotDelivered(_)
             | Self::Missing(_)
             | Self::Rejected { .. }
@@ -202,6 +204,12 @@ impl Failure {
         };
         error.because(reason)
     }
+}
+
+/// Whether `status` of a lost session says that the request was not read: 404 does (MCP 2025-11-25,
+/// basic/transports, "Session Management"). A 400 that speaks of a session may be about the call.
+fn is_unread(status: StatusCode) -> bool {
+    status == StatusCode::NOT_FOUND
 }
 
 const UNREACHABLE: &str = "the MCP server cannot be reached";

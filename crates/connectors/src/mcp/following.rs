@@ -10,29 +10,31 @@
 //!   call that was not begun ([`End`]).
 //! - No request of a task is put to the client twice, and there is a limit to how many are.
 
+mod end;
+mod thinking;
+
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::{HeaderValue, StatusCode};
+use http::HeaderValue;
 use quaymaster_core::meta::{RELATED_TASK, without_task};
-use quaymaster_core::rpc::code;
-use quaymaster_core::{CallError, Effect, InputAbilities, InputPort, NoInput, Raw, RawBuf, Tasks, mirror};
+use quaymaster_core::{CallError, Raw, RawBuf, Tasks, mirror};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::end::{End, ended_without, is_no_word, may_pass, means_forgotten, of_another};
+use self::thinking::Thinking;
 use super::McpConnector;
 use super::calling::Target;
 use super::failure::Failure;
 use super::followed::{Client, Holder};
 use super::link::{Answer, Until};
-use super::question::{MAX_ROUNDS, Pause, Questions, Required};
+use super::pace::Backoff;
+use super::question::{Pause, Questions, Required};
 use super::task::{ServerTask, TaskStatus};
-use super::wire::rpc_failure;
+use super::wire::{complete, rpc_failure};
 use crate::ask::Ask;
 
 /// How long the task of a client that does not wait may take.
@@ -43,7 +45,7 @@ const SHORTEST_POLL: Duration = Duration::from_millis(50);
 const LONGEST_POLL: Duration = Duration::from_mins(1);
 const USUAL_POLL: Duration = Duration::from_secs(1);
 
-/// How many questions after a task may go unanswered in a row.
+/// How many questions after a task may go unanswered in a row while its client waits.
 const MAX_UNANSWERED: u32 = 5;
 
 /// How long a server has to take note that its task is no longer wanted.
@@ -88,6 +90,7 @@ impl McpConnector {
                 deadline: Instant::now() + limit,
                 thinking,
                 asked: HashSet::new(),
+                is_held: held,
                 has_ended: false,
             };
             let outcome = following.run(begun).await;
@@ -101,63 +104,6 @@ impl McpConnector {
             self.shared.conduct.good();
         }
         outcome.map_err(|end| end.into_call_error(ask.effect))
-    }
-}
-
-/// Why a task has no result.
-enum End {
-    /// It came to this, by its server's own word.
-    Failed(Failure),
-    /// It was lost sight of, and may still go on or have taken effect.
-    Lost(Failure),
-}
-
-impl From<Failure> for End {
-    fn from(failure: Failure) -> Self {
-        Self::Lost(failure)
-    }
-}
-
-impl End {
-    fn into_call_error(self, effect: Effect) -> CallError {
-        match self {
-            Self::Failed(failure) => failure.into_call_error(effect),
-            Self::Lost(failure) => failure.into_error_of_begun(effect),
-        }
-    }
-}
-
-/// The client of a task, and how long it has thought about what it was asked.
-#[derive(Debug)]
-struct Thinking {
-    port: Arc<dyn InputPort>,
-    pause: Pause,
-    asked: AtomicUsize,
-}
-
-impl Thinking {
-    fn over(port: Option<&Arc<dyn InputPort>>, pause: &Pause) -> Option<Arc<dyn InputPort>> {
-        let thinking = |port| Self { port, pause: pause.clone(), asked: AtomicUsize::new(0) };
-        port.map(|port| Arc::new(thinking(Arc::clone(port))) as Arc<dyn InputPort>)
-    }
-}
-
-impl InputPort for Thinking {
-    fn abilities(&self) -> InputAbilities {
-        self.port.abilities()
-    }
-
-    fn ask<'a>(
-        &'a self,
-        requests: RawBuf,
-    ) -> Pin<Box<dyn Future<Output = Result<RawBuf, NoInput>> + Send + 'a>> {
-        Box::pin(async move {
-            if self.asked.fetch_add(1, Ordering::Relaxed) >= MAX_ROUNDS {
-                return Err(NoInput::Unanswered);
-            }
-            let _still = self.pause.stand();
-            self.port.ask(requests).await
-        })
     }
 }
 
@@ -179,6 +125,8 @@ struct Following<'a> {
     thinking: Pause,
     /// The names of the requests that the client has answered.
     asked: HashSet<String>,
+    /// Whether its client holds it instead of waiting.
+    is_held: bool,
     /// Whether the server has no more to do for it.
     has_ended: bool,
 }
@@ -203,7 +151,8 @@ impl Following<'_> {
                 }
                 TaskStatus::InputRequired => self.inform(&task).await?,
                 TaskStatus::Completed => {
-                    return task.result.ok_or_else(|| self.connector.blamed(ended_without()).into());
+                    let result = task.result.ok_or_else(ended_without).and_then(complete);
+                    return result.map_err(|failure| self.connector.blamed(failure).into());
                 }
                 TaskStatus::Failed => {
                     let failure = task.error.map_or_else(ended_without, |error| rpc_failure(error.as_raw()));
@@ -306,15 +255,23 @@ impl Following<'_> {
     /// Makes a request that may be made twice. A connection that breaks is not the end of the task. A
     /// server that wants to be left alone is, if there is time for that.
     async fn insist(&self, method: &'static str, members: &[&str]) -> Result<Answer, Failure> {
-        let mut unanswered = 0;
+        let (mut unanswered, mut backoff) = (0, Backoff::default());
         loop {
             let deadline = Instant::now() + self.connector.shared.settings.timeout;
             let failure = match self.request(method, members, deadline.min(self.deadline())).await {
-                Err(failure) if unanswered < MAX_UNANSWERED && is_no_word(method, &failure) => failure,
+                // Who waits is told soon; a task that is held may outlast its server's absence.
+                Err(failure)
+                    if is_no_word(method, &failure)
+                        && (unanswered < MAX_UNANSWERED || (self.is_held && may_pass(&failure))) =>
+                {
+                    failure
+                }
                 outcome => return outcome,
             };
             unanswered += 1;
-            let wait = failure.retry_after().unwrap_or_default().max(USUAL_POLL);
+            let pace = &self.connector.shared.settings.pace;
+            let usual = if self.is_held { backoff.next(pace).max(SHORTEST_POLL) } else { USUAL_POLL };
+            let wait = failure.retry_after().unwrap_or_default().max(usual);
             if failure.retry_after().is_some() && Instant::now() + wait >= self.deadline() {
                 return Err(failure);
             }
@@ -360,45 +317,7 @@ impl Following<'_> {
         if named.is_some_and(|named| *named != *self.id) {
             return Err(self.connector.blamed(of_another()));
         }
+        let result = complete(result).map_err(|failure| self.connector.blamed(failure))?;
         Ok(without_task(result))
     }
-}
-
-/// Whether the task may go on all the same.
-fn may_pass(failure: &Failure) -> bool {
-    match failure {
-        Failure::NotDelivered(_)
-        | Failure::Rejected { .. }
-        | Failure::Broken(_)
-        | Failure::Timeout { .. }
-        | Failure::Down { auth_required: false, .. }
-        | Failure::Overloaded => true,
-        Failure::Status { status, .. } => {
-            status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
-        }
-        _ => false,
-    }
-}
-
-/// Whether `failure` leaves open what a task has come to, so that `method` is tried again: only a look
-/// at it that fails says nothing of the task, whatever is wrong.
-fn is_no_word(method: &str, failure: &Failure) -> bool {
-    match failure {
-        Failure::Rpc { code, .. } => method == "tasks/get" && !means_forgotten(*code),
-        failure => may_pass(failure),
-    }
-}
-
-/// Whether an error with `code` says that there is no such task (MCP 2025-11-25, basic/utilities/tasks,
-/// "Protocol Errors"; some servers have the code of resources that are not there).
-fn means_forgotten(code: i64) -> bool {
-    matches!(code, code::INVALID_PARAMS | code::RESOURCE_NOT_FOUND)
-}
-
-fn ended_without() -> Failure {
-    Failure::Malformed("a task that has ended without a result".into())
-}
-
-fn of_another() -> Failure {
-    Failure::Malformed("an answer about another task".into())
 }

@@ -6,6 +6,7 @@ mod children;
 mod configuration;
 mod everything;
 mod http_sse;
+mod listening;
 mod logs;
 mod offers;
 mod older;

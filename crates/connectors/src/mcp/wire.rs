@@ -229,6 +229,14 @@ pub(super) fn stage(result: &RawBuf) -> Stage {
     }
 }
 
+/// The result that a task has ended with, which can be nothing but complete.
+pub(super) fn complete(result: RawBuf) -> Result<RawBuf, Failure> {
+    match result_type(result.as_raw())?.as_deref() {
+        None | Some("complete") => Ok(result),
+        Some(_) => Err(Failure::Malformed("a task that has ended with a result that is none".into())),
+    }
+}
+
 /// The discriminator of a result (MCP 2026-07-28, basic); absent means complete.
 fn result_type(result: Raw<'_>) -> Result<Option<Cow<'_, str>>, Failure> {
     // Nothing else can spell that name, so most results need not be gone through.

@@ -119,6 +119,33 @@ async fn a_task_of_which_its_server_never_says_how_far_it_is_is_taken_back() {
 }
 
 #[tokio::test]
+async fn a_task_that_is_held_outlasts_its_servers_absence() {
+    let looks = AtomicUsize::new(0);
+    let server = losing("tasks/get", Value::Null, move |seen| match looks.fetch_add(1, Ordering::SeqCst) {
+        0..10 => Reply::status(503, ""),
+        _ => seen.result(with(task("t-1", "completed"), json!({"result": text("done")}))),
+    })
+    .await;
+    let connector = started(server.spec(&["go"])).await;
+    let mut held = Call { tasks: taken(), ..write("go") };
+    assert_eq!(held.text(&connector).await, "done");
+    assert_eq!((server.count("tools/call"), server.count("tasks/get")), (1, 11));
+}
+
+#[tokio::test]
+async fn a_task_cannot_end_with_what_is_no_result() {
+    for kind in ["task", "input_required", "later"] {
+        for is_modern in [false, true] {
+            let result = with(text("x"), json!({"resultType": kind, "inputRequests": {}, "taskId": "t-2"}));
+            let polls = vec![with(task("t-1", "completed"), json!({"result": result}))];
+            let server = ending(is_modern, polls, result).await;
+            let connector = started(server.spec(&["go"])).await;
+            assert_eq!(codes(&connector).await, ["upstream.error", "upstream.outcome_unknown"], "{kind}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_a_session_answers_for_an_open_task_is_no_end_until_its_state_says_so() {
     for (last, codes) in [
         (task("t-1", "failed"), ["upstream.error", "upstream.error"]),
