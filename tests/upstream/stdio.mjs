@@ -70,6 +70,10 @@ const TOOLS = {
   twice: (a, m) => { put({ jsonrpc: '2.0', id: m.id, result: text('first') }); put({ jsonrpc: '2.0', id: m.id, result: text('second') }); },
   no_object: (a, m) => { put({ jsonrpc: '2.0', id: m.id, result: 'done' }); },
   not_utf8: (a, m) => { process.stdout.write(Buffer.concat([Buffer.from(`{"jsonrpc":"2.0","id":${m.id},"result":{"a":"`), Buffer.from([0xff]), Buffer.from('"}}\n')])); },
+  mimic: (a, m) => {
+    asked.set(m.id, (answer) => put({ jsonrpc: '2.0', id: m.id, result: text(answer.error.code) }));
+    put({ jsonrpc: '2.0', id: m.id, method: 'ping', params: [] });
+  },
   noise: () => { process.stdout.write('listening on nothing\n\n{"half":\n'); return text('after the noise'); },
   large: () => text('x'.repeat(400 * 1024)),
   huge: (a, m) => { process.stdout.write(`{"jsonrpc":"2.0","id":${m.id},"result":{"a":"${'x'.repeat(17 * 1024 * 1024)}"}}\n`); },

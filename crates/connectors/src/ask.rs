@@ -23,6 +23,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) input: Option<Arc<dyn InputPort>>,
     /// Who wants to read what is logged meanwhile.
     pub(crate) log: Option<Arc<dyn LogSink>>,
+    /// Whether its client may be told nothing before the result, even of what is asked and logged.
+    pub(crate) mute: bool,
     /// What becomes of it where the system makes a task of it.
     pub(crate) tasks: Tasks,
 }

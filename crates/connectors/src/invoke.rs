@@ -130,6 +130,7 @@ impl Connectors {
             progress: wire.progress.clone(),
             input: input.map(|input| input as Arc<dyn InputPort>),
             log: voice.over(wire.log.clone()),
+            mute: voice.is_mute(),
             tasks: spoken(voice, wire.tasks.clone()),
         };
         match self.by_name.get(&declaration.connector) {

@@ -10,7 +10,7 @@
 //! Code map: `config` and `check` read a file's `spec`; `supervise` keeps the
 //! connection, which `handshake` opens and `discovery` asks, in `pages`, for what it offers; `link` is
 //! what calls (`calling`) go over, with `stdio` (`child`, `lines`), `streamable` and `http_sse` (`sse`)
-//! below it, of which two share a stream among calls (`exchange`, `under_way`); `wire` writes requests and reads answers; `inbox` takes
+//! below it, of which two share a stream among calls (`exchange`, `under_way`, `followed`); `wire` writes requests and reads answers; `inbox` takes
 //! what comes unasked, and `question` puts what the server asks to the call's client;
 //! `following` sees a task of the server's (`task`) to its end;
 //! `failure` says what a caller is told. `state` names how a
@@ -33,6 +33,7 @@ pub mod config;
 mod discovery;
 mod exchange;
 mod failure;
+mod followed;
 mod following;
 mod handshake;
 mod http_sse;

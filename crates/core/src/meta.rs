@@ -11,7 +11,8 @@ use crate::raw::{Raw, RawBuf};
 pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 
 /// `object` with `value`, which is JSON text, as the member `key` of its `_meta`; with none the
-/// member is taken out. Nothing else changes but the space between members.
+/// member is taken out. Where there are several `_meta`, none of them keeps the old value and the first has
+/// the new one. Nothing else changes but the space between members.
 ///
 /// None if `object` is no object.
 pub fn with_meta(object: Raw<'_>, key: &str, value: Option<&str>) -> Option<String> {
@@ -21,8 +22,8 @@ pub fn with_meta(object: Raw<'_>, key: &str, value: Option<&str>) -> Option<Stri
         let (name, old) = member.ok()?;
         let is_meta = name == "_meta" && old.get().starts_with('{');
         begin(&mut text, &name);
-        if is_meta && !is_set {
-            is_set = true;
+        if is_meta {
+            let value = value.filter(|_| !std::mem::replace(&mut is_set, true));
             text.push_str(&members_with(old, key, value)?);
         } else {
             text.push_str(old.get());
@@ -38,8 +39,8 @@ pub fn with_meta(object: Raw<'_>, key: &str, value: Option<&str>) -> Option<Stri
 /// `object` without the name of the task that it belongs to; the same bytes if it names none.
 #[must_use]
 pub fn without_task(object: RawBuf) -> RawBuf {
-    // A name can be spelled with escapes, but then there is one.
-    if !object.get().contains(RELATED_TASK) && !object.get().contains("\\u") {
+    // A name can be spelled with escapes: a slash with one of its own, and any letter as `\u`.
+    if !object.get().contains("related-task") && !object.get().contains("\\u") {
         return object;
     }
     let without = with_meta(object.as_raw(), RELATED_TASK, None);
@@ -94,6 +95,10 @@ mod tests {
             assert_eq!(edited(object, Some("1")).as_deref(), Some(expected));
         }
         assert_eq!(edited("[]", Some("1")), None);
+        assert_eq!(
+            edited(r#"{"_meta":{"k":0},"_meta":{"k":2,"x":3}}"#, Some("1")).as_deref(),
+            Some(r#"{"_meta":{"k":1},"_meta":{"x":3}}"#)
+        );
     }
 
     #[test]
@@ -115,6 +120,12 @@ mod tests {
                 r#"{"_meta":{"x":1}}"#,
             ),
             (r#"{"_meta":{"io.modelcontextprotocol/related-tas\u006b":{}},"a":1}"#, r#"{"_meta":{},"a":1}"#),
+            (r#"{"_meta":{"io.modelcontextprotocol\/related-task":{}},"a":1}"#, r#"{"_meta":{},"a":1}"#),
+            (r#"{"_met\u0061":{"io.modelcontextprotocol/related-task":{}}}"#, r#"{"_meta":{}}"#),
+            (
+                r#"{"_meta":{"x":1},"a":1,"_meta":{"io.modelcontextprotocol/related-task":{},"y":2}}"#,
+                r#"{"_meta":{"x":1},"a":1,"_meta":{"y":2}}"#,
+            ),
         ] {
             assert_eq!(without_task(RawBuf::read(object).expect("JSON")).get(), expected);
         }

@@ -115,12 +115,14 @@ pub struct RpcError {
     pub message: String,
     /// The id of the message, where it could be read.
     pub id: Option<RequestId>,
+    /// Whether the message has a `method`, so that its id is the sender's own and none that it answers.
+    pub has_method: bool,
 }
 
 impl RpcError {
     /// An error of `code`.
     pub fn new(code: i64, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), id: None }
+        Self { code, message: message.into(), id: None, has_method: false }
     }
 
     fn invalid_request(message: &str) -> Self {
@@ -219,7 +221,8 @@ fn text(bytes: &[u8]) -> Result<&str, RpcError> {
 fn one(text: &str) -> Result<Message<'_>, RpcError> {
     let envelope = Envelope::read(text)?;
     let id = envelope.id.map(RequestId::parse).transpose()?;
-    message(&envelope, id.clone()).map_err(|error| RpcError { id, ..error })
+    let has_method = envelope.method.is_some();
+    message(&envelope, id.clone()).map_err(|error| RpcError { id, has_method, ..error })
 }
 
 fn message<'a>(envelope: &Envelope<'a>, id: Option<RequestId>) -> Result<Message<'a>, RpcError> {
@@ -360,6 +363,20 @@ mod tests {
     #[test]
     fn bytes_that_are_not_utf8_are_a_parse_error() {
         assert_eq!(parse(b"{\"a\":\"\xff\"}").map_err(|e| e.code).err(), Some(code::PARSE_ERROR));
+    }
+
+    #[test]
+    fn whether_a_message_that_is_none_would_have_been_an_answer_is_told() {
+        for (text, has_method) in [
+            (r#"{"jsonrpc":"2.0","id":1,"method":"x","params":[]}"#, true),
+            (r#"{"jsonrpc":"2.0","id":1,"method":7}"#, true),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"x","result":{}}"#, true),
+            (r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#, false),
+            (r#"{"id":1,"result":{}}"#, false),
+        ] {
+            let error = parse(text.as_bytes()).expect_err("no message");
+            assert_eq!((error.has_method, error.id), (has_method, Some(RequestId::number(1))), "{text}");
+        }
     }
 
     proptest! {

@@ -21,7 +21,7 @@ use super::check::Settings;
 use super::discovery::TaskSupport;
 use super::failure::Failure;
 use super::link::{Answer, Query, Until};
-use super::question::{Given, MAX_ROUNDS, Required};
+use super::question::{Given, MAX_ROUNDS, Pause, Required};
 use super::supervise::Live;
 use super::task::{self, ServerTask};
 use super::wire::{self, Stage};
@@ -152,6 +152,8 @@ impl McpConnector {
         }
         let query = Query {
             actor: Some(ask.actor),
+            begins: target.begins,
+            mute: ask.mute,
             method: target.method,
             members: &members,
             name: target.name.as_deref().filter(|_| mirrors),
@@ -160,6 +162,7 @@ impl McpConnector {
             input,
             log: ask.log.as_ref(),
             traceparent: ask.traceparent,
+            pause: target.pause,
             tasks: target.tasks,
             limit_bytes: limit_bytes.saturating_add(ENVELOPE_BYTES),
             until,
@@ -199,6 +202,8 @@ pub(super) struct Target<'a> {
     pub(super) method: &'static str,
     /// Whether it begins the call; else it follows one that was begun.
     pub(super) begins: bool,
+    /// How long the client has thought of what the call asked before.
+    pub(super) pause: Option<&'a Pause>,
     /// Whether a modern server is told that it may make a task of it.
     pub(super) tasks: bool,
     /// Pieces of JSON text: the members of the parameters.
@@ -209,7 +214,7 @@ pub(super) struct Target<'a> {
 
 impl<'a> Target<'a> {
     fn beginning(method: &'static str, members: Vec<&'a str>) -> Self {
-        Self { method, begins: true, tasks: false, members, name: None }
+        Self { method, begins: true, pause: None, tasks: false, members, name: None }
     }
 
     /// What `ask` means; none if the connector has no such thing.

@@ -49,6 +49,8 @@ pub(super) struct Exchange {
     outbox: mpsc::Sender<String>,
     /// Whether the server may put several messages into one (MCP 2025-03-26).
     batches: AtomicBool,
+    /// Whether the server must not ask anything on the stream (MCP 2026-07-28, basic/transports/stdio).
+    modern: AtomicBool,
     replies: Arc<Semaphore>,
     /// Cancelled when no more messages can come.
     ended: CancellationToken,
@@ -68,10 +70,11 @@ impl Exchange {
         let exchange = Self {
             connector: connector.to_owned(),
             pending: Mutex::default(),
-            under_way: UnderWay::default(),
+            under_way: UnderWay::beside(inbox.followed()),
             inbox,
             outbox,
             batches: AtomicBool::new(false),
+            modern: AtomicBool::new(false),
             replies: Arc::new(Semaphore::new(MAX_REPLIES)),
             ended: CancellationToken::new(),
         };
@@ -81,6 +84,7 @@ impl Exchange {
     /// From now on messages are those of `era`.
     pub(super) fn speak(&self, era: Era) {
         self.batches.store(era.has_batches(), Ordering::Relaxed);
+        self.modern.store(era == Era::Modern, Ordering::Relaxed);
     }
 
     /// Has the answer to `outgoing` waited for, from before it is sent.
@@ -128,7 +132,7 @@ impl Exchange {
             Ok(Message::Response { id, outcome }) => self.answer(&id, || wire::settle(outcome)),
             Ok(Message::Notification { method, params }) => {
                 if method == wire::LOG
-                    && let Some(sink) = self.under_way.only(|call| call.log.clone())
+                    && let Some(sink) = self.under_way.whose(params).and_then(|client| client.log)
                 {
                     wire::log(params, &*sink);
                 }
@@ -136,7 +140,11 @@ impl Exchange {
             }
             Ok(Message::Request { id, method, params }) => {
                 self.inbox.unasked().count(Instant::now());
-                let questions = self.under_way.only(|call| call.questions.clone());
+                if self.modern.load(Ordering::Relaxed) {
+                    self.send_if_room(wire::answer_to_modern(&id));
+                    return true;
+                }
+                let questions = self.under_way.whose(params).and_then(|client| client.questions);
                 match Asked::read(&method, params).zip(questions) {
                     Some((asked, questions)) => self.respond(id, asked, questions),
                     // A server that asks faster than it reads gets no answer.
@@ -146,8 +154,15 @@ impl Exchange {
             Err(error) => {
                 let reason = Failure::unreadable(&error).reason();
                 tracing::debug!(connector = self.connector, reason, "not an MCP message");
-                let Some(id) = &error.id else { return false };
-                self.answer(id, || Err(Failure::unreadable(&error)));
+                match &error.id {
+                    // The id is one of the server's own, whatever request of ours has the same.
+                    Some(_) if error.has_method => {
+                        self.inbox.unasked().count(Instant::now());
+                        self.send_if_room(wire::answer_to_unreadable(&error));
+                    }
+                    Some(id) => self.answer(id, || Err(Failure::unreadable(&error))),
+                    None => return false,
+                }
             }
         }
         true

@@ -27,7 +27,7 @@ const SHOWN_CHARS: usize = 300;
 pub(super) enum Failure {
     /// It was never sent. The connection is lost.
     NotDelivered(String),
-    /// The server refused it unread, as it does when it lost the session. The connection is lost.
+    /// The server refused it, as it does when it lost the session. The connection is lost.
     Rejected { status: StatusCode },
     /// The server, or something before it, answered with an HTTP status alone.
     Status { status: StatusCode, retry_after: Option<Duration> },
@@ -109,7 +109,8 @@ impl Failure {
     /// Whether the same request may be sent again.
     pub(super) fn may_be_repeated(&self, effect: Effect) -> bool {
         match self {
-            Self::NotDelivered(_) | Self::Rejected { .. } => true,
+            Self::NotDelivered(_) => true,
+            Self::Rejected { status } => effect == Effect::Read || is_unread(*status),
             Self::Broken(_) => effect == Effect::Read,
             Self::Status { status, retry_after: None } => effect == Effect::Read && status.is_server_error(),
             _ => false,
@@ -140,11 +141,29 @@ impl Failure {
         }
     }
 
+    /// How long the server, or what stands before it, wants to be left alone.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } | Self::Quarantined { retry_after } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// What the caller is told if this came after the server had taken up the call, so that of a write it
+    /// does not say what became of it.
+    pub(super) fn into_error_of_begun(self, effect: Effect) -> CallError {
+        match effect {
+            Effect::Read => self.into_call_error(effect),
+            Effect::Write | Effect::Destructive => outcome_unknown().because(self.reason()),
+        }
+    }
+
     /// What the caller of a tool with `effect` is told.
     pub(super) fn into_call_error(self, effect: Effect) -> CallError {
         let reason = self.reason();
         let is_read = effect == Effect::Read;
         let error = match self {
+            Self::Rejected { status } if !is_read && !is_unread(status) => outcome_unknown(),
             Self::NotDelivered(_)
             | Self::Missing(_)
             | Self::Rejected { .. }
@@ -185,6 +204,12 @@ impl Failure {
         };
         error.because(reason)
     }
+}
+
+/// Whether `status` of a lost session says that the request was not read: 404 does (MCP 2025-11-25,
+/// basic/transports, "Session Management"). A 400 that speaks of a session may be about the call.
+fn is_unread(status: StatusCode) -> bool {
+    status == StatusCode::NOT_FOUND
 }
 
 const UNREACHABLE: &str = "the MCP server cannot be reached";

@@ -6,31 +6,35 @@
 //!
 //! Invariants:
 //! - A call ends with the result of its task or with a failure, never with a handle.
-//! - A write whose task is lost sight of is `upstream.outcome_unknown`.
+//! - What is not the task's own end is `upstream.outcome_unknown` of a write, whatever it would be of a
+//!   call that was not begun ([`End`]).
 //! - No request of a task is put to the client twice, and there is a limit to how many are.
+
+mod end;
+mod thinking;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::HeaderValue;
 use quaymaster_core::meta::{RELATED_TASK, without_task};
-use quaymaster_core::rpc::code;
-use quaymaster_core::{CallError, InputAbilities, InputPort, NoInput, Raw, RawBuf, Tasks, mirror};
+use quaymaster_core::{CallError, Raw, RawBuf, Tasks, mirror};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::end::{End, ended_without, is_no_word, may_pass, means_forgotten, of_another};
+use self::thinking::Thinking;
 use super::McpConnector;
 use super::calling::Target;
 use super::failure::Failure;
+use super::followed::{Client, Holder};
 use super::link::{Answer, Until};
-use super::question::{MAX_ROUNDS, Pause, Required};
+use super::pace::Backoff;
+use super::question::{Pause, Questions, Required};
 use super::task::{ServerTask, TaskStatus};
-use super::wire::rpc_failure;
+use super::wire::{complete, rpc_failure};
 use crate::ask::Ask;
 
 /// How long the task of a client that does not wait may take.
@@ -41,7 +45,7 @@ const SHORTEST_POLL: Duration = Duration::from_millis(50);
 const LONGEST_POLL: Duration = Duration::from_mins(1);
 const USUAL_POLL: Duration = Duration::from_secs(1);
 
-/// How many questions after a task may go unanswered in a row.
+/// How many questions after a task may go unanswered in a row while its client waits.
 const MAX_UNANSWERED: u32 = 5;
 
 /// How long a server has to take note that its task is no longer wanted.
@@ -55,7 +59,7 @@ impl McpConnector {
         begun: Result<ServerTask, Failure>,
         is_modern: bool,
     ) -> Result<RawBuf, CallError> {
-        let outcome = async {
+        let outcome: Result<RawBuf, End> = async {
             let begun = begun.map_err(|failure| self.blamed(failure))?;
             let held = match &ask.tasks {
                 Tasks::Taken(port) => port.begin(begun.terms),
@@ -68,9 +72,17 @@ impl McpConnector {
                 self.shared.settings.timeout
             };
             let thinking = Pause::new();
+            let input = Thinking::over(ask.input.as_ref(), &thinking);
+            let over = CancellationToken::new();
+            let _over = over.clone().drop_guard();
+            let client = Client {
+                questions: input.clone().map(|port| Questions::new(port, thinking.clone(), over)),
+                log: ask.log.clone(),
+            };
+            let _followed = self.shared.followed.add(&begun.id, Holder::of(ask.actor), client);
             let mut following = Following {
                 connector: self,
-                ask: Ask { input: Thinking::over(ask.input.as_ref(), &thinking), ..ask.clone() },
+                ask: Ask { input, ..ask.clone() },
                 is_modern,
                 id: begun.id.clone(),
                 id_json: Value::from(begun.id.as_str()).to_string(),
@@ -78,6 +90,7 @@ impl McpConnector {
                 deadline: Instant::now() + limit,
                 thinking,
                 asked: HashSet::new(),
+                is_held: held,
                 has_ended: false,
             };
             let outcome = following.run(begun).await;
@@ -85,48 +98,12 @@ impl McpConnector {
                 following.take_back().await;
             }
             outcome
-        };
-        match outcome.await {
-            Ok(result) => {
-                self.shared.conduct.good();
-                Ok(result)
-            }
-            Err(failure) => Err(failure.into_call_error(ask.effect)),
         }
-    }
-}
-
-/// The client of a task, and how long it has thought about what it was asked.
-#[derive(Debug)]
-struct Thinking {
-    port: Arc<dyn InputPort>,
-    pause: Pause,
-    asked: AtomicUsize,
-}
-
-impl Thinking {
-    fn over(port: Option<&Arc<dyn InputPort>>, pause: &Pause) -> Option<Arc<dyn InputPort>> {
-        let thinking = |port| Self { port, pause: pause.clone(), asked: AtomicUsize::new(0) };
-        port.map(|port| Arc::new(thinking(Arc::clone(port))) as Arc<dyn InputPort>)
-    }
-}
-
-impl InputPort for Thinking {
-    fn abilities(&self) -> InputAbilities {
-        self.port.abilities()
-    }
-
-    fn ask<'a>(
-        &'a self,
-        requests: RawBuf,
-    ) -> Pin<Box<dyn Future<Output = Result<RawBuf, NoInput>> + Send + 'a>> {
-        Box::pin(async move {
-            if self.asked.fetch_add(1, Ordering::Relaxed) >= MAX_ROUNDS {
-                return Err(NoInput::Unanswered);
-            }
-            let _still = self.pause.stand();
-            self.port.ask(requests).await
-        })
+        .await;
+        if outcome.is_ok() {
+            self.shared.conduct.good();
+        }
+        outcome.map_err(|end| end.into_call_error(ask.effect))
     }
 }
 
@@ -148,12 +125,14 @@ struct Following<'a> {
     thinking: Pause,
     /// The names of the requests that the client has answered.
     asked: HashSet<String>,
+    /// Whether its client holds it instead of waiting.
+    is_held: bool,
     /// Whether the server has no more to do for it.
     has_ended: bool,
 }
 
 impl Following<'_> {
-    async fn run(&mut self, begun: ServerTask) -> Result<RawBuf, Failure> {
+    async fn run(&mut self, begun: ServerTask) -> Result<RawBuf, End> {
         let mut task = begun;
         loop {
             if let (Some(message), Tasks::Taken(port)) = (&task.message, &self.ask.tasks) {
@@ -163,7 +142,7 @@ impl Following<'_> {
             match task.status {
                 TaskStatus::Working => {}
                 TaskStatus::Cancelled => {
-                    return Err(Failure::Unsupported("the MCP server has taken its task back".into()));
+                    return Err(Failure::Unsupported("the MCP server has taken its task back".into()).into());
                 }
                 status if !self.is_modern => {
                     if let Some(result) = self.fetch(status).await? {
@@ -172,14 +151,16 @@ impl Following<'_> {
                 }
                 TaskStatus::InputRequired => self.inform(&task).await?,
                 TaskStatus::Completed => {
-                    return task.result.ok_or_else(|| self.connector.blamed(ended_without()));
+                    let result = task.result.ok_or_else(ended_without).and_then(complete);
+                    return result.map_err(|failure| self.connector.blamed(failure).into());
                 }
                 TaskStatus::Failed => {
                     let failure = task.error.map_or_else(ended_without, |error| rpc_failure(error.as_raw()));
-                    return Err(self.connector.blamed(failure));
+                    return Err(End::Failed(self.connector.blamed(failure)));
                 }
             }
-            self.pause(task.terms.poll).await?;
+            let poll = task.terms.poll.unwrap_or(USUAL_POLL);
+            self.pause(poll.clamp(SHORTEST_POLL, LONGEST_POLL)).await?;
             task = self.look().await?;
         }
     }
@@ -190,11 +171,10 @@ impl Following<'_> {
     }
 
     /// Waits until it is time to ask again.
-    async fn pause(&self, poll: Option<Duration>) -> Result<(), Failure> {
-        let (poll, deadline) =
-            (poll.unwrap_or(USUAL_POLL).clamp(SHORTEST_POLL, LONGEST_POLL), self.deadline());
+    async fn pause(&self, wait: Duration) -> Result<(), Failure> {
+        let deadline = self.deadline();
         let left = deadline.saturating_duration_since(Instant::now());
-        let slept = self.ask.cancel.run_until_cancelled(sleep(poll.min(left))).await;
+        let slept = self.ask.cancel.run_until_cancelled(sleep(wait.min(left))).await;
         slept.ok_or(Failure::Cancelled { sent: true })?;
         if Instant::now() >= deadline { Err(Failure::Timeout { sent: true }) } else { Ok(()) }
     }
@@ -207,14 +187,18 @@ impl Following<'_> {
                 let own = task.and_then(|task| if task.id == self.id { Ok(task) } else { Err(of_another()) });
                 own.map_err(|failure| self.connector.blamed(failure))
             }
-            Err(Failure::Rpc { .. }) => Err(self.forgotten()),
+            Err(Failure::Rpc { code, .. }) if means_forgotten(code) => Err(self.forgotten()),
+            Err(Failure::Rpc { code, .. }) => {
+                let why = format!("the MCP server does not say how far its task is (JSON-RPC code {code})");
+                Err(Failure::Unsupported(why))
+            }
             Err(failure) => Err(failure),
         }
     }
 
     /// Asks a session's server for the result; what it wants to know it asks before that. None if
     /// it has to be asked again.
-    async fn fetch(&mut self, status: TaskStatus) -> Result<Option<RawBuf>, Failure> {
+    async fn fetch(&mut self, status: TaskStatus) -> Result<Option<RawBuf>, End> {
         let is_open = status == TaskStatus::InputRequired;
         let outcome = if is_open {
             self.request("tasks/result", &[], self.deadline()).await
@@ -222,18 +206,21 @@ impl Following<'_> {
             self.insist("tasks/result", &[]).await
         };
         match outcome {
-            Ok(answer) => self.unrelated(answer.result).map(Some),
+            Ok(answer) => Ok(Some(self.unrelated(answer.result)?)),
             Err(failure) if is_open && may_pass(&failure) => Ok(None),
             // A task that is not there is told by the same code as arguments that are wrong.
             Err(Failure::Rpc { code, .. })
-                if status == TaskStatus::Completed || (is_open && code == code::INVALID_PARAMS) =>
+                if status == TaskStatus::Completed || (is_open && means_forgotten(code)) =>
             {
-                Err(self.forgotten())
+                Err(self.forgotten().into())
             }
-            Err(failure) => {
-                self.has_ended |= matches!(failure, Failure::Rpc { .. });
-                Err(failure)
+            // Whether that is what the call came to, the state of the task will tell.
+            Err(Failure::Rpc { .. }) if is_open => Ok(None),
+            Err(failure @ (Failure::Rpc { .. } | Failure::Incapable { .. })) if !is_open => {
+                self.has_ended = true;
+                Err(End::Failed(failure))
             }
+            Err(failure) => Err(failure.into()),
         }
     }
 
@@ -265,16 +252,30 @@ impl Following<'_> {
         let _ = timeout(TAKE_BACK, self.send("tasks/cancel", &[], until)).await;
     }
 
-    /// Makes a request that may be made twice. A connection that breaks is not the end of the task.
+    /// Makes a request that may be made twice. A connection that breaks is not the end of the task. A
+    /// server that wants to be left alone is, if there is time for that.
     async fn insist(&self, method: &'static str, members: &[&str]) -> Result<Answer, Failure> {
-        let mut unanswered = 0;
+        let (mut unanswered, mut backoff) = (0, Backoff::default());
         loop {
             let deadline = Instant::now() + self.connector.shared.settings.timeout;
-            match self.request(method, members, deadline.min(self.deadline())).await {
-                Err(failure) if may_pass(&failure) && unanswered < MAX_UNANSWERED => unanswered += 1,
+            let failure = match self.request(method, members, deadline.min(self.deadline())).await {
+                // Who waits is told soon; a task that is held may outlast its server's absence.
+                Err(failure)
+                    if is_no_word(method, &failure)
+                        && (unanswered < MAX_UNANSWERED || (self.is_held && may_pass(&failure))) =>
+                {
+                    failure
+                }
                 outcome => return outcome,
+            };
+            unanswered += 1;
+            let pace = &self.connector.shared.settings.pace;
+            let usual = if self.is_held { backoff.next(pace).max(SHORTEST_POLL) } else { USUAL_POLL };
+            let wait = failure.retry_after().unwrap_or_default().max(usual);
+            if failure.retry_after().is_some() && Instant::now() + wait >= self.deadline() {
+                return Err(failure);
             }
-            self.pause(None).await?;
+            self.pause(wait).await?;
         }
     }
 
@@ -296,7 +297,8 @@ impl Following<'_> {
         let mut all = vec![r#""taskId":"#, &self.id_json];
         all.extend(members);
         let name = Some(Cow::Borrowed(&self.name));
-        let target = Target { method, begins: false, tasks: true, members: all, name };
+        let pause = Some(&self.thinking);
+        let target = Target { method, begins: false, pause, tasks: true, members: all, name };
         let attempt = self.connector.attempt(&target, &self.ask, until, self.ask.input.as_ref());
         attempt.await.map(|answered| answered.answer).map_err(|(failure, _)| failure)
     }
@@ -315,28 +317,7 @@ impl Following<'_> {
         if named.is_some_and(|named| *named != *self.id) {
             return Err(self.connector.blamed(of_another()));
         }
+        let result = complete(result).map_err(|failure| self.connector.blamed(failure))?;
         Ok(without_task(result))
     }
-}
-
-/// Whether the task may go on all the same.
-fn may_pass(failure: &Failure) -> bool {
-    match failure {
-        Failure::NotDelivered(_)
-        | Failure::Rejected { .. }
-        | Failure::Broken(_)
-        | Failure::Timeout { .. }
-        | Failure::Down { auth_required: false, .. }
-        | Failure::Overloaded => true,
-        Failure::Status { status, .. } => status.is_server_error(),
-        _ => false,
-    }
-}
-
-fn ended_without() -> Failure {
-    Failure::Malformed("a task that has ended without a result".into())
-}
-
-fn of_another() -> Failure {
-    Failure::Malformed("an answer about another task".into())
 }

@@ -32,7 +32,6 @@ use super::link::{Answer, Channel, Link, Query, Until};
 use super::state::{Health, Trouble};
 use super::stdio::Stdio;
 use super::streamable::Http;
-use super::watching::Watched;
 use super::wire::{self, Era};
 
 const DISCOVER_ID: u64 = 1;
@@ -53,10 +52,10 @@ struct Agreed {
 pub(super) async fn open(
     settings: &Settings,
     was_legacy: bool,
-    watched: Arc<Watched>,
+    inbox: Inbox,
     stop: &CancellationToken,
 ) -> Result<Link, Trouble> {
-    let inbox = Arc::new(Inbox::telling(watched));
+    let inbox = Arc::new(inbox);
     let opening = Opening { settings, stop };
     let mut channel = opening.connect(&inbox).await?;
     let agreed = match opening.agree(&mut channel, was_legacy, &inbox).await {

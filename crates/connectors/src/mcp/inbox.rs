@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::conduct::Unasked;
+use super::followed::Followed;
 use super::watching::Watched;
 
 /// What one connection's messages that are no answers have told.
@@ -24,12 +25,18 @@ pub(super) struct Inbox {
     list_changed: Notify,
     unasked: Unasked,
     watched: Arc<Watched>,
+    followed: Arc<Followed>,
 }
 
 impl Inbox {
-    /// One that tells who watches a resource that it has changed.
-    pub(super) fn telling(watched: Arc<Watched>) -> Self {
-        Self { watched, ..Self::default() }
+    /// One that tells who watches a resource that it has changed, of a server whose tasks are `followed`.
+    pub(super) fn telling(watched: Arc<Watched>, followed: Arc<Followed>) -> Self {
+        Self { watched, followed, ..Self::default() }
+    }
+
+    /// The tasks that the server may speak of.
+    pub(super) fn followed(&self) -> Arc<Followed> {
+        Arc::clone(&self.followed)
     }
 
     /// Takes a notification. `sink` gives who waits for the progress of a request of ours, by its id.
@@ -65,6 +72,12 @@ impl Inbox {
     /// What the server sends without being asked.
     pub(super) fn unasked(&self) -> &Unasked {
         &self.unasked
+    }
+
+    /// Notes that the server may have told of changes while nobody listened.
+    pub(super) fn missed_something(&self) {
+        self.suspect_list();
+        self.watched.all_updated();
     }
 
     /// Notes that the list of tools should be read again.

@@ -8,19 +8,20 @@
 //! used twice.
 
 mod logs;
+mod query;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::{HeaderName, HeaderValue};
-use quaymaster_core::{Actor, InputAbilities, InputPort, LogSink, ProgressSink, RawBuf};
+use http::HeaderValue;
+use quaymaster_core::InputAbilities;
 use serde_json::Value;
 use tokio::task::unconstrained;
-use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::logs::LogLevelTold;
+pub(super) use self::query::{Answer, Outgoing, Query, Sent, Until};
 use super::failure::Failure;
 use super::http_sse::HttpSse;
 use super::inbox::Inbox;
@@ -29,102 +30,8 @@ use super::stdio::Stdio;
 use super::streamable::{Http, Listening};
 use super::wire::{self, Era, Manner};
 
-/// How large the answer to a request of our own may be, unless it says otherwise.
-const MAX_ANSWER_BYTES: usize = 1024 * 1024;
-
 /// The first id of a link; smaller ones are used in the handshake.
 const FIRST_ID: u64 = 10;
-
-/// Until when a request is worth waiting for.
-#[derive(Clone, Copy)]
-pub(super) struct Until<'a> {
-    pub(super) deadline: Instant,
-    pub(super) cancel: &'a CancellationToken,
-}
-
-/// A request, before it has an id.
-pub(super) struct Query<'a> {
-    /// For whom it is asked; none is for ourselves.
-    pub(super) actor: Option<&'a Actor>,
-    pub(super) method: &'static str,
-    /// Pieces of JSON text: the members of the parameters.
-    pub(super) members: &'a [&'a str],
-    /// The tool's name as a header, for a modern server over HTTP.
-    pub(super) name: Option<&'a HeaderValue>,
-    /// Headers that mirror arguments, for a modern server over HTTP.
-    pub(super) mirrored: &'a [(HeaderName, HeaderValue)],
-    pub(super) sink: Option<&'a Arc<dyn ProgressSink>>,
-    /// Who can be asked something before the answer.
-    pub(super) input: Option<&'a Arc<dyn InputPort>>,
-    /// Who wants to read what is logged before the answer.
-    pub(super) log: Option<&'a Arc<dyn LogSink>>,
-    /// The trace that the call is part of.
-    pub(super) traceparent: Option<&'a str>,
-    /// Whether a modern server may answer with a task.
-    pub(super) tasks: bool,
-    /// How large the message that holds the answer may be.
-    pub(super) limit_bytes: usize,
-    pub(super) until: Until<'a>,
-}
-
-impl<'a> Query<'a> {
-    /// A request of our own, for which nobody waits but us.
-    pub(super) fn plain(method: &'static str, members: &'a [&'a str], until: Until<'a>) -> Self {
-        Self {
-            actor: None,
-            method,
-            members,
-            name: None,
-            mirrored: &[],
-            sink: None,
-            input: None,
-            log: None,
-            traceparent: None,
-            tasks: false,
-            limit_bytes: MAX_ANSWER_BYTES,
-            until,
-        }
-    }
-}
-
-/// A request as a transport takes it.
-pub(super) struct Outgoing<'a> {
-    pub(super) actor: Option<&'a Actor>,
-    pub(super) id: u64,
-    pub(super) method: &'static str,
-    pub(super) body: String,
-    pub(super) name: Option<&'a HeaderValue>,
-    pub(super) mirrored: &'a [(HeaderName, HeaderValue)],
-    pub(super) sink: Option<&'a Arc<dyn ProgressSink>>,
-    pub(super) questions: Option<Questions>,
-    pub(super) log: Option<Arc<dyn LogSink>>,
-    pub(super) limit_bytes: usize,
-}
-
-/// Whether the server may have seen a request.
-#[derive(Default)]
-pub(super) struct Sent(AtomicBool);
-
-impl Sent {
-    /// From now on it may have.
-    pub(super) fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// A result and what came with it.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) result: RawBuf,
-    /// The session that an HTTP server opened.
-    pub(super) session: Option<HeaderValue>,
-    /// The server's own id for the request, where it gave one.
-    pub(super) upstream_id: Option<String>,
-}
 
 /// A transport.
 pub(super) enum Channel {
@@ -138,7 +45,7 @@ impl Channel {
     pub(super) async fn ask(&self, id: u64, era: Era, query: &Query<'_>) -> Result<Answer, Failure> {
         let over = CancellationToken::new();
         let _over = over.clone().drop_guard();
-        let pause = Pause::new();
+        let pause = query.pause.cloned().unwrap_or_else(Pause::new);
         let manner = Manner {
             era,
             wants_progress: query.sink.is_some(),
@@ -153,6 +60,8 @@ impl Channel {
         };
         let outgoing = Outgoing {
             actor: query.actor,
+            begins: query.begins,
+            mute: query.mute,
             id,
             method: query.method,
             body: wire::request(id, query.method, query.members, manner),
@@ -164,6 +73,8 @@ impl Channel {
             limit_bytes: query.limit_bytes,
         };
         let (sent, until) = (Sent::default(), query.until);
+        // From now on time stands still while somebody thinks, and not for what they thought before.
+        let deadline = until.deadline.checked_sub(pause.stood()).unwrap_or(until.deadline);
         if until.cancel.is_cancelled() {
             return Err(Failure::Cancelled { sent: false });
         }
@@ -173,7 +84,7 @@ impl Channel {
             // A server that sends without end uses up all that this task may do at one go, and
             // whatever else keeps to that budget would never get its turn.
             () = unconstrained(until.cancel.cancelled()) => Err(Failure::Cancelled { sent: sent.get() }),
-            () = unconstrained(pause.expired(until.deadline)) => Err(Failure::Timeout { sent: sent.get() }),
+            () = unconstrained(pause.expired(deadline)) => Err(Failure::Timeout { sent: sent.get() }),
         }
     }
 

@@ -22,8 +22,8 @@ use std::time::Duration;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use quaymaster_core::RawBuf;
 use quaymaster_core::rpc::{self, Message};
+use quaymaster_core::{Raw, RawBuf};
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 
@@ -35,6 +35,7 @@ use self::response::{
 use super::batch;
 use super::check::server::HttpServer;
 use super::failure::Failure;
+use super::followed::Client;
 use super::inbox::Inbox;
 use super::link::{Answer, Outgoing, Sent};
 use super::sse::Events;
@@ -79,6 +80,8 @@ pub(super) struct Http {
 /// The answer that a stream should hold.
 struct Wanted<'a> {
     outgoing: Outgoing<'a>,
+    /// Whether its stream broke and was taken up again.
+    is_resumed: bool,
 }
 
 impl Http {
@@ -102,10 +105,10 @@ impl Http {
             headers,
             has_session: false,
             era: Era::Legacy(wire::PROPOSED),
+            under_way: Arc::new(UnderWay::beside(inbox.followed())),
             inbox,
             replies: Arc::new(Semaphore::new(MAX_REPLIES)),
             questions: Arc::new(Semaphore::new(MAX_QUESTIONS)),
-            under_way: Arc::default(),
         })
     }
 
@@ -136,17 +139,7 @@ impl Http {
 
     /// Opens a stream of what the server sends by itself.
     pub(super) async fn events(&self) -> Result<Incoming, Failure> {
-        let response = self.egress.send(self.bare(Method::GET)).await.map_err(no_response)?;
-        let status = response.status();
-        if !status.is_success() {
-            let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
-            return Err(Failure::Status { status, retry_after });
-        }
-        if content_type(response.headers()) != ContentType::Events {
-            let status = status.as_u16();
-            return Err(Failure::Unsupported(format!("HTTP status {status} without a stream of events")));
-        }
-        Ok(response.into_body())
+        self.open_stream(self.bare(Method::GET)).await
     }
 
     /// Sends a request and waits for its answer.
@@ -167,12 +160,14 @@ impl Http {
             ContentType::Json => {
                 let body = response.into_body().read(outgoing.limit_bytes).await.map_err(no_body)?;
                 if self.era.has_batches() {
-                    self.take(&body, &Wanted { outgoing })?.ok_or_else(no_answer)?
+                    self.take(&body, &Wanted { outgoing, is_resumed: false })?.ok_or_else(no_answer)?
                 } else {
                     wire::answer(&body, outgoing.id)?
                 }
             }
-            ContentType::Events => self.read_stream(response.into_body(), &Wanted { outgoing }).await?,
+            ContentType::Events => {
+                self.read_stream(response.into_body(), Wanted { outgoing, is_resumed: false }).await?
+            }
             ContentType::Other => {
                 let status = response.status().as_u16();
                 return Err(Failure::Malformed(format!(
@@ -211,15 +206,16 @@ impl Http {
     }
 
     /// Reads a response's stream up to its answer.
-    async fn read_stream(&self, mut body: Incoming, wanted: &Wanted<'_>) -> Result<RawBuf, Failure> {
+    async fn read_stream(&self, mut body: Incoming, mut wanted: Wanted<'_>) -> Result<RawBuf, Failure> {
         let mut events = Events::new(wanted.outgoing.limit_bytes);
         for _ in 0..=MAX_RESUMPTIONS {
-            if let Some(result) = self.until_answer(&mut body, &mut events, wanted).await? {
+            if let Some(result) = self.until_answer(&mut body, &mut events, &wanted).await? {
                 // The end of the stream is mostly on its way, and nobody needs to wait for it.
                 body.leave();
                 return Ok(result);
             }
             body = self.resume(&mut events).await?;
+            wanted.is_resumed = true;
         }
         Err(Failure::Broken("the stream ended without an answer".into()))
     }
@@ -258,21 +254,33 @@ impl Http {
         events.reconnected();
         let mut request = self.bare(Method::GET);
         request.headers_mut().insert(LAST_EVENT_ID, last_id);
-        self.open_stream(request).await.ok_or_else(broken)
+        self.open_stream(request).await.map_err(|_| broken())
     }
 
-    async fn open_stream(&self, request: Request<Payload>) -> Option<Incoming> {
-        let response = self.egress.send(request).await.ok()?;
-        let is_stream =
-            response.status().is_success() && content_type(response.headers()) == ContentType::Events;
-        is_stream.then(|| response.into_body())
+    async fn open_stream(&self, request: Request<Payload>) -> Result<Incoming, Failure> {
+        let response = self.egress.send(request).await.map_err(no_response)?;
+        let status = response.status();
+        if !status.is_success() {
+            let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
+            return Err(Failure::Status { status, retry_after });
+        }
+        if content_type(response.headers()) != ContentType::Events {
+            let status = status.as_u16();
+            return Err(Failure::Unsupported(format!("HTTP status {status} without a stream of events")));
+        }
+        Ok(response.into_body())
     }
 
     /// Takes a message of a response, or a batch of them; gives the result if the answer is there.
     fn take(&self, bytes: &[u8], wanted: &Wanted<'_>) -> Result<Option<RawBuf>, Failure> {
         let mut result = None;
         for message in batch::messages(bytes, self.era.has_batches()) {
-            result = result.or(self.take_one(message, wanted)?);
+            match (self.take_one(message, wanted), &result) {
+                (Ok(taken), None) => result = taken,
+                (Err(failure), None) => return Err(failure),
+                // Whatever comes after the answer does not take it back.
+                (_, Some(_)) => {}
+            }
         }
         Ok(result)
     }
@@ -285,19 +293,30 @@ impl Http {
             }
             Ok(Message::Notification { method, params }) => {
                 if method == LOG
-                    && let Some(sink) = &wanted.outgoing.log
+                    && let Some(sink) = self.client(params, wanted).and_then(|client| client.log)
                 {
-                    wire::log(params, &**sink);
+                    wire::log(params, &*sink);
                 }
                 let sink = |token| wanted.outgoing.sink.filter(|_| token == id).cloned();
                 self.inbox.take(&method, params, sink);
             }
             Ok(Message::Request { id, method, params }) => {
-                self.answer(id, &method, params, || wanted.outgoing.questions.clone());
+                let questions = || self.client(params, wanted).and_then(|client| client.questions);
+                self.answer(id, &method, params, questions);
             }
             Err(error) => return Err(Failure::unreadable(&error)),
         }
         Ok(None)
+    }
+
+    /// Who is told what comes on a response's stream. A stream that was taken up again may be the one beside
+    /// all calls, of a server that has not looked at where it broke.
+    fn client(&self, params: Option<Raw<'_>>, wanted: &Wanted<'_>) -> Option<Client> {
+        if wanted.is_resumed {
+            return self.under_way.whose(params);
+        }
+        let Outgoing { questions, log, .. } = &wanted.outgoing;
+        Some(Client { questions: questions.clone(), log: log.clone() })
     }
 
     /// Why there is no result, from a response that is no success.

@@ -26,10 +26,13 @@ use super::check::server::Server;
 use super::conduct::Conduct;
 use super::discovery::{self, Listing, Routes};
 use super::failure::Failure;
+use super::followed::Followed;
 use super::handshake;
+use super::inbox::Inbox;
 use super::link::{Link, Query, Until};
 use super::pace::Backoff;
 use super::state::{Health, LeftOut, Trouble, UpstreamState};
+use super::under_way::SUBSCRIBE;
 use super::watching::Watched;
 
 const MAX_SHOWN_WARNINGS: usize = 10;
@@ -45,6 +48,7 @@ pub(super) struct Shared {
     pub(super) breaker: Breaker,
     pub(super) conduct: Conduct,
     pub(super) watched: Arc<Watched>,
+    pub(super) followed: Arc<Followed>,
     /// How many connections there were.
     connections: AtomicU64,
     /// The digest of the listing that `tools` holds.
@@ -103,6 +107,7 @@ impl Shared {
         Self {
             breaker: Breaker::new(settings.breaker),
             watched: Arc::default(),
+            followed: Arc::default(),
             conduct: Conduct::new(settings.pace.conduct, settings.changes),
             connections: AtomicU64::new(0),
             settings,
@@ -286,7 +291,8 @@ fn pause(shared: &Shared, trouble: &Trouble, backoff: &mut Backoff) -> Duration 
 
 /// One connection, from its first byte to its last. Says why it ended.
 async fn connected(shared: &Shared, was_legacy: &mut bool, stop: &CancellationToken) -> Trouble {
-    let link = match handshake::open(&shared.settings, *was_legacy, Arc::clone(&shared.watched), stop).await {
+    let inbox = Inbox::telling(Arc::clone(&shared.watched), Arc::clone(&shared.followed));
+    let link = match handshake::open(&shared.settings, *was_legacy, inbox, stop).await {
         Ok(link) => Arc::new(link),
         Err(trouble) => {
             *was_legacy = false;
@@ -317,7 +323,7 @@ async fn tell_what_is_watched(shared: &Shared, link: &Arc<Link>, stop: &Cancella
             }
         } else if link.serves("resources") {
             let gone = told.difference(&wanted).map(|uri| ("resources/unsubscribe", uri));
-            let new = wanted.difference(&told).map(|uri| ("resources/subscribe", uri));
+            let new = wanted.difference(&told).map(|uri| (SUBSCRIBE, uri));
             for (method, uri) in gone.chain(new) {
                 let until = Until { deadline: Instant::now() + shared.settings.pace.handshake, cancel: stop };
                 let member = format!(r#""uri":{}"#, Value::from(uri.as_str()));

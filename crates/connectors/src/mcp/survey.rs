@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::config::McpSpec;
+use super::inbox::Inbox;
 use super::link::Until;
 use super::{check, handshake, pages};
 
@@ -63,10 +64,8 @@ pub async fn survey(
         .map_err(|problems| problems.into_iter().next().map(|p| p.message).unwrap_or_default())?;
     let stop = CancellationToken::new();
     let deadline = Instant::now() + limit;
-    let opening = tokio::time::timeout_at(
-        deadline,
-        handshake::open(&settings, false, std::sync::Arc::default(), &stop),
-    );
+    let opening =
+        tokio::time::timeout_at(deadline, handshake::open(&settings, false, Inbox::default(), &stop));
     let link = match opening.await {
         Ok(opened) => opened.map_err(|trouble| trouble.reason)?,
         Err(_) => return Err("no answer in time".into()),

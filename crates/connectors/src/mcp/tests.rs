@@ -6,9 +6,11 @@ mod children;
 mod configuration;
 mod everything;
 mod http_sse;
+mod listening;
 mod logs;
 mod offers;
 mod older;
+mod resumed;
 mod revisions;
 mod scripted;
 mod sessions;
@@ -126,6 +128,7 @@ struct Call {
     progress: Option<Arc<dyn ProgressSink>>,
     input: Option<Arc<dyn InputPort>>,
     log: Option<Arc<dyn LogSink>>,
+    mute: bool,
     tasks: Tasks,
     retries: u32,
     upstream_ids: Vec<String>,
@@ -142,6 +145,7 @@ fn read(tool: &str) -> Call {
         progress: None,
         input: None,
         log: None,
+        mute: false,
         tasks: Tasks::default(),
         retries: 0,
         upstream_ids: vec![],
@@ -156,6 +160,11 @@ fn actor(name: &str) -> Actor {
         clearance: DataClass::Internal,
         authentication: Authentication::LocalUser,
     }
+}
+
+/// The same person with another token, which may be told more.
+fn cleared(name: &str) -> Actor {
+    Actor { clearance: DataClass::Restricted, ..actor(name) }
 }
 
 fn write(tool: &str) -> Call {
@@ -186,6 +195,7 @@ impl Call {
             progress: self.progress.clone(),
             input: self.input.clone(),
             log: self.log.clone(),
+            mute: self.mute,
         };
         let mut account = Account::default();
         let called = tokio::time::timeout(PATIENCE, connector.call(&ask, &mut account)).await;

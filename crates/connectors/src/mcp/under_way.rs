@@ -2,50 +2,68 @@
 //!
 //! Standard streams and HTTP+SSE are shared by all calls, and a session over HTTP has a stream beside
 //! its calls (MCP 2025-11-25, basic/transports, "Listening for Messages from the Server"). Nothing there
-//! says which call a question or a log message belongs to.
+//! says which call a question or a log message belongs to, unless it names a task (`followed`).
 //!
-//! Invariant: what the server asks or logs there goes to the one principal whose calls this connection
-//! has carried, and to nobody once it has carried those of two.
+//! Invariants:
+//! - What names a task goes to the client of that task, or to nobody.
+//! - What names none goes to the one client whose calls this connection has carried, with the rights that
+//!   it had in all of them; and to nobody once there was another, a call whose client may be told nothing,
+//!   or a resource that is watched for whoever wants to know.
+//! - Questions are asked for calls and tasks: our own requests and looks at tasks do not count.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quaymaster_core::{Actor, ActorId, LogSink, ProgressSink, Workspace};
+use quaymaster_core::meta::RELATED_TASK;
+use quaymaster_core::{ProgressSink, Raw};
 
+use super::followed::{Client, Followed, Holder};
 use super::link::Outgoing;
-use super::question::Questions;
 
-/// The calls of one connection that wait for their answers.
-#[derive(Debug, Default)]
-pub(super) struct UnderWay(Mutex<Calls>);
+/// The method by which a session's server is asked to tell of a resource.
+pub(super) const SUBSCRIBE: &str = "resources/subscribe";
+
+/// The requests of one connection that wait for their answers.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    calls: Mutex<Calls>,
+    tasks: Arc<Followed>,
+}
 
 #[derive(Debug, Default)]
 struct Calls {
     /// For whom calls were made.
-    first: Option<(ActorId, Workspace)>,
-    /// There was another after the first.
+    first: Option<Holder>,
+    /// What the server says of itself can be anybody's.
     mixed: bool,
     waiting: HashMap<u64, Waiting>,
 }
 
-/// What may come for one call beside its answer.
+/// What may come for one request beside its answer.
 #[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) questions: Option<Questions>,
-    pub(super) log: Option<Arc<dyn LogSink>>,
+struct Waiting {
+    /// Whose call it begins, if it begins one.
+    client: Option<Client>,
     sink: Option<Arc<dyn ProgressSink>>,
 }
 
 impl UnderWay {
-    /// Notes a call until the answer is dropped.
+    /// Nothing so far, on a connection to the server of `tasks`.
+    pub(super) fn beside(tasks: Arc<Followed>) -> Self {
+        Self { calls: Mutex::default(), tasks }
+    }
+
+    /// Notes a request until the answer is dropped.
     pub(super) fn note(&self, outgoing: &Outgoing<'_>) -> Noted<'_> {
         let mut calls = self.calls();
+        calls.mixed |= outgoing.mute || outgoing.method == SUBSCRIBE;
         if let Some(actor) = outgoing.actor {
-            calls.hold(actor);
+            calls.hold(&Holder::of(actor));
         }
+        let client = Client { questions: outgoing.questions.clone(), log: outgoing.log.clone() };
         let waiting = Waiting {
-            questions: outgoing.questions.clone(),
-            log: outgoing.log.clone(),
+            client: (outgoing.actor.is_some() && outgoing.begins).then_some(client),
             sink: outgoing.sink.cloned(),
         };
         calls.waiting.insert(outgoing.id, waiting);
@@ -62,16 +80,30 @@ impl UnderWay {
         self.calls().waiting.clear();
     }
 
-    /// Something of the call that a question or a log message belongs to. It may be one that
-    /// was given up and that the server still works on. So there must be only one, and no call
-    /// of anybody else's before it.
-    pub(super) fn only<T>(&self, what: impl FnOnce(&Waiting) -> Option<T>) -> Option<T> {
+    /// The client that a question or a log message with `params` is for.
+    pub(super) fn whose(&self, params: Option<Raw<'_>>) -> Option<Client> {
+        match named(params) {
+            Named::Task(name) => self.tasks.named(&name),
+            Named::Unclear => None,
+            Named::None => self.only(),
+        }
+    }
+
+    /// The client of the only call or task. The message may belong to one that was given up and that the
+    /// server still works on, so nobody else may have called before.
+    fn only(&self) -> Option<Client> {
         let calls = self.calls();
         if calls.mixed {
             return None;
         }
-        let mut waiting = calls.waiting.values();
-        waiting.next().filter(|_| waiting.next().is_none()).and_then(what)
+        let mut waiting = calls.waiting.values().filter_map(|waiting| waiting.client.as_ref());
+        match (waiting.next(), waiting.next(), self.tasks.some()) {
+            (Some(client), None, (0, _)) => Some(client.clone()),
+            (None, None, (1, Some((holder, client)))) => {
+                calls.first.as_ref().is_none_or(|first| *first == holder).then_some(client)
+            }
+            _ => None,
+        }
     }
 
     /// Who waits for the progress of the request `id`.
@@ -80,20 +112,40 @@ impl UnderWay {
     }
 
     fn calls(&self) -> MutexGuard<'_, Calls> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Calls {
-    fn hold(&mut self, actor: &Actor) {
-        match &self.first {
-            None => self.first = Some((actor.id.clone(), actor.workspace.clone())),
-            Some((id, workspace)) => self.mixed |= *id != actor.id || *workspace != actor.workspace,
-        }
+    fn hold(&mut self, holder: &Holder) {
+        self.mixed |= self.first.get_or_insert_with(|| holder.clone()) != holder;
     }
 }
 
-/// A call that is under way. Dropped, it no longer is.
+/// Which task a message says that it belongs to.
+enum Named<'a> {
+    None,
+    Task(Cow<'a, str>),
+    /// It says so in a way that cannot be read.
+    Unclear,
+}
+
+/// The task that `params` name (MCP 2025-11-25, basic/utilities/tasks, "Related Task Metadata").
+fn named(params: Option<Raw<'_>>) -> Named<'_> {
+    let Some(params) = params else { return Named::None };
+    let Ok(meta) = params.member("_meta") else { return Named::Unclear };
+    let Some(meta) = meta.filter(|meta| meta.get().starts_with('{')) else { return Named::None };
+    match meta.member(RELATED_TASK) {
+        Ok(None) => Named::None,
+        Ok(Some(related)) => {
+            let id = related.member("taskId").ok().flatten().and_then(Raw::text);
+            id.map_or(Named::Unclear, Named::Task)
+        }
+        Err(_) => Named::Unclear,
+    }
+}
+
+/// A request that is under way. Dropped, it no longer is.
 pub(super) struct Noted<'a> {
     under_way: &'a UnderWay,
     id: u64,

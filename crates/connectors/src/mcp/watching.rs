@@ -97,6 +97,13 @@ impl Watched {
         self.changed.notified().await;
     }
 
+    /// Has everyone who watches look again.
+    pub(super) fn all_updated(&self) {
+        for told in self.lock().values() {
+            told.send_modify(|n| *n += 1);
+        }
+    }
+
     /// Takes the parameters of `notifications/resources/updated`.
     pub fn updated(&self, params: Option<Raw<'_>>) {
         let uri = params.and_then(|params| params.member("uri").ok()?).and_then(Raw::text);

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 
 use memchr::memmem;
 use quaymaster_core::meta::without_task;
-use quaymaster_core::rpc::{self, Message, RequestId};
+use quaymaster_core::rpc::{self, Message, RequestId, RpcError};
 use quaymaster_core::{InputAbilities, LogLevel, LogSink, Raw, RawBuf};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -167,6 +167,18 @@ pub(super) fn answer_to_server(id: &RequestId, method: &str) -> String {
     rpc::error_response(Some(id), rpc::code::METHOD_NOT_FOUND, message, None)
 }
 
+/// Our answer to a request that a modern server must not make (MCP 2026-07-28, basic/transports/stdio).
+pub(super) fn answer_to_modern(id: &RequestId) -> String {
+    let message = "servers of this protocol revision make no requests: ask with `input_required`";
+    rpc::error_response(Some(id), rpc::code::INVALID_REQUEST, message, None)
+}
+
+/// Our answer to what was meant as a request and cannot be understood, which is not repeated.
+pub(super) fn answer_to_unreadable(error: &RpcError) -> String {
+    let message = "the request cannot be understood";
+    rpc::error_response(error.id.as_ref(), rpc::code::INVALID_REQUEST, message, None)
+}
+
 /// Reads a message that must be the answer to our request `id`.
 ///
 /// # Errors
@@ -227,6 +239,14 @@ pub(super) fn stage(result: &RawBuf) -> Stage {
         Some(INPUT_REQUIRED) => Stage::InputRequired,
         Some(TASK) => Stage::Task,
         _ => Stage::Complete,
+    }
+}
+
+/// The result that a task has ended with, which can be nothing but complete.
+pub(super) fn complete(result: RawBuf) -> Result<RawBuf, Failure> {
+    match result_type(result.as_raw())?.as_deref() {
+        None | Some("complete") => Ok(result),
+        Some(_) => Err(Failure::Malformed("a task that has ended with a result that is none".into())),
     }
 }
 

@@ -122,6 +122,7 @@ pub(super) async fn call_until(
         progress: None,
         input: None,
         log: None,
+        mute: false,
     };
     let mut account = Account::default();
     let table = connector.table(&ask, &mut account).await;

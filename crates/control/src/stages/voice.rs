@@ -21,6 +21,11 @@ pub fn voice(permit: &Permit, rulebook: &Rulebook) -> Voice {
 }
 
 impl Voice {
+    /// Whether the system may say nothing at all.
+    pub fn is_mute(self) -> bool {
+        !self.0
+    }
+
     /// The way to the client, if that may be spoken to.
     pub fn over<T: ?Sized>(self, way: Option<Arc<T>>) -> Option<Arc<T>> {
         way.filter(|_| self.0)

@@ -14,6 +14,7 @@ fn every_failure() -> Vec<Failure> {
     vec![
         Failure::NotDelivered("connection refused".into()),
         Failure::Rejected { status: StatusCode::NOT_FOUND },
+        Failure::Rejected { status: StatusCode::BAD_REQUEST },
         status(302, None),
         status(401, None),
         status(403, None),
@@ -70,6 +71,7 @@ fn only_what_no_answer_came_to_counts_against_a_server() {
     let expected = [
         "connection refused",
         "the server answers with HTTP status 404",
+        "the server answers with HTTP status 400",
         "the server answers with HTTP status 500",
         "the server answers with HTTP status 503",
         "connection reset",
@@ -83,9 +85,24 @@ fn only_what_no_answer_came_to_counts_against_a_server() {
 #[test]
 fn a_write_that_may_have_been_seen_is_never_repeated() {
     for failure in every_failure() {
-        let provably_unseen = matches!(failure, Failure::NotDelivered(_) | Failure::Rejected { .. });
+        let provably_unseen =
+            matches!(failure, Failure::NotDelivered(_) | Failure::Rejected { status: StatusCode::NOT_FOUND });
         for effect in [Effect::Write, Effect::Destructive] {
             assert_eq!(failure.may_be_repeated(effect), provably_unseen, "{failure:?}");
+        }
+    }
+}
+
+#[test]
+fn of_a_write_that_was_begun_no_failure_says_more_than_is_known() {
+    for failure in every_failure() {
+        let read = failure.clone().into_error_of_begun(Effect::Read);
+        assert_eq!(read.code, failure.clone().into_call_error(Effect::Read).code, "{failure:?}");
+        for effect in [Effect::Write, Effect::Destructive] {
+            let error = failure.clone().into_error_of_begun(effect);
+            let told = (error.code, error.retry, error.retry_after, error.upstream_message);
+            let unknown = (ErrorCode::UpstreamOutcomeUnknown, quaymaster_core::Retry::Never, None, None);
+            assert_eq!(told, unknown, "{failure:?}");
         }
     }
 }

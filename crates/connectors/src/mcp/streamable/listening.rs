@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, StatusCode};
 use quaymaster_core::rpc::{self, Message};
 use tokio::task::yield_now;
 
 use super::super::batch;
+use super::super::exchange::MAX_MESSAGE_BYTES;
 use super::super::failure::Failure;
 use super::super::link::subscription;
 use super::super::sse::Events;
@@ -18,8 +19,7 @@ use super::Http;
 use super::response::wait;
 use crate::egress::Incoming;
 
-/// What one event on a stream of notifications may hold.
-const MAX_NOTICE_BYTES: usize = 64 * 1024;
+/// How long a stream of notices that ended is left alone usually and at most.
 const LISTEN_WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
 /// How long a stream of notices that ended is left alone at least, whatever the server asks for.
 const LISTEN_PAUSE: Duration = Duration::from_secs(1);
@@ -33,9 +33,10 @@ pub(in crate::mcp) struct Listening {
 }
 
 impl Http {
-    /// Takes the server's notices of changes until it offers no more of them.
+    /// Takes the server's notices of changes, for as long as there is somebody who wants them; of a server
+    /// that offers none, not at all.
     pub(in crate::mcp) async fn listen(self, listening: Listening) {
-        let mut was_open = false;
+        let (mut was_open, mut pause) = (false, LISTEN_PAUSE);
         loop {
             let request = match listening.era {
                 Era::Modern => {
@@ -44,22 +45,34 @@ impl Http {
                 }
                 Era::Legacy(_) => self.bare(Method::GET),
             };
-            let Some(body) = self.open_stream(request).await else {
-                // A stream that was there and cannot be had again: what it would
-                // have told has to be looked up.
-                if was_open {
-                    self.inbox.suspect_list();
+            match self.open_stream(request).await {
+                Ok(body) => {
+                    // What was told while nobody listened has to be looked up.
+                    if was_open {
+                        self.inbox.missed_something();
+                    }
+                    was_open = true;
+                    let mut events = Events::new(MAX_MESSAGE_BYTES);
+                    let _ = self.take_notices(body, &mut events).await;
+                    pause = LISTEN_PAUSE;
+                    tokio::time::sleep(wait(events.retry(), LISTEN_WAIT).max(LISTEN_PAUSE)).await;
                 }
-                return;
-            };
-            was_open = true;
-            let mut events = Events::new(MAX_NOTICE_BYTES);
-            let _ = self.take_notices(body, &mut events).await;
-            tokio::time::sleep(wait(events.retry(), LISTEN_WAIT).max(LISTEN_PAUSE)).await;
+                Err(failure) if !was_open && offers_none(&failure) => return,
+                Err(failure) => {
+                    // It may be long until it can be had again.
+                    if was_open && pause == LISTEN_PAUSE {
+                        self.inbox.missed_something();
+                    }
+                    let (_, longest) = LISTEN_WAIT;
+                    let asked_for = failure.retry_after().unwrap_or_default();
+                    tokio::time::sleep(pause.max(asked_for).min(longest)).await;
+                    pause = (pause * 2).min(longest);
+                }
+            }
         }
     }
 
-    /// Ends with the stream, or with an event that is larger than a notice can be.
+    /// Takes what comes: notices, and in a session what the server logs and asks. Ends with the stream, or with an event that is larger than a notice can be.
     async fn take_notices(&self, mut body: Incoming, events: &mut Events) -> Result<(), Failure> {
         while let Some(Ok(data)) = body.chunk().await {
             let mut chunk = &data[..];
@@ -68,14 +81,17 @@ impl Http {
                     match rpc::parse(message) {
                         Ok(Message::Notification { method, params }) => {
                             if method == LOG
-                                && let Some(sink) = self.under_way.only(|call| call.log.clone())
+                                && self.has_session
+                                && let Some(sink) = self.under_way.whose(params).and_then(|client| client.log)
                             {
                                 wire::log(params, &*sink);
                             }
                             self.inbox.take(&method, params, |id| self.under_way.sink(id));
                         }
                         Ok(Message::Request { id, method, params }) => {
-                            let questions = || self.under_way.only(|call| call.questions.clone());
+                            // Without a session nothing says that the stream is ours alone.
+                            let client = || self.under_way.whose(params).filter(|_| self.has_session);
+                            let questions = || client().and_then(|client| client.questions);
                             self.answer(id, &method, params, questions);
                         }
                         Ok(Message::Response { .. }) | Err(_) => {}
@@ -85,5 +101,18 @@ impl Http {
             yield_now().await;
         }
         Ok(())
+    }
+}
+
+/// Whether the answer to the first request for a stream says that there is none: it is refused, and not for
+/// a while, or it is answered with something else.
+fn offers_none(failure: &Failure) -> bool {
+    match failure {
+        Failure::Status { status, .. } => {
+            status.is_client_error()
+                && !matches!(*status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
+        }
+        Failure::Unsupported(_) => true,
+        _ => false,
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use rustix::process::{Pid, test_kill_process};
 
+use super::offers::Person;
 use super::*;
 
 const TOOLS: &[&str] = &[
@@ -33,6 +34,7 @@ const TOOLS: &[&str] = &[
     "huge",
     "refuse",
     "input",
+    "mimic",
 ];
 
 pub(super) fn server(args: &[&str]) -> Value {
@@ -244,12 +246,31 @@ async fn what_a_child_tells_and_asks_is_taken() {
         call.progress = Some(Arc::clone(&reports) as Arc<dyn ProgressSink>);
         assert_eq!(call.text(&connector).await, "done");
         assert_eq!(reports.seen(), ["1 of Some(Number(2)), None", "2 of Some(Number(2)), None"]);
-        assert_eq!(read("ask").text(&connector).await, "[{},-32601]");
+        let answers = if mode == "legacy" { "[{},-32601]" } else { "[-32600,-32600]" };
+        assert_eq!(read("ask").text(&connector).await, answers);
         let mut tools = connector.tools();
         assert_eq!(read("grow").text(&connector).await, "grown");
         let grown = tools.wait_for(|tools| tools.len() == TOOLS.len());
         assert!(tokio::time::timeout(PATIENCE, grown).await.is_ok(), "{mode}");
     }
+}
+
+#[tokio::test]
+async fn what_a_modern_child_must_not_ask_is_put_to_nobody() {
+    for (mode, answer, asked) in [("legacy", r#"[{"roots":[]}]"#, 1), ("modern", "[-32600]", 0)] {
+        let connector = child(mode).await;
+        let person = Person::who_says(json!({"roots": []}));
+        let mut call = Call { input: Some(Arc::clone(&person) as Arc<dyn InputPort>), ..read("ask") }
+            .with(json!({"methods": ["roots/list"]}));
+        assert_eq!(call.text(&connector).await, answer);
+        assert_eq!(person.asked().lines().count(), asked);
+    }
+}
+
+#[tokio::test]
+async fn a_broken_request_of_a_child_is_no_answer_to_ours_of_the_same_number() {
+    let connector = child("legacy").await;
+    assert_eq!(write("mimic").text(&connector).await, "-32600");
 }
 
 #[tokio::test]

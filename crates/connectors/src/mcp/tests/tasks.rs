@@ -1,5 +1,7 @@
 //! Calls of which servers make tasks: who asks for one, how it is followed, and what it asks.
 
+mod aside;
+mod begun;
 mod ends;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,0 +1,95 @@
+//! The tasks of one server that are followed, for what the server says of them beside their polls.
+//!
+//! A task outlives the request that began it, those that look at it and even the connection, so they are
+//! kept for the connector. Which message belongs to which is decided in `under_way`.
+//!
+//! Invariant: a name leads to the client of the one task that has it; where two have it, to nobody.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use quaymaster_core::{Actor, ActorId, DataClass, LogSink, Role, Workspace};
+
+use super::question::Questions;
+
+/// For whom calls are made. What a server may say to somebody depends on all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Holder {
+    id: ActorId,
+    workspace: Workspace,
+    roles: Arc<[Role]>,
+    clearance: DataClass,
+}
+
+impl Holder {
+    pub(super) fn of(actor: &Actor) -> Self {
+        let Actor { id, workspace, roles, clearance, authentication: _ } = actor.clone();
+        Self { id, workspace, roles, clearance }
+    }
+}
+
+/// Who is told of a call, beside its answer.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    pub(super) questions: Option<Questions>,
+    pub(super) log: Option<Arc<dyn LogSink>>,
+}
+
+/// The tasks of one server that are followed.
+#[derive(Debug, Default)]
+pub(super) struct Followed(Mutex<Tasks>);
+
+#[derive(Debug, Default)]
+struct Tasks {
+    count: u64,
+    open: HashMap<u64, Task>,
+}
+
+#[derive(Debug)]
+struct Task {
+    /// The server's name for it.
+    name: String,
+    holder: Holder,
+    client: Client,
+}
+
+impl Followed {
+    /// From now on the server may speak of the task `name`, until what is given back is dropped.
+    pub(super) fn add(self: &Arc<Self>, name: &str, holder: Holder, client: Client) -> FollowedTask {
+        let mut tasks = self.tasks();
+        let key = tasks.count;
+        tasks.count += 1;
+        tasks.open.insert(key, Task { name: name.to_owned(), holder, client });
+        FollowedTask { followed: Arc::clone(self), key }
+    }
+
+    /// Who is told of the task `name`.
+    pub(super) fn named(&self, name: &str) -> Option<Client> {
+        let tasks = self.tasks();
+        let mut named = tasks.open.values().filter(|task| task.name == name);
+        named.next().filter(|_| named.next().is_none()).map(|task| task.client.clone())
+    }
+
+    /// How many there are, and one of them.
+    pub(super) fn some(&self) -> (usize, Option<(Holder, Client)>) {
+        let tasks = self.tasks();
+        let some = tasks.open.values().next().map(|task| (task.holder.clone(), task.client.clone()));
+        (tasks.open.len(), some)
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, Tasks> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A task that is followed. Dropped, it no longer is.
+pub(super) struct FollowedTask {
+    followed: Arc<Followed>,
+    key: u64,
+}
+
+impl Drop for FollowedTask {
+    fn drop(&mut self) {
+        self.followed.tasks().open.remove(&self.key);
+    }
+}
