@@ -13,6 +13,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{BoxFuture, Either};
 use quaymaster_core::{Actor, CallId, InputAbilities, InputPort, LogSink, ProgressSink, Reply, TaskTerms};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -85,13 +86,16 @@ impl Speech {
     }
 }
 
+/// A call goes on when nobody waits for it; a wait for what comes of a task does not.
+type Awaited = Either<Lasting<Reply>, BoxFuture<'static, Option<Reply>>>;
+
 /// A call that runs, whoever waits for it.
 pub(super) struct Running {
     /// The id of the call.
     pub(super) key: CallId,
     /// Takes the call back.
     pub(super) cancel: CancellationToken,
-    reply: Lasting<Reply>,
+    reply: Awaited,
     /// The reply, while notes wait that came before it.
     ended: Option<News>,
     speech: Speech,
@@ -119,7 +123,18 @@ impl Running {
         cancel: CancellationToken,
     ) -> Self {
         let leaving = (era == Era::Modern).then(|| cancel.clone().drop_guard());
-        Self { key, cancel, reply, ended: None, speech, _leaving: leaving }
+        Self { key, cancel, reply: Either::Left(reply), ended: None, speech, _leaving: leaving }
+    }
+
+    /// The wait of a session's client for `outcome`, which is what comes of the task that the call
+    /// `key` is. `cancel` ends the wait, and the task goes on.
+    pub(super) fn of_task(
+        key: CallId,
+        outcome: BoxFuture<'static, Option<Reply>>,
+        speech: Speech,
+        cancel: CancellationToken,
+    ) -> Self {
+        Self { key, cancel, reply: Either::Right(outcome), ended: None, speech, _leaving: None }
     }
 
     /// Waits for what comes next. Nothing is lost when the wait is given up.

@@ -7,7 +7,8 @@
 //! in its own words.
 //!
 //! Code map: here is the table; `desk` answers requests, which `wish` reads; `state` is
-//! one task, `slip` how a call becomes one, `view` how it is told of.
+//! one task, `slip` how a call becomes one, `wait` how its result is waited for, `view` how
+//! it is told of.
 //!
 //! Invariants:
 //! - A handle is sealed and bound to the principal, the workspace and the route; to
@@ -19,6 +20,7 @@ mod desk;
 mod slip;
 mod state;
 mod view;
+mod wait;
 mod watch;
 mod wish;
 
@@ -27,8 +29,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quaymaster_control::keyring::{Binding, KeyRing};
-use quaymaster_core::{ActorId, CallId, Caller, Reach, TaskTerms, Timestamp, Workspace};
+use quaymaster_core::{
+    ActorId, CallId, Caller, InputAbilities, Reach, SessionId, TaskTerms, Timestamp, Workspace,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch as channel};
+use tokio_util::sync::CancellationToken;
 
 pub(super) use self::slip::{Offer, Slip};
 use self::state::Now;
@@ -101,9 +106,26 @@ pub(super) struct Place {
 pub(super) struct Beginning {
     pub(super) place: Place,
     pub(super) terms: TaskTerms,
-    /// Under which name its client hears of progress.
-    pub(super) token: Option<ProgressToken>,
+    pub(super) begun: Begun,
     pub(super) running: Running,
+}
+
+/// Where a session began a task. What the task tells before its result goes there alone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Begun {
+    pub(super) session: Option<SessionId>,
+    /// Under which name the session hears of progress.
+    pub(super) token: Option<ProgressToken>,
+}
+
+/// Who waits for what comes of a task.
+pub(super) struct Waiter {
+    /// What it can be asked.
+    pub(super) abilities: InputAbilities,
+    /// Its session, if it can be told anything before the result.
+    pub(super) session: Option<SessionId>,
+    /// Ends the wait.
+    pub(super) cancel: CancellationToken,
 }
 
 impl Default for TaskTable {
@@ -131,7 +153,7 @@ impl TaskTable {
         beginning: Beginning,
         (ring, now): (&KeyRing, Now),
     ) -> Result<(Arc<Task>, impl Future<Output = ()> + Send + use<>), Refusal> {
-        let Beginning { place, terms, token, mut running } = beginning;
+        let Beginning { place, terms, begun, mut running } = beginning;
         let (owner, cancel) = (place.owner.clone(), running.cancel.clone());
         let ttl = terms.ttl.unwrap_or(USUAL_TTL).clamp(SHORTEST_TTL, LONGEST_TTL);
         let key: CallId = running.key.clone();
@@ -147,7 +169,7 @@ impl TaskTable {
             poll: terms.poll.unwrap_or(USUAL_POLL),
             cancel,
             notes,
-            token,
+            begun,
             state: state::Shared::at(now(), self.changed.clone()),
             now,
             _place: place,

@@ -14,5 +14,6 @@ mod pipes;
 mod questions;
 mod retries;
 mod routes;
+mod task_waits;
 mod tasks;
 mod watches;

@@ -180,8 +180,8 @@ impl<D: Door> Endpoint<D> {
                 }
             }
             Plan::TaskResult(task) => {
-                let waiting = self.await_task(arrived, asked, session, task);
-                Ok(Step::Wait(Box::new(waiting)))
+                let session = session.ok_or_else(Refusal::internal)?;
+                self.await_task(arrived, asked, session, task).map(|waiting| Step::Wait(Box::new(waiting)))
             }
             Plan::Resume(resumption) => {
                 self.resume(arrived, asked, resumption).map(|waiting| Step::Wait(Box::new(waiting)))

@@ -19,7 +19,7 @@ use crate::ingress::answer::Pieces;
 use crate::ingress::door::Door;
 use crate::ingress::era::Era;
 use crate::ingress::front::Addressee;
-use crate::ingress::progress::ProgressToken;
+use crate::ingress::progress::Listener;
 use crate::ingress::question::Question;
 use crate::ingress::running::{News, Running};
 use crate::ingress::session::Session;
@@ -31,7 +31,7 @@ pub(super) struct Waiting<D: Door> {
     addressee: Addressee,
     /// None when it has been answered.
     call: Option<Running>,
-    token: Option<ProgressToken>,
+    listener: Listener,
     session: Option<Arc<Session>>,
     bound: Option<Bound>,
     /// What is to be sent before anything else.
@@ -45,9 +45,9 @@ impl<D: Door> Waiting<D> {
         endpoint: Arc<Endpoint<D>>,
         addressee: Addressee,
         call: Running,
-        (token, session, bound): (Option<ProgressToken>, Option<Arc<Session>>, Option<Bound>),
+        (listener, session, bound): (Listener, Option<Arc<Session>>, Option<Bound>),
     ) -> Self {
-        Self { endpoint, addressee, call: Some(call), token, session, bound, first: Vec::new() }
+        Self { endpoint, addressee, call: Some(call), listener, session, bound, first: Vec::new() }
     }
 
     pub(super) async fn respond(mut self: Box<Self>) -> Response<Body> {
@@ -91,7 +91,7 @@ impl<D: Door> Waiting<D> {
             }
             let call = self.call.as_mut()?;
             if let Some(note) = call.note() {
-                let Some(notification) = note.notification(self.token.as_ref()) else { continue };
+                let Some(notification) = self.listener.notification(&note) else { continue };
                 return Some(body::event(notification.as_bytes()));
             }
             let news = tokio::select! {

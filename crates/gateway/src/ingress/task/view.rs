@@ -96,31 +96,31 @@ fn detailed(task: &Task) -> String {
     members
 }
 
-fn unanswered(state: &State) -> impl Iterator<Item = &OpenRequest> {
-    state.open.iter().flat_map(|open| &open.requests).filter(|request| request.is_unanswered())
+/// What the client has still to answer, of what somebody waits for.
+pub(super) fn unanswered(state: &State) -> impl Iterator<Item = &OpenRequest> {
+    let open = state.open.iter().filter(|open| open.is_open());
+    open.flat_map(|open| &open.requests).filter(|request| request.is_unanswered())
 }
 
-/// What a session's client is asked while it waits for the result; none if there is nothing.
-pub(super) fn for_session(state: &State, handle: &str) -> Option<RawBuf> {
-    let related = json!({"taskId": handle}).to_string();
-    let each = unanswered(state).filter_map(|open| {
-        let request = open.request.as_raw();
-        let method = request.member("method").ok()??;
-        let params = request.member("params").ok()?;
-        let params = params.map_or_else(|| Raw::read("{}").ok(), Some)?;
-        let params = with_meta(params, RELATED_TASK, Some(&related))?;
-        Some(format!(r#"{}:{{"method":{method},"params":{params}}}"#, Value::from(open.name.as_str())))
-    });
-    let each: Vec<String> = each.collect();
-    if each.is_empty() {
-        return None;
-    }
-    RawBuf::read(&format!("{{{}}}", each.join(","))).ok()
+/// `open` as a session's client is asked it while it waits for the result; none if it cannot be.
+pub(super) fn for_session(open: &OpenRequest, handle: &str) -> Option<RawBuf> {
+    let request = open.request.as_raw();
+    let method = request.member("method").ok()??;
+    let params = request.member("params").ok()?;
+    let params = params.map_or_else(|| Raw::read("{}").ok(), Some)?;
+    let params = with_meta(params, RELATED_TASK, Some(&related(handle)))?;
+    let name = Value::from(open.name.as_str());
+    RawBuf::read(&format!(r#"{{{name}:{{"method":{method},"params":{params}}}}}"#)).ok()
+}
+
+/// The task that a message belongs to, for its `_meta`.
+pub(super) fn related(handle: &str) -> String {
+    json!({"taskId": handle}).to_string()
 }
 
 /// `reply` with the task that it came of.
 pub(super) fn with_related_task(reply: &Reply, handle: &str) -> Reply {
-    let related = json!({"taskId": handle}).to_string();
+    let related = related(handle);
     let result =
         Raw::read(&reply.result).ok().and_then(|result| with_meta(result, RELATED_TASK, Some(&related)));
     let mut reply = reply.clone();
@@ -132,7 +132,15 @@ pub(super) fn with_related_task(reply: &Reply, handle: &str) -> Reply {
 
 /// The reply of a call that came to none.
 pub(super) fn lost(call: &CallId) -> Reply {
-    let error = CallError::new(ErrorCode::GatewayInternal, "the gateway failed to answer");
+    failed(call, CallError::new(ErrorCode::GatewayInternal, "the gateway failed to answer"))
+}
+
+/// The answer to who no longer waits for what comes of the task that `call` is.
+pub(super) fn given_up(call: &CallId) -> Reply {
+    failed(call, CallError::new(ErrorCode::CallCancelled, "the wait was cancelled, and the task goes on"))
+}
+
+fn failed(call: &CallId, error: CallError) -> Reply {
     let envelope = Envelope::failure(call, &error);
     Reply {
         audit_id: call.clone(),
