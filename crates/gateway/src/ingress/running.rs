@@ -182,6 +182,16 @@ impl Running {
         self.speech.offer.slip.as_ref()
     }
 
+    /// From now on the client can be asked so much and no more.
+    fn ask(&self, abilities: InputAbilities) {
+        if let Some(questions) = &self.speech.questions {
+            questions.able_to(abilities);
+        }
+        if let Some(slip) = self.speech.offer.slip.as_ref().filter(|_| !abilities.tasks) {
+            slip.withdraw();
+        }
+    }
+
     /// From now on the client wants to be told this and no more.
     pub(super) fn tell(&self, wanted: Wanted) {
         if let Some(notes) = &self.speech.notes {
@@ -237,7 +247,7 @@ impl<D: Door> Front<D> {
     }
 
     /// The call that `state` leads to, and the question that it waits with. Its client now
-    /// wants to be told what `wanted` says.
+    /// wants to be told what `wanted` says, and can be asked what `abilities` say.
     ///
     /// # Errors
     ///
@@ -246,10 +256,11 @@ impl<D: Door> Front<D> {
         &self,
         bound: &Bound,
         state: &str,
-        wanted: Wanted,
+        (wanted, abilities): (Wanted, InputAbilities),
     ) -> Result<(Running, Question), Refusal> {
         let (call, question) = self.suspended.take(bound, state, self.door.keys())?;
         call.tell(wanted);
+        call.ask(abilities);
         Ok((call, question))
     }
 }

@@ -32,7 +32,7 @@ use quaymaster_control::keyring::{Binding, KeyRing};
 use quaymaster_core::{
     ActorId, CallId, Caller, InputAbilities, Reach, SessionId, TaskTerms, Timestamp, Workspace,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch as channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::slip::{Offer, Slip};
@@ -60,6 +60,8 @@ const SHORTEST_TTL: Duration = Duration::from_secs(1);
 
 /// How often its client is asked to look, unless the system behind the tool says.
 const USUAL_POLL: Duration = Duration::from_secs(1);
+const LONGEST_POLL: Duration = Duration::from_mins(1);
+const SHORTEST_POLL: Duration = Duration::from_millis(50);
 
 const PURPOSE: &str = "task";
 
@@ -90,8 +92,6 @@ pub(super) struct TaskTable {
     held: Mutex<HashMap<String, Arc<Task>>>,
     room: Arc<Semaphore>,
     each: Arc<Allowance>,
-    /// Counts up when a task changes.
-    changed: channel::Sender<u64>,
 }
 
 /// A place for a task of somebody's; free again when dropped.
@@ -131,7 +131,7 @@ pub(super) struct Waiter {
 impl Default for TaskTable {
     fn default() -> Self {
         let (room, each) = (Arc::new(Semaphore::new(MAX_TASKS)), Allowance::new(MAX_OF_ACTOR));
-        Self { held: Mutex::default(), room, each, changed: channel::Sender::new(0) }
+        Self { held: Mutex::default(), room, each }
     }
 }
 
@@ -166,11 +166,11 @@ impl TaskTable {
             owner,
             created: now(),
             ttl,
-            poll: terms.poll.unwrap_or(USUAL_POLL),
+            poll: terms.poll.unwrap_or(USUAL_POLL).clamp(SHORTEST_POLL, LONGEST_POLL),
             cancel,
             notes,
             begun,
-            state: state::Shared::at(now(), self.changed.clone()),
+            state: state::Shared::at(now()),
             now,
             _place: place,
         });
@@ -196,11 +196,6 @@ impl TaskTable {
         for task in all.values() {
             task.cancel.cancel();
         }
-    }
-
-    /// Changes whenever a task does.
-    pub(super) fn changes(&self) -> channel::Receiver<u64> {
-        self.changed.subscribe()
     }
 
     /// The tasks of `owner`'s, oldest first.

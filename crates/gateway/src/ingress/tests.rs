@@ -14,6 +14,7 @@ mod pipes;
 mod questions;
 mod retries;
 mod routes;
+mod task_tidings;
 mod task_waits;
 mod tasks;
 mod watches;

@@ -114,9 +114,10 @@ impl<D: Door> Endpoint<D> {
         session.calls.begin(asked.id, &cancel)?;
         let flight = Flight { endpoint: self.clone(), session: session.clone(), id: asked.id.clone() };
         // Without a stream there is nowhere to ask it, or to tell it anything.
-        let (abilities, told) = match arrived.events {
-            true => (session.abilities, Some(session.id.clone())),
-            false => (InputAbilities::default(), None),
+        let (abilities, told) = if arrived.events {
+            (session.abilities, Some(session.id.clone()))
+        } else {
+            (InputAbilities::default(), None)
         };
         let (era, revision) = (asked.detected.era, Some(session.revision));
         let addressee = Addressee { id: asked.id.clone(), era, revision, kind: Kind::Tool };
@@ -187,7 +188,8 @@ impl<D: Door> Endpoint<D> {
         let level = log_level(meta.log_level)?.filter(|_| arrived.events);
         self.check_mirrors(arrived, asked, &call)?;
         let wanted = Wanted { progress: token.is_some(), level };
-        let (running, question) = self.front.resume(&bound, &state, wanted)?;
+        let abilities = InputAbilities::read(meta.client_capabilities);
+        let (running, question) = self.front.resume(&bound, &state, (wanted, abilities))?;
         question.answer(answers);
         let era = asked.detected.era;
         let addressee = Addressee { id: asked.id.clone(), era, revision: None, kind: call.kind };

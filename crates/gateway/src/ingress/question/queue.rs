@@ -29,7 +29,8 @@ const MAX_REQUESTS: usize = 16;
 /// The questions of one call.
 #[derive(Debug)]
 pub(in crate::ingress) struct QuestionQueue {
-    abilities: InputAbilities,
+    /// What the client can be asked.
+    abilities: Mutex<InputAbilities>,
     actor: ActorId,
     allowance: Arc<Allowance>,
     waiting: Mutex<WaitingQuestions>,
@@ -52,6 +53,7 @@ impl QuestionQueue {
         allowance: &Arc<Allowance>,
     ) -> Self {
         let (actor, allowance, patience) = (actor.clone(), Arc::clone(allowance), Mutex::new(PATIENCE));
+        let abilities = Mutex::new(abilities);
         Self { abilities, actor, allowance, waiting: Mutex::default(), arrived: Notify::new(), patience }
     }
 
@@ -60,9 +62,20 @@ impl QuestionQueue {
         *lock(&self.patience) = patience;
     }
 
-    /// The next question, if one waits.
+    /// From now on the client can be asked so much.
+    pub(in crate::ingress) fn able_to(&self, abilities: InputAbilities) {
+        *lock(&self.abilities) = abilities;
+    }
+
+    /// The next question, if one waits. What the client can no longer be asked is declined.
     pub(in crate::ingress) fn next(&self) -> Option<Question> {
-        lock(&self.waiting).questions.pop_front()
+        loop {
+            let question = lock(&self.waiting).questions.pop_front()?;
+            if self.count(&question.requests).is_some() {
+                return Some(question);
+            }
+            question.decline(NoInput::Unsupported);
+        }
     }
 
     /// Waits until a question arrived. May come back without one.
@@ -72,11 +85,11 @@ impl QuestionQueue {
 
     /// How many requests there are, if the client can be asked all of them.
     fn count(&self, requests: &RawBuf) -> Option<usize> {
-        let mut count = 0;
+        let (mut count, abilities) = (0, *lock(&self.abilities));
         for member in requests.as_raw().members()? {
             count += 1;
             let request = InputRequest::read(member.ok()?.1)?;
-            if count > MAX_REQUESTS || !self.abilities.cover(request.needs()) {
+            if count > MAX_REQUESTS || !abilities.cover(request.needs()) {
                 return None;
             }
         }
@@ -93,7 +106,7 @@ impl QuestionQueue {
 
 impl InputPort for QuestionQueue {
     fn abilities(&self) -> InputAbilities {
-        self.abilities
+        *lock(&self.abilities)
     }
 
     fn ask<'a>(
@@ -176,6 +189,19 @@ mod tests {
             assert_eq!(queue.ask(raw(requests)).await.expect_err(requests), NoInput::Unsupported);
         }
         assert!(queue.next().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_says_less_is_not_asked_what_waits_for_it() {
+        let queue = queue(16);
+        let fewer = InputAbilities { roots: false, ..FORM };
+        let (answer, ()) = tokio::join!(queue.ask(two()), async {
+            queue.arrived().await;
+            queue.able_to(fewer);
+            assert!(queue.next().is_none());
+        });
+        assert_eq!(answer.expect_err("too much"), NoInput::Unsupported);
+        assert_eq!(queue.abilities(), fewer);
     }
 
     #[tokio::test]

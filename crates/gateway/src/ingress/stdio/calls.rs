@@ -133,7 +133,8 @@ impl<D: Door> Client<D> {
         let cancel = CancellationToken::new();
         let flight = Flight::begin(&self.calls, id, &cancel)?;
         let wanted = Wanted { progress: token.is_some(), level };
-        let (running, question) = self.front.resume(&bound, &state, wanted)?;
+        let abilities = InputAbilities::read(detected.meta.client_capabilities);
+        let (running, question) = self.front.resume(&bound, &state, (wanted, abilities))?;
         self.calls.redirect(id, &running.cancel);
         question.answer(answers);
         let addressee = Addressee { id: (*id).clone(), era: detected.era, revision: None, kind: call.kind };

@@ -30,8 +30,9 @@ impl<D: Door> Front<D> {
         actor: &Caller,
     ) -> Result<Plan, Refusal> {
         let (id, era) = (asked.id, asked.detected.era);
+        let abilities = InputAbilities::read(asked.detected.meta.client_capabilities);
         if era == Era::Modern {
-            check_declared(InputAbilities::read(asked.detected.meta.client_capabilities))?;
+            check_declared(abilities)?;
         }
         let TaskRequest { handle, answers } = TaskRequest::read(method, &asked.detected.params)?;
         let owner = Owner::of(actor);
@@ -57,7 +58,7 @@ impl<D: Door> Front<D> {
             }
             (TaskMethod::Get | TaskMethod::Cancel | TaskMethod::List, _) => {}
         }
-        Ok(Plan::Answer(shown(id, era, &task)))
+        shown(id, era, &task, abilities).map(Plan::Answer)
     }
 
     /// The wish for a task of a call in a session of `revision`, if that has a word for it.
@@ -65,7 +66,7 @@ impl<D: Door> Front<D> {
     /// # Errors
     ///
     /// `-32601` if this cannot be called as a task (MCP 2025-11-25, basic/utilities/tasks,
-    /// tool-level negotiation).
+    /// tool-level negotiation), `-32602` if the wish cannot be read.
     pub(in crate::ingress) fn wish(
         &self,
         call: &ToolCall,
@@ -73,9 +74,9 @@ impl<D: Door> Front<D> {
         actor: &Caller,
     ) -> Result<Option<Wish>, Refusal> {
         let has_tasks = revision.is_some_and(Revision::has_tasks) && self.door.takes_tasks(actor, None);
-        let Some(wish) = call.wish.filter(|_| has_tasks) else { return Ok(None) };
-        let can_be = call.kind == Kind::Tool && self.door.takes_tasks(actor, Some(&call.tool));
-        if can_be { Ok(Some(wish)) } else { Err(Refusal::no_task()) }
+        let Some(task) = call.task.as_ref().filter(|_| has_tasks) else { return Ok(None) };
+        let can_be = self.door.takes_tasks(actor, Some(&call.tool));
+        if can_be { Wish::read(task.as_raw()).map(Some) } else { Err(Refusal::no_task()) }
     }
 
     /// What becomes of a call of a client with these abilities where its system makes a task of it.

@@ -71,8 +71,6 @@ impl std::fmt::Debug for Task {
 pub(super) struct Shared {
     state: Mutex<State>,
     changed: watch::Sender<u64>,
-    /// Changes whenever any task does.
-    any_changed: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -111,17 +109,15 @@ impl OpenRequest {
 }
 
 impl Shared {
-    pub(super) fn at(now: Timestamp, any_changed: watch::Sender<u64>) -> Self {
+    pub(super) fn at(now: Timestamp) -> Self {
         let (message, open, reply) = (None, Vec::new(), None);
         let state = State { updated: now, message, open, reply, cancelled: false, rounds: 0 };
-        Self { state: Mutex::new(state), changed: watch::Sender::new(0), any_changed }
+        Self { state: Mutex::new(state), changed: watch::Sender::new(0) }
     }
 
     /// Tells whoever looks that something has changed.
     fn tell(&self) {
-        for changed in [&self.changed, &self.any_changed] {
-            changed.send_modify(|count| *count = count.wrapping_add(1));
-        }
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {

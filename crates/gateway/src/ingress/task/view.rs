@@ -5,15 +5,19 @@
 
 use std::fmt::Write as _;
 
+use http::StatusCode;
 use quaymaster_core::meta::{RELATED_TASK, with_meta};
 use quaymaster_core::result::{Envelope, tool_result};
 use quaymaster_core::rpc::{self, RequestId};
-use quaymaster_core::{CallError, CallId, ErrorCode, Kind, Raw, RawBuf, Reply, Status};
+use quaymaster_core::{
+    CallError, CallId, ErrorCode, InputAbilities, InputRequest, Kind, Raw, RawBuf, Reply, Status,
+};
 use serde_json::{Value, json};
 
 use super::state::{OpenRequest, State, Task, TaskStatus};
 use crate::ingress::answer::{self, Pieces};
 use crate::ingress::era::Era;
+use crate::ingress::refusal::Refusal;
 
 /// The answer to the call that has become `task` (`CreateTaskResult`).
 pub(in crate::ingress) fn created(id: &RequestId, era: Era, task: &Task) -> Pieces {
@@ -25,13 +29,22 @@ pub(in crate::ingress) fn created(id: &RequestId, era: Era, task: &Task) -> Piec
     answer::plain(id, &result)
 }
 
-/// The answer to who asks how far `task` is.
-pub(in crate::ingress) fn shown(id: &RequestId, era: Era, task: &Task) -> Pieces {
+/// The answer to a client with these abilities that asks how far `task` is.
+///
+/// # Errors
+///
+/// See [`detailed`].
+pub(in crate::ingress) fn shown(
+    id: &RequestId,
+    era: Era,
+    task: &Task,
+    abilities: InputAbilities,
+) -> Result<Pieces, Refusal> {
     let result = match era {
         Era::Legacy => format!("{{{}}}", described(task, &task.state.lock(), era)),
-        Era::Modern => format!(r#"{{"resultType":"complete",{}}}"#, detailed(task)),
+        Era::Modern => format!(r#"{{"resultType":"complete",{}}}"#, detailed(task, abilities)?),
     };
-    answer::plain(id, &result)
+    Ok(answer::plain(id, &result))
 }
 
 /// The answer to a session that asks for its tasks.
@@ -42,9 +55,19 @@ pub(in crate::ingress) fn listed<'a>(id: &RequestId, tasks: impl IntoIterator<It
     answer::plain(id, &format!(r#"{{"tasks":[{}]}}"#, each.join(",")))
 }
 
-/// The notification that `task` has changed; `meta` are members for its `_meta`.
-pub(in crate::ingress) fn notified(task: &Task, meta: &str) -> String {
-    rpc::notification("notifications/tasks", &format!("{{{},{meta}}}", detailed(task)))
+/// The notification to a client with these abilities that `task` has changed; `meta` is the
+/// member `_meta`.
+///
+/// # Errors
+///
+/// See [`detailed`].
+pub(in crate::ingress) fn notified(
+    task: &Task,
+    meta: &str,
+    abilities: InputAbilities,
+) -> Result<String, Refusal> {
+    let members = detailed(task, abilities)?;
+    Ok(rpc::notification("notifications/tasks", &format!("{{{members},{meta}}}")))
 }
 
 /// The members of `Task`.
@@ -74,13 +97,22 @@ fn described(task: &Task, state: &State, era: Era) -> String {
 }
 
 /// The members of `DetailedTask` (extension `io.modelcontextprotocol/tasks`).
-fn detailed(task: &Task) -> String {
+///
+/// # Errors
+///
+/// `-32021` if the task wants to know what a client with these abilities cannot be asked (MCP
+/// 2026-07-28, basic/patterns, multi round-trip requests).
+fn detailed(task: &Task, abilities: InputAbilities) -> Result<String, Refusal> {
     let state = task.state.lock();
     let mut members = described(task, &state, Era::Modern);
     match (state.status(true), &state.reply) {
         (TaskStatus::InputRequired, _) => {
-            let open = unanswered(&state);
-            let each = open
+            let required = needed(&state);
+            if !abilities.cover(required) {
+                let required = InputAbilities { tasks: true, ..required };
+                return Err(Refusal::missing_capability(StatusCode::BAD_REQUEST, required));
+            }
+            let each = unanswered(&state)
                 .map(|request| format!("{}:{}", Value::from(request.name.as_str()), request.request.get()));
             let _ = write!(members, r#","inputRequests":{{{}}}"#, each.collect::<Vec<_>>().join(","));
         }
@@ -93,7 +125,13 @@ fn detailed(task: &Task) -> String {
         }
         _ => {}
     }
-    members
+    Ok(members)
+}
+
+/// What it takes to be asked all that is unanswered.
+fn needed(state: &State) -> InputAbilities {
+    let requests = unanswered(state).filter_map(|open| InputRequest::read(open.request.as_raw()));
+    requests.map(InputRequest::needs).fold(InputAbilities::default(), InputAbilities::and)
 }
 
 /// What the client has still to answer, of what somebody waits for.

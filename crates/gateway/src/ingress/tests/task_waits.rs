@@ -1,6 +1,9 @@
 //! Sessions that wait for what comes of their tasks.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use quaymaster_core::{Arguments, InputAbilities, Kind, LogLevel, NoInput, RawBuf, SessionId, TaskTerms};
@@ -18,7 +21,7 @@ use crate::ingress::front::{Front, Origin, ServerIdentity};
 use crate::ingress::progress::Wanted;
 use crate::ingress::question::Question;
 use crate::ingress::running::{News, Running, Speech};
-use crate::ingress::task::{Begun, Task, Waiter};
+use crate::ingress::task::{Begun, Owner, Task, TaskWatch, Waiter};
 
 const ABLE: InputAbilities = InputAbilities {
     form: true,
@@ -51,7 +54,7 @@ impl Desk {
         let speech = Speech::new(Era::Legacy, wanted, self.front.questions(ABLE, &actor)).offering(offer);
         let arguments = RawBuf::read(arguments).expect("JSON");
         let arguments = Arguments::parse(Some(arguments.as_raw())).expect("arguments");
-        let call = ToolCall { kind: Kind::Tool, tool: "task".into(), arguments, wish: None };
+        let call = ToolCall { kind: Kind::Tool, tool: "task".into(), arguments, task: None };
         let origin = Origin { actor, session: Some(self.session.clone()), claims: Claims::default() };
         let (request, cancel) = (self.front.request(call, origin), CancellationToken::new());
         let key = request.id.clone();
@@ -188,6 +191,56 @@ async fn what_a_task_tells_goes_to_the_session_that_began_it_alone() {
     let mut own = desk.wait(&task, Some(desk.session.clone()));
     assert!(matches!(soon(own.news()).await, News::Note));
     assert!(own.note().is_some());
+}
+
+/// Counts how often whoever waits is woken.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Desk {
+    fn watch(&self, task: &Task) -> TaskWatch {
+        let owner = Owner::of(&caller("ana", "main"));
+        TaskWatch::of(&self.front.tasks, std::slice::from_ref(&task.handle), &owner, self.harbour.keys())
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_a_task_wakes_who_watches_it_and_nobody_else() {
+    let desk = Desk::new();
+    let (task, other) = (desk.begin("{}"), desk.begin("{}"));
+    let mut watch = desk.watch(&task);
+    let wakes = Arc::new(Wakes::default());
+    let mine = Waker::from(Arc::clone(&wakes));
+    let mut next = std::pin::pin!(watch.next());
+    assert!(next.as_mut().poll(&mut Context::from_waker(&mine)).is_pending());
+    assert!(other.take_back());
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+    assert!(task.take_back());
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+    assert_eq!(soon(next).await.handle, task.handle);
+}
+
+#[tokio::test]
+async fn a_task_whose_time_is_up_is_kept_by_no_subscription() {
+    let desk = Desk::new();
+    let task = desk.begin("{}");
+    assert_eq!(soon(desk.harbour.event()).await, Event::Began("task".into()));
+    let mut watch = desk.watch(&task);
+    let gone = Arc::downgrade(&task);
+    drop(task);
+    assert!(watch.next().now_or_never().is_none(), "nothing has changed");
+    desk.harbour.clock.advance(Duration::from_mins(61));
+    desk.front.sweep();
+    desk.front.haven.tasks().close();
+    soon(desk.front.haven.tasks().wait()).await;
+    assert!(gone.upgrade().is_none(), "its place is free");
+    assert!(watch.next().now_or_never().is_none());
 }
 
 /// A session's task.
