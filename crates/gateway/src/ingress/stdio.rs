@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 
 use self::calls::Answer;
 use self::lines::{Line, Lines};
+use self::told::task_changed;
 use super::answer::one_line;
 use super::changes::{Changes, Seen};
 use super::claims;
@@ -120,7 +121,7 @@ where
                 topics = changes.next(&listing) => client.list_changed(&topics).await,
                 uri = watched(client.watches.clone()) => client.updated(&uri).await,
                 uri = watched(client.subscribed.clone()) => client.subscribed_updated(&uri).await,
-                (at, task) = told::task_changed(&mut client.subscriptions) => client.task_changed(at, &task).await,
+                task = task_changed(&mut client.subscriptions) => client.task_changed(task).await,
                 _ = sweep.tick() => client.front.sweep(),
                 line = lines.next() => match line {
                     Ok(Line::Message(bytes)) => client.take(&bytes).await,
@@ -317,42 +318,42 @@ impl<D: Door> Client<D> {
             }
         }
         let actor = user(&*self.front.door, &self.reach)?;
-        let answer =
-            match self.front.plan(asked, self.session.as_ref().map(|session| session.revision), &actor)? {
-                Plan::Answer(pieces) => pieces,
-                Plan::Call(call) => return self.call(asked, call, actor),
-                Plan::TaskResult(task) => return self.await_task(asked, task, &actor),
-                Plan::Resume(resumption) => return self.resume(asked, resumption, &actor),
-                Plan::Listen(subscription) => self.subscribe(subscription, &actor)?,
-                Plan::Watch { uri, begins: true, answer } => {
-                    self.watches.add(&self.front, &actor, &uri)?;
-                    answer
+        let revision = self.session.as_ref().map(|session| session.revision);
+        let answer = match self.front.plan(asked, revision, &actor)? {
+            Plan::Answer(pieces) => pieces,
+            Plan::Call(call) => return self.call(asked, call, actor),
+            Plan::TaskResult(task) => return self.await_task(asked, task, &actor),
+            Plan::Resume(resumption) => return self.resume(asked, resumption, &actor),
+            Plan::Listen(subscription) => self.subscribe(subscription, &actor)?,
+            Plan::Watch { uri, begins: true, answer } => {
+                self.watches.add(&self.front, &actor, &uri)?;
+                answer
+            }
+            Plan::Watch { uri, begins: false, answer } => {
+                self.watches.remove(&uri);
+                answer
+            }
+            Plan::SetLevel { level, answer } => {
+                if let Some(session) = &mut self.session {
+                    session.level = level;
                 }
-                Plan::Watch { uri, begins: false, answer } => {
-                    self.watches.remove(&uri);
-                    answer
-                }
-                Plan::SetLevel { level, answer } => {
-                    if let Some(session) = &mut self.session {
-                        session.level = level;
-                    }
-                    answer
-                }
-                // It is the first interaction (MCP 2025-11-25, basic/lifecycle): what runs in the
-                // session that there is would lose what was agreed on.
-                Plan::Open { .. } if self.session.is_some() => {
-                    return Err(Refusal::invalid_request(
-                        StatusCode::BAD_REQUEST,
-                        "a session is open on this pipe: send `initialize` once",
-                    ));
-                }
-                Plan::Open { answer, client, revision, abilities } => {
-                    let (id, questions) = (self.front.door.session_id(), Arc::default());
-                    let level = LogLevel::Info;
-                    self.session = Some(Session { id, client, revision, abilities, questions, level });
-                    answer
-                }
-            };
+                answer
+            }
+            // It is the first interaction (MCP 2025-11-25, basic/lifecycle): what runs in the
+            // session that there is would lose what was agreed on.
+            Plan::Open { .. } if self.session.is_some() => {
+                return Err(Refusal::invalid_request(
+                    StatusCode::BAD_REQUEST,
+                    "a session is open on this pipe: send `initialize` once",
+                ));
+            }
+            Plan::Open { answer, client, revision, abilities } => {
+                let (id, questions) = (self.front.door.session_id(), Arc::default());
+                let level = LogLevel::Info;
+                self.session = Some(Session { id, client, revision, abilities, questions, level });
+                answer
+            }
+        };
         Ok(Answer::Now(answer))
     }
 

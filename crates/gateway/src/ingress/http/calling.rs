@@ -123,7 +123,8 @@ impl<D: Door> Endpoint<D> {
         let addressee = Addressee { id: asked.id.clone(), era, revision, kind: Kind::Tool };
         let waiter = Waiter { abilities, session: told, cancel };
         let (running, listener) = self.front.await_task(task, waiter, &arrived.actor, flight);
-        Ok(Waiting::new(self.clone(), addressee, running, (listener, Some(session), None)))
+        let waiting = Waiting::new(self.clone(), addressee, running, (listener, Some(session), None));
+        Ok(if arrived.events { waiting.at_length() } else { waiting })
     }
 
     fn call_request(

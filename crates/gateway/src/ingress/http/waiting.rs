@@ -34,6 +34,8 @@ pub(super) struct Waiting<D: Door> {
     listener: Listener,
     session: Option<Arc<Session>>,
     bound: Option<Bound>,
+    /// Whether it may take hours.
+    is_long: bool,
     /// What is to be sent before anything else.
     first: Vec<Bytes>,
 }
@@ -47,12 +49,31 @@ impl<D: Door> Waiting<D> {
         call: Running,
         (listener, session, bound): (Listener, Option<Arc<Session>>, Option<Bound>),
     ) -> Self {
-        Self { endpoint, addressee, call: Some(call), listener, session, bound, first: Vec::new() }
+        Self {
+            endpoint,
+            addressee,
+            call: Some(call),
+            listener,
+            session,
+            bound,
+            is_long: false,
+            first: Vec::new(),
+        }
+    }
+
+    /// The same of a client that may have to wait for hours, and reads events: it is shown that we
+    /// are there before it has anything to read.
+    pub(super) fn at_length(self) -> Self {
+        Self { is_long: true, ..self }
     }
 
     pub(super) async fn respond(mut self: Box<Self>) -> Response<Body> {
         let news = match &mut self.call {
-            Some(call) => call.news().await,
+            Some(call) => tokio::select! {
+                biased;
+                news = call.news() => news,
+                () = sleep(self.endpoint.settings.keep_alive), if self.is_long => News::Note,
+            },
             None => News::Reply(None),
         };
         match news {

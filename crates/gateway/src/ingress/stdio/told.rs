@@ -56,10 +56,10 @@ impl<D: Door> Client<D> {
     }
 
     /// A task changed of which the subscription at this place tells.
-    pub(super) async fn task_changed(&mut self, at: usize, task: &Task) {
+    pub(super) async fn task_changed(&mut self, (at, task): (usize, Arc<Task>)) {
         let Some((subscription, _)) = self.subscriptions.get(at) else { return };
         let id = subscription.id.clone();
-        match subscription.task(task) {
+        match subscription.task(&task) {
             Ok(message) => self.send(message.into()).await,
             // What the client does not understand ends its subscription.
             Err(refusal) => {

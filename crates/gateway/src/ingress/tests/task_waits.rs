@@ -18,6 +18,7 @@ use crate::ingress::claims::Claims;
 use crate::ingress::door::Door as _;
 use crate::ingress::era::Era;
 use crate::ingress::front::{Front, Origin, ServerIdentity};
+use crate::ingress::http::HttpSettings;
 use crate::ingress::progress::Wanted;
 use crate::ingress::question::Question;
 use crate::ingress::running::{News, Running, Speech};
@@ -295,6 +296,20 @@ async fn a_wait_is_under_way_in_its_session_until_it_is_cancelled() {
     assert_eq!(same.post(&state).await.json()["result"]["status"], "working", "the task goes on");
     server.harbour.release();
     let done = same.post(&fetch).await.json();
+    assert_eq!(done["result"]["structuredContent"]["handed"], "true");
+}
+
+#[tokio::test]
+async fn who_waits_long_is_shown_that_somebody_is_there() {
+    let settings = HttpSettings { keep_alive: Duration::from_millis(20), ..HttpSettings::default() };
+    let server = Server::start(settings).await;
+    let mut client = server.client().await;
+    client.initialize("2025-11-25").await;
+    let id = begin(&mut client).await;
+    let response = soon(client.open("POST", &[], &fetch(&id).to_string())).await;
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    server.harbour.release();
+    let done = soon(next_event(&mut response.into_body())).await.expect("a result");
     assert_eq!(done["result"]["structuredContent"]["handed"], "true");
 }
 
