@@ -300,6 +300,29 @@ async fn a_wait_is_under_way_in_its_session_until_it_is_cancelled() {
 }
 
 #[tokio::test]
+async fn a_session_that_answers_with_an_error_ends_the_question_of_its_task() {
+    let server = Server::plain().await;
+    let mut client = server.client().await;
+    client.initialize_able_to("2025-11-25", json!({"elicitation": {}, "roots": {}})).await;
+    let call = json!({"name": "task", "task": {}, "arguments": {"ask": "both"}});
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call});
+    let created = client.post(&call).await.json();
+    let id = created["result"]["task"]["taskId"].as_str().expect("a handle");
+    let mut answering = server.client().await;
+    answering.session.clone_from(&client.session);
+    let mut stream = client.open("POST", &[], &fetch(id).to_string()).await.into_body();
+    soon(next_event(&mut stream)).await.expect("a form");
+    let roots = soon(next_event(&mut stream)).await.expect("a question");
+    assert_eq!(roots["method"], "roots/list");
+    let error = json!({"code": -1, "message": "no"});
+    let refusal = json!({"jsonrpc": "2.0", "id": roots["id"], "error": error});
+    assert_eq!(answering.post(&refusal).await.status.as_u16(), 202);
+    server.harbour.release();
+    let done = soon(next_event(&mut stream)).await.expect("a result");
+    assert_eq!(done["result"]["structuredContent"]["said"], "Some(Err(Declined))");
+}
+
+#[tokio::test]
 async fn who_waits_long_is_shown_that_somebody_is_there() {
     let settings = HttpSettings { keep_alive: Duration::from_millis(20), ..HttpSettings::default() };
     let server = Server::start(settings).await;
