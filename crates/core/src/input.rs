@@ -226,6 +226,8 @@ pub enum NoInput {
     Unsupported,
     /// The client has gone, or nobody answered in time.
     Unanswered,
+    /// The client refused to answer.
+    Declined,
     /// Too many questions are open.
     Overloaded,
 }

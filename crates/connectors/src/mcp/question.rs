@@ -131,7 +131,7 @@ impl Questions {
                 rpc::error_response(Some(id), code::METHOD_NOT_FOUND, message, None)
             }
             Err(NoInput::Overloaded) => no_room(id),
-            Err(NoInput::Unanswered) => {
+            Err(NoInput::Unanswered | NoInput::Declined) => {
                 rpc::error_response(Some(id), code::INTERNAL_ERROR, "the client gave no answer", None)
             }
         })
@@ -226,7 +226,7 @@ impl Required {
         match port.ask(requests).await {
             Ok(responses) => Ok(Given { responses: Some(responses), state }),
             Err(NoInput::Unsupported) => Err(unable()),
-            Err(NoInput::Unanswered) => {
+            Err(NoInput::Unanswered | NoInput::Declined) => {
                 Err(Failure::Unsupported("nobody gave the input that the tool asked for".into()))
             }
             Err(NoInput::Overloaded) => Err(Failure::Overloaded),
@@ -281,6 +281,7 @@ mod tests {
         let reasons = [
             (NoInput::Unsupported, "the client of this call does not support that"),
             (NoInput::Unanswered, "the client gave no answer"),
+            (NoInput::Declined, "the client gave no answer"),
             (NoInput::Overloaded, "too many questions are open"),
         ];
         for (none, reason) in reasons {

@@ -6,12 +6,11 @@
 
 use quaymaster_core::json::parse_strict;
 use quaymaster_core::offer::MAX_URI_BYTES;
-use quaymaster_core::{Arguments, Kind};
+use quaymaster_core::{Arguments, Kind, Raw, RawBuf};
 use serde_json::{Map, Value};
 
 use super::params::{Known as _, Params, Reference, text};
 use super::refusal::{Refusal, bounded};
-use super::task::Wish;
 
 /// How long a name may be that could still be a tool's, in bytes.
 const MAX_NAME_BYTES: usize = 256;
@@ -28,8 +27,8 @@ pub(super) struct ToolCall {
     pub(super) tool: String,
     /// The arguments, read strictly.
     pub(super) arguments: Arguments,
-    /// That a session wants a task instead of an answer.
-    pub(super) wish: Option<Wish>,
+    /// The member `task` as it came, by which a session may want a task instead of an answer.
+    pub(super) task: Option<RawBuf>,
 }
 
 impl ToolCall {
@@ -69,8 +68,8 @@ impl ToolCall {
             // It may name a key that the client made up, of any length.
             Refusal::invalid_params(format!("{}{hint}", bounded(&error.public_message, MAX_REASON_BYTES)))
         })?;
-        let wish = if kind == Kind::Tool { Wish::read(params)? } else { None };
-        Ok(Self { kind, tool: tool.into_owned(), arguments, wish })
+        let task = params.task.filter(|_| kind == Kind::Tool).map(Raw::to_buf);
+        Ok(Self { kind, tool: tool.into_owned(), arguments, task })
     }
 
     fn completion(params: &Params<'_>) -> Result<Self, Refusal> {
@@ -98,7 +97,7 @@ impl ToolCall {
             arguments.insert(member.to_owned(), value);
         }
         let (tool, arguments) = (format!("{kind}:{name}"), Arguments::from_map(arguments));
-        Ok(Self { kind: Kind::Completion, tool, arguments, wish: None })
+        Ok(Self { kind: Kind::Completion, tool, arguments, task: None })
     }
 
     fn resource(params: &Params<'_>) -> Result<Self, Refusal> {
@@ -111,14 +110,12 @@ impl ToolCall {
             .into_owned();
         let arguments = Map::from_iter([("uri".to_owned(), Value::from(uri.as_str()))]);
         let arguments = Arguments::from_map(arguments);
-        Ok(Self { kind: Kind::Resource, tool: uri, arguments, wish: None })
+        Ok(Self { kind: Kind::Resource, tool: uri, arguments, task: None })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use quaymaster_core::Raw;
-
     use super::*;
 
     fn read(params: &str) -> String {

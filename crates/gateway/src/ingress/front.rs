@@ -181,8 +181,13 @@ impl<D: Door> Front<D> {
     }
 
     /// Says what is to be done about a request of `actor` whose era, version and
-    /// headers are in order.
-    pub(super) fn plan(&self, asked: &Asked<'_>, actor: &Caller) -> Result<Plan, Refusal> {
+    /// headers are in order. A legacy one is made in a session of `revision`.
+    pub(super) fn plan(
+        &self,
+        asked: &Asked<'_>,
+        revision: Option<Revision>,
+        actor: &Caller,
+    ) -> Result<Plan, Refusal> {
         let Asked { id, method, detected } = *asked;
         let era = detected.era;
         if let Some(kind) = ToolCall::kind(method) {
@@ -194,7 +199,8 @@ impl<D: Door> Front<D> {
                 Some((state, answers)) => Ok(Plan::Resume(Resumption { call, state, answers })),
             };
         }
-        if let Some(method) = TaskMethod::named(era, method) {
+        let has_tasks = era == Era::Modern || revision.is_some_and(Revision::has_tasks);
+        if let Some(method) = TaskMethod::named(era, method).filter(|_| has_tasks) {
             return self.about_task(method, asked, actor);
         }
         if let Some(shelf) = shelf(method) {
@@ -205,9 +211,10 @@ impl<D: Door> Front<D> {
                 Ok(Plan::Answer(answer::discover(id, &self.identity, self.abilities(actor))))
             }
             (Era::Modern, "subscriptions/listen") => {
-                let subscription = Subscription::read(id, &detected.params)?;
+                let abilities = InputAbilities::read(detected.meta.client_capabilities);
+                let subscription = Subscription::read(id, &detected.params)?.able_to(abilities);
                 if subscription.is_of_tasks() {
-                    check_declared(InputAbilities::read(detected.meta.client_capabilities))?;
+                    check_declared(abilities)?;
                 }
                 Ok(Plan::Listen(subscription))
             }
@@ -224,7 +231,11 @@ impl<D: Door> Front<D> {
                 let level = log_level(detected.params.level)?.ok_or_else(no_level)?;
                 Ok(Plan::SetLevel { level, answer: answer::plain(id, "{}") })
             }
-            (Era::Legacy, _) => Err(Refusal::method_not_found(StatusCode::OK, method, &LEGACY_METHODS)),
+            (Era::Legacy, _) => {
+                let known =
+                    LEGACY_METHODS.into_iter().filter(|name| has_tasks || !name.starts_with("tasks/"));
+                Err(Refusal::method_not_found(StatusCode::OK, method, &known.collect::<Vec<_>>()))
+            }
             (Era::Modern, _) => {
                 Err(Refusal::method_not_found(StatusCode::NOT_FOUND, method, &modern::METHODS))
             }

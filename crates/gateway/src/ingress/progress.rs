@@ -7,10 +7,11 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use quaymaster_core::meta::{RELATED_TASK, with_meta};
 use quaymaster_core::rpc::{self, RequestId};
-use quaymaster_core::{LogLevel, LogSink, Progress, ProgressSink, RawBuf};
+use quaymaster_core::{LogLevel, LogSink, Progress, ProgressSink, Raw, RawBuf};
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -39,8 +40,8 @@ impl ProgressToken {
         })
     }
 
-    /// The notification that carries `progress`.
-    fn notification(&self, progress: &Progress) -> String {
+    /// The parameters that carry `progress`.
+    fn params(&self, progress: &Progress) -> String {
         let mut members = format!(r#""progressToken":{},"progress":{}"#, self.0.as_json(), progress.progress);
         if let Some(total) = &progress.total {
             let _ = write!(members, r#","total":{total}"#);
@@ -48,7 +49,7 @@ impl ProgressToken {
         if let Some(message) = &progress.message {
             let _ = write!(members, r#","message":{}"#, Value::from(bounded(message, MAX_MESSAGE_BYTES)));
         }
-        rpc::notification("notifications/progress", &format!("{{{members}}}"))
+        format!("{{{members}}}")
     }
 }
 
@@ -74,13 +75,33 @@ pub(super) enum Note {
     Log(RawBuf),
 }
 
-impl Note {
-    /// The notification for a client that gave `token`; none if it gave none and this needs one.
-    pub(super) fn notification(&self, token: Option<&ProgressToken>) -> Option<String> {
-        match self {
-            Self::Progress(progress) => token.map(|token| token.notification(progress)),
-            Self::Log(params) => Some(rpc::notification("notifications/message", params.get())),
-        }
+/// As whom a client hears of a call.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Listener {
+    /// Under which name it hears of progress; of none without one.
+    pub(super) token: Option<ProgressToken>,
+    /// The task that the call is, as the value of `_meta` that names it.
+    pub(super) related: Option<Arc<str>>,
+}
+
+impl Listener {
+    /// The notification of `note`; none if it is of something that the client does not hear of.
+    pub(super) fn notification(&self, note: &Note) -> Option<String> {
+        let (method, params) = match note {
+            Note::Progress(progress) => ("notifications/progress", self.token.as_ref()?.params(progress)),
+            Note::Log(params) => ("notifications/message", params.get().to_owned()),
+        };
+        let related = self.related.as_deref().and_then(|related| {
+            // Messages that belong to a task say so (MCP 2025-11-25, basic/utilities/tasks).
+            with_meta(Raw::read(&params).ok()?, RELATED_TASK, Some(related))
+        });
+        Some(rpc::notification(method, related.as_ref().unwrap_or(&params)))
+    }
+}
+
+impl From<Option<ProgressToken>> for Listener {
+    fn from(token: Option<ProgressToken>) -> Self {
+        Self { token, related: None }
     }
 }
 
@@ -167,7 +188,6 @@ impl LogSink for NoteQueue {
 
 #[cfg(test)]
 mod tests {
-    use quaymaster_core::Raw;
     use serde_json::Number;
 
     use super::*;
@@ -222,13 +242,31 @@ mod tests {
 
     #[test]
     fn the_clients_own_token_comes_back_as_it_was_sent() {
-        let token = token(r#""a\u0062""#).expect("a token").expect("one");
+        let token = token(r#""a\u0062""#).expect("a token");
         let report =
             Progress { progress: 1.into(), total: Number::from_f64(2.5), message: Some("half\n".into()) };
+        let listener = Listener::from(token);
         assert_eq!(
-            token.notification(&report),
-            r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"a\u0062","progress":1,"total":2.5,"message":"half\n"}}"#
+            listener.notification(&Note::Progress(report)).as_deref(),
+            Some(
+                r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"a\u0062","progress":1,"total":2.5,"message":"half\n"}}"#
+            )
         );
+    }
+
+    #[test]
+    fn what_a_task_tells_says_of_which_task_it_is() {
+        let related = Some(r#"{"taskId":"t"}"#.into());
+        let listener = Listener { token: token("1").expect("a token"), related };
+        let log = RawBuf::read(r#"{"data":"x","_meta":{"io.modelcontextprotocol/related-task":7,"a":1}}"#);
+        let notes = [Note::Progress(progress(2)), Note::Log(log.expect("JSON"))];
+        let told: Vec<Option<String>> = notes.iter().map(|note| listener.notification(note)).collect();
+        let expected = [
+            r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":2,"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t"}}}}"#,
+            r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"x","_meta":{"a":1,"io.modelcontextprotocol/related-task":{"taskId":"t"}}}}"#,
+        ];
+        assert_eq!(told, expected.map(|text| Some(text.to_owned())));
+        assert_eq!(Listener::default().notification(&Note::Progress(progress(2))), None);
     }
 
     #[test]

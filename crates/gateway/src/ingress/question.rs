@@ -11,28 +11,21 @@
 //! - Questions that nobody waits for any more take no room, and those of one principal
 //!   over all its sessions not too much; who finds no room is told so.
 
-use std::collections::{HashMap, VecDeque};
-use std::future::Future;
-use std::pin::Pin;
+mod queue;
+
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quaymaster_core::raw::Raw;
 use quaymaster_core::rpc::RequestId;
-use quaymaster_core::{ActorId, InputAbilities, InputMethod, InputPort, InputRequest, NoInput, RawBuf};
-use tokio::sync::{Notify, oneshot};
-use tokio::time::timeout;
+use quaymaster_core::{InputMethod, InputRequest, NoInput, RawBuf};
+use tokio::sync::oneshot;
 
-use super::allowance::Allowance;
+pub(super) use self::queue::QuestionQueue;
 
 /// How long a person may think.
 pub(super) const PATIENCE: Duration = Duration::from_mins(10);
-
-/// How many questions of one call wait to be put.
-const MAX_WAITING: usize = 16;
-
-/// How many requests one question may hold.
-const MAX_REQUESTS: usize = 16;
 
 /// How many requests of ours a session may have open.
 const MAX_OPEN: usize = 64;
@@ -52,7 +45,7 @@ impl Question {
     }
 
     /// Says why there will be no answer.
-    fn decline(self, why: NoInput) {
+    pub(super) fn decline(self, why: NoInput) {
         let _ = self.answer.send(Err(why));
     }
 
@@ -74,100 +67,6 @@ impl Question {
         self.requests.as_raw().members().into_iter().flatten().filter_map(|member| {
             let (name, request) = member.ok()?;
             Some((name.into_owned(), InputRequest::read(request)?))
-        })
-    }
-}
-
-/// The questions of one call.
-#[derive(Debug)]
-pub(super) struct QuestionQueue {
-    abilities: InputAbilities,
-    actor: ActorId,
-    allowance: Arc<Allowance>,
-    waiting: Mutex<WaitingQuestions>,
-    arrived: Notify,
-    /// How long an answer may take.
-    patience: Mutex<Duration>,
-}
-
-#[derive(Debug, Default)]
-struct WaitingQuestions {
-    questions: VecDeque<Question>,
-    closed: bool,
-}
-
-impl QuestionQueue {
-    /// A queue of questions to a client of `actor` that can be asked so much.
-    pub(super) fn new(abilities: InputAbilities, actor: &ActorId, allowance: &Arc<Allowance>) -> Self {
-        let (actor, allowance, patience) = (actor.clone(), Arc::clone(allowance), Mutex::new(PATIENCE));
-        Self { abilities, actor, allowance, waiting: Mutex::default(), arrived: Notify::new(), patience }
-    }
-
-    /// From now on an answer may take as long as `patience`.
-    pub(super) fn be_patient(&self, patience: Duration) {
-        *lock(&self.patience) = patience;
-    }
-
-    /// The next question, if one waits.
-    pub(super) fn next(&self) -> Option<Question> {
-        lock(&self.waiting).questions.pop_front()
-    }
-
-    /// Waits until a question arrived. May come back without one.
-    pub(super) async fn arrived(&self) {
-        self.arrived.notified().await;
-    }
-
-    /// How many requests there are, if the client can be asked all of them.
-    fn count(&self, requests: &RawBuf) -> Option<usize> {
-        let mut count = 0;
-        for member in requests.as_raw().members()? {
-            count += 1;
-            let request = InputRequest::read(member.ok()?.1)?;
-            if count > MAX_REQUESTS || !self.abilities.cover(request.needs()) {
-                return None;
-            }
-        }
-        (count > 0).then_some(count)
-    }
-
-    /// Nobody is there to be asked any more.
-    pub(super) fn close(&self) {
-        let mut waiting = lock(&self.waiting);
-        waiting.closed = true;
-        waiting.questions.clear();
-    }
-}
-
-impl InputPort for QuestionQueue {
-    fn abilities(&self) -> InputAbilities {
-        self.abilities
-    }
-
-    fn ask<'a>(
-        &'a self,
-        requests: RawBuf,
-    ) -> Pin<Box<dyn Future<Output = Result<RawBuf, NoInput>> + Send + 'a>> {
-        Box::pin(async move {
-            let count = self.count(&requests).ok_or(NoInput::Unsupported)?;
-            let _share = self.allowance.take(&self.actor, count).ok_or(NoInput::Overloaded)?;
-            let (answer, answered) = oneshot::channel();
-            {
-                let mut waiting = lock(&self.waiting);
-                if waiting.closed {
-                    return Err(NoInput::Unanswered);
-                }
-                if waiting.questions.len() >= MAX_WAITING {
-                    return Err(NoInput::Overloaded);
-                }
-                waiting.questions.push_back(Question { requests, answer });
-            }
-            self.arrived.notify_one();
-            let patience = *lock(&self.patience);
-            match timeout(patience, answered).await {
-                Ok(Ok(answer)) => answer,
-                _ => Err(NoInput::Unanswered),
-            }
         })
     }
 }
@@ -254,7 +153,9 @@ impl OpenRequests {
             _ => None,
         };
         let Some(answer) = answer else {
-            round.question = None;
+            if let Some(question) = round.question.take() {
+                question.decline(NoInput::Declined);
+            }
             return;
         };
         round.answers.push((open.name, answer));
@@ -279,61 +180,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use quaymaster_core::InputPort as _;
+
+    use super::queue::fixture::{queue, raw, two};
     use super::*;
-
-    const FORM: InputAbilities = InputAbilities {
-        form: true,
-        url: false,
-        sampling: false,
-        sampling_tools: false,
-        roots: true,
-        tasks: false,
-        apps: false,
-    };
-
-    /// A queue for a principal that may hold so many requests.
-    fn queue(most: usize) -> QuestionQueue {
-        let ana = ActorId::parse("ana").expect("a name");
-        QuestionQueue::new(FORM, &ana, &Allowance::new(most))
-    }
-
-    fn raw(text: &str) -> RawBuf {
-        RawBuf::read(text).expect("JSON")
-    }
-
-    fn two() -> RawBuf {
-        raw(
-            r#"{"name":{"method":"elicitation/create","params":{"message":"?"}},"where":{"method":"roots/list"}}"#,
-        )
-    }
-
-    #[tokio::test]
-    async fn a_client_is_asked_nothing_that_it_cannot_answer() {
-        let queue = queue(16);
-        for requests in [
-            r#"{"q":{"method":"sampling/createMessage"}}"#,
-            r#"{"q":{"method":"elicitation/create","params":{"mode":"url"}}}"#,
-            r#"{"q":{"method":"tools/call"}}"#,
-            r#"{"q":7}"#,
-            r#"{"q":{"method":"elicitation/create","params":{"mode":"form","mode":"url"}}}"#,
-            r#"{"q":{"method":"elicitation/create","method":"sampling/createMessage"}}"#,
-            "{}",
-        ] {
-            assert_eq!(queue.ask(raw(requests)).await.expect_err(requests), NoInput::Unsupported);
-        }
-        assert!(queue.next().is_none());
-    }
-
-    #[tokio::test]
-    async fn who_has_gone_is_asked_nothing() {
-        let queue = queue(16);
-        let (answer, ()) = tokio::join!(queue.ask(two()), async {
-            queue.arrived().await;
-            queue.close();
-        });
-        assert_eq!(answer.expect_err("gone"), NoInput::Unanswered);
-        assert_eq!(queue.ask(two()).await.expect_err("gone"), NoInput::Unanswered);
-    }
 
     #[tokio::test]
     async fn a_session_answers_one_by_one_and_the_call_gets_all_together() {
@@ -358,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_form_that_is_not_shown_is_cancelled_and_anything_else_unanswered() {
+    async fn a_form_that_is_not_shown_is_cancelled_and_anything_else_declined() {
         let (queue, open) = (queue(16), OpenRequests::default());
         let error = raw(r#"{"code":-1,"message":"no"}"#);
         let refuse = async {
@@ -370,27 +220,8 @@ mod tests {
             }
         };
         let (answers, ()) = tokio::join!(queue.ask(two()), refuse);
-        assert_eq!(answers.expect_err("no roots"), NoInput::Unanswered);
+        assert_eq!(answers.expect_err("no roots"), NoInput::Declined);
         assert!(lock(&open.table).open.is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_principal_that_was_asked_too_much_is_asked_no_more_until_it_answers() {
-        let first = queue(3);
-        let second = QuestionQueue::new(FORM, &first.actor, &first.allowance);
-        let overload = async {
-            first.arrived().await;
-            assert_eq!(second.ask(two()).await.expect_err("too many"), NoInput::Overloaded);
-            first.next().expect("a question").answer(raw("{}"));
-        };
-        let (answers, ()) = tokio::join!(first.ask(two()), overload);
-        assert!(answers.is_ok());
-        let room = async {
-            second.arrived().await;
-            second.next().expect("a question").answer(raw("{}"));
-        };
-        let (answers, ()) = tokio::join!(second.ask(two()), room);
-        assert!(answers.is_ok(), "there is room again");
     }
 
     #[tokio::test]

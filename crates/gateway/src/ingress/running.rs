@@ -13,6 +13,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{BoxFuture, Either};
 use quaymaster_core::{Actor, CallId, InputAbilities, InputPort, LogSink, ProgressSink, Reply, TaskTerms};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -85,13 +86,16 @@ impl Speech {
     }
 }
 
+/// A call goes on when nobody waits for it; a wait for what comes of a task does not.
+type Awaited = Either<Lasting<Reply>, BoxFuture<'static, Option<Reply>>>;
+
 /// A call that runs, whoever waits for it.
 pub(super) struct Running {
     /// The id of the call.
     pub(super) key: CallId,
     /// Takes the call back.
     pub(super) cancel: CancellationToken,
-    reply: Lasting<Reply>,
+    reply: Awaited,
     /// The reply, while notes wait that came before it.
     ended: Option<News>,
     speech: Speech,
@@ -119,7 +123,18 @@ impl Running {
         cancel: CancellationToken,
     ) -> Self {
         let leaving = (era == Era::Modern).then(|| cancel.clone().drop_guard());
-        Self { key, cancel, reply, ended: None, speech, _leaving: leaving }
+        Self { key, cancel, reply: Either::Left(reply), ended: None, speech, _leaving: leaving }
+    }
+
+    /// The wait of a session's client for `outcome`, which is what comes of the task that the call
+    /// `key` is. `cancel` ends the wait, and the task goes on.
+    pub(super) fn of_task(
+        key: CallId,
+        outcome: BoxFuture<'static, Option<Reply>>,
+        speech: Speech,
+        cancel: CancellationToken,
+    ) -> Self {
+        Self { key, cancel, reply: Either::Right(outcome), ended: None, speech, _leaving: None }
     }
 
     /// Waits for what comes next. Nothing is lost when the wait is given up.
@@ -165,6 +180,16 @@ impl Running {
     /// By which it could become a task.
     pub(super) fn slip(&self) -> Option<&Arc<Slip>> {
         self.speech.offer.slip.as_ref()
+    }
+
+    /// From now on the client can be asked so much and no more.
+    fn ask(&self, abilities: InputAbilities) {
+        if let Some(questions) = &self.speech.questions {
+            questions.able_to(abilities);
+        }
+        if let Some(slip) = self.speech.offer.slip.as_ref().filter(|_| !abilities.tasks) {
+            slip.withdraw();
+        }
     }
 
     /// From now on the client wants to be told this and no more.
@@ -222,7 +247,7 @@ impl<D: Door> Front<D> {
     }
 
     /// The call that `state` leads to, and the question that it waits with. Its client now
-    /// wants to be told what `wanted` says.
+    /// wants to be told what `wanted` says, and can be asked what `abilities` say.
     ///
     /// # Errors
     ///
@@ -231,10 +256,11 @@ impl<D: Door> Front<D> {
         &self,
         bound: &Bound,
         state: &str,
-        wanted: Wanted,
+        (wanted, abilities): (Wanted, InputAbilities),
     ) -> Result<(Running, Question), Refusal> {
         let (call, question) = self.suspended.take(bound, state, self.door.keys())?;
         call.tell(wanted);
+        call.ask(abilities);
         Ok((call, question))
     }
 }

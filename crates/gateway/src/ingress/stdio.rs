@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 
 use self::calls::Answer;
 use self::lines::{Line, Lines};
+use self::told::task_changed;
 use super::answer::one_line;
 use super::changes::{Changes, Seen};
 use super::claims;
@@ -111,7 +112,6 @@ where
     };
     let front = Front::new(door, settings.identity, settings.counters);
     let mut client = Client::new(front, settings.reach, outbox);
-    let mut task_changes = client.front.tasks.changes();
     let mut sweep = interval(settings.sweep);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -121,7 +121,7 @@ where
                 topics = changes.next(&listing) => client.list_changed(&topics).await,
                 uri = watched(client.watches.clone()) => client.updated(&uri).await,
                 uri = watched(client.subscribed.clone()) => client.subscribed_updated(&uri).await,
-                _ = task_changes.changed() => client.tasks_changed().await,
+                task = task_changed(&mut client.subscriptions) => client.task_changed(task).await,
                 _ = sweep.tick() => client.front.sweep(),
                 line = lines.next() => match line {
                     Ok(Line::Message(bytes)) => client.take(&bytes).await,
@@ -318,7 +318,8 @@ impl<D: Door> Client<D> {
             }
         }
         let actor = user(&*self.front.door, &self.reach)?;
-        let answer = match self.front.plan(asked, &actor)? {
+        let revision = self.session.as_ref().map(|session| session.revision);
+        let answer = match self.front.plan(asked, revision, &actor)? {
             Plan::Answer(pieces) => pieces,
             Plan::Call(call) => return self.call(asked, call, actor),
             Plan::TaskResult(task) => return self.await_task(asked, task, &actor),

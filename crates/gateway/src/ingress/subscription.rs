@@ -7,7 +7,7 @@
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::raw::Raw;
 use quaymaster_core::rpc::{self, RequestId};
-use quaymaster_core::{Caller, ErrorCode};
+use quaymaster_core::{Caller, ErrorCode, InputAbilities};
 
 use serde_json::json;
 
@@ -19,6 +19,9 @@ use super::refusal::Refusal;
 use super::task::{self, Owner, Task, TaskTable, TaskWatch};
 use super::watches::Watches;
 
+/// The method by which one is begun.
+pub(super) const LISTEN: &str = "subscriptions/listen";
+
 /// A subscription that is in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Subscription {
@@ -29,6 +32,8 @@ pub(super) struct Subscription {
     resources: Vec<String>,
     /// The tasks whose changes are wanted, by their handles.
     tasks: Vec<String>,
+    /// What the client can be asked.
+    abilities: InputAbilities,
 }
 
 /// How many resources, and how many tasks, one subscription may name.
@@ -62,7 +67,13 @@ impl Subscription {
                 _ => return Err(Refusal::invalid_params(format!("`{name}` must be true or false"))),
             }
         }
-        Ok(Self { id: id.clone(), topics, resources, tasks })
+        let abilities = InputAbilities::default();
+        Ok(Self { id: id.clone(), topics, resources, tasks, abilities })
+    }
+
+    /// The same of a client that can be asked so much.
+    pub(super) fn able_to(self, abilities: InputAbilities) -> Self {
+        Self { abilities, ..self }
     }
 
     /// The same with those of the resources that `actor` may watch, which it does from now on.
@@ -94,15 +105,30 @@ impl Subscription {
     }
 
     /// The same with those of the tasks that are `owner`'s, which are watched from now on.
-    pub(super) fn following(mut self, table: &TaskTable, owner: &Owner, ring: &KeyRing) -> (Self, TaskWatch) {
+    ///
+    /// # Errors
+    ///
+    /// `-32021` if one of them wants to know what the client cannot be asked.
+    pub(super) fn following(
+        mut self,
+        table: &TaskTable,
+        owner: &Owner,
+        ring: &KeyRing,
+    ) -> Result<(Self, TaskWatch), Refusal> {
         let watch = TaskWatch::of(table, &self.tasks, owner, ring);
-        self.tasks = watch.handles().map(str::to_owned).collect();
-        (self, watch)
+        let tasks: Vec<_> = watch.tasks().collect();
+        tasks.iter().try_for_each(|task| self.task(task).map(drop))?;
+        self.tasks = tasks.iter().map(|task| task.handle.clone()).collect();
+        Ok((self, watch))
     }
 
     /// The notification that `task` has changed.
-    pub(super) fn task(&self, task: &Task) -> String {
-        task::notified(task, &self.meta())
+    ///
+    /// # Errors
+    ///
+    /// `-32021` if it wants to know what the client cannot be asked.
+    pub(super) fn task(&self, task: &Task) -> Result<String, Refusal> {
+        task::notified(task, &self.meta(), self.abilities)
     }
 
     /// The message that the subscription begins with.

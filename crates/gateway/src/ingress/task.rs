@@ -7,7 +7,8 @@
 //! in its own words.
 //!
 //! Code map: here is the table; `desk` answers requests, which `wish` reads; `state` is
-//! one task, `slip` how a call becomes one, `view` how it is told of.
+//! one task, `slip` how a call becomes one, `wait` how its result is waited for, `view` how
+//! it is told of.
 //!
 //! Invariants:
 //! - A handle is sealed and bound to the principal with what it may, the workspace and
@@ -19,6 +20,7 @@ mod desk;
 mod slip;
 mod state;
 mod view;
+mod wait;
 mod watch;
 mod wish;
 
@@ -27,8 +29,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quaymaster_control::keyring::{Binding, KeyRing};
-use quaymaster_core::{ActorId, CallId, Caller, Reach, TaskTerms, Timestamp, Workspace};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch as channel};
+use quaymaster_core::{
+    ActorId, CallId, Caller, InputAbilities, Reach, SessionId, TaskTerms, Timestamp, Workspace,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 pub(super) use self::slip::{Offer, Slip};
 use self::state::Now;
@@ -55,6 +60,8 @@ const SHORTEST_TTL: Duration = Duration::from_secs(1);
 
 /// How often its client is asked to look, unless the system behind the tool says.
 const USUAL_POLL: Duration = Duration::from_secs(1);
+const LONGEST_POLL: Duration = Duration::from_mins(1);
+const SHORTEST_POLL: Duration = Duration::from_millis(50);
 
 const PURPOSE: &str = "task";
 
@@ -87,8 +94,6 @@ pub(super) struct TaskTable {
     held: Mutex<HashMap<String, Arc<Task>>>,
     room: Arc<Semaphore>,
     each: Arc<Allowance>,
-    /// Counts up when a task changes.
-    changed: channel::Sender<u64>,
 }
 
 /// A place for a task of somebody's; free again when dropped.
@@ -103,15 +108,32 @@ pub(super) struct Place {
 pub(super) struct Beginning {
     pub(super) place: Place,
     pub(super) terms: TaskTerms,
-    /// Under which name its client hears of progress.
-    pub(super) token: Option<ProgressToken>,
+    pub(super) begun: Begun,
     pub(super) running: Running,
+}
+
+/// Where a session began a task. What the task tells before its result goes there alone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Begun {
+    pub(super) session: Option<SessionId>,
+    /// Under which name the session hears of progress.
+    pub(super) token: Option<ProgressToken>,
+}
+
+/// Who waits for what comes of a task.
+pub(super) struct Waiter {
+    /// What it can be asked.
+    pub(super) abilities: InputAbilities,
+    /// Its session, if it can be told anything before the result.
+    pub(super) session: Option<SessionId>,
+    /// Ends the wait.
+    pub(super) cancel: CancellationToken,
 }
 
 impl Default for TaskTable {
     fn default() -> Self {
         let (room, each) = (Arc::new(Semaphore::new(MAX_TASKS)), Allowance::new(MAX_OF_ACTOR));
-        Self { held: Mutex::default(), room, each, changed: channel::Sender::new(0) }
+        Self { held: Mutex::default(), room, each }
     }
 }
 
@@ -133,7 +155,7 @@ impl TaskTable {
         beginning: Beginning,
         (ring, now): (&KeyRing, Now),
     ) -> Result<(Arc<Task>, impl Future<Output = ()> + Send + use<>), Refusal> {
-        let Beginning { place, terms, token, mut running } = beginning;
+        let Beginning { place, terms, begun, mut running } = beginning;
         let (owner, cancel) = (place.owner.clone(), running.cancel.clone());
         let ttl = terms.ttl.unwrap_or(USUAL_TTL).clamp(SHORTEST_TTL, LONGEST_TTL);
         let key: CallId = running.key.clone();
@@ -146,11 +168,11 @@ impl TaskTable {
             owner,
             created: now(),
             ttl,
-            poll: terms.poll.unwrap_or(USUAL_POLL),
+            poll: terms.poll.unwrap_or(USUAL_POLL).clamp(SHORTEST_POLL, LONGEST_POLL),
             cancel,
             notes,
-            token,
-            state: state::Shared::at(now(), self.changed.clone()),
+            begun,
+            state: state::Shared::at(now()),
             now,
             _place: place,
         });
@@ -176,11 +198,6 @@ impl TaskTable {
         for task in all.values() {
             task.cancel.cancel();
         }
-    }
-
-    /// Changes whenever a task does.
-    pub(super) fn changes(&self) -> channel::Receiver<u64> {
-        self.changed.subscribe()
     }
 
     /// The tasks of `owner`'s, oldest first.

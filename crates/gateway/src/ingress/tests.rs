@@ -15,5 +15,7 @@ mod questions;
 mod resting;
 mod retries;
 mod routes;
+mod task_tidings;
+mod task_waits;
 mod tasks;
 mod watches;

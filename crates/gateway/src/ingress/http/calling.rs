@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use http::header::USER_AGENT;
 use http::{Response, StatusCode};
+use quaymaster_core::rpc::RequestId;
 use quaymaster_core::{CallRequest, InputAbilities, Kind, TaskTerms};
 
 use super::body::Body;
@@ -24,7 +25,7 @@ use crate::ingress::refusal::Refusal;
 use crate::ingress::running::{Running, Speech};
 use crate::ingress::session::Session;
 use crate::ingress::suspended::{Bound, Resumption};
-use crate::ingress::task::{Task, Wish, created};
+use crate::ingress::task::{Begun, Task, Waiter, Wish, created};
 
 /// The header of W3C Trace Context.
 const TRACEPARENT: &str = "traceparent";
@@ -73,7 +74,7 @@ impl<D: Door> Endpoint<D> {
             }
         });
         let call = Running::new(era, key, running, speech, cancel);
-        Ok(Waiting::new(self.clone(), addressee, call, (token, session, bound)))
+        Ok(Waiting::new(self.clone(), addressee, call, (token.into(), session, bound)))
     }
 
     /// Begins a call as a task, which a session holds from now on.
@@ -96,7 +97,8 @@ impl<D: Door> Endpoint<D> {
         let reply = self.front.run(request, speech.wire(&cancel), |_: &D| {});
         let running = Running::new(Era::Legacy, key, reply, speech, cancel);
         let terms = TaskTerms { ttl: wish.ttl, poll: None };
-        let task = self.front.begin_task(running, (terms, token), place)?;
+        let begun = Begun { session: Some(session.id.clone()), token };
+        let task = self.front.begin_task(running, (terms, begun), place)?;
         Ok(json(StatusCode::OK, created(asked.id, Era::Legacy, &task)))
     }
 
@@ -105,16 +107,24 @@ impl<D: Door> Endpoint<D> {
         self: &Arc<Self>,
         arrived: &Arrived<'_>,
         asked: &Asked<'_>,
-        session: Option<Arc<Session>>,
+        session: Arc<Session>,
         task: Arc<Task>,
-    ) -> Waiting<D> {
-        let abilities = session.as_ref().map(|session| session.abilities).filter(|_| arrived.events);
-        let revision = session.as_ref().map(|session| session.revision);
-        let era = asked.detected.era;
+    ) -> Result<Waiting<D>, Refusal> {
+        let cancel = session.ended.child_token();
+        session.calls.begin(asked.id, &cancel)?;
+        let flight = Flight { endpoint: self.clone(), session: session.clone(), id: asked.id.clone() };
+        // Without a stream there is nowhere to ask it, or to tell it anything.
+        let (abilities, told) = if arrived.events {
+            (session.abilities, Some(session.id.clone()))
+        } else {
+            (InputAbilities::default(), None)
+        };
+        let (era, revision) = (asked.detected.era, Some(session.revision));
         let addressee = Addressee { id: asked.id.clone(), era, revision, kind: Kind::Tool };
-        let token = task.token().filter(|_| arrived.events);
-        let running = self.front.await_task(task, abilities.unwrap_or_default(), &arrived.actor);
-        Waiting::new(self.clone(), addressee, running, (token, session, None))
+        let waiter = Waiter { abilities, session: told, cancel };
+        let (running, listener) = self.front.await_task(task, waiter, &arrived.actor, flight);
+        let waiting = Waiting::new(self.clone(), addressee, running, (listener, Some(session), None));
+        Ok(if arrived.events { waiting.at_length() } else { waiting })
     }
 
     fn call_request(
@@ -179,10 +189,24 @@ impl<D: Door> Endpoint<D> {
         let level = log_level(meta.log_level)?.filter(|_| arrived.events);
         self.check_mirrors(arrived, asked, &call)?;
         let wanted = Wanted { progress: token.is_some(), level };
-        let (running, question) = self.front.resume(&bound, &state, wanted)?;
+        let abilities = InputAbilities::read(meta.client_capabilities);
+        let (running, question) = self.front.resume(&bound, &state, (wanted, abilities))?;
         question.answer(answers);
         let era = asked.detected.era;
         let addressee = Addressee { id: asked.id.clone(), era, revision: None, kind: call.kind };
-        Ok(Waiting::new(self.clone(), addressee, running, (token, None, Some(bound))))
+        Ok(Waiting::new(self.clone(), addressee, running, (token.into(), None, Some(bound))))
+    }
+}
+
+/// A wait for a task that is under way in a session, until this is dropped.
+struct Flight<D: Door> {
+    endpoint: Arc<Endpoint<D>>,
+    session: Arc<Session>,
+    id: RequestId,
+}
+
+impl<D: Door> Drop for Flight<D> {
+    fn drop(&mut self) {
+        self.session.end_call(&self.id, self.endpoint.now());
     }
 }

@@ -147,7 +147,8 @@ impl<D: Door> Endpoint<D> {
             Era::Legacy if asked.method == "initialize" => None,
             Era::Legacy => Some(self.session(arrived, trail)?),
         };
-        match self.front.plan(asked, &arrived.actor)? {
+        let revision = session.as_ref().map(|session| session.revision);
+        match self.front.plan(asked, revision, &arrived.actor)? {
             Plan::Watch { uri, begins, answer } => {
                 match &session {
                     Some(session) if begins => {
@@ -167,7 +168,6 @@ impl<D: Door> Endpoint<D> {
             Plan::Answer(pieces) => Ok(Step::Done(json(StatusCode::OK, pieces))),
             Plan::Call(call) => {
                 self.check_mirrors(arrived, asked, &call)?;
-                let revision = session.as_ref().map(|session| session.revision);
                 let wish = self.front.wish(&call, revision, &arrived.actor)?;
                 match (wish, session.as_deref()) {
                     (Some(wish), Some(session)) => {
@@ -180,8 +180,8 @@ impl<D: Door> Endpoint<D> {
                 }
             }
             Plan::TaskResult(task) => {
-                let waiting = self.await_task(arrived, asked, session, task);
-                Ok(Step::Wait(Box::new(waiting)))
+                let session = session.ok_or_else(Refusal::internal)?;
+                self.await_task(arrived, asked, session, task).map(|waiting| Step::Wait(Box::new(waiting)))
             }
             Plan::Resume(resumption) => {
                 self.resume(arrived, asked, resumption).map(|waiting| Step::Wait(Box::new(waiting)))

@@ -24,7 +24,7 @@ use crate::ingress::front::Trail;
 use crate::ingress::refusal::Refusal;
 use crate::ingress::revision::Revision;
 use crate::ingress::session::Session;
-use crate::ingress::subscription::Subscription;
+use crate::ingress::subscription::{LISTEN, Subscription};
 use crate::ingress::task::{Owner, Task, TaskWatch};
 use crate::ingress::watches::Watches;
 
@@ -43,9 +43,7 @@ impl<D: Door> Endpoint<D> {
         if !guard::accepts(headers).events {
             return Err(no_events());
         }
-        let owner = Owner::of(actor);
-        let none = TaskWatch::of(&self.front.tasks, &[], &owner, self.front.door.keys());
-        let told = Told::new(self, actor.clone(), (Arc::clone(&session.watches), none));
+        let told = Told::new(self, actor.clone(), (Arc::clone(&session.watches), TaskWatch::default()));
         let open = Open { token: session.begin_stream(), session, told };
         // Whoever may have missed something is told that all may have changed.
         let missed = open.session.may_have_missed();
@@ -69,7 +67,7 @@ impl<D: Door> Endpoint<D> {
         let watches = Arc::new(Watches::default());
         let subscription = subscription.watching(&watches, &self.front, &actor)?;
         let (owner, keys) = (Owner::of(&actor), self.front.door.keys());
-        let (subscription, tasks) = subscription.following(&self.front.tasks, &owner, keys);
+        let (subscription, tasks) = subscription.following(&self.front.tasks, &owner, keys)?;
         let told = Told::new(self, actor, (watches, tasks));
         let listening = Listening { told, subscription, state: State::First };
         Ok(events(stream::unfold(listening, |mut listening| async move {
@@ -210,6 +208,17 @@ enum State {
 }
 
 impl<D: Door> Listening<D> {
+    /// Ends the subscription, because its client would not understand what is to be told.
+    async fn refuse(&mut self, refusal: &Refusal) -> String {
+        self.state = State::Ended;
+        let (id, actor) = (self.subscription.id.clone(), Arc::clone(&self.told.actor.actor));
+        let answer = refusal.to_json(Some(&id));
+        let trail =
+            Trail { actor: Some(actor), method: Some(LISTEN.to_owned()), id: Some(id), ..Trail::default() };
+        self.told.endpoint.front.record(refusal, trail).await;
+        answer
+    }
+
     async fn next(&mut self) -> Option<Bytes> {
         match self.state {
             State::First => {
@@ -234,7 +243,13 @@ impl<D: Door> Listening<D> {
                         return Some(body::event(update.as_bytes()));
                     }
                 }
-                Tiding::Task(task) => return Some(body::event(self.subscription.task(&task).as_bytes())),
+                Tiding::Task(task) => {
+                    let message = match self.subscription.task(&task) {
+                        Ok(message) => message,
+                        Err(refusal) => self.refuse(&refusal).await,
+                    };
+                    return Some(body::event(message.as_bytes()));
+                }
                 Tiding::Nothing => return Some(body::keep_alive()),
                 Tiding::Draining => {
                     self.state = State::Ended;

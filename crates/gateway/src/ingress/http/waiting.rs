@@ -19,7 +19,7 @@ use crate::ingress::answer::Pieces;
 use crate::ingress::door::Door;
 use crate::ingress::era::Era;
 use crate::ingress::front::Addressee;
-use crate::ingress::progress::ProgressToken;
+use crate::ingress::progress::Listener;
 use crate::ingress::question::Question;
 use crate::ingress::running::{News, Running};
 use crate::ingress::session::Session;
@@ -31,9 +31,11 @@ pub(super) struct Waiting<D: Door> {
     addressee: Addressee,
     /// None when it has been answered.
     call: Option<Running>,
-    token: Option<ProgressToken>,
+    listener: Listener,
     session: Option<Arc<Session>>,
     bound: Option<Bound>,
+    /// Whether it may take hours.
+    is_long: bool,
     /// What is to be sent before anything else.
     first: Vec<Bytes>,
 }
@@ -45,14 +47,33 @@ impl<D: Door> Waiting<D> {
         endpoint: Arc<Endpoint<D>>,
         addressee: Addressee,
         call: Running,
-        (token, session, bound): (Option<ProgressToken>, Option<Arc<Session>>, Option<Bound>),
+        (listener, session, bound): (Listener, Option<Arc<Session>>, Option<Bound>),
     ) -> Self {
-        Self { endpoint, addressee, call: Some(call), token, session, bound, first: Vec::new() }
+        Self {
+            endpoint,
+            addressee,
+            call: Some(call),
+            listener,
+            session,
+            bound,
+            is_long: false,
+            first: Vec::new(),
+        }
+    }
+
+    /// The same of a client that may have to wait for hours, and reads events: it is shown that we
+    /// are there before it has anything to read.
+    pub(super) fn at_length(self) -> Self {
+        Self { is_long: true, ..self }
     }
 
     pub(super) async fn respond(mut self: Box<Self>) -> Response<Body> {
         let news = match &mut self.call {
-            Some(call) => call.news().await,
+            Some(call) => tokio::select! {
+                biased;
+                news = call.news() => news,
+                () = sleep(self.endpoint.settings.keep_alive), if self.is_long => News::Note,
+            },
             None => News::Reply(None),
         };
         match news {
@@ -91,7 +112,7 @@ impl<D: Door> Waiting<D> {
             }
             let call = self.call.as_mut()?;
             if let Some(note) = call.note() {
-                let Some(notification) = note.notification(self.token.as_ref()) else { continue };
+                let Some(notification) = self.listener.notification(&note) else { continue };
                 return Some(body::event(notification.as_bytes()));
             }
             let news = tokio::select! {

@@ -21,12 +21,12 @@ use crate::ingress::door::Door;
 use crate::ingress::era::Era;
 use crate::ingress::front::{Addressee, Asked, Front, Origin, log_level};
 use crate::ingress::inflight::InFlight;
-use crate::ingress::progress::{ProgressToken, Wanted};
+use crate::ingress::progress::{Listener, ProgressToken, Wanted};
 use crate::ingress::question::OpenRequests;
 use crate::ingress::refusal::Refusal;
 use crate::ingress::running::{News, Running, Speech};
 use crate::ingress::suspended::{Bound, Resumption};
-use crate::ingress::task::{Task, created};
+use crate::ingress::task::{Begun, Task, Waiter, created};
 
 /// The answer to a message.
 pub(super) enum Answer {
@@ -89,11 +89,12 @@ impl<D: Door> Client<D> {
         let running = Running::new(era, key, reply, speech, cancel);
         if let (Some(wish), Some(place)) = (wish, place) {
             let terms = TaskTerms { ttl: wish.ttl, poll: None };
-            let task = self.front.begin_task(running, (terms, token), place)?;
+            let begun = Begun { session: session.map(|session| session.id.clone()), token };
+            let task = self.front.begin_task(running, (terms, begun), place)?;
             return Ok(Answer::Now(created(&addressee.id, era, &task)));
         }
         let open = session.map(|session| Arc::clone(&session.questions));
-        Ok(self.waiting(addressee, running, (token, flight), (open, bound)))
+        Ok(self.waiting(addressee, running, (token.into(), flight), (open, bound)))
     }
 
     /// Has a session's client wait for what comes of its task.
@@ -106,13 +107,14 @@ impl<D: Door> Client<D> {
         let session = self.session.as_ref();
         let abilities = session.map(|session| session.abilities).unwrap_or_default();
         let open = session.map(|session| Arc::clone(&session.questions));
-        let token = task.token();
-        let running = self.front.await_task(task, abilities, actor);
-        let flight = Flight::begin(&self.calls, asked.id, &running.cancel)?;
+        let cancel = self.cancel.child_token();
+        let flight = Flight::begin(&self.calls, asked.id, &cancel)?;
+        let waiter = Waiter { abilities, session: session.map(|session| session.id.clone()), cancel };
+        let (running, listener) = self.front.await_task(task, waiter, actor, ());
         let revision = session.map(|session| session.revision);
         let era = asked.detected.era;
         let addressee = Addressee { id: asked.id.clone(), era, revision, kind: Kind::Tool };
-        Ok(self.waiting(addressee, running, (token, flight), (open, None)))
+        Ok(self.waiting(addressee, running, (listener, flight), (open, None)))
     }
 
     /// Goes on with a call that asked its client for something.
@@ -131,25 +133,26 @@ impl<D: Door> Client<D> {
         let cancel = CancellationToken::new();
         let flight = Flight::begin(&self.calls, id, &cancel)?;
         let wanted = Wanted { progress: token.is_some(), level };
-        let (running, question) = self.front.resume(&bound, &state, wanted)?;
+        let abilities = InputAbilities::read(detected.meta.client_capabilities);
+        let (running, question) = self.front.resume(&bound, &state, (wanted, abilities))?;
         self.calls.redirect(id, &running.cancel);
         question.answer(answers);
         let addressee = Addressee { id: (*id).clone(), era: detected.era, revision: None, kind: call.kind };
-        Ok(self.waiting(addressee, running, (token, flight), (None, Some(bound))))
+        Ok(self.waiting(addressee, running, (token.into(), flight), (None, Some(bound))))
     }
 
     fn waiting(
         &self,
         addressee: Addressee,
         call: Running,
-        (token, flight): (Option<ProgressToken>, Flight),
+        (listener, flight): (Listener, Flight),
         (open, bound): (Option<Arc<OpenRequests>>, Option<Bound>),
     ) -> Answer {
         let waiting = Waiting {
             front: Arc::clone(&self.front),
             addressee,
             call,
-            token,
+            listener,
             open,
             bound,
             outbox: self.outbox.clone(),
@@ -185,7 +188,7 @@ struct Waiting<D> {
     front: Arc<Front<D>>,
     addressee: Addressee,
     call: Running,
-    token: Option<ProgressToken>,
+    listener: Listener,
     /// Where a session's client answers.
     open: Option<Arc<OpenRequests>>,
     /// What a modern client comes back with.
@@ -236,7 +239,7 @@ impl<D: Door> Waiting<D> {
 
     fn tell(&self) {
         while let Some(note) = self.call.note() {
-            if let Some(notification) = note.notification(self.token.as_ref()) {
+            if let Some(notification) = self.listener.notification(&note) {
                 // One that finds no room is dropped: the next says more.
                 let _ = self.outbox.try_send(notification.into());
             }

@@ -3,6 +3,9 @@
 //! One pipe may carry a session and subscriptions of 2026-07-28. Each watches for
 //! itself: what one of them asked for is not told to the other.
 
+use std::sync::Arc;
+
+use futures_util::future::select_all;
 use http::StatusCode;
 use quaymaster_core::Caller;
 use quaymaster_core::rpc::RequestId;
@@ -11,9 +14,20 @@ use super::{Client, MAX_SUBSCRIPTIONS};
 use crate::ingress::answer::{self, Pieces};
 use crate::ingress::changes::Topic;
 use crate::ingress::door::Door;
+use crate::ingress::front::Trail;
 use crate::ingress::refusal::Refusal;
-use crate::ingress::subscription::Subscription;
-use crate::ingress::task::Owner;
+use crate::ingress::subscription::{LISTEN, Subscription};
+use crate::ingress::task::{Owner, Task, TaskWatch};
+
+/// Waits until a task has changed of which a subscription tells; gives the place of the first one.
+pub(super) async fn task_changed(subscriptions: &mut [(Subscription, TaskWatch)]) -> (usize, Arc<Task>) {
+    if subscriptions.is_empty() {
+        return std::future::pending().await;
+    }
+    let each = subscriptions.iter_mut().map(|(_, tasks)| Box::pin(tasks.next()));
+    let (task, at, _) = select_all(each).await;
+    (at, task)
+}
 
 impl<D: Door> Client<D> {
     pub(super) async fn list_changed(&self, topics: &[Topic]) {
@@ -41,16 +55,21 @@ impl<D: Door> Client<D> {
         }
     }
 
-    /// A task changed.
-    pub(super) async fn tasks_changed(&mut self) {
-        let mut messages = Vec::new();
-        for (subscription, tasks) in &mut self.subscriptions {
-            while let Some(task) = tasks.changed() {
-                messages.push(subscription.task(&task));
+    /// A task changed of which the subscription at this place tells.
+    pub(super) async fn task_changed(&mut self, (at, task): (usize, Arc<Task>)) {
+        let Some((subscription, _)) = self.subscriptions.get(at) else { return };
+        let id = subscription.id.clone();
+        match subscription.task(&task) {
+            Ok(message) => self.send(message.into()).await,
+            // What the client does not understand ends its subscription.
+            Err(refusal) => {
+                self.unsubscribe(&id);
+                self.refuse(
+                    &refusal,
+                    Trail { id: Some(id), method: Some(LISTEN.to_owned()), ..self.trail() },
+                )
+                .await;
             }
-        }
-        for message in messages {
-            self.send(message.into()).await;
         }
     }
 
@@ -86,12 +105,12 @@ impl<D: Door> Client<D> {
                 "this `id` is a subscription already",
             ));
         }
+        let (owner, keys) = (Owner::of(actor), self.front.door.keys());
+        let (subscription, tasks) = subscription.following(&self.front.tasks, &owner, keys)?;
         let resources = subscription.resources().to_vec();
         let subscription = subscription
             .watching(&self.subscribed, &self.front, actor)
             .inspect_err(|_| self.let_go(&resources))?;
-        let (owner, keys) = (Owner::of(actor), self.front.door.keys());
-        let (subscription, tasks) = subscription.following(&self.front.tasks, &owner, keys);
         let acknowledgement = subscription.acknowledgement();
         self.subscriptions.push((subscription, tasks));
         Ok(Pieces::whole(acknowledgement))

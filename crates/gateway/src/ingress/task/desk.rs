@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
+use futures_util::future::FutureExt as _;
 use http::StatusCode;
 use quaymaster_core::{Caller, InputAbilities, Kind, TaskTerms, Tasks};
-use tokio_util::sync::CancellationToken;
 
 use super::wish::TaskMethod;
 use super::{
-    Beginning, Now, Offer, Owner, Place, Slip, Task, TaskRequest, Wish, check_declared, created, listed,
-    no_room, shown,
+    Beginning, Begun, Now, Offer, Owner, Place, Slip, Task, TaskRequest, Waiter, Wish, check_declared,
+    created, listed, no_room, shown, view,
 };
 use crate::ingress::answer::{self, Pieces};
 use crate::ingress::call::ToolCall;
 use crate::ingress::door::Door;
 use crate::ingress::era::Era;
 use crate::ingress::front::{Addressee, Asked, Front, Plan};
-use crate::ingress::progress::{ProgressToken, Wanted};
+use crate::ingress::progress::{Listener, Wanted};
 use crate::ingress::refusal::Refusal;
 use crate::ingress::revision::Revision;
 use crate::ingress::running::{Running, Speech};
@@ -30,8 +30,9 @@ impl<D: Door> Front<D> {
         actor: &Caller,
     ) -> Result<Plan, Refusal> {
         let (id, era) = (asked.id, asked.detected.era);
+        let abilities = InputAbilities::read(asked.detected.meta.client_capabilities);
         if era == Era::Modern {
-            check_declared(InputAbilities::read(asked.detected.meta.client_capabilities))?;
+            check_declared(abilities)?;
         }
         let TaskRequest { handle, answers } = TaskRequest::read(method, &asked.detected.params)?;
         let owner = Owner::of(actor);
@@ -57,7 +58,7 @@ impl<D: Door> Front<D> {
             }
             (TaskMethod::Get | TaskMethod::Cancel | TaskMethod::List, _) => {}
         }
-        Ok(Plan::Answer(shown(id, era, &task)))
+        shown(id, era, &task, abilities).map(Plan::Answer)
     }
 
     /// The wish for a task of a call in a session of `revision`, if that has a word for it.
@@ -65,7 +66,7 @@ impl<D: Door> Front<D> {
     /// # Errors
     ///
     /// `-32601` if this cannot be called as a task (MCP 2025-11-25, basic/utilities/tasks,
-    /// tool-level negotiation).
+    /// tool-level negotiation), `-32602` if the wish cannot be read.
     pub(in crate::ingress) fn wish(
         &self,
         call: &ToolCall,
@@ -73,9 +74,9 @@ impl<D: Door> Front<D> {
         actor: &Caller,
     ) -> Result<Option<Wish>, Refusal> {
         let has_tasks = revision.is_some_and(Revision::has_tasks) && self.door.takes_tasks(actor, None);
-        let Some(wish) = call.wish.filter(|_| has_tasks) else { return Ok(None) };
-        let can_be = call.kind == Kind::Tool && self.door.takes_tasks(actor, Some(&call.tool));
-        if can_be { Ok(Some(wish)) } else { Err(Refusal::no_task()) }
+        let Some(task) = call.task.as_ref().filter(|_| has_tasks) else { return Ok(None) };
+        let can_be = self.door.takes_tasks(actor, Some(&call.tool));
+        if can_be { Wish::read(task.as_raw()).map(Some) } else { Err(Refusal::no_task()) }
     }
 
     /// What becomes of a call of a client with these abilities where its system makes a task of it.
@@ -109,12 +110,12 @@ impl<D: Door> Front<D> {
     pub(in crate::ingress) fn begin_task(
         &self,
         running: Running,
-        (terms, token): (TaskTerms, Option<ProgressToken>),
+        (terms, begun): (TaskTerms, Begun),
         place: Place,
     ) -> Result<Arc<Task>, Refusal> {
         let door = Arc::clone(&self.door);
         let now: Now = Arc::new(move || door.clock().now());
-        let beginning = Beginning { place, terms, token, running };
+        let beginning = Beginning { place, terms, begun, running };
         let (task, driven) = self.tasks.begin(beginning, (self.door.keys(), now))?;
         // Nobody waits for it, so it goes on by itself.
         drop(self.haven.take(driven));
@@ -131,7 +132,7 @@ impl<D: Door> Front<D> {
         // There is no word for reports and logs of a task in this era.
         call.tell(Wanted::default());
         let place = call.slip().and_then(|slip| slip.place()).ok_or_else(Refusal::internal);
-        let task = place.and_then(|place| self.begin_task(call, (terms, None), place));
+        let task = place.and_then(|place| self.begin_task(call, (terms, Begun::default()), place));
         task.map_or_else(
             |refusal| {
                 self.counters.add(refusal.recorded);
@@ -141,17 +142,28 @@ impl<D: Door> Front<D> {
         )
     }
 
-    /// What waits for what comes of `task`, for a client of `actor` with these abilities.
+    /// What waits for what comes of `task`, and as whom its client hears of the task. `flight` is
+    /// dropped when the wait is over.
     pub(in crate::ingress) fn await_task(
         &self,
         task: Arc<Task>,
-        abilities: InputAbilities,
+        waiter: Waiter,
         actor: &Caller,
-    ) -> Running {
+        flight: impl Send + 'static,
+    ) -> (Running, Listener) {
+        let Waiter { abilities, session, cancel } = waiter;
         let questions = self.questions(abilities, actor).map(Arc::new);
-        let speech = Speech::of_task(task.notes(), questions.clone());
-        let key = task.key().clone();
-        let reply = self.haven.take(async move { task.outcome(questions).await });
-        Running::new(Era::Legacy, key, reply, speech, CancellationToken::new())
+        if let Some(questions) = &questions {
+            // As long as the task waits for an answer.
+            questions.be_patient(task.ttl);
+        }
+        let speech = Speech::of_task(task.notes(session.as_ref()), questions.clone());
+        let (key, listener, ended) = (task.key().clone(), task.listener(), cancel.clone());
+        let outcome = async move {
+            let _flight = flight;
+            let outcome = ended.run_until_cancelled(task.outcome(questions)).await;
+            Some(outcome.unwrap_or_else(|| view::given_up(task.key())))
+        };
+        (Running::of_task(key, outcome.boxed(), speech, cancel), listener)
     }
 }

@@ -43,6 +43,8 @@ pub(in crate::ingress) struct Slip {
 struct Written {
     /// Whether the client holds a task.
     held: bool,
+    /// Whether it takes none.
+    withdrawn: bool,
     /// What is to be told to whoever waits.
     terms: Option<TaskTerms>,
     place: Option<Place>,
@@ -61,6 +63,11 @@ impl Slip {
         let slip = Self::new(table, owner);
         slip.lock().held = true;
         slip
+    }
+
+    /// From now on the client takes no task, and waits for the answer.
+    pub(in crate::ingress) fn withdraw(&self) {
+        self.lock().withdrawn = true;
     }
 
     /// What the system said when it made a task, once.
@@ -93,8 +100,12 @@ impl TaskPort for Slip {
         if self.lock().held {
             return true;
         }
+        if self.lock().withdrawn {
+            return false;
+        }
         let Some(place) = self.table.reserve(&self.owner) else { return false };
-        *self.lock() = Written { held: true, terms: Some(terms), place: Some(place), message: None };
+        let (terms, place) = (Some(terms), Some(place));
+        *self.lock() = Written { held: true, terms, place, ..Written::default() };
         self.arrived.notify_one();
         true
     }

@@ -3,14 +3,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use quaymaster_core::{CallId, InputPort as _, Raw, RawBuf, Reply, Status, Timestamp};
+use quaymaster_core::{CallId, NoInput, Raw, RawBuf, Reply, SessionId, Status, Timestamp};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Owner, Place, Slip, view};
-use crate::ingress::progress::{NoteQueue, ProgressToken};
-use crate::ingress::question::{Question, QuestionQueue};
+use super::{Begun, Owner, Place, Slip, view};
+use crate::ingress::progress::{Listener, NoteQueue};
+use crate::ingress::question::Question;
 use crate::ingress::running::{News, Running};
 
 /// How many questions of a task may be open.
@@ -52,9 +52,9 @@ pub(in crate::ingress) struct Task {
     pub(super) ttl: Duration,
     pub(super) poll: Duration,
     pub(super) cancel: CancellationToken,
-    /// What the call tells before its result, for whoever waits for that.
+    /// What the call tells before its result.
     pub(super) notes: Option<Arc<NoteQueue>>,
-    pub(super) token: Option<ProgressToken>,
+    pub(super) begun: Begun,
     pub(super) state: Shared,
     pub(super) now: Now,
     pub(super) _place: Place,
@@ -71,8 +71,6 @@ impl std::fmt::Debug for Task {
 pub(super) struct Shared {
     state: Mutex<State>,
     changed: watch::Sender<u64>,
-    /// Changes whenever any task does.
-    any_changed: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -111,17 +109,15 @@ impl OpenRequest {
 }
 
 impl Shared {
-    pub(super) fn at(now: Timestamp, any_changed: watch::Sender<u64>) -> Self {
+    pub(super) fn at(now: Timestamp) -> Self {
         let (message, open, reply) = (None, Vec::new(), None);
         let state = State { updated: now, message, open, reply, cancelled: false, rounds: 0 };
-        Self { state: Mutex::new(state), changed: watch::Sender::new(0), any_changed }
+        Self { state: Mutex::new(state), changed: watch::Sender::new(0) }
     }
 
     /// Tells whoever looks that something has changed.
     fn tell(&self) {
-        for changed in [&self.changed, &self.any_changed] {
-            changed.send_modify(|count| *count = count.wrapping_add(1));
-        }
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -161,7 +157,7 @@ impl OpenQuestion {
     }
 
     /// Whether somebody still waits for the answers.
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         self.question.as_ref().is_some_and(|question| !question.is_closed())
     }
 
@@ -188,14 +184,15 @@ impl Task {
         &self.key
     }
 
-    /// What the call tells before its result.
-    pub(in crate::ingress) fn notes(&self) -> Option<Arc<NoteQueue>> {
-        self.notes.clone()
+    /// What the call tells `session` before its result, if that has begun it.
+    pub(super) fn notes(&self, session: Option<&SessionId>) -> Option<Arc<NoteQueue>> {
+        let has_begun = session.is_some() && self.begun.session.as_ref() == session;
+        self.notes.clone().filter(|_| has_begun)
     }
 
-    /// Under which name its client hears of progress.
-    pub(in crate::ingress) fn token(&self) -> Option<ProgressToken> {
-        self.token.clone()
+    /// As whom the session that has begun it hears of it.
+    pub(super) fn listener(&self) -> Listener {
+        Listener { token: self.begun.token.clone(), related: Some(view::related(&self.handle).into()) }
     }
 
     /// Changes whenever the task does.
@@ -221,15 +218,35 @@ impl Task {
     /// are passed over.
     pub(in crate::ingress) fn inform(&self, answers: Raw<'_>) {
         let mut state = self.state.lock();
+        let mut is_new = false;
         let members = answers.members().into_iter().flatten().filter_map(Result::ok);
         for (name, answer) in members.filter(|(_, answer)| answer.get().starts_with('{')) {
             let mut requests = state.open.iter_mut().flat_map(|open| &mut open.requests);
             let asked = requests.find(|request| request.name == *name && request.answer.is_none());
             if let Some(request) = asked {
                 request.answer = Some(answer.to_buf());
+                is_new = true;
             }
         }
-        state.open.iter_mut().for_each(OpenQuestion::settle);
+        if is_new {
+            state.open.iter_mut().for_each(OpenQuestion::settle);
+            self.note(state);
+        }
+    }
+
+    /// Has who asked `name`, and what belongs to it, know that the client will not answer.
+    pub(super) fn decline(&self, name: &str) {
+        let mut state = self.state.lock();
+        let asked = |open: &&mut OpenQuestion| open.requests.iter().any(|request| request.name == name);
+        let question = state.open.iter_mut().find(asked).and_then(|open| open.question.take());
+        if let Some(question) = question {
+            question.decline(NoInput::Declined);
+            self.note(state);
+        }
+    }
+
+    /// Lets go the questions that are closed, and tells whoever looks that something has changed.
+    fn note(&self, mut state: MutexGuard<'_, State>) {
         state.open.retain(OpenQuestion::is_open);
         state.updated = (self.now)();
         drop(state);
@@ -274,33 +291,6 @@ impl Task {
             self.state.tell();
             if has_ended {
                 return;
-            }
-        }
-    }
-
-    /// Waits for what came of it, for a session's client: until then it is asked through `port`
-    /// what the task wants to know.
-    pub(in crate::ingress) async fn outcome(&self, port: Option<Arc<QuestionQueue>>) -> Reply {
-        let mut changes = self.changes();
-        loop {
-            changes.mark_unchanged();
-            let requests = {
-                let state = self.state.lock();
-                if let Some(reply) = &state.reply {
-                    return view::with_related_task(reply, &self.handle);
-                }
-                view::for_session(&state, &self.handle)
-            };
-            match (&port, requests) {
-                (Some(port), Some(requests)) => tokio::select! {
-                    answers = port.ask(requests) => match answers {
-                        Ok(answers) => self.inform(answers.as_raw()),
-                        // Who cannot be asked here may be asked where it asks again.
-                        Err(_) => drop(changes.changed().await),
-                    },
-                    _ = changes.changed() => {}
-                },
-                _ => drop(changes.changed().await),
             }
         }
     }

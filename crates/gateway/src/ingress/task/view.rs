@@ -5,15 +5,19 @@
 
 use std::fmt::Write as _;
 
+use http::StatusCode;
 use quaymaster_core::meta::{RELATED_TASK, with_meta};
 use quaymaster_core::result::{Envelope, tool_result};
 use quaymaster_core::rpc::{self, RequestId};
-use quaymaster_core::{CallError, CallId, ErrorCode, Kind, Raw, RawBuf, Reply, Status};
+use quaymaster_core::{
+    CallError, CallId, ErrorCode, InputAbilities, InputRequest, Kind, Raw, RawBuf, Reply, Status,
+};
 use serde_json::{Value, json};
 
 use super::state::{OpenRequest, State, Task, TaskStatus};
 use crate::ingress::answer::{self, Pieces};
 use crate::ingress::era::Era;
+use crate::ingress::refusal::Refusal;
 
 /// The answer to the call that has become `task` (`CreateTaskResult`).
 pub(in crate::ingress) fn created(id: &RequestId, era: Era, task: &Task) -> Pieces {
@@ -25,13 +29,22 @@ pub(in crate::ingress) fn created(id: &RequestId, era: Era, task: &Task) -> Piec
     answer::plain(id, &result)
 }
 
-/// The answer to who asks how far `task` is.
-pub(in crate::ingress) fn shown(id: &RequestId, era: Era, task: &Task) -> Pieces {
+/// The answer to a client with these abilities that asks how far `task` is.
+///
+/// # Errors
+///
+/// See [`detailed`].
+pub(in crate::ingress) fn shown(
+    id: &RequestId,
+    era: Era,
+    task: &Task,
+    abilities: InputAbilities,
+) -> Result<Pieces, Refusal> {
     let result = match era {
         Era::Legacy => format!("{{{}}}", described(task, &task.state.lock(), era)),
-        Era::Modern => format!(r#"{{"resultType":"complete",{}}}"#, detailed(task)),
+        Era::Modern => format!(r#"{{"resultType":"complete",{}}}"#, detailed(task, abilities)?),
     };
-    answer::plain(id, &result)
+    Ok(answer::plain(id, &result))
 }
 
 /// The answer to a session that asks for its tasks.
@@ -42,9 +55,19 @@ pub(in crate::ingress) fn listed<'a>(id: &RequestId, tasks: impl IntoIterator<It
     answer::plain(id, &format!(r#"{{"tasks":[{}]}}"#, each.join(",")))
 }
 
-/// The notification that `task` has changed; `meta` are members for its `_meta`.
-pub(in crate::ingress) fn notified(task: &Task, meta: &str) -> String {
-    rpc::notification("notifications/tasks", &format!("{{{},{meta}}}", detailed(task)))
+/// The notification to a client with these abilities that `task` has changed; `meta` is the
+/// member `_meta`.
+///
+/// # Errors
+///
+/// See [`detailed`].
+pub(in crate::ingress) fn notified(
+    task: &Task,
+    meta: &str,
+    abilities: InputAbilities,
+) -> Result<String, Refusal> {
+    let members = detailed(task, abilities)?;
+    Ok(rpc::notification("notifications/tasks", &format!("{{{members},{meta}}}")))
 }
 
 /// The members of `Task`.
@@ -74,13 +97,22 @@ fn described(task: &Task, state: &State, era: Era) -> String {
 }
 
 /// The members of `DetailedTask` (extension `io.modelcontextprotocol/tasks`).
-fn detailed(task: &Task) -> String {
+///
+/// # Errors
+///
+/// `-32021` if the task wants to know what a client with these abilities cannot be asked (MCP
+/// 2026-07-28, basic/patterns, multi round-trip requests).
+fn detailed(task: &Task, abilities: InputAbilities) -> Result<String, Refusal> {
     let state = task.state.lock();
     let mut members = described(task, &state, Era::Modern);
     match (state.status(true), &state.reply) {
         (TaskStatus::InputRequired, _) => {
-            let open = unanswered(&state);
-            let each = open
+            let required = needed(&state);
+            if !abilities.cover(required) {
+                let required = InputAbilities { tasks: true, ..required };
+                return Err(Refusal::missing_capability(StatusCode::BAD_REQUEST, required));
+            }
+            let each = unanswered(&state)
                 .map(|request| format!("{}:{}", Value::from(request.name.as_str()), request.request.get()));
             let _ = write!(members, r#","inputRequests":{{{}}}"#, each.collect::<Vec<_>>().join(","));
         }
@@ -93,34 +125,40 @@ fn detailed(task: &Task) -> String {
         }
         _ => {}
     }
-    members
+    Ok(members)
 }
 
-fn unanswered(state: &State) -> impl Iterator<Item = &OpenRequest> {
-    state.open.iter().flat_map(|open| &open.requests).filter(|request| request.is_unanswered())
+/// What it takes to be asked all that is unanswered.
+fn needed(state: &State) -> InputAbilities {
+    let requests = unanswered(state).filter_map(|open| InputRequest::read(open.request.as_raw()));
+    requests.map(InputRequest::needs).fold(InputAbilities::default(), InputAbilities::and)
 }
 
-/// What a session's client is asked while it waits for the result; none if there is nothing.
-pub(super) fn for_session(state: &State, handle: &str) -> Option<RawBuf> {
-    let related = json!({"taskId": handle}).to_string();
-    let each = unanswered(state).filter_map(|open| {
-        let request = open.request.as_raw();
-        let method = request.member("method").ok()??;
-        let params = request.member("params").ok()?;
-        let params = params.map_or_else(|| Raw::read("{}").ok(), Some)?;
-        let params = with_meta(params, RELATED_TASK, Some(&related))?;
-        Some(format!(r#"{}:{{"method":{method},"params":{params}}}"#, Value::from(open.name.as_str())))
-    });
-    let each: Vec<String> = each.collect();
-    if each.is_empty() {
-        return None;
-    }
-    RawBuf::read(&format!("{{{}}}", each.join(","))).ok()
+/// What the client has still to answer, of what somebody waits for.
+pub(super) fn unanswered(state: &State) -> impl Iterator<Item = &OpenRequest> {
+    let open = state.open.iter().filter(|open| open.is_open());
+    open.flat_map(|open| &open.requests).filter(|request| request.is_unanswered())
+}
+
+/// `open` as a session's client is asked it while it waits for the result; none if it cannot be.
+pub(super) fn for_session(open: &OpenRequest, handle: &str) -> Option<RawBuf> {
+    let request = open.request.as_raw();
+    let method = request.member("method").ok()??;
+    let params = request.member("params").ok()?;
+    let params = params.map_or_else(|| Raw::read("{}").ok(), Some)?;
+    let params = with_meta(params, RELATED_TASK, Some(&related(handle)))?;
+    let name = Value::from(open.name.as_str());
+    RawBuf::read(&format!(r#"{{{name}:{{"method":{method},"params":{params}}}}}"#)).ok()
+}
+
+/// The task that a message belongs to, for its `_meta`.
+pub(super) fn related(handle: &str) -> String {
+    json!({"taskId": handle}).to_string()
 }
 
 /// `reply` with the task that it came of.
 pub(super) fn with_related_task(reply: &Reply, handle: &str) -> Reply {
-    let related = json!({"taskId": handle}).to_string();
+    let related = related(handle);
     let result =
         Raw::read(&reply.result).ok().and_then(|result| with_meta(result, RELATED_TASK, Some(&related)));
     let mut reply = reply.clone();
@@ -132,7 +170,15 @@ pub(super) fn with_related_task(reply: &Reply, handle: &str) -> Reply {
 
 /// The reply of a call that came to none.
 pub(super) fn lost(call: &CallId) -> Reply {
-    let error = CallError::new(ErrorCode::GatewayInternal, "the gateway failed to answer");
+    failed(call, CallError::new(ErrorCode::GatewayInternal, "the gateway failed to answer"))
+}
+
+/// The answer to who no longer waits for what comes of the task that `call` is.
+pub(super) fn given_up(call: &CallId) -> Reply {
+    failed(call, CallError::new(ErrorCode::CallCancelled, "the wait was cancelled, and the task goes on"))
+}
+
+fn failed(call: &CallId, error: CallError) -> Reply {
     let envelope = Envelope::failure(call, &error);
     Reply {
         audit_id: call.clone(),

@@ -1,17 +1,27 @@
 //! Which tasks a subscription tells of.
+//!
+//! Invariants:
+//! - Nothing wakes it but a change of one of its tasks.
+//! - It keeps no task: one whose time is up is gone, and its place free.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
+use futures_util::future::select_all;
+use quaymaster_control::keyring::KeyRing;
 use tokio::sync::watch;
 
 use super::{Owner, Task, TaskTable};
-use quaymaster_control::keyring::KeyRing;
 
 /// The tasks of which somebody wants to hear when they change.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(in crate::ingress) struct TaskWatch {
-    any: watch::Receiver<u64>,
-    each: Vec<(Arc<Task>, watch::Receiver<u64>)>,
+    each: Vec<Watched>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    task: Weak<Task>,
+    changes: watch::Receiver<u64>,
 }
 
 impl TaskWatch {
@@ -22,36 +32,28 @@ impl TaskWatch {
         owner: &Owner,
         ring: &KeyRing,
     ) -> Self {
-        let any = table.changed.subscribe();
         let found = handles.iter().filter_map(|handle| table.find(owner, handle, ring).ok());
-        let each = found.map(|task| (Arc::clone(&task), task.changes())).collect();
-        Self { any, each }
+        let each = found.map(|task| Watched { task: Arc::downgrade(&task), changes: task.changes() });
+        Self { each: each.collect() }
     }
 
-    /// The handles of the tasks.
-    pub(in crate::ingress) fn handles(&self) -> impl Iterator<Item = &str> {
-        self.each.iter().map(|(task, _)| task.handle.as_str())
+    /// The tasks that there still are.
+    pub(in crate::ingress) fn tasks(&self) -> impl Iterator<Item = Arc<Task>> {
+        self.each.iter().filter_map(|watched| watched.task.upgrade())
     }
 
-    /// One that has changed since it was last given.
-    pub(in crate::ingress) fn changed(&mut self) -> Option<Arc<Task>> {
-        let (task, changes) = self.each.iter_mut().find(|(_, changes)| {
-            // The sender is the task's, so it is there.
-            changes.has_changed().is_ok_and(|changed| changed)
-        })?;
-        changes.mark_unchanged();
-        Some(Arc::clone(task))
-    }
-
-    /// Waits until one of them has changed.
+    /// Waits until one of them has changed. Nothing is lost when the wait is given up.
     pub(in crate::ingress) async fn next(&mut self) -> Arc<Task> {
         loop {
-            self.any.mark_unchanged();
-            if let Some(task) = self.changed() {
-                return task;
+            self.each.retain(|watched| watched.task.strong_count() > 0);
+            if self.each.is_empty() {
+                return std::future::pending().await;
             }
-            if self.each.is_empty() || self.any.changed().await.is_err() {
-                std::future::pending::<()>().await;
+            let changes = self.each.iter_mut().map(|watched| Box::pin(watched.changes.changed()));
+            // That a task is gone ends the wait for its changes, too.
+            let (_, at, _) = select_all(changes).await;
+            if let Some(task) = self.each.get(at).and_then(|watched| watched.task.upgrade()) {
+                return task;
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use quaymaster_core::InputAbilities;
+use quaymaster_core::{InputAbilities, Raw};
 
 use crate::ingress::era::Era;
 use crate::ingress::params::{Params, text};
@@ -20,9 +20,12 @@ pub(in crate::ingress) struct Wish {
 }
 
 impl Wish {
-    /// The wish of a request, if it has one.
-    pub(in crate::ingress) fn read(params: &Params<'_>) -> Result<Option<Self>, Refusal> {
-        let Some(raw) = params.task else { return Ok(None) };
+    /// The wish that the member `task` of a request is.
+    ///
+    /// # Errors
+    ///
+    /// `-32602` if it cannot be read.
+    pub(in crate::ingress) fn read(raw: Raw<'_>) -> Result<Self, Refusal> {
         let unclear = || {
             Refusal::invalid_params(
                 "`params.task` must be an object such as `{\"ttl\": 60000}`, in milliseconds",
@@ -33,7 +36,7 @@ impl Wish {
         }
         let ttl = raw.member("ttl").map_err(|_| unclear())?.filter(|ttl| ttl.get() != "null");
         let ttl = ttl.map(|ttl| ttl.get().parse::<u64>().map_err(|_| unclear())).transpose()?;
-        Ok(Some(Self { ttl: ttl.map(Duration::from_millis) }))
+        Ok(Self { ttl: ttl.map(Duration::from_millis) })
     }
 }
 
@@ -72,7 +75,7 @@ pub(in crate::ingress) struct TaskRequest<'a> {
     /// What the client calls the task; empty for a list.
     pub(in crate::ingress) handle: String,
     /// The answers that it gives.
-    pub(in crate::ingress) answers: Option<quaymaster_core::Raw<'a>>,
+    pub(in crate::ingress) answers: Option<Raw<'a>>,
 }
 
 impl<'a> TaskRequest<'a> {
@@ -105,29 +108,17 @@ pub(in crate::ingress) fn check_declared(abilities: InputAbilities) -> Result<()
 
 #[cfg(test)]
 mod tests {
-    use quaymaster_core::Raw;
-
     use super::*;
 
-    fn wish(params: &str) -> Result<Option<Wish>, String> {
-        let params = Params::read(Some(Raw::read(params).expect("JSON"))).expect("params");
-        Wish::read(&params).map_err(|refusal| refusal.message)
+    fn wish(task: &str) -> Result<Wish, String> {
+        Wish::read(Raw::read(task).expect("JSON")).map_err(|refusal| refusal.message)
     }
 
     #[test]
     fn a_session_may_wish_for_a_task_and_say_for_how_long() {
-        assert_eq!(wish("{}"), Ok(None));
-        assert_eq!(wish(r#"{"task":{}}"#), Ok(Some(Wish { ttl: None })));
-        assert_eq!(
-            wish(r#"{"task":{"ttl":1500}}"#),
-            Ok(Some(Wish { ttl: Some(Duration::from_millis(1_500)) }))
-        );
-        for bad in [
-            r#"{"task":true}"#,
-            r#"{"task":{"ttl":"1h"}}"#,
-            r#"{"task":{"ttl":-1}}"#,
-            r#"{"task":{"ttl":1,"ttl":2}}"#,
-        ] {
+        assert_eq!(wish("{}"), Ok(Wish { ttl: None }));
+        assert_eq!(wish(r#"{"ttl":1500}"#), Ok(Wish { ttl: Some(Duration::from_millis(1_500)) }));
+        for bad in ["true", r#"{"ttl":"1h"}"#, r#"{"ttl":-1}"#, r#"{"ttl":1,"ttl":2}"#] {
             assert!(wish(bad).is_err(), "{bad}");
         }
     }

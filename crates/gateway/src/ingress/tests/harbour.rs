@@ -196,11 +196,14 @@ impl Harbour {
                     Some(_) => LINES,
                 };
                 let question = RawBuf::read(chosen.as_deref().unwrap_or(question)).expect("JSON");
+                let rounds = if request.arguments.get("twice").is_some() { 2 } else { 1 };
                 let answered = async {
-                    match &wire.input {
-                        Some(port) => port.ask(question).await,
-                        None => Err(NoInput::Unsupported),
+                    let mut said = Err(NoInput::Unsupported);
+                    for _ in 0..rounds {
+                        let Some(port) = &wire.input else { break };
+                        said = port.ask(question.clone()).await;
                     }
+                    said
                 };
                 let said = match wire.cancel.run_until_cancelled(answered).await {
                     Some(Ok(answers)) => answers.get().to_owned(),
@@ -233,6 +236,9 @@ impl Harbour {
             }
             other => format!("{other:?}"),
         };
+        if request.arguments.get("later").is_some() {
+            self.held(wire).await;
+        }
         let mut said = String::from("null");
         if request.arguments.get("ask").is_some() {
             let question = match request.arguments.get("ask").and_then(Value::as_str) {

@@ -51,6 +51,19 @@ async fn a_modern_client_gets_the_question_as_its_answer_and_comes_back_with_its
 }
 
 #[tokio::test]
+async fn the_request_that_was_made_again_says_what_its_client_can_be_asked() {
+    let server = Server::plain().await;
+    let mut client = server.client().await;
+    let twice = json!({"region": "EMEA", "twice": true});
+    let state = state(&ask(&mut client, json!({"arguments": twice})).await);
+    let mut more = answered(&state);
+    more["arguments"] = twice;
+    more["_meta"] = json!({});
+    let answer = ask(&mut client, more).await.json();
+    assert_eq!(answer["result"]["structuredContent"], "Unsupported", "{answer}");
+}
+
+#[tokio::test]
 async fn a_state_leads_to_its_call_once_and_for_nobody_else() {
     let server = Server::plain().await;
     let mut ana = server.client().await;

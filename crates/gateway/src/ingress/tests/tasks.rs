@@ -2,23 +2,22 @@
 
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
-use super::client::{Answer, Client, Server, modern, next_event, soon};
+use super::client::{Answer, Client, Server, next_event, soon};
 use super::harbour::Event;
 use crate::ingress::http::HttpSettings;
 
 const ABLE: &str = r#"{"elicitation":{},"roots":{},"extensions":{"io.modelcontextprotocol/tasks":{}}}"#;
 
-fn able(mut params: Value) -> Value {
+pub(super) fn able(mut params: Value) -> Value {
     let capabilities: Value = serde_json::from_str(ABLE).expect("JSON");
     params["_meta"] = json!({"io.modelcontextprotocol/clientCapabilities": capabilities});
     params
 }
 
 /// Calls the tool as a modern client that takes tasks; gives the task.
-async fn begin(client: &mut Client, arguments: Value) -> String {
+pub(super) async fn begin(client: &mut Client, arguments: Value) -> String {
     let answer = client.modern("tools/call", able(json!({"name": "task", "arguments": arguments}))).await;
     let result = &answer.json()["result"];
     assert_eq!((&result["resultType"], &result["status"]), (&json!("task"), &json!("working")), "{answer:?}");
@@ -30,7 +29,7 @@ async fn about(client: &mut Client, method: &str, mut params: Value, id: &str) -
     client.modern(method, able(params)).await
 }
 
-async fn get(client: &mut Client, id: &str) -> Value {
+pub(super) async fn get(client: &mut Client, id: &str) -> Value {
     about(client, "tasks/get", json!({}), id).await.json()["result"].clone()
 }
 
@@ -64,7 +63,7 @@ async fn a_modern_client_is_handed_a_task_and_comes_back_for_the_result() {
     let mut client = server.client().await;
     let id = begin(&mut client, json!({})).await;
     let working = wait_for(&mut client, &id, "working").await;
-    assert_eq!((&working["ttlMs"], &working["pollIntervalMs"]), (&json!(3_600_000), &json!(20)));
+    assert_eq!((&working["ttlMs"], &working["pollIntervalMs"]), (&json!(3_600_000), &json!(50)));
     server.harbour.release();
     let done = wait_for(&mut client, &id, "completed").await;
     assert_eq!(done["result"]["structuredContent"]["handed"], "true");
@@ -220,36 +219,6 @@ async fn one_principal_has_so_many_tasks_and_then_waits_for_its_answers() {
 }
 
 #[tokio::test]
-async fn a_subscription_tells_of_the_tasks_that_it_names() {
-    let server = Server::plain().await;
-    let mut client = server.client().await;
-    let id = begin(&mut client, json!({})).await;
-    let wanted = json!({"notifications": {"taskIds": [id, "another"]}});
-    let (headers, body) = modern("subscriptions/listen", able(wanted.clone()));
-    let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
-    let mut listening = server.client().await;
-    let mut stream = listening.open("POST", &headers, &body).await.into_body();
-    let granted = soon(next_event(&mut stream)).await.expect("an acknowledgement");
-    assert_eq!(granted["params"]["notifications"]["taskIds"], json!([id]));
-    server.harbour.release();
-    let done = soon(async {
-        loop {
-            let told = next_event(&mut stream).await.expect("a notification");
-            if told["params"]["status"] == "completed" {
-                return told;
-            }
-        }
-    });
-    let done = done.await;
-    assert_eq!(done["method"], "notifications/tasks");
-    assert_eq!(done["params"]["taskId"], id);
-    assert_eq!(done["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], 1);
-    assert!(done["params"]["result"]["content"].is_array());
-    let undeclared = client.modern("subscriptions/listen", wanted).await;
-    assert_eq!(undeclared.json()["error"]["code"], -32021);
-}
-
-#[tokio::test]
 async fn a_session_wishes_for_a_task_and_fetches_its_result() {
     let server = Server::plain().await;
     let mut client = server.client().await;
@@ -265,14 +234,10 @@ async fn a_session_wishes_for_a_task_and_fetches_its_result() {
     client.exchange("DELETE", &[], "").await;
     client.initialize("2025-11-25").await;
     let fetch = json!({"jsonrpc": "2.0", "id": 8, "method": "tasks/result", "params": {"taskId": id}});
-    let mut stream = client.open("POST", &[], &fetch.to_string()).await.into_body();
-    let progress = soon(next_event(&mut stream)).await.expect("progress");
-    assert_eq!(progress["params"]["progressToken"], "p");
     server.harbour.release();
-    let done = soon(next_event(&mut stream)).await.expect("a result");
-    assert_eq!(done["result"]["structuredContent"]["handed"], "true");
+    let done = client.post(&fetch).await.json();
+    assert_eq!(done["result"]["structuredContent"]["handed"], "true", "what it told was the other session's");
     assert_eq!(done["result"]["_meta"]["io.modelcontextprotocol/related-task"], json!({"taskId": id}));
-    assert!(soon(stream.frame()).await.is_none());
     let mut other = server.client().await;
     other.initialize("2025-11-25").await;
     let late = asked(&mut other, "tasks/cancel", json!({"taskId": id})).await;
@@ -323,4 +288,21 @@ async fn a_tool_that_makes_no_tasks_cannot_be_called_as_one() {
     assert!(server.harbour.seen().is_empty());
     let unclear = asked(&mut client, "tools/call", json!({"name": "task", "task": 7})).await;
     assert_eq!(unclear["error"]["code"], -32602);
+}
+
+#[tokio::test]
+async fn where_there_are_no_tasks_a_wish_for_one_means_nothing() {
+    let server = Server::plain().await;
+    let mut client = server.client().await;
+    let answer = client.modern("tools/call", json!({"name": "empty", "task": 7})).await.json();
+    assert_eq!(answer["result"]["resultType"], "complete", "{answer}");
+    client.initialize("2025-06-18").await;
+    let answer = asked(&mut client, "tools/call", json!({"name": "empty", "task": 7})).await;
+    assert!(answer["result"].is_object(), "{answer}");
+    for method in ["tasks/get", "tasks/result", "tasks/list", "tasks/cancel"] {
+        let answer = asked(&mut client, method, json!({"taskId": "x"})).await;
+        assert_eq!(answer["error"]["code"], -32601, "{answer}");
+        let message = answer["error"]["message"].as_str().expect("a message");
+        assert_eq!(message.matches("tasks/").count(), 1, "none is named but the one that was asked for");
+    }
 }
