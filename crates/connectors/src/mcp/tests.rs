@@ -10,6 +10,7 @@ mod listening;
 mod logs;
 mod offers;
 mod older;
+mod one_connection;
 mod resumed;
 mod revisions;
 mod scripted;

@@ -53,19 +53,6 @@ async fn a_lost_session_is_opened_again_and_the_call_is_sent_once_more() {
 }
 
 #[tokio::test]
-async fn a_server_hears_of_the_trace_that_a_call_is_part_of_and_of_nothing_else_about_its_client() {
-    let server = Scripted::serve(|seen| match seen.method() {
-        "tools/call" => seen.result(
-            json!({"content": [{"type": "text", "text": seen.message["params"]["_meta"].to_string()}]}),
-        ),
-        _ => legacy(&["go"], |seen| seen.error(-1, "no"))(seen),
-    })
-    .await;
-    let connector = started(server.spec(&["go"])).await;
-    assert_eq!(read("go").text(&connector).await, json!({"traceparent": TRACEPARENT}).to_string());
-}
-
-#[tokio::test]
 async fn a_session_that_is_lost_at_once_again_is_not_tried_a_third_time() {
     let server = Scripted::serve(forgetful(0, 404)).await;
     let connector = started(server.spec(&["go"])).await;
@@ -110,27 +97,6 @@ async fn one_session_serves_all_calls_and_is_closed_at_the_end() {
     let mut call = read("go");
     assert_eq!(call.code(&connector).await, "gateway.shutting_down");
     assert_eq!(connector.state().health, Health::Stopped);
-}
-
-#[tokio::test]
-async fn calls_one_after_another_use_one_connection() {
-    for streams in [false, true] {
-        let server = Scripted::serve(legacy(&["go"], move |seen| {
-            let answer = json!({"jsonrpc": "2.0", "id": seen.message["id"], "result": text("done")});
-            if streams {
-                return Reply::Stream { parts: vec![event(&answer)], end: End::Ends };
-            }
-            Reply::json(&answer)
-        }))
-        .await;
-        let connector = started(server.spec(&["go"])).await;
-        for _ in 0..20 {
-            assert_eq!(read("go").text(&connector).await, "done");
-        }
-        let connections = server.connections.load(Ordering::SeqCst);
-        // One is for what the server tells by itself. The end of a stream can come after its answer.
-        assert!(connections <= if streams { 5 } else { 2 }, "{connections}, streams: {streams}");
-    }
 }
 
 #[tokio::test]
