@@ -33,7 +33,12 @@ for (const version of [LEGACY, MODERN]) {
           assert.match(result.content[0].text, says);
         }, asked));
     }
+  }
+}
 
+// After the questions: what a server asks beside its calls reaches nobody once a resource of it is watched.
+for (const version of [LEGACY, MODERN]) {
+  for (const upstream of ['legacy', 'modern']) {
     test(`${version}: a change of a ${upstream} upstream's resource is told to who watches it`, () =>
       overHttp(version, 'analyst', async (client) => {
         const told = changed(client);
