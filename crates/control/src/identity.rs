@@ -188,7 +188,7 @@ impl Identity {
         roles.dedup();
         let clearances = roles.iter().filter_map(|role| self.roles.get(role)).map(|role| role.clearance);
         let clearance = clearances.max().unwrap_or(DataClass::Public);
-        Actor { id, roles: roles.into(), workspace, clearance, authentication: by }
+        Actor { id, person: None, roles: roles.into(), workspace, clearance, authentication: by }
     }
 }
 

@@ -22,7 +22,7 @@ mod source;
 use std::collections::{BTreeSet, HashMap};
 
 use quaymaster_catalog::{Catalogue, Tool};
-use quaymaster_core::{Actor, AgentClaims, Arguments};
+use quaymaster_core::{Actor, AgentClaims, Arguments, Gate};
 
 pub use problem::{PolicyProblem, Severity};
 pub use source::PolicyFile;
@@ -63,10 +63,10 @@ pub enum DecisionEffect {
     Allow,
     /// It may not.
     Deny,
-    /// It may once somebody of these roles has agreed.
+    /// It may once each of these gates is open.
     NeedsApproval {
-        /// Who may decide.
-        roles: Vec<String>,
+        /// What has to be agreed to, sorted; at least one.
+        gates: Vec<Gate>,
     },
 }
 

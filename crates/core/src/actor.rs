@@ -76,8 +76,11 @@ impl Authentication {
 /// A caller whose identity is established.
 #[derive(Clone, Debug)]
 pub struct Actor {
-    /// The stable name.
+    /// The stable name of the account.
     pub id: ActorId,
+    /// Who is behind the account, where that is another name: a person may have several accounts, and
+    /// a service account has an owner. Nobody decides on what one of their accounts asked for.
+    pub person: Option<ActorId>,
     /// The roles, sorted, without repeats.
     pub roles: Arc<[Role]>,
     /// The workspace that the caller acts in.
@@ -89,6 +92,11 @@ pub struct Actor {
 }
 
 impl Actor {
+    /// Who is behind the account.
+    pub fn person(&self) -> &ActorId {
+        self.person.as_ref().unwrap_or(&self.id)
+    }
+
     /// What the caller may, as one text: its roles, its clearance and how it was established. One
     /// person may have several tokens, and what was released to one of them is not for a lesser one.
     pub fn authority(&self) -> String {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::approval::DEFAULT_EXPIRY;
 use crate::setting::{ByteSize, DurationSetting, SemVer, Slug};
 
 /// A connector file, with the `spec` of its engine.
@@ -93,12 +94,59 @@ impl Access {
     }
 }
 
-/// Who has to agree to each call of a tool. Compiled to a Cedar annotation.
+/// Who has to agree to each call of a tool. Compiled to a Cedar policy.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ApprovalConfig {
     /// Who may decide. The requester never may.
     pub by: Approvers,
+    /// How many different people have to agree.
+    #[serde(default = "default_quorum")]
+    pub quorum: NonZeroU32,
+    /// How long a request waits for an answer, such as `4h`; then it is refused.
+    #[serde(default = "default_expiry")]
+    #[schemars(extend("default" = "24h"))]
+    pub expires: DurationSetting,
+    /// Who may decide as well if nobody has for a while.
+    #[serde(default)]
+    pub escalate: Option<EscalateConfig>,
+    /// The roles that may go ahead alone in an emergency. Somebody else has to review it afterwards.
+    #[serde(default)]
+    pub emergency: Vec<Slug>,
+}
+
+fn default_quorum() -> NonZeroU32 {
+    NonZeroU32::MIN
+}
+
+fn default_expiry() -> DurationSetting {
+    DurationSetting::new(DEFAULT_EXPIRY)
+}
+
+impl ApprovalConfig {
+    /// One agreement of somebody of one of `roles`.
+    pub fn by(roles: Vec<Slug>) -> Self {
+        let (by, quorum, expires) = (Approvers { roles }, default_quorum(), default_expiry());
+        Self { by, quorum, expires, escalate: None, emergency: vec![] }
+    }
+
+    /// Every role that it names, with the path of each list below the approval.
+    pub fn named_roles(&self) -> Vec<(&'static str, &[Slug])> {
+        let mut named = vec![("by.roles", self.by.roles.as_slice()), ("emergency", &self.emergency)];
+        named.extend(self.escalate.iter().map(|escalate| ("escalate.roles", escalate.roles.as_slice())));
+        named
+    }
+}
+
+/// Who may decide as well if nobody has for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct EscalateConfig {
+    /// The roles that may decide from then on.
+    #[schemars(length(min = 1))]
+    pub roles: Vec<Slug>,
+    /// How long after the request, such as `2h`.
+    pub after: DurationSetting,
 }
 
 /// Who may decide on a call.

@@ -7,6 +7,7 @@
 //! nothing that decides: policy lives in `quaymaster-control`.
 
 pub mod actor;
+pub mod approval;
 pub mod arguments;
 pub mod class;
 pub mod clock;
@@ -34,6 +35,7 @@ pub mod task;
 pub mod tool;
 
 pub use actor::{Actor, ActorId, AgentClaims, Authentication, Role, Workspace};
+pub use approval::{Escalation, Gate};
 pub use arguments::Arguments;
 pub use class::{Classification, DataClass, FieldRule, Handling};
 pub use clock::{Clock, SystemClock, Timestamp};

@@ -102,6 +102,7 @@ mod tests {
         let slug = |name: &str| Slug::parse(name).expect("a slug");
         Actor {
             id: ActorId::parse(id).expect("an id"),
+            person: None,
             roles: [slug(role)].into(),
             workspace: slug("sales"),
             clearance: DataClass::Internal,

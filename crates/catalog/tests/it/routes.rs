@@ -98,6 +98,7 @@ fn request(kind: Kind, tool: &str) -> CallRequest {
         received: now,
         actor: Arc::new(Actor {
             id: ActorId::parse("ana").expect("a name"),
+            person: None,
             roles: [].into(),
             workspace: slug("sales"),
             clearance: DataClass::Internal,

@@ -149,7 +149,7 @@ mod tests {
     use quaymaster_core::setting::Slug;
     use quaymaster_core::tool::ResultForm;
     use quaymaster_core::{
-        Actor, ActorId, AgentClaims, Arguments, Authentication, Classification, DataClass, Effect,
+        Actor, ActorId, AgentClaims, Arguments, Authentication, Classification, DataClass, Effect, Gate,
         ToolDeclaration, ToolName,
     };
     use quaymaster_gateway::config;
@@ -290,6 +290,7 @@ mod tests {
         let tool = catalogue.tool("desk_create_support_escalation").expect("the tool");
         let actor = |role: &str| Actor {
             id: ActorId::parse("ada@example.test").expect("an actor"),
+            person: None,
             roles: [Slug::parse(role).expect("a role")].into(),
             workspace: Slug::parse("sales").expect("a workspace"),
             clearance: DataClass::Confidential,
@@ -305,7 +306,9 @@ mod tests {
         assert_eq!(decide("support", "high", "Orders are refused"), DecisionEffect::Allow);
         assert_eq!(decide("support", "high", "Write to ada@example.test"), DecisionEffect::Deny);
         assert_eq!(decide("analyst", "low", "Orders are refused"), DecisionEffect::Deny);
-        let approval = DecisionEffect::NeedsApproval { roles: vec!["support_manager".into()] };
+        let approval = DecisionEffect::NeedsApproval {
+            gates: vec![Gate::by([Slug::parse("support_manager").expect("a role")])],
+        };
         assert_eq!(decide("support", "critical", "Orders are refused"), approval);
         assert_eq!(decide("support", "critical", "Write to ada@example.test"), DecisionEffect::Deny);
     }

@@ -250,13 +250,7 @@ fn tool(config: &McpToolConfig, path: &str, problems: &mut Problems) {
             "name who may decide, as in `approval: { by: { roles: [tech_lead] } }`",
         );
     }
-    if config.approval.as_ref().is_some_and(|approval| approval.by.roles.is_empty()) {
-        problems.add_with_help(
-            format!("{path}.approval.by.roles"),
-            "nobody could approve a call of this tool",
-            "name who may decide, as in `roles: [tech_lead]`",
-        );
-    }
+    problems.check_approval(path, config.approval.as_ref());
     match &config.idempotency {
         None if config.effect != Effect::Read => problems.add_with_help(
             format!("{path}.idempotency"),

@@ -23,7 +23,7 @@ pub(super) struct Holder {
 
 impl Holder {
     pub(super) fn of(actor: &Actor) -> Self {
-        let Actor { id, workspace, roles, clearance, authentication: _ } = actor.clone();
+        let Actor { id, workspace, roles, clearance, person: _, authentication: _ } = actor.clone();
         Self { id, workspace, roles, clearance }
     }
 }

@@ -156,6 +156,7 @@ fn read(tool: &str) -> Call {
 fn actor(name: &str) -> Actor {
     Actor {
         id: ActorId::parse(name).expect("a name"),
+        person: None,
         roles: Arc::new([]),
         workspace: Slug::parse("main").expect("a workspace"),
         clearance: DataClass::Internal,

@@ -228,13 +228,7 @@ fn properties(path: &str, config: &SqlToolConfig, problems: &mut Problems) {
             "write `effect: read`; statements that change something come with a later version",
         );
     }
-    if config.approval.as_ref().is_some_and(|approval| approval.by.roles.is_empty()) {
-        problems.add_with_help(
-            format!("{path}.approval.by.roles"),
-            format!("tool `{}`: nobody could approve a call", config.name),
-            "name who may decide, as in `roles: [tech_lead]`",
-        );
-    }
+    problems.check_approval(path, config.approval.as_ref());
     if config.description.trim().chars().count() < MIN_DESCRIPTION_CHARS {
         problems.add_with_help(
             format!("{path}.description"),

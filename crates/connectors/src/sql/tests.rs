@@ -104,6 +104,7 @@ pub(super) async fn call_until(
     let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
     let actor = Actor {
         id: ActorId::parse("ada").expect("a name"),
+        person: None,
         roles: Arc::new([]),
         workspace: Slug::parse("main").expect("a workspace"),
         clearance: DataClass::Internal,

@@ -2,6 +2,7 @@
 
 use cedar_policy::{Policy, PolicyId};
 use quaymaster_catalog::Tool;
+use quaymaster_core::Gate;
 
 use super::source::{Scope, SourcePolicy};
 
@@ -20,22 +21,14 @@ pub(super) fn policies(tool: &Tool) -> Result<Vec<SourcePolicy>, String> {
         policies.push(compile(tool, format!("access/{name}/{role}"), &text)?);
     }
     if let Some(approval) = &declaration.approval {
-        if approval.by.roles.is_empty() {
-            return Err("its approval names no role, so nobody could give it".into());
-        }
         let text = format!(
             "forbid (principal, action == Action::\"call\", resource == Tool::\"{name}\") unless {{ context.approved }};"
         );
-        let mut gate = compile(tool, approval_id(tool), &text)?;
-        gate.approvers = approval.by.roles.iter().map(ToString::to_string).collect();
+        let mut gate = compile(tool, format!("approval/{name}"), &text)?;
+        gate.approval = Some(Gate::try_from(approval)?);
         policies.push(gate);
     }
     Ok(policies)
-}
-
-/// The id of the policy that a tool's approval becomes. No written policy has a `/` in its id.
-pub(super) fn approval_id(tool: &Tool) -> String {
-    format!("approval/{}", tool.name())
 }
 
 fn compile(tool: &Tool, id: String, text: &str) -> Result<SourcePolicy, String> {
@@ -45,7 +38,7 @@ fn compile(tool: &Tool, id: String, text: &str) -> Result<SourcePolicy, String> 
         offset: 0,
         length: 0,
         scope: Scope::Tool(tool.name().to_string()),
-        approvers: vec![],
+        approval: None,
         reason: None,
     })
 }

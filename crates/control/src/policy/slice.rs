@@ -8,7 +8,7 @@ use cedar_policy::{
     Request, Response, RestrictedExpression, Schema, ValidationMode, Validator,
 };
 use quaymaster_catalog::Tool;
-use quaymaster_core::{Actor, AgentClaims, Arguments, PerActor};
+use quaymaster_core::{Actor, AgentClaims, Arguments, Gate, PerActor};
 
 use super::access;
 use super::problem::{PolicyProblem, Severity};
@@ -19,7 +19,7 @@ use super::{Decision, DecisionEffect};
 /// What the annotations of a policy say.
 #[derive(Debug)]
 struct Notes {
-    approvers: Vec<String>,
+    approval: Option<Gate>,
     reason: Option<String>,
 }
 
@@ -32,8 +32,6 @@ pub(super) struct Slice {
     notes: HashMap<PolicyId, Notes>,
     tool: Entity,
     action: EntityUid,
-    /// The policy that the tool's configured approval became, where it has one.
-    approval: PolicyId,
     /// No policy looks at the context, so what was decided for an actor holds for all its calls.
     ignores_context: bool,
     remembered: PerActor<Decision>,
@@ -70,7 +68,6 @@ impl Slice {
             notes: policies.iter().map(|p| (p.policy.id().clone(), notes(p))).collect(),
             tool: tool_entity(tool, &workspaces).map_err(fault)?,
             action: uid("Action", "call").map_err(fault)?,
-            approval: PolicyId::new(access::approval_id(tool)),
             remembered: PerActor::default(),
             set,
             schema,
@@ -126,9 +123,9 @@ impl Slice {
         let approved = self.respond(actor, arguments, agent, &entities, true)?;
         let with_approval = self.read(&approved);
         let granted = with_approval.effect != DecisionEffect::Deny && with_approval.errors == 0;
-        let roles = self.approvers(&now, &approved);
-        if granted && !roles.is_empty() {
-            return Ok(Decision { effect: DecisionEffect::NeedsApproval { roles }, ..with_approval });
+        let gates = self.gates(&now, &approved);
+        if granted && !gates.is_empty() {
+            return Ok(Decision { effect: DecisionEffect::NeedsApproval { gates }, ..with_approval });
         }
         Ok(decision)
     }
@@ -193,25 +190,31 @@ impl Slice {
         }
     }
 
-    /// One permit without an obligation is enough; if all have one, the first counts.
     fn allowed_by(&self, permits: &[&PolicyId]) -> DecisionEffect {
-        let approvers = |id: &&PolicyId| self.notes.get(*id).map(|n| n.approvers.clone()).unwrap_or_default();
-        match permits.iter().map(approvers).min_by_key(|roles| !roles.is_empty()) {
-            Some(roles) if !roles.is_empty() => DecisionEffect::NeedsApproval { roles },
-            _ => DecisionEffect::Allow,
+        match self.gate_of_permits(permits) {
+            Some(gate) => DecisionEffect::NeedsApproval { gates: vec![gate.clone()] },
+            None => DecisionEffect::Allow,
         }
     }
 
-    /// Who may lift what denies now: named on the forbids in the way, or on the
-    /// permits that then hold. A configured approval names them alone.
-    fn approvers(&self, now: &Response, approved: &Response) -> Vec<String> {
-        if now.diagnostics().reason().any(|id| *id == self.approval) {
-            return self.notes.get(&self.approval).map(|n| n.approvers.clone()).unwrap_or_default();
-        }
-        let named = now.diagnostics().reason().chain(approved.diagnostics().reason());
-        let roles: BTreeSet<String> =
-            named.filter_map(|id| self.notes.get(id)).flat_map(|n| n.approvers.iter().cloned()).collect();
-        roles.into_iter().collect()
+    /// One permit without an obligation is enough; if all have one, that of the first counts.
+    fn gate_of_permits(&self, permits: &[&PolicyId]) -> Option<&Gate> {
+        let gates = permits.iter().map(|id| self.gate(id));
+        gates.min_by_key(Option::is_some).flatten()
+    }
+
+    /// What has to be agreed to: every forbid that an agreement lifts is a gate of its own, and so
+    /// are the permits that then hold, if none of them holds without.
+    fn gates(&self, now: &Response, approved: &Response) -> Vec<Gate> {
+        let forbids = now.diagnostics().reason().filter_map(|id| self.gate(id));
+        let mut permits: Vec<&PolicyId> = approved.diagnostics().reason().collect();
+        permits.sort();
+        let gates: BTreeSet<&Gate> = forbids.chain(self.gate_of_permits(&permits)).collect();
+        gates.into_iter().cloned().collect()
+    }
+
+    fn gate(&self, id: &PolicyId) -> Option<&Gate> {
+        self.notes.get(id)?.approval.as_ref()
     }
 
     /// The reasons of the permits that could be for this actor, for a hint to whoever was
@@ -270,7 +273,7 @@ fn validate(
 }
 
 fn notes(policy: &SourcePolicy) -> Notes {
-    Notes { approvers: policy.approvers.clone(), reason: policy.reason.clone() }
+    Notes { approval: policy.approval.clone(), reason: policy.reason.clone() }
 }
 
 /// Whether a policy looks at the context. Where that cannot be told, it does.

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
 
 use cedar_policy::{ActionConstraint, Policy, PolicyId, PolicySet, ResourceConstraint};
-use quaymaster_core::suggest;
+use quaymaster_core::{Gate, Role, suggest};
 
 use super::Known;
 use super::problem::{PolicyProblem, Severity};
@@ -42,7 +42,7 @@ pub(super) struct SourcePolicy {
     pub(super) offset: usize,
     pub(super) length: usize,
     pub(super) scope: Scope,
-    pub(super) approvers: Vec<String>,
+    pub(super) approval: Option<Gate>,
     pub(super) reason: Option<String>,
 }
 
@@ -141,20 +141,19 @@ impl Reader<'_> {
         for (name, _) in policy.annotations().filter(|(name, _)| !ANNOTATIONS.contains(name)) {
             problem(format!("unknown annotation `@{name}`"), suggest::near(name, ANNOTATIONS));
         }
-        let approvers: Vec<String> = policy
-            .annotation("approval")
-            .map(|roles| roles.split(',').map(|r| r.trim().to_owned()).collect())
-            .unwrap_or_default();
-        if approvers.iter().any(String::is_empty) {
-            problem(
-                "`@approval` lacks the name of a role".into(),
-                Some("name who may decide, such as @approval(\"manager\")".into()),
-            );
-        }
-        for role in approvers.iter().filter(|role| !role.is_empty() && !self.known.roles.contains(*role)) {
+        let approval = policy.annotation("approval").and_then(|text| match Gate::parse(text) {
+            Ok(gate) => Some(gate),
+            Err(message) => {
+                let help = "name who may decide, such as @approval(\"manager\")".to_owned();
+                problem(format!("`@approval`: {message}"), Some(help));
+                None
+            }
+        });
+        let unknown = |role: &&Role| !self.known.roles.contains(role.as_str());
+        for role in approval.iter().flat_map(Gate::all_roles).filter(unknown) {
             problem(
                 format!("`@approval` names the unknown role `{role}`"),
-                suggest::near(role, self.known.roles.iter().map(String::as_str)),
+                suggest::near(role.as_str(), self.known.roles.iter().map(String::as_str)),
             );
         }
         for (message, help) in unknown_entities(policy, self.known) {
@@ -172,7 +171,7 @@ impl Reader<'_> {
             file: Some(file),
             offset: span.0,
             length: span.1,
-            approvers,
+            approval,
             reason: policy.annotation("reason").map(str::to_owned),
             scope,
         };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quaymaster_core::connector::{Access, ApprovalConfig, Approvers};
+use quaymaster_core::connector::{Access, ApprovalConfig};
 use quaymaster_core::setting::Slug;
 use quaymaster_core::tool::ResultForm;
 use quaymaster_core::{
@@ -73,6 +73,7 @@ fn known() -> Known {
 fn actor(role: &str) -> Actor {
     Actor {
         id: ActorId::parse("ada").expect("an id"),
+        person: None,
         roles: [slug(role)].into(),
         workspace: slug("sales"),
         clearance: DataClass::Internal,
@@ -139,7 +140,7 @@ fn arguments_decide_and_forbid_wins() {
     assert_eq!(world.problems, vec![]);
     let effect = |arguments: Value| world.decide("support", &arguments).effect;
     assert_eq!(effect(json!({"severity": "low"})), DecisionEffect::Allow);
-    let managers = DecisionEffect::NeedsApproval { roles: vec!["manager".into()] };
+    let managers = gated(&["manager"]);
     assert_eq!(effect(json!({"severity": "critical"})), managers);
     assert_eq!(effect(json!({"severity": "low", "amount": 101})), DecisionEffect::Deny);
     let denied = world.decide("support", &json!({"severity": "critical", "amount": 101}));
@@ -172,12 +173,36 @@ fn access_and_approval_of_a_connector_are_policies_too() {
 
     declaration.approval = Some(by(&["manager"]));
     let world = self::world("", vec![declaration]);
-    let managers = DecisionEffect::NeedsApproval { roles: vec!["manager".into()] };
+    let managers = gated(&["manager"]);
     assert_eq!(world.decide("analyst", &json!({"severity": "low"})).effect, managers);
 }
 
 fn by(roles: &[&str]) -> ApprovalConfig {
-    ApprovalConfig { by: Approvers { roles: roles.iter().map(|r| slug(r)).collect() } }
+    ApprovalConfig::by(roles.iter().map(|r| slug(r)).collect())
+}
+
+fn gated(roles: &[&str]) -> DecisionEffect {
+    DecisionEffect::NeedsApproval { gates: vec![Gate::by(roles.iter().map(|r| slug(r)))] }
+}
+
+#[test]
+fn every_forbid_that_an_agreement_lifts_is_a_gate_of_its_own() {
+    let policy = r#"
+        @id("allowed") permit (principal in Role::"support", action, resource);
+        @id("by-manager") @approval("manager; quorum 2")
+        forbid (principal, action, resource) unless { context.approved };
+        @id("by-analyst") @approval("analyst")
+        forbid (principal, action, resource)
+        when { context.arguments.severity == "critical" } unless { context.approved };
+    "#;
+    let world = world(policy, vec![escalate(&[])]);
+    assert_eq!(world.problems, vec![]);
+    let gates = |severity| match world.decide("support", &json!({"severity": severity})).effect {
+        DecisionEffect::NeedsApproval { gates } => gates.iter().map(Gate::to_string).collect(),
+        _ => vec![],
+    };
+    assert_eq!(gates("low"), ["2 people with the role `manager`"]);
+    assert_eq!(gates("critical"), ["somebody with the role `analyst`", "2 people with the role `manager`"]);
 }
 
 #[test]
@@ -190,7 +215,7 @@ fn a_configured_approval_binds_whatever_a_written_permit_says() {
     "#;
     let world = world(policy, vec![declaration]);
     assert_eq!(world.problems, vec![]);
-    let managers = DecisionEffect::NeedsApproval { roles: vec!["manager".into()] };
+    let managers = gated(&["manager"]);
     for role in ["analyst", "support"] {
         assert_eq!(world.decide(role, &json!({"severity": "low"})).effect, managers, "{role}");
         assert!(world.sees(role));
@@ -234,7 +259,7 @@ fn a_forbid_that_an_approval_lifts_asks_for_that_approval() {
     let world = world(policy, vec![escalate(&[])]);
     assert_eq!(world.problems, vec![]);
     assert_eq!(world.decide("analyst", &json!({"severity": "low"})).effect, DecisionEffect::Allow);
-    let managers = DecisionEffect::NeedsApproval { roles: vec!["manager".into()] };
+    let managers = gated(&["manager"]);
     assert_eq!(world.decide("analyst", &json!({"severity": "critical"})).effect, managers);
 }
 

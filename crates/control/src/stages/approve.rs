@@ -3,7 +3,7 @@
 //! Nothing is parked yet: a call that needs an approval is refused with
 //! `approval.required`, which is the truth. Parking comes with approvals.
 
-use quaymaster_core::{CallError, ErrorCode};
+use quaymaster_core::{CallError, ErrorCode, Gate};
 
 use super::authorize::Authorized;
 use super::facts::{Facts, Refused};
@@ -24,7 +24,7 @@ pub fn approve(authorized: Authorized) -> Result<Approved, Refused> {
     let facts = authorized.facts;
     let needed = match facts.decision.as_ref().map(|d| &d.effect) {
         Some(DecisionEffect::Allow) => return Ok(Approved { facts }),
-        Some(DecisionEffect::NeedsApproval { roles }) => roles.join("`, `"),
+        Some(DecisionEffect::NeedsApproval { gates }) => whose(gates),
         Some(DecisionEffect::Deny) | None => {
             return Err(Refused::new(
                 facts,
@@ -34,8 +34,15 @@ pub fn approve(authorized: Authorized) -> Result<Approved, Refused> {
     };
     let error = CallError::new(
         ErrorCode::ApprovalRequired,
-        format!("somebody with the role `{needed}` has to agree to this call first"),
+        format!("{needed} to agree to this call first"),
     )
     .hint("this version cannot hold the call until then: ask that person, or make a call that needs no approval");
     Err(Refused::new(facts, error))
+}
+
+/// Whose agreement it takes, up to the verb.
+fn whose(gates: &[Gate]) -> String {
+    let people: Vec<String> = gates.iter().map(Gate::to_string).collect();
+    let one = gates.len() == 1 && gates.iter().all(|gate| gate.quorum.get() == 1);
+    format!("{} {}", people.join(" and "), if one { "has" } else { "have" })
 }

@@ -6,7 +6,7 @@ use quaymaster_catalog::Tool;
 use quaymaster_core::arguments::sha256_text;
 use quaymaster_core::json::ObjectWriter;
 use quaymaster_core::{
-    Actor, AgentClaims, Arguments, CallError, CallId, CallRequest, DataClass, Effect, ErrorCode,
+    Actor, AgentClaims, Arguments, CallError, CallId, CallRequest, DataClass, Effect, ErrorCode, Gate, Role,
 };
 
 use super::approve::Approved;
@@ -143,8 +143,9 @@ pub(super) fn describe_decision<'a>(
     } else {
         (subject.commit_to(request.id.as_str(), input.as_bytes()), None)
     };
-    if let DecisionEffect::NeedsApproval { roles } = &decision.effect {
-        let approval = [("roles".to_owned(), roles.join(",")), ("state".to_owned(), "required".to_owned())];
+    if let DecisionEffect::NeedsApproval { gates } = &decision.effect {
+        let roles: Vec<String> = gates.iter().map(roles).collect();
+        let approval = [("roles".to_owned(), roles.join(";")), ("state".to_owned(), "required".to_owned())];
         record.approval = Some(approval.into());
     }
     record.decision = Some(DecisionPart {
@@ -154,6 +155,11 @@ pub(super) fn describe_decision<'a>(
         policies: &decision.policies,
     });
     Ok(sealed)
+}
+
+fn roles(gate: &Gate) -> String {
+    let roles: Vec<&str> = gate.roles.iter().map(Role::as_str).collect();
+    roles.join(",")
 }
 
 /// Writes, and reads that may release confidential data, wait for the disk.

@@ -140,6 +140,7 @@ impl World {
     pub(crate) fn request(role: &str, clearance: DataClass, tool: &str, arguments: &Value) -> CallRequest {
         let actor = Actor {
             id: ActorId::parse(&format!("{role}@example.test")).expect("an id"),
+            person: None,
             roles: [slug(role)].into(),
             workspace: slug("sales"),
             clearance,

@@ -34,7 +34,9 @@ fn unknown_names(known: Known<'_>, connector: &Connector) -> Vec<PathProblem> {
             problems.extend(tool_workspaces(known, connector, &path, listed));
         }
         if let Some(approval) = tool.approval {
-            problems.extend(known.roles(&format!("{path}.approval.by.roles"), &approval.by.roles));
+            for (list, roles) in approval.named_roles() {
+                problems.extend(known.roles(&format!("{path}.approval.{list}"), roles));
+            }
         }
     }
     problems

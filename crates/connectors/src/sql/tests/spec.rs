@@ -95,7 +95,7 @@ fn an_approval_by_nobody_is_a_problem() {
     assert_eq!(approval(json!(["tech_lead"])), "");
     assert_eq!(
         approval(json!([])),
-        "spec.tools[0].approval.by.roles: tool `one`: nobody could approve a call\n  \
+        "spec.tools[0].approval.by.roles: nobody could approve a call of this tool\n  \
          help: name who may decide, as in `roles: [tech_lead]`"
     );
 }

@@ -60,6 +60,7 @@ const LINES: &str = "{\"name\":{\"method\":\"elicitation/create\",\"params\":{\"
 pub(crate) fn actor(name: &str, workspace: &str) -> Actor {
     Actor {
         id: ActorId::parse(name).expect("a name"),
+        person: None,
         roles: Arc::new([]),
         workspace: Slug::parse(workspace).expect("a workspace"),
         clearance: DataClass::Internal,
