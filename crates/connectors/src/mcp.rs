@@ -24,6 +24,7 @@
 
 mod alive;
 mod batch;
+mod beginning;
 mod breaker;
 mod calling;
 mod check;

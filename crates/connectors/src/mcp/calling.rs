@@ -14,7 +14,6 @@ use quaymaster_core::rpc::code;
 use quaymaster_core::{CallError, Effect, ErrorCode, InputPort, Kind, RawBuf, Tasks, mirror};
 use tokio::time::Instant;
 
-use super::McpConnector;
 use super::alive::Alive;
 use super::breaker::Verdict;
 use super::check::Settings;
@@ -25,6 +24,7 @@ use super::question::{Given, MAX_ROUNDS, Pause, Required};
 use super::supervise::Live;
 use super::task::{self, ServerTask};
 use super::wire::{self, Stage};
+use super::{McpConnector, beginning};
 use crate::ask::{Account, Ask};
 
 /// What a message may hold beside the result that it carries.
@@ -164,10 +164,17 @@ impl McpConnector {
             traceparent: ask.traceparent,
             pause: target.pause,
             tasks: target.tasks,
+            sent: None,
+            left: None,
             limit_bytes: limit_bytes.saturating_add(ENVELOPE_BYTES),
             until,
         };
-        match live.link.ask(&query).await {
+        let asked = if as_task {
+            beginning::ask(&live.link, &query, self.shared.settings.pace.late).await
+        } else {
+            live.link.ask(&query).await
+        };
+        match asked {
             Ok(answer) if answer.result.get().len() <= limit_bytes => {
                 Ok(Answered { answer, as_task, is_modern: live.link.is_modern() })
             }

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use self::end::{End, ended_without, is_no_word, may_pass, means_forgotten, of_another};
 use self::thinking::Thinking;
 use super::McpConnector;
+use super::beginning::TAKE_BACK;
 use super::calling::Target;
 use super::failure::Failure;
 use super::followed::{Client, Holder};
@@ -47,9 +48,6 @@ const USUAL_POLL: Duration = Duration::from_secs(1);
 
 /// How many questions after a task may go unanswered in a row while its client waits.
 const MAX_UNANSWERED: u32 = 5;
-
-/// How long a server has to take note that its task is no longer wanted.
-const TAKE_BACK: Duration = Duration::from_secs(2);
 
 impl McpConnector {
     /// Follows the task that `begun` says the server has made of the call.

@@ -17,11 +17,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::HeaderValue;
 use quaymaster_core::InputAbilities;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tokio::task::unconstrained;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::logs::LogLevelTold;
 pub(super) use self::query::{Answer, Outgoing, Query, Sent, Until};
+use super::beginning::MAX_LEFT;
 use super::failure::Failure;
 use super::http_sse::HttpSse;
 use super::inbox::Inbox;
@@ -43,7 +45,7 @@ pub(super) enum Channel {
 impl Channel {
     /// Sends `query` under `id` and waits for its result, within its limits.
     pub(super) async fn ask(&self, id: u64, era: Era, query: &Query<'_>) -> Result<Answer, Failure> {
-        let over = CancellationToken::new();
+        let over = query.left.map_or_else(CancellationToken::new, CancellationToken::child_token);
         let _over = over.clone().drop_guard();
         let pause = query.pause.cloned().unwrap_or_else(Pause::new);
         let manner = Manner {
@@ -72,7 +74,8 @@ impl Channel {
             sink: query.sink,
             limit_bytes: query.limit_bytes,
         };
-        let (sent, until) = (Sent::default(), query.until);
+        let (noted, until) = (Sent::default(), query.until);
+        let sent = query.sent.unwrap_or(&noted);
         // From now on time stands still while somebody thinks, and not for what they thought before.
         let deadline = until.deadline.checked_sub(pause.stood()).unwrap_or(until.deadline);
         if until.cancel.is_cancelled() {
@@ -80,7 +83,7 @@ impl Channel {
         }
         tokio::select! {
             biased;
-            answer = self.exchange(outgoing, &sent) => answer,
+            answer = self.exchange(outgoing, sent) => answer,
             // A server that sends without end uses up all that this task may do at one go, and
             // whatever else keeps to that budget would never get its turn.
             () = unconstrained(until.cancel.cancelled()) => Err(Failure::Cancelled { sent: sent.get() }),
@@ -160,6 +163,8 @@ pub(super) struct Link {
     subscription: AtomicU64,
     /// Ends the task that listens for changes.
     listening: Mutex<DropGuard>,
+    /// Room for calls that have left before the server said which task it made of them.
+    left: Semaphore,
 }
 
 impl Link {
@@ -178,6 +183,7 @@ impl Link {
             log_level: LogLevelTold::default(),
             subscription: AtomicU64::new(0),
             listening: Mutex::new(CancellationToken::new().drop_guard()),
+            left: Semaphore::new(MAX_LEFT),
         }
     }
 
@@ -214,6 +220,11 @@ impl Link {
     /// The protocol revision.
     pub(super) fn revision(&self) -> &'static str {
         self.era.revision()
+    }
+
+    /// Room for calls that have left before the server said which task it made of them.
+    pub(super) fn left(&self) -> &Semaphore {
+        &self.left
     }
 
     /// What the server has told without being asked.

@@ -55,6 +55,7 @@ const QUICK: Pace = Pace {
     healthy: Duration::from_secs(30),
     patience: Duration::from_secs(20),
     between_listings: Duration::from_millis(1),
+    late: Duration::from_secs(20),
     conduct: Patience { offences: 1_000, window: Duration::from_mins(1), cooling: Duration::from_mins(5) },
 };
 

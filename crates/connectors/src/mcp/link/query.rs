@@ -46,6 +46,10 @@ pub(in crate::mcp) struct Query<'a> {
     pub(in crate::mcp) traceparent: Option<&'a str>,
     /// Whether a modern server may answer with a task.
     pub(in crate::mcp) tasks: bool,
+    /// Where it is noted whether the server may have seen it, for who does not wait for the end.
+    pub(in crate::mcp) sent: Option<&'a Sent>,
+    /// Cancelled when its call no longer waits, and nobody is to be asked anything.
+    pub(in crate::mcp) left: Option<&'a CancellationToken>,
     /// How large the message that holds the answer may be.
     pub(in crate::mcp) limit_bytes: usize,
     pub(in crate::mcp) until: Until<'a>,
@@ -68,6 +72,8 @@ impl<'a> Query<'a> {
             pause: None,
             traceparent: None,
             tasks: false,
+            sent: None,
+            left: None,
             limit_bytes: MAX_ANSWER_BYTES,
             until,
         }
@@ -100,7 +106,7 @@ impl Sent {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn get(&self) -> bool {
+    pub(in crate::mcp) fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
