@@ -7,6 +7,7 @@ mod configuration;
 mod everything;
 mod http_sse;
 mod listening;
+mod lists;
 mod logs;
 mod offers;
 mod older;
