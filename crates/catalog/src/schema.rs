@@ -120,7 +120,10 @@ fn describe(error: &ValidationError<'_>) -> String {
         ValidationErrorKind::MaxLength { limit } => format!("{at} must have at most {limit} characters"),
         ValidationErrorKind::MinItems { limit } => format!("{at} must have at least {limit} items"),
         ValidationErrorKind::MaxItems { limit } => format!("{at} must have at most {limit} items"),
-        _ => format!("{at} does not fit the schema at `{}`", error.schema_path()),
+        _ => {
+            let do_not = if path.is_empty() { "do not" } else { "does not" };
+            format!("{at} {do_not} fit the schema at `{}`", error.schema_path())
+        }
     }
 }
 

@@ -144,7 +144,7 @@ impl Plane {
         let view = self.reached(actor, reach);
         let group = view.resource(uri).filter(|group| may_read(actor, group, uri, &self.rulebook))?;
         match self.connectors.connector(&group.declaration().connector)? {
-            Connector::Mcp(upstream) => upstream.watch(uri),
+            Connector::Mcp(upstream) => upstream.watch(actor, uri),
             Connector::Sql(_) => None,
         }
     }

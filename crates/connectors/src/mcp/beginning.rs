@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
-use quaymaster_core::{Actor, InputPort, LogSink, ProgressSink};
+use quaymaster_core::{Actor, InputPort, LogSink, Progress, ProgressSink};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::unconstrained;
@@ -34,6 +34,22 @@ pub(super) const MAX_LEFT: usize = 64;
 
 /// How long a server has to take note that its task is no longer wanted.
 pub(super) const TAKE_BACK: Duration = Duration::from_secs(2);
+
+/// Who hears how far a call is. It is the call's own, so that nobody hears of a task whose call has ended.
+#[derive(Debug)]
+pub(super) struct Hearing(Arc<dyn ProgressSink>);
+
+impl Hearing {
+    pub(super) fn over(sink: Option<&Arc<dyn ProgressSink>>) -> Option<Arc<dyn ProgressSink>> {
+        sink.map(|sink| Arc::new(Self(Arc::clone(sink))) as Arc<dyn ProgressSink>)
+    }
+}
+
+impl ProgressSink for Hearing {
+    fn report(&self, progress: Progress) {
+        self.0.report(progress);
+    }
+}
 
 /// What a call learns of its request.
 enum Told {

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use quaymaster_control::output::RawOutput;
 use quaymaster_core::rpc::code;
-use quaymaster_core::{CallError, Effect, ErrorCode, InputPort, Kind, RawBuf, Tasks, mirror};
+use quaymaster_core::{CallError, Effect, ErrorCode, InputPort, Kind, ProgressSink, RawBuf, Tasks, mirror};
 use tokio::time::Instant;
 
 use super::alive::Alive;
+use super::beginning::Hearing;
 use super::breaker::Verdict;
 use super::check::Settings;
 use super::discovery::TaskSupport;
@@ -37,6 +38,8 @@ pub(super) struct Answered {
     as_task: bool,
     /// Whether the server is a modern one.
     is_modern: bool,
+    /// Who hears of the task's progress under the token of the call, as long as this is there.
+    _hearing: Option<Arc<dyn ProgressSink>>,
 }
 
 impl McpConnector {
@@ -150,6 +153,7 @@ impl McpConnector {
         if as_task {
             members.to_mut().push(task::WANTED);
         }
+        let hearing = as_task.then(|| Hearing::over(ask.progress.as_ref())).flatten();
         let query = Query {
             actor: Some(ask.actor),
             begins: target.begins,
@@ -158,7 +162,7 @@ impl McpConnector {
             members: &members,
             name: target.name.as_deref().filter(|_| mirrors),
             mirrored: &if mirrors && target.begins { mirrored(&live, ask) } else { Vec::new() },
-            sink: ask.progress.as_ref(),
+            sink: hearing.as_ref().or(ask.progress.as_ref()),
             input,
             log: ask.log.as_ref(),
             traceparent: ask.traceparent,
@@ -176,7 +180,7 @@ impl McpConnector {
         };
         match asked {
             Ok(answer) if answer.result.get().len() <= limit_bytes => {
-                Ok(Answered { answer, as_task, is_modern: live.link.is_modern() })
+                Ok(Answered { answer, as_task, is_modern: live.link.is_modern(), _hearing: hearing })
             }
             Ok(_) | Err(Failure::TooLarge { .. }) => Err((Failure::TooLarge { limit_bytes }, None)),
             Err(failure) => {

@@ -25,6 +25,7 @@ use self::logs::LogLevelTold;
 pub(super) use self::query::{Answer, Outgoing, Query, Sent, Until};
 use super::beginning::MAX_LEFT;
 use super::failure::Failure;
+use super::followed::Holder;
 use super::http_sse::HttpSse;
 use super::inbox::Inbox;
 use super::question::{Pause, Questions};
@@ -61,6 +62,7 @@ impl Channel {
             traceparent: query.traceparent,
         };
         let outgoing = Outgoing {
+            wants_task: query.left.is_some(),
             actor: query.actor,
             begins: query.begins,
             mute: query.mute,
@@ -97,6 +99,15 @@ impl Channel {
             Self::Stdio(stdio) => stdio.send(message).await,
             Self::Http(http) => http.notify(message).await,
             Self::HttpSse(http) => http.notify(message).await,
+        }
+    }
+
+    /// From now on the server may speak of what `holder` watches.
+    fn hold(&self, holder: &Holder) {
+        match self {
+            Self::Stdio(stdio) => stdio.hold(holder),
+            Self::Http(http) => http.hold(holder),
+            Self::HttpSse(http) => http.hold(holder),
         }
     }
 
@@ -250,6 +261,11 @@ impl Link {
             self.channel.abandon(id);
         }
         answer
+    }
+
+    /// From now on the server may speak of what `holder` watches.
+    pub(super) fn hold(&self, holder: &Holder) {
+        self.channel.hold(holder);
     }
 
     /// Has the server tell when one of its lists changes, and a modern one when one of the

@@ -155,7 +155,7 @@ fn read(tool: &str) -> Call {
     }
 }
 
-fn actor(name: &str) -> Actor {
+pub(super) fn actor(name: &str) -> Actor {
     Actor {
         id: ActorId::parse(name).expect("a name"),
         roles: Arc::new([]),

@@ -48,7 +48,8 @@ pub(in crate::mcp) struct Query<'a> {
     pub(in crate::mcp) tasks: bool,
     /// Where it is noted whether the server may have seen it, for who does not wait for the end.
     pub(in crate::mcp) sent: Option<&'a Sent>,
-    /// Cancelled when its call no longer waits, and nobody is to be asked anything.
+    /// Of a request for a task of a session's server: cancelled when its call no longer waits, and nobody
+    /// is to be asked anything.
     pub(in crate::mcp) left: Option<&'a CancellationToken>,
     /// How large the message that holds the answer may be.
     pub(in crate::mcp) limit_bytes: usize,
@@ -82,6 +83,8 @@ impl<'a> Query<'a> {
 
 /// A request as a transport takes it.
 pub(in crate::mcp) struct Outgoing<'a> {
+    /// Whether a session's server is asked for a task.
+    pub(in crate::mcp) wants_task: bool,
     pub(in crate::mcp) actor: Option<&'a Actor>,
     pub(in crate::mcp) begins: bool,
     pub(in crate::mcp) mute: bool,

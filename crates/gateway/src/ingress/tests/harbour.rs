@@ -331,8 +331,8 @@ impl Door for Harbour {
         Ok(())
     }
 
-    fn watch(&self, _: &Caller, uri: &str) -> Option<Watch> {
-        uri.starts_with("test://").then(|| self.watched.add(uri))?
+    fn watch(&self, caller: &Caller, uri: &str) -> Option<Watch> {
+        uri.starts_with("test://").then(|| self.watched.add(caller, uri))?
     }
 
     fn completes(&self, _: &Caller) -> bool {
