@@ -138,7 +138,7 @@ impl Plane {
         }
     }
 
-    /// Begins to watch a resource that `actor` may read; none if there is no such, or it cannot
+    /// Watches a resource, without a record (see `watch`), that `actor` may read; none if there is no such, or it cannot
     /// be watched.
     pub(crate) fn watch(&self, actor: &Actor, reach: &Reach, uri: &str) -> Option<Watch> {
         let view = self.reached(actor, reach);

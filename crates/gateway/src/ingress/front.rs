@@ -322,6 +322,9 @@ impl<D: Door> Front<D> {
     /// Counts a refusal and tells the door of it, even if the client has gone.
     pub(super) async fn record(&self, refusal: &Refusal, trail: Trail) {
         self.counters.add(refusal.recorded);
+        if refusal.is_noted {
+            return;
+        }
         let note = RequestRefusal {
             actor: trail.actor,
             code: refusal.recorded,
