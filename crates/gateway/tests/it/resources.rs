@@ -175,7 +175,7 @@ async fn a_watch_leaves_the_records_of_a_read_and_so_does_one_that_is_refused() 
     ] {
         let request = request(&gateway, Reach::All, Kind::Resource, uri);
         let id = request.id.to_string();
-        let watch = gateway.begin_watch(request).await;
+        let watch = Gateway::begin_watch(&gateway, request).await;
         assert_eq!(watch.err().map(|error| error.code.as_str()), code, "{uri}");
         let events: &[&str] =
             if code.is_some() { &["call.refused"] } else { &["call.intent", "call.outcome"] };
