@@ -24,6 +24,7 @@
 
 mod alive;
 mod batch;
+mod beginning;
 mod breaker;
 mod calling;
 mod check;
@@ -63,7 +64,7 @@ use std::time::Duration;
 
 use quaymaster_core::connector::ConnectorFile;
 use quaymaster_core::setting::Slug;
-use quaymaster_core::{SecretSource, ToolDeclaration};
+use quaymaster_core::{Actor, SecretSource, ToolDeclaration};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -179,10 +180,10 @@ impl McpConnector {
         self.state()
     }
 
-    /// Begins to watch a resource; none if too many are watched already. The server is told
+    /// Begins to watch a resource for `actor`; none if too many are watched already. The server is told
     /// as soon as there is a connection.
-    pub fn watch(&self, uri: &str) -> Option<Watch> {
-        self.shared.watched.add(uri)
+    pub fn watch(&self, actor: &Actor, uri: &str) -> Option<Watch> {
+        self.shared.watched.add(actor, uri)
     }
 
     /// Ends the connection and waits until it is ended: a session is closed, a child is gone.

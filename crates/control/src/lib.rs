@@ -19,5 +19,6 @@ mod stages;
 
 pub use stages::{
     Approved, Authorized, Ended, Evidence, Job, Permit, Receipt, Refused, RequestRefusal, Rulebook, Voice,
-    approve, authorize, close, close_request, may_read, record, release, voice,
+    approve, authorize, close, close_refused_watch, close_request, close_watch, may_read, record, release,
+    voice, watchable,
 };

@@ -14,6 +14,7 @@ mod permit;
 mod release;
 mod rulebook;
 mod voice;
+mod watch;
 
 pub use approve::{Approved, approve};
 pub use authorize::{Authorized, authorize};
@@ -24,3 +25,4 @@ pub use permit::{Job, Permit, Receipt, record};
 pub use release::release;
 pub use rulebook::Rulebook;
 pub use voice::{Voice, voice};
+pub use watch::{close_refused_watch, close_watch, watchable};

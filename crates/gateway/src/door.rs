@@ -69,6 +69,10 @@ impl Door for Gateway {
         })
     }
 
+    async fn begin_watch(self: Arc<Self>, request: CallRequest) -> Result<Watch, CallError> {
+        Gateway::begin_watch(&self, request).await
+    }
+
     fn watch(&self, caller: &Caller, uri: &str) -> Option<Watch> {
         self.plane().watch(caller, &caller.reach, uri)
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use quaymaster_connectors::Wire;
+use quaymaster_connectors::mcp::Watch;
 use quaymaster_control::audit::{Durability, Event, Record};
 use quaymaster_control::identity::Identity;
 use quaymaster_control::{Evidence, Refused, RequestRefusal, close, close_request};
@@ -14,7 +15,7 @@ use quaymaster_core::{
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -29,6 +30,7 @@ use crate::reload;
 use crate::retire::Retired;
 use crate::state::{StartError, StartOptions, State};
 use crate::upstreams::{Expected, UpstreamReport};
+use crate::watch::watch;
 
 /// How long calls that run may take to end when the gateway stops.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -48,7 +50,7 @@ pub struct Gateway {
     pub(crate) at_work: Mutex<AtWork>,
     /// One change at a time: a new configuration and new tools of an upstream do not overtake each other.
     pub(crate) changing: tokio::sync::Mutex<()>,
-    changes: watch::Sender<u64>,
+    changes: channel::Sender<u64>,
     admission: Admission,
     counters: Arc<RefusalCounters>,
     pub(crate) requests: reload::Requests,
@@ -87,7 +89,7 @@ impl Gateway {
             plane: ArcSwap::from_pointee(plane),
             at_work: Mutex::new(AtWork { loaded: Arc::new(loaded), fleet }),
             changing: tokio::sync::Mutex::default(),
-            changes: watch::Sender::new(0),
+            changes: channel::Sender::new(0),
             admission: Admission::new(),
             counters: Arc::default(),
             requests: reload::Requests::default(),
@@ -154,6 +156,16 @@ impl Gateway {
         }
     }
 
+    /// Governs and begins the watch of the resource that `request` would read.
+    ///
+    /// # Errors
+    ///
+    /// Why it was refused or could not be; it is recorded.
+    pub async fn begin_watch(&self, request: CallRequest) -> Result<Watch, CallError> {
+        let (plane, _running) = self.enter();
+        watch(&plane, &self.admission, request).await
+    }
+
     /// Calls a tool as the local user, who takes the call back with `cancel`.
     ///
     /// # Errors
@@ -206,7 +218,7 @@ impl Gateway {
         CallId::new(self.state.clock.as_ref(), self.state.randomness.as_ref())
     }
 
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+    pub(crate) fn changes(&self) -> channel::Receiver<u64> {
         self.changes.subscribe()
     }
 

@@ -19,6 +19,7 @@ mod reload;
 mod retire;
 mod state;
 mod upstreams;
+mod watch;
 
 pub use check::{check, check_connected};
 pub use gateway::Gateway;

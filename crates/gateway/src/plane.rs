@@ -138,13 +138,13 @@ impl Plane {
         }
     }
 
-    /// Begins to watch a resource that `actor` may read; none if there is no such, or it cannot
+    /// Watches a resource, without a record (see `watch`), that `actor` may read; none if there is no such, or it cannot
     /// be watched.
     pub(crate) fn watch(&self, actor: &Actor, reach: &Reach, uri: &str) -> Option<Watch> {
         let view = self.reached(actor, reach);
         let group = view.resource(uri).filter(|group| may_read(actor, group, uri, &self.rulebook))?;
         match self.connectors.connector(&group.declaration().connector)? {
-            Connector::Mcp(upstream) => upstream.watch(uri),
+            Connector::Mcp(upstream) => upstream.watch(actor, uri),
             Connector::Sql(_) => None,
         }
     }

@@ -55,6 +55,7 @@ impl Inbox {
                     sink.report(progress);
                 }
             }
+            "notifications/tasks/status" => self.followed.hint(params),
             "notifications/resources/updated" => self.watched.updated(params),
             "notifications/tools/list_changed"
             | "notifications/prompts/list_changed"

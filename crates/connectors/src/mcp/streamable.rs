@@ -35,7 +35,7 @@ use self::response::{
 use super::batch;
 use super::check::server::HttpServer;
 use super::failure::Failure;
-use super::followed::Client;
+use super::followed::{Client, Holder};
 use super::inbox::Inbox;
 use super::link::{Answer, Outgoing, Sent};
 use super::sse::Events;
@@ -140,6 +140,11 @@ impl Http {
     /// Opens a stream of what the server sends by itself.
     pub(super) async fn events(&self) -> Result<Incoming, Failure> {
         self.open_stream(self.bare(Method::GET)).await
+    }
+
+    /// From now on the server may speak of what `holder` watches.
+    pub(super) fn hold(&self, holder: &Holder) {
+        self.under_way.hold(holder);
     }
 
     /// Sends a request and waits for its answer.
@@ -297,8 +302,8 @@ impl Http {
                 {
                     wire::log(params, &*sink);
                 }
-                let sink = |token| wanted.outgoing.sink.filter(|_| token == id).cloned();
-                self.inbox.take(&method, params, sink);
+                let own = |token| wanted.outgoing.sink.filter(|_| token == id).cloned();
+                self.inbox.take(&method, params, |token| own(token).or_else(|| self.under_way.sink(token)));
             }
             Ok(Message::Request { id, method, params }) => {
                 let questions = || self.client(params, wanted).and_then(|client| client.questions);

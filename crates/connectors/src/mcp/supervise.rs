@@ -32,7 +32,6 @@ use super::inbox::Inbox;
 use super::link::{Link, Query, Until};
 use super::pace::Backoff;
 use super::state::{Health, LeftOut, Trouble, UpstreamState};
-use super::under_way::SUBSCRIBE;
 use super::watching::Watched;
 
 const MAX_SHOWN_WARNINGS: usize = 10;
@@ -322,8 +321,10 @@ async fn tell_what_is_watched(shared: &Shared, link: &Arc<Link>, stop: &Cancella
                 link.listen(&wanted).await;
             }
         } else if link.serves("resources") {
+            // First, so that nothing which comes of a watch is taken for another's.
+            shared.watched.holders().iter().for_each(|holder| link.hold(holder));
             let gone = told.difference(&wanted).map(|uri| ("resources/unsubscribe", uri));
-            let new = wanted.difference(&told).map(|uri| (SUBSCRIBE, uri));
+            let new = wanted.difference(&told).map(|uri| ("resources/subscribe", uri));
             for (method, uri) in gone.chain(new) {
                 let until = Until { deadline: Instant::now() + shared.settings.pace.handshake, cancel: stop };
                 let member = format!(r#""uri":{}"#, Value::from(uri.as_str()));

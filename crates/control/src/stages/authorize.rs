@@ -20,8 +20,14 @@ pub struct Authorized {
 /// [`Refused`] with `input.invalid` or `policy.denied`.
 pub fn authorize(call: Call, rulebook: &Rulebook) -> Result<Authorized, Refused> {
     let (request, tool) = call.into_parts();
-    let mut facts =
-        Facts { request, tool: Some(tool.clone()), arguments: None, decision: None, subject: None };
+    let mut facts = Facts {
+        request,
+        tool: Some(tool.clone()),
+        arguments: None,
+        decision: None,
+        subject: None,
+        method: None,
+    };
     let arguments = match tool.check_arguments(&facts.request) {
         Ok(arguments) => arguments,
         Err(error) => return Err(Refused::new(facts, error)),

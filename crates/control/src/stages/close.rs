@@ -70,9 +70,7 @@ pub async fn close(ended: Ended, evidence: &Evidence) -> Reply {
 async fn answer(ended: Ended, evidence: &Evidence) -> Reply {
     match ended {
         Ended::Refused(refused) => {
-            if let Err(error) = write_refusal(&refused, evidence).await {
-                tracing::error!(event = "audit.refusal", %error, "a refusal could not be recorded");
-            }
+            note_refusal(&refused, evidence).await;
             failure(&refused.facts, &refused.error)
         }
         Ended::Ran(receipt, outcome) => {
@@ -94,7 +92,7 @@ async fn answer(ended: Ended, evidence: &Evidence) -> Reply {
     }
 }
 
-fn unrecorded(error: AuditError) -> CallError {
+pub(super) fn unrecorded(error: AuditError) -> CallError {
     CallError::new(
         ErrorCode::AuditUnavailable,
         "the call ran, but its outcome could not be recorded and is withheld",
@@ -123,6 +121,13 @@ fn failure(facts: &Facts, error: &CallError) -> Reply {
     }
 }
 
+/// Records that a call was refused; whether that can be recorded changes nothing about it.
+pub(super) async fn note_refusal(refused: &Refused, evidence: &Evidence) {
+    if let Err(error) = write_refusal(refused, evidence).await {
+        tracing::error!(event = "audit.refusal", %error, "a refusal could not be recorded");
+    }
+}
+
 async fn write_refusal(refused: &Refused, evidence: &Evidence) -> Result<(), AuditError> {
     let facts = &refused.facts;
     let subject = evidence.subjects.of(&facts.request.actor.id).await?;
@@ -144,7 +149,7 @@ fn draft_refusal(
     Ok((record.into(), sealed))
 }
 
-async fn write_outcome(
+pub(super) async fn write_outcome(
     receipt: &Receipt,
     outcome: &Result<SafeOutput, CallError>,
     evidence: &Evidence,
@@ -210,6 +215,7 @@ pub(super) fn begin_record<'a>(
     };
     record.session = request.session.as_ref().map(SessionId::as_str);
     record.workspace = Some(request.actor.workspace.to_shared());
+    record.method = facts.method;
     record.effect = facts.tool.as_ref().map(|t| t.effect().as_str());
     let kind = Some(request.kind).filter(|kind| *kind != Kind::Tool).map(Kind::as_str);
     record.tool = Some(match &facts.tool {

@@ -19,6 +19,8 @@ pub(crate) struct Facts {
     /// The actor's key, once the intent was written with it: the outcome names the
     /// same commitment, and needs no store to do so.
     pub(crate) subject: Option<Arc<Subject>>,
+    /// The method, where the kind of what is asked for does not say it.
+    pub(crate) method: Option<&'static str>,
 }
 
 /// A call that was refused at some stage, with the reason.
@@ -35,7 +37,10 @@ impl Refused {
 
     /// A request that is refused before anyone looks at what it asks for.
     pub fn at_the_door(request: CallRequest, error: CallError) -> Self {
-        Self::new(Facts { request, tool: None, arguments: None, decision: None, subject: None }, error)
+        Self::new(
+            Facts { request, tool: None, arguments: None, decision: None, subject: None, method: None },
+            error,
+        )
     }
 
     /// Why it was refused.

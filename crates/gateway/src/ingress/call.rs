@@ -101,16 +101,22 @@ impl ToolCall {
     }
 
     fn resource(params: &Params<'_>) -> Result<Self, Refusal> {
-        let uri = text(params.uri)
-            .filter(|uri| !uri.is_empty() && uri.len() <= MAX_URI_BYTES)
-            .ok_or_else(|| {
-                let message = format!("`params.uri` must be a string of 1 to {MAX_URI_BYTES} bytes");
-                Refusal::invalid_params(message)
-            })?
-            .into_owned();
-        let arguments = Map::from_iter([("uri".to_owned(), Value::from(uri.as_str()))]);
+        Self::to_read(&text(params.uri).unwrap_or_default())
+    }
+
+    /// The call that reads the resource at `uri`.
+    ///
+    /// # Errors
+    ///
+    /// `-32602` if that is no address.
+    pub(super) fn to_read(uri: &str) -> Result<Self, Refusal> {
+        if uri.is_empty() || uri.len() > MAX_URI_BYTES {
+            let message = format!("`params.uri` must be a string of 1 to {MAX_URI_BYTES} bytes");
+            return Err(Refusal::invalid_params(message));
+        }
+        let arguments = Map::from_iter([("uri".to_owned(), Value::from(uri))]);
         let arguments = Arguments::from_map(arguments);
-        Ok(Self { kind: Kind::Resource, tool: uri, arguments, task: None })
+        Ok(Self { kind: Kind::Resource, tool: uri.to_owned(), arguments, task: None })
     }
 }
 

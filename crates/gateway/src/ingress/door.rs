@@ -71,7 +71,14 @@ pub trait Door: Send + Sync + 'static {
         arguments: &Value,
     ) -> Result<(), (HeaderName, Mismatch)>;
 
-    /// Begins to watch a resource for `caller`; none if it may not be read or cannot be watched.
+    /// Governs and begins the watch of the resource that `request` would read. Ingress drives it to its end.
+    fn begin_watch(
+        self: Arc<Self>,
+        request: CallRequest,
+    ) -> impl Future<Output = Result<Watch, CallError>> + Send;
+
+    /// Another watch of what `caller` watches already; none if it may no longer be read or cannot be
+    /// watched. Leaves no record.
     fn watch(&self, caller: &Caller, uri: &str) -> Option<Watch>;
 
     /// Whether there are values for the arguments of something that `caller` may see.

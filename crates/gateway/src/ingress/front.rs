@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use quaymaster_core::meta::SERVER_INFO;
 use quaymaster_core::rpc::{Message, RequestId};
 use quaymaster_core::{Actor, CallRequest, Caller, InputAbilities, Kind, LogLevel, Raw, Reply, SessionId};
 use serde_json::{Value, json};
@@ -71,7 +72,7 @@ impl ServerIdentity {
 
     /// The `_meta` by which a result says whose it is.
     pub(super) fn as_meta(&self) -> Value {
-        json!({"io.modelcontextprotocol/serverInfo": self.as_json()})
+        json!({SERVER_INFO: self.as_json()})
     }
 }
 
@@ -321,6 +322,9 @@ impl<D: Door> Front<D> {
     /// Counts a refusal and tells the door of it, even if the client has gone.
     pub(super) async fn record(&self, refusal: &Refusal, trail: Trail) {
         self.counters.add(refusal.recorded);
+        if refusal.is_noted {
+            return;
+        }
         let note = RequestRefusal {
             actor: trail.actor,
             code: refusal.recorded,

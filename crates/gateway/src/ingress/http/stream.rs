@@ -59,13 +59,13 @@ impl<D: Door> Endpoint<D> {
     }
 
     /// `subscriptions/listen`: a modern client's stream of notifications.
-    pub(super) fn subscribe(
+    pub(super) async fn subscribe(
         self: &Arc<Self>,
         subscription: Subscription,
         actor: Caller,
     ) -> Result<Response<Body>, Refusal> {
         let watches = Arc::new(Watches::default());
-        let subscription = subscription.watching(&watches, &self.front, &actor)?;
+        let subscription = subscription.watching(&watches, &self.front, &actor).await?;
         let (owner, keys) = (Owner::of(&actor), self.front.door.keys());
         let (subscription, tasks) = subscription.following(&self.front.tasks, &owner, keys)?;
         let told = Told::new(self, actor, (watches, tasks));
