@@ -13,6 +13,7 @@
 //! - A call that was begun is driven to its end, whatever its client does.
 //! - Every body, line, table, queue and wait has a bound.
 
+mod addressee;
 mod allowance;
 mod answer;
 mod batch;

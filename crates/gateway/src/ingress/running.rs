@@ -14,13 +14,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Either};
-use quaymaster_core::{Actor, CallId, InputAbilities, InputPort, LogSink, ProgressSink, Reply, TaskTerms};
+use quaymaster_core::{
+    Actor, CallId, InputAbilities, InputPort, LogSink, ProgressSink, RawBuf, Reply, TaskTerms,
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::addressee::Addressee;
 use super::answer::Pieces;
 use super::door::{Door, Wire};
 use super::era::Era;
-use super::front::{Addressee, Front};
+use super::front::Front;
 use super::lasting::Lasting;
 use super::progress::{Note, NoteQueue, Wanted};
 use super::question::{Question, QuestionQueue};
@@ -223,9 +226,16 @@ async fn told(queue: Option<&Arc<NoteQueue>>) {
 
 impl<D: Door> Front<D> {
     /// The questions to a client of `actor` with these abilities; none if it can be asked nothing.
-    pub(super) fn questions(&self, abilities: InputAbilities, actor: &Actor) -> Option<QuestionQueue> {
+    /// `ahead` is what it answers before it is asked.
+    pub(super) fn questions(
+        &self,
+        abilities: InputAbilities,
+        actor: &Actor,
+        ahead: Option<RawBuf>,
+    ) -> Option<QuestionQueue> {
         let allowance = &self.allowances.questions;
-        abilities.is_askable().then(|| QuestionQueue::new(abilities, &actor.id, allowance))
+        let queue = || QuestionQueue::new(abilities, &actor.id, allowance).answered_ahead(ahead);
+        abilities.is_askable().then(queue)
     }
 
     /// Has `call` wait for its client to come back; gives the answer, which holds the questions.
