@@ -75,7 +75,8 @@ impl<D: Door> Endpoint<D> {
             }
         });
         let call = Running::new(era, key, running, speech, cancel);
-        Ok(Waiting::new(self.clone(), addressee, call, (token.into(), session, bound)))
+        let waiting = Waiting::new(self.clone(), addressee, call, (token.into(), session, bound));
+        Ok(waiting.taking(arrived.events))
     }
 
     /// Begins a call as a task, which a session holds from now on.

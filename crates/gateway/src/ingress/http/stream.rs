@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::body::{self, Body};
 use super::endpoint::{Endpoint, bare, with_type};
+use super::event_id::{EventId, Whose};
 use super::guard;
 use crate::ingress::answer::{list_changed, updated};
 use crate::ingress::changes::{Changes, Seen, Topic};
@@ -42,6 +43,10 @@ impl<D: Door> Endpoint<D> {
         let session = self.named_session(headers, actor, trail)?;
         if !guard::accepts(headers).events {
             return Err(no_events());
+        }
+        let last = EventId::last(headers)?;
+        if let Some(last) = last.filter(|last| last.whose == Whose::Call) {
+            return self.go_on(session, &last);
         }
         let told = Told::new(self, actor.clone(), (Arc::clone(&session.watches), TaskWatch::default()));
         let open = Open { token: session.begin_stream(), session, told };
