@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use quaymaster_core::Caller;
 use tokio::time::sleep;
@@ -17,7 +17,7 @@ use super::body::{self, Body};
 use super::endpoint::{Endpoint, bare, with_type};
 use super::event_id::{EventId, Whose};
 use super::guard;
-use crate::ingress::answer::{list_changed, updated};
+use crate::ingress::answer::{Pieces, list_changed, updated};
 use crate::ingress::changes::{Changes, Seen, Topic};
 use crate::ingress::door::Door;
 use crate::ingress::era::is_modern;
@@ -121,6 +121,24 @@ pub(super) fn events(events: impl futures_util::Stream<Item = Bytes> + Send + 's
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(&BUFFERING, HeaderValue::from_static("no"));
+    response
+}
+
+/// `response` as a stream of one event, if it is a message.
+pub(super) fn in_event(response: Response<Body>) -> Response<Body> {
+    let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == "application/json");
+    if response.status() != StatusCode::OK || !is_json {
+        return response;
+    }
+    let mut response = response.map(|body| match body {
+        Body::Message(pieces) => {
+            let message = pieces.as_slice().concat();
+            Body::message(Pieces([body::event(&message), Bytes::new(), Bytes::new()]))
+        }
+        events @ Body::Events(_) => events,
+    });
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
 

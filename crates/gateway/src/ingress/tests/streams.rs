@@ -155,6 +155,26 @@ async fn a_server_that_closes_its_stream_has_the_clients_closed_until_it_comes_b
 }
 
 #[tokio::test]
+async fn a_session_that_would_rather_have_events_has_each_answer_as_one() {
+    let server = Server::plain().await;
+    let client = primed(&server, json!({})).await;
+    let session = client.session.as_deref().expect("a session");
+    for body in
+        [call("empty", &json!({})), json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string()]
+    {
+        let request = format!(
+            "POST /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ana\r\nmcp-session-id: {session}\r\n\
+             accept: text/event-stream, application/json\r\ncontent-type: application/json\r\n\
+             connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = server.exchange(request.as_bytes()).await;
+        assert!(answer.contains("content-type: text/event-stream"), "{answer}");
+        assert!(answer.contains("event: message\ndata: {\"jsonrpc\":\"2.0\""), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_there_at_once_is_an_answer_in_json() {
     let server = Server::plain().await;
     let mut client = primed(&server, json!({})).await;
