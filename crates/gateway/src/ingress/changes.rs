@@ -86,6 +86,11 @@ impl Changes {
         Self { receiver: Some(receiver), seen: look() }
     }
 
+    /// Of nothing: there will be none.
+    pub(super) fn none() -> Self {
+        Self { receiver: None, seen: Seen::default() }
+    }
+
     /// Waits until `look` gives something else, and says of which lists; for ever, if
     /// there will be no change any more.
     pub(super) async fn next(&mut self, look: impl Fn() -> Seen) -> Vec<Topic> {

@@ -15,9 +15,11 @@
 //! - One with a call or a stream under way is in use, and stays.
 
 mod handle;
+pub(super) mod own_stream;
 pub(super) mod streams;
 
 pub(super) use self::handle::Sealing;
+use self::own_stream::OwnStream;
 use self::streams::Streams;
 
 use std::collections::{HashMap, VecDeque};
@@ -72,6 +74,8 @@ pub(super) struct Session {
     pub(super) watches: Arc<Watches>,
     /// The streams of its calls that can be taken up again.
     pub(super) streams: Streams,
+    /// What its own stream told last.
+    pub(super) own_stream: OwnStream,
     actor: ActorId,
     workspace: Workspace,
     reach: Reach,
@@ -101,6 +105,7 @@ impl Session {
             questions: OpenRequests::tagged(tag),
             watches: Arc::default(),
             streams: Streams::default(),
+            own_stream: OwnStream::default(),
             actor: caller.id.clone(),
             workspace: caller.workspace.clone(),
             reach: caller.reach.clone(),
@@ -315,7 +320,10 @@ impl Sessions {
     pub(super) fn sweep(&self, now: Timestamp) {
         let mut table = self.table();
         self.put_away(&mut table, |s| s.expired(now, self.limits.idle));
-        table.held.values().for_each(|session| session.streams.sweep(now));
+        for session in table.held.values() {
+            session.streams.sweep(now);
+            session.own_stream.sweep(now);
+        }
     }
 
     /// Lets go of what waits for clients that will not come back.

@@ -30,7 +30,7 @@ use crate::ingress::session::Session;
 use crate::ingress::session::streams::{Heard, Line, Words};
 
 /// When a client comes back that lost its stream.
-const RETRY: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// One response that is a stream, or a part of it.
 pub(super) struct Reader<D: Door> {

@@ -171,7 +171,8 @@ impl Streams {
     }
 }
 
-fn until(now: Timestamp) -> Timestamp {
+/// Until when something waits that was left now.
+pub(super) fn until(now: Timestamp) -> Timestamp {
     let patience = u64::try_from(PATIENCE.as_micros()).unwrap_or(u64::MAX);
     Timestamp::from_micros(now.as_micros().saturating_add(patience))
 }

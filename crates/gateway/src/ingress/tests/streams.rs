@@ -103,7 +103,7 @@ async fn a_stream_is_taken_up_in_its_own_session_and_by_an_id_of_ours() {
     let beyond = format!("{}.9", &id[..place]);
     let mut told = Vec::new();
     for bad in [id.as_str(), "", "call.x.1.0", &beyond, "made-up"] {
-        let who = if bad == id { &mut other } else { &mut client_of(&server, &client).await };
+        let who = if bad == id { &mut other } else { &mut same(&server, &client).await };
         let answer = who.exchange("GET", &[("last-event-id", bad)], "").await;
         assert_eq!(answer.status.as_u16(), 400, "{bad}");
         told.push(answer.text);
@@ -111,10 +111,6 @@ async fn a_stream_is_taken_up_in_its_own_session_and_by_an_id_of_ours() {
     assert!(told.iter().all(|text| *text == told[0]), "{told:?}");
     server.harbour.release();
     soon(next_event(&mut body)).await.expect("nobody took it away");
-}
-
-async fn client_of(server: &Server, client: &Client) -> Client {
-    same(server, client).await
 }
 
 #[tokio::test]
@@ -180,4 +176,49 @@ async fn what_is_there_at_once_is_an_answer_in_json() {
     let mut client = primed(&server, json!({})).await;
     let answer = client.exchange("POST", &[], &call("empty", &json!({}))).await;
     assert_eq!(answer.header("content-type"), Some("application/json"));
+}
+
+#[tokio::test]
+async fn a_sessions_own_stream_goes_on_where_it_broke() {
+    let server = Server::plain().await;
+    let mut client = primed(&server, json!({})).await;
+    let mut body = client.open("GET", &[], "").await.into_body();
+    let begun = beginning(&mut body).await;
+    server.harbour.change();
+    let (_, id) = soon(next_with_id(&mut body)).await.expect("a change");
+    let mut id = id.expect("an id");
+    assert_ne!(id, begun);
+    // The server may not have seen yet that the connection is gone; then it says so.
+    let gone_on = async {
+        let mut client = client;
+        loop {
+            let mut later = same(&server, &client).await;
+            client.vanish().await;
+            server.harbour.change();
+            let mut body = go_on(&mut later, &id).await.into_body();
+            let first = next_frame(&mut body).await.expect("an event");
+            if !first.contains("list_changed") {
+                assert_eq!(field(&first, "id").as_ref(), Some(&id));
+                return (later, body);
+            }
+            let mut ids = first.lines().filter_map(|line| line.strip_prefix("id: "));
+            id = ids.next_back().expect("an id").to_owned();
+            client = later;
+        }
+    };
+    let (_client, mut body) = soon(gone_on).await;
+    let (told, next) = soon(next_with_id(&mut body)).await.expect("what changed meanwhile");
+    assert_eq!(told["method"], "notifications/tools/list_changed");
+    assert!(next.is_some());
+}
+
+#[tokio::test]
+async fn whoever_comes_back_with_an_id_that_is_not_known_is_told_that_all_may_have_changed() {
+    let server = Server::plain().await;
+    let mut client = primed(&server, json!({})).await;
+    let mut later = same(&server, &client).await;
+    drop(client.open("GET", &[], "").await);
+    let mut body = go_on(&mut later, "own.before-the-restart.1.5").await.into_body();
+    let first = soon(next_frame(&mut body)).await.expect("an event");
+    assert_eq!(first.matches("list_changed").count(), 3, "{first}");
 }
