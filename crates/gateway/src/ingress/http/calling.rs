@@ -76,7 +76,8 @@ impl<D: Door> Endpoint<D> {
         });
         let call = Running::new(era, key, running, speech, cancel);
         let waiting = Waiting::new(self.clone(), addressee, call, (token.into(), session, bound));
-        Ok(waiting.taking(arrived.events))
+        let is_resumable = arrived.events && revision.is_some();
+        Ok(if is_resumable { waiting.of(arrived.actor.clone()) } else { waiting })
     }
 
     /// Begins a call as a task, which a session holds from now on.

@@ -17,6 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 use http::Response;
+use quaymaster_core::Caller;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -46,16 +47,16 @@ pub(super) struct Reader<D: Door> {
 }
 
 impl<D: Door> Endpoint<D> {
-    /// The response that says `words` to the client of `session`, and which it can take up;
-    /// `attended` says whether somebody reads.
+    /// The response that says `words` to the client of `session`, and which it can take up with
+    /// the same authority; `attended` says whether somebody reads.
     pub(super) fn say(
         self: &Arc<Self>,
-        session: Arc<Session>,
+        (session, authority): (Arc<Session>, String),
         words: Words,
         attended: Arc<AtomicBool>,
     ) -> Response<Body> {
         let number = self.next_stream();
-        let (line, replaced) = session.streams.begin(number, words, attended);
+        let (line, replaced) = session.streams.begin(number, authority, words, attended);
         Reader::new(self, session, (line, replaced), 1).respond()
     }
 
@@ -68,9 +69,10 @@ impl<D: Door> Endpoint<D> {
         self: &Arc<Self>,
         session: Arc<Session>,
         last: &EventId<'_>,
+        actor: &Caller,
     ) -> Result<Response<Body>, Refusal> {
         let found = (last.process == self.process.as_str())
-            .then(|| session.streams.take_up(last.stream, last.place))
+            .then(|| session.streams.take_up(last.stream, last.place, &actor.authority()))
             .flatten();
         let line = found.ok_or_else(event_id::unknown)?;
         Ok(Reader::new(self, session, line, last.place + 1).respond())

@@ -48,7 +48,7 @@ impl<D: Door> Endpoint<D> {
         }
         let last = EventId::last(headers)?;
         if let Some(last) = last.filter(|last| last.whose == Whose::Call) {
-            return self.go_on(session, &last);
+            return self.go_on(session, &last, actor);
         }
         let told = Told::new(self, actor.clone(), (Arc::clone(&session.watches), TaskWatch::default()));
         let mut open = Open { token: session.begin_stream(), session, told };
@@ -206,7 +206,8 @@ impl<D: Door> Open<D> {
         let (number, place) = session.own_stream.place(|| told.endpoint.next_stream());
         let process = told.endpoint.process.as_str();
         let known = last.filter(|last| last.process == process);
-        let missed = known.and_then(|last| session.own_stream.take_up(last.stream, last.place));
+        let missed = known
+            .and_then(|last| session.own_stream.take_up(last.stream, last.place, &told.actor.authority()));
         let is_primed = session.revision.is_primed();
         let from = known.filter(|_| missed.is_some()).map_or(place, |last| last.place);
         let id = EventId { process, whose: Whose::Session, stream: number, place: from };
@@ -327,7 +328,7 @@ impl<D: Door> Drop for Open<D> {
         // Where another has taken over, or the session has ended, nobody comes back to this one.
         if !self.token.is_cancelled() {
             let changes = std::mem::replace(&mut self.told.changes, Changes::none());
-            self.session.own_stream.leave(changes, now);
+            self.session.own_stream.leave(changes, self.told.actor.authority(), now);
         }
         self.session.end_stream(&self.token, now);
     }

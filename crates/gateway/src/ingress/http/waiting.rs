@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use http::{Response, StatusCode};
-use quaymaster_core::{Reply, TaskTerms};
+use quaymaster_core::{Caller, Reply, TaskTerms};
 use tokio::time::sleep;
 
 use super::body::{self, Body};
@@ -39,8 +39,8 @@ pub(super) struct Waiting<D: Door> {
     bound: Option<Bound>,
     /// Whether it may take hours.
     is_long: bool,
-    /// Whether the client takes events.
-    events: bool,
+    /// Who asked, if it takes events and may have its stream taken up.
+    caller: Option<Caller>,
     /// What is to be sent before anything else.
     first: VecDeque<Bytes>,
 }
@@ -62,7 +62,7 @@ impl<D: Door> Waiting<D> {
             session,
             bound,
             is_long: false,
-            events: false,
+            caller: None,
             first: VecDeque::new(),
         }
     }
@@ -73,9 +73,9 @@ impl<D: Door> Waiting<D> {
         Self { is_long: true, ..self }
     }
 
-    /// The same of a client that takes events, or does not.
-    pub(super) fn taking(self, events: bool) -> Self {
-        Self { events, ..self }
+    /// The same of a client of `caller` that takes events.
+    pub(super) fn of(self, caller: Caller) -> Self {
+        Self { caller: Some(caller), ..self }
     }
 
     pub(super) async fn respond(mut self: Box<Self>) -> Response<Body> {
@@ -83,7 +83,9 @@ impl<D: Door> Waiting<D> {
         let patience = match &self.session {
             _ if self.is_long => Some(settings.keep_alive),
             // So that it has an id to come back with.
-            Some(session) if self.events && session.revision.is_primed() => Some(settings.events_after),
+            Some(session) if self.caller.is_some() && session.revision.is_primed() => {
+                Some(settings.events_after)
+            }
             _ => None,
         };
         let news = match &mut self.call {
@@ -116,10 +118,11 @@ impl<D: Door> Waiting<D> {
 
     fn stream(mut self: Box<Self>) -> Response<Body> {
         let resumable = self.session.clone().filter(|session| session.revision.has_resumable_streams());
-        let (Some(session), Some(call)) = (resumable, self.call.as_mut().filter(|call| call.is_call()))
-        else {
+        let call = self.call.as_mut().filter(|call| call.is_call());
+        let (Some(session), Some(call), Some(caller)) = (resumable, call, &self.caller) else {
             return events(self.into_events());
         };
+        let authority = caller.authority();
         let attended = Arc::new(AtomicBool::new(true));
         let endpoint = Arc::clone(&self.endpoint);
         call.set_off(&endpoint.front.haven, Arc::clone(&attended));
@@ -128,7 +131,7 @@ impl<D: Door> Waiting<D> {
                 self,
                 |mut waiting| async move { waiting.word().await.map(|word| (word, waiting)) },
             );
-        endpoint.say(session, Box::pin(words), attended)
+        endpoint.say((session, authority), Box::pin(words), attended)
     }
 
     /// What the call says and its answer, as events.

@@ -30,7 +30,15 @@ struct State {
     last: u64,
     told: VecDeque<(u64, String)>,
     /// Since when nobody listens, and what changes are seen against.
-    left: Option<(Timestamp, Changes)>,
+    left: Option<Left>,
+}
+
+#[derive(Debug)]
+struct Left {
+    until: Timestamp,
+    /// What whoever listened may.
+    authority: String,
+    changes: Changes,
 }
 
 /// What a client that comes back has missed, and the changes from there on.
@@ -60,29 +68,31 @@ impl OwnStream {
         state.last
     }
 
-    /// Has the stream listened to behind `place` of `number`; none if that is not known any more.
-    pub(in crate::ingress) fn take_up(&self, number: u64, place: u64) -> Option<Missed> {
+    /// Has the stream listened to behind `place` of `number`; none if that is not known any more,
+    /// or not to whoever may what `authority` says.
+    pub(in crate::ingress) fn take_up(&self, number: u64, place: u64, authority: &str) -> Option<Missed> {
         let mut state = self.lock();
         let state = state.as_mut().filter(|state| state.number == number && place <= state.last)?;
         let told: Vec<_> = state.told.iter().filter(|(told, _)| *told > place).cloned().collect();
         if u64::try_from(told.len()).ok()? != state.last - place {
             return None;
         }
-        let (_, changes) = state.left.take()?;
+        let Left { changes, .. } = state.left.take_if(|left| left.authority == authority)?;
         Some(Missed { told, changes })
     }
 
-    /// Notes that nobody listens from `now` on, and what changes were seen against.
-    pub(in crate::ingress) fn leave(&self, changes: Changes, now: Timestamp) {
+    /// Notes that nobody listens from `now` on, and what changes were seen against by somebody
+    /// who may what `authority` says.
+    pub(in crate::ingress) fn leave(&self, changes: Changes, authority: String, now: Timestamp) {
         if let Some(state) = self.lock().as_mut() {
-            state.left = Some((until(now), changes));
+            state.left = Some(Left { until: until(now), authority, changes });
         }
     }
 
     /// Lets go of what nobody came back to.
     pub(in crate::ingress) fn sweep(&self, now: Timestamp) {
         if let Some(state) = self.lock().as_mut() {
-            state.left.take_if(|(until, _)| *until <= now);
+            state.left.take_if(|left| left.until <= now);
         }
     }
 
@@ -96,8 +106,8 @@ mod tests {
     use super::*;
 
     fn told(stream: &OwnStream, number: u64, place: u64) -> Option<Vec<u64>> {
-        stream.leave(Changes::none(), Timestamp::from_micros(0));
-        let missed = stream.take_up(number, place)?;
+        stream.leave(Changes::none(), "all".to_owned(), Timestamp::from_micros(0));
+        let missed = stream.take_up(number, place, "all")?;
         Some(missed.told.into_iter().map(|(place, _)| place).collect())
     }
 
@@ -120,12 +130,13 @@ mod tests {
     fn what_changes_are_seen_against_is_kept_for_a_while_and_for_one() {
         let stream = OwnStream::default();
         stream.place(|| 7);
-        stream.leave(Changes::none(), Timestamp::from_micros(0));
+        stream.leave(Changes::none(), "all".to_owned(), Timestamp::from_micros(0));
         stream.sweep(Timestamp::from_micros(119_999_999));
-        assert!(stream.take_up(7, 0).is_some());
-        assert!(stream.take_up(7, 0).is_none(), "somebody listens");
-        stream.leave(Changes::none(), Timestamp::from_micros(0));
+        assert!(stream.take_up(7, 0, "less").is_none());
+        assert!(stream.take_up(7, 0, "all").is_some());
+        assert!(stream.take_up(7, 0, "all").is_none(), "somebody listens");
+        stream.leave(Changes::none(), "all".to_owned(), Timestamp::from_micros(0));
         stream.sweep(Timestamp::from_micros(120_000_000));
-        assert!(stream.take_up(7, 0).is_none());
+        assert!(stream.take_up(7, 0, "all").is_none());
     }
 }

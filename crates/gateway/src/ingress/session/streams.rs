@@ -7,7 +7,8 @@
 //!
 //! Invariants:
 //! - A stream has one reader. Who takes it up ends the one before.
-//! - A place in a stream means something in its own session alone.
+//! - A place in a stream means something in its own session alone, and to whoever may what the
+//!   principal of the call may: a lesser token of the same person is told nothing of it.
 //! - What is kept of a stream is bounded in number, bytes and time. A place whose
 //!   following words are gone is unknown, so that nothing is left out unsaid.
 
@@ -61,6 +62,8 @@ pub(in crate::ingress) struct Streams(Mutex<Vec<Arc<Line>>>);
 pub(in crate::ingress) struct Line {
     /// Which one it is, of all of this process.
     pub(in crate::ingress) number: u64,
+    /// What its principal may.
+    authority: String,
     /// Whether somebody reads.
     attended: Arc<AtomicBool>,
     state: Mutex<State>,
@@ -85,10 +88,12 @@ pub(in crate::ingress) enum Heard {
 }
 
 impl Streams {
-    /// A stream of `words` that has a reader; `attended` says from now on whether it has.
+    /// A stream of `words`, to a principal that may what `authority` says. It has a reader;
+    /// `attended` says from now on whether it has.
     pub(in crate::ingress) fn begin(
         &self,
         number: u64,
+        authority: String,
         words: Words,
         attended: Arc<AtomicBool>,
     ) -> (Arc<Line>, CancellationToken) {
@@ -101,19 +106,21 @@ impl Streams {
             reader: reader.clone(),
             left: None,
         };
-        let line = Arc::new(Line { number, attended, state: Mutex::new(state) });
+        let line = Arc::new(Line { number, authority, attended, state: Mutex::new(state) });
         self.lock().push(Arc::clone(&line));
         (line, reader)
     }
 
     /// Takes up the stream `number` behind the message at `place`; none if there is no such
-    /// place any more.
+    /// place any more, or not for `authority`.
     pub(in crate::ingress) fn take_up(
         &self,
         number: u64,
         place: u64,
+        authority: &str,
     ) -> Option<(Arc<Line>, CancellationToken)> {
-        let line = self.lock().iter().find(|line| line.number == number).cloned()?;
+        let is_it = |line: &&Arc<Line>| line.number == number && line.authority == authority;
+        let line = self.lock().iter().find(is_it).cloned()?;
         let reader = line.take_up(place)?;
         Some((line, reader))
     }
@@ -263,7 +270,7 @@ mod tests {
 
     fn begun(streams: &Streams, messages: u64) -> (Arc<Line>, CancellationToken) {
         let words = stream::iter((1..=messages).map(|n| Word::Message(n.to_string().into())));
-        streams.begin(7, Box::pin(words), Arc::new(AtomicBool::new(true)))
+        streams.begin(7, "all".to_owned(), Box::pin(words), Arc::new(AtomicBool::new(true)))
     }
 
     async fn heard(line: &Line, next: u64) -> Option<(u64, Bytes)> {
@@ -284,7 +291,7 @@ mod tests {
         assert_eq!(heard(&line, 1).await, Some((1, "1".into())));
         assert_eq!(heard(&line, 2).await, Some((2, "2".into())));
         streams.leave(&line, &reader, room, at(0));
-        let (line, _reader) = streams.take_up(7, 1).expect("it waits");
+        let (line, _reader) = streams.take_up(7, 1, "all").expect("it waits");
         for n in 2..4 {
             assert_eq!(heard(&line, n).await, Some((n, n.to_string().into())));
         }
@@ -295,10 +302,10 @@ mod tests {
     async fn a_stream_has_one_reader_and_the_one_that_was_replaced_leaves_nothing() {
         let streams = Streams::default();
         let (line, first) = begun(&streams, 3);
-        let (_, second) = streams.take_up(7, 0).expect("it is there");
+        let (_, second) = streams.take_up(7, 0, "all").expect("it is there");
         assert!(first.is_cancelled() && !second.is_cancelled());
         streams.leave(&line, &first, room, at(0));
-        assert!(streams.take_up(7, 0).is_some(), "the second one still reads");
+        assert!(streams.take_up(7, 0, "all").is_some(), "the second one still reads");
     }
 
     #[tokio::test]
@@ -310,9 +317,10 @@ mod tests {
         }
         streams.leave(&line, &reader, room, at(0));
         for (number, place) in [(8, 100), (7, 101), (7, u64::MAX), (7, 0), (7, 67)] {
-            assert!(streams.take_up(number, place).is_none(), "{number} {place}");
+            assert!(streams.take_up(number, place, "all").is_none(), "{number} {place}");
         }
-        assert!(streams.take_up(7, 68).is_some());
+        assert!(streams.take_up(7, 68, "less").is_none());
+        assert!(streams.take_up(7, 68, "all").is_some());
     }
 
     #[tokio::test]
@@ -341,7 +349,8 @@ mod tests {
         let streams = Streams::default();
         let long = |n: usize| Word::Message(vec![b'x'; n].into());
         let words = stream::iter([long(60_000), long(60_000), long(MAX_ANSWER_BYTES + 1), long(1)]);
-        let (line, _reader) = streams.begin(7, Box::pin(words), Arc::new(AtomicBool::new(true)));
+        let (line, _reader) =
+            streams.begin(7, "all".to_owned(), Box::pin(words), Arc::new(AtomicBool::new(true)));
         let mut kept = Vec::new();
         for n in 1..=4 {
             heard(&line, n).await.expect("a message");

@@ -99,6 +99,9 @@ async fn a_stream_is_taken_up_in_its_own_session_and_by_an_id_of_ours() {
     let mut stranger = server.client().await;
     (stranger.token, stranger.session) = ("bo", client.session.clone());
     assert_eq!(go_on(&mut stranger, &id).await.status().as_u16(), 404, "it is nobody else's session");
+    let mut lesser = same(&server, &client).await;
+    lesser.token = "ana-lesser";
+    assert_eq!(go_on(&mut lesser, &id).await.status().as_u16(), 400, "a lesser token may not");
     let place = id.rfind('.').expect("a place");
     let beyond = format!("{}.9", &id[..place]);
     let mut told = Vec::new();
