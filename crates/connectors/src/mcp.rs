@@ -23,6 +23,7 @@
 //! - No child outlives its connector.
 
 mod alive;
+mod announced;
 mod batch;
 mod beginning;
 mod breaker;
@@ -69,6 +70,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use self::announced::{Announced, EachList, ListKind};
 use self::check::Settings;
 use self::check::server::Server;
 use self::config::{McpSpec, Transport};
@@ -139,6 +141,16 @@ impl McpConnector {
     /// The tools that the server offers of those that are configured, as last seen; empty at first.
     pub fn tools(&self) -> watch::Receiver<Arc<[ToolDeclaration]>> {
         self.shared.tools.subscribe()
+    }
+
+    /// How often the server said that a list had changed which turned out to be the same.
+    pub fn announced(&self) -> watch::Receiver<Announced> {
+        self.shared.announced.subscribe()
+    }
+
+    /// The same as it is now.
+    pub fn announced_so_far(&self) -> Announced {
+        *self.shared.announced.borrow()
     }
 
     /// The workspaces in which the connector exists.

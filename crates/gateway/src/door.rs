@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::gateway::Gateway;
-use crate::ingress::{Door, Page, Shelf};
+use crate::ingress::{Announced, Door, Page, Shelf};
 use crate::upstreams::MissingUpstream;
 
 impl Door for Gateway {
@@ -91,6 +91,10 @@ impl Door for Gateway {
 
     async fn refused(&self, refusal: RequestRefusal) {
         self.note_refusal(refusal).await;
+    }
+
+    fn announced(&self, caller: &Caller) -> Announced {
+        self.plane().announced(caller)
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

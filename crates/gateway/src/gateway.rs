@@ -110,6 +110,11 @@ impl Gateway {
     pub(crate) fn put_to_work(&self, plane: Plane) {
         let before = self.plane.swap(Arc::new(plane));
         self.retired.add(&before.calls);
+        self.look_again();
+    }
+
+    /// Has those who wait for changes look at what they see.
+    pub(crate) fn look_again(&self) {
         self.changes.send_modify(|n| *n += 1);
     }
 

@@ -13,6 +13,7 @@
 //! - A call that was begun is driven to its end, whatever its client does.
 //! - Every body, line, table, queue and wait has a bound.
 
+mod addressee;
 mod allowance;
 mod answer;
 mod batch;
@@ -46,7 +47,7 @@ mod watches;
 mod tests;
 
 pub use counters::RefusalCounters;
-pub use door::{Door, Page, RequestRefusal, Shelf, Wire};
+pub use door::{Announced, Door, Page, RequestRefusal, Shelf, Wire};
 pub use front::ServerIdentity;
 pub use refusal::Refusal;
 pub use revision::Revision;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use quaymaster_catalog::{Catalogue, Page, Shelf, Tool, View};
-use quaymaster_connectors::mcp::Watch;
+use quaymaster_connectors::mcp::{Announced, Watch};
 use quaymaster_connectors::{Connector, Connectors};
 use quaymaster_control::identity::Identity;
 use quaymaster_control::{Evidence, Rulebook, may_read};
@@ -16,7 +16,7 @@ use quaymaster_core::{Actor, Caller, Memory, PerActor, Reach, ToolName};
 use tokio_util::task::TaskTracker;
 
 use crate::finder::Finding;
-use crate::upstreams::Expected;
+use crate::upstreams::{Expected, servers};
 
 /// Who there is.
 #[derive(Debug)]
@@ -168,6 +168,33 @@ impl Plane {
             Some(short) => after.is_none().then(|| Page::whole(short)),
             None => Some(view.page(list, after, self.finding.page_size(&caller.workspace))),
         }
+    }
+
+    /// How often servers said that their lists had changed though they had not, of servers of
+    /// which `caller` is shown something in that list.
+    pub(crate) fn announced(&self, caller: &Caller) -> Announced {
+        let told: Vec<(&str, Announced)> = servers(&self.connectors)
+            .map(|server| (server.name(), server.announced_so_far()))
+            .filter(|(_, announced)| *announced != Announced::default())
+            .collect();
+        let mut all = Announced::default();
+        if told.is_empty() {
+            return all;
+        }
+        let view = self.reached(caller, &caller.reach);
+        // Whoever searches is shown no tool of any server.
+        let lists_tools = self.searched(caller, &view, Shelf::Tools).is_none();
+        for (name, announced) in told {
+            let count = |n: u64, shelves: &[Shelf]| {
+                if n > 0 && shelves.iter().any(|shelf| view.shows(name, *shelf)) { n } else { 0 }
+            };
+            if lists_tools {
+                all.tools += count(announced.tools, &[Shelf::Tools]);
+            }
+            all.prompts += count(announced.prompts, &[Shelf::Prompts]);
+            all.resources += count(announced.resources, &[Shelf::Resources, Shelf::ResourceTemplates]);
+        }
+        all
     }
 
     /// The list of tools for a caller who searches. Nobody does among those of one connector.

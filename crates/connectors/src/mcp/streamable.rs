@@ -23,7 +23,7 @@ use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER, USER
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use quaymaster_core::rpc::{self, Message};
-use quaymaster_core::{Raw, RawBuf};
+use quaymaster_core::{LogSink, Raw, RawBuf};
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 
@@ -219,7 +219,7 @@ impl Http {
                 body.leave();
                 return Ok(result);
             }
-            body = self.resume(&mut events).await?;
+            body = self.resume(&mut events, wanted.outgoing.log.as_deref()).await?;
             wanted.is_resumed = true;
         }
         Err(Failure::Broken("the stream ended without an answer".into()))
@@ -249,13 +249,18 @@ impl Http {
     }
 
     /// Takes up a session's stream where it broke (MCP 2025-11-25, basic/transports, "Resumability").
-    async fn resume(&self, events: &mut Events) -> Result<Incoming, Failure> {
+    /// A server that says when to come back has closed it on purpose, which `log` is told.
+    async fn resume(&self, events: &mut Events, log: Option<&dyn LogSink>) -> Result<Incoming, Failure> {
         let broken = || Failure::Broken("the stream ended without an answer".into());
         let last_id = HeaderValue::from_bytes(events.last_id()).map_err(|_| broken())?;
         if self.era == Era::Modern || last_id.is_empty() {
             return Err(broken());
         }
-        tokio::time::sleep(wait(events.retry(), RESUME_WAIT)).await;
+        let wait = wait(events.retry(), RESUME_WAIT);
+        if let Some(log) = log.filter(|_| events.retry().is_some()) {
+            log.away(wait);
+        }
+        tokio::time::sleep(wait).await;
         events.reconnected();
         let mut request = self.bare(Method::GET);
         request.headers_mut().insert(LAST_EVENT_ID, last_id);

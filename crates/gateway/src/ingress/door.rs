@@ -9,6 +9,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName};
 pub use quaymaster_catalog::{Page, Shelf};
 pub use quaymaster_connectors::Wire;
+pub use quaymaster_connectors::mcp::Announced;
 pub(super) use quaymaster_connectors::mcp::Watch;
 pub use quaymaster_control::RequestRefusal;
 use quaymaster_control::keyring::KeyRing;
@@ -95,7 +96,13 @@ pub trait Door: Send + Sync + 'static {
     /// Takes note of a request that never became a call.
     fn refused(&self, refusal: RequestRefusal) -> impl Future<Output = ()> + Send;
 
-    /// Changes whenever what somebody sees may have changed.
+    /// How often lists were announced to have changed that had not, as far as `caller` is shown
+    /// something in them of whoever announced it. Only that it differs means something.
+    fn announced(&self, _caller: &Caller) -> Announced {
+        Announced::default()
+    }
+
+    /// Changes whenever what somebody sees may have changed, or [`Self::announced`] has.
     fn changes(&self) -> watch::Receiver<u64>;
 
     /// An id for a call.

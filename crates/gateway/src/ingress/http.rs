@@ -14,9 +14,11 @@ mod body;
 mod calling;
 mod connection;
 mod endpoint;
+mod event_id;
 mod guard;
 mod place;
 mod post;
+mod reader;
 mod reading;
 mod stall;
 mod stream;
@@ -75,6 +77,9 @@ pub struct HttpSettings {
     pub body_wait: Duration,
     /// How long a client may take nothing of what it is sent.
     pub stall_wait: Duration,
+    /// After which a call without an answer is answered by events, where its client can take up
+    /// the stream when it breaks.
+    pub events_after: Duration,
     /// How often a stream of events shows that it is alive.
     pub keep_alive: Duration,
     /// How long requests have to end when the server stops.
@@ -100,6 +105,7 @@ impl Default for HttpSettings {
             rest_after: Duration::from_secs(1),
             body_wait: Duration::from_secs(30),
             stall_wait: Duration::from_secs(30),
+            events_after: Duration::from_millis(200),
             keep_alive: Duration::from_secs(15),
             drain: Duration::from_secs(20),
             identity: ServerIdentity::default(),
@@ -212,7 +218,7 @@ impl<D: Door> Server<D> {
         let ended = async {
             self.connections.wait().await;
             // Nobody comes back to the calls that wait for input.
-            self.endpoint.front.suspended.clear();
+            self.endpoint.let_go();
             calls.wait().await;
         };
         let mut ended = std::pin::pin!(ended);
@@ -220,7 +226,7 @@ impl<D: Door> Server<D> {
             return;
         }
         self.lifecycle.calls.cancel();
-        self.endpoint.front.suspended.clear();
+        self.endpoint.let_go();
         if timeout(GRACE, ended.as_mut()).await.is_err() {
             tracing::warn!(
                 connections = self.connections.len(),

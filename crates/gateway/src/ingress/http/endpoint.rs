@@ -5,13 +5,15 @@
 //! is in `post` and `stream`.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
-use quaymaster_core::{Actor, Caller, ErrorCode, Timestamp};
+use quaymaster_core::{Actor, Caller, ErrorCode, SessionId, Timestamp};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::body::Body;
@@ -25,6 +27,9 @@ use crate::ingress::front::{Front, Trail};
 use crate::ingress::refusal::Refusal;
 use crate::ingress::session::{Sealing, SessionLimits, Sessions};
 
+/// How many streams of calls may wait for their clients, each with an answer at most.
+const MAX_KEPT: usize = 64;
+
 /// The head of what is sent to a connection beyond the limit, up to the length of the rest.
 const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
                     content-type: application/json\r\ncontent-length: ";
@@ -35,6 +40,12 @@ pub(super) struct Endpoint<D> {
     pub(super) settings: HttpSettings,
     pub(super) sessions: Sessions,
     pub(super) lifecycle: Lifecycle,
+    /// What tells this process from others in the ids of events.
+    pub(super) process: SessionId,
+    /// How many streams there were that can be taken up.
+    pub(super) streams: AtomicU64,
+    /// How many of them may wait for their clients.
+    pub(super) kept: Arc<Semaphore>,
     guard: Guard,
 }
 
@@ -62,6 +73,9 @@ impl<D: Door> Endpoint<D> {
             idle: settings.session_idle,
         };
         Self {
+            process: door.session_id(),
+            streams: AtomicU64::new(1),
+            kept: Arc::new(Semaphore::new(MAX_KEPT)),
             front: Front::new(door, settings.identity.clone(), settings.counters.clone()),
             guard: Guard::new(&settings.allowed_hosts, &settings.allowed_origins),
             sessions: Sessions::new(limits),
@@ -160,6 +174,12 @@ impl<D: Door> Endpoint<D> {
     pub(super) fn sweep(&self) {
         self.sessions.sweep(self.now());
         self.front.sweep();
+    }
+
+    /// Nobody comes back any more to what waits for a client.
+    pub(super) fn let_go(&self) {
+        self.front.suspended.clear();
+        self.sessions.let_go();
     }
 
     /// The calls whose clients have gone.

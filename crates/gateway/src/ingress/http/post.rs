@@ -16,12 +16,12 @@ use quaymaster_core::rpc::{self, Message, RequestId};
 use super::batch::Answers;
 use super::body::Body;
 use super::endpoint::{Endpoint, bare, json};
-use super::stream::no_events;
+use super::stream::{in_event, no_events};
 use super::waiting::Waiting;
 use super::{guard, reading};
 use crate::ingress::claims::{self, Claims};
 use crate::ingress::door::Door;
-use crate::ingress::era::{self, Detected, Era, RequestHead};
+use crate::ingress::era::{self, Detected, Era, RequestHead, is_modern};
 use crate::ingress::front::{Asked, Origin, Plan, Trail, notified};
 use crate::ingress::modern;
 use crate::ingress::refusal::Refusal;
@@ -58,14 +58,17 @@ impl<D: Door> Endpoint<D> {
         let request_head = guard::request_head(&head.headers)?;
         let Some(body) = body.take() else { return Err(Refusal::internal()) };
         let bytes = reading::read(body, self.settings.max_body_bytes, self.settings.body_wait).await?;
+        let in_session =
+            request_head.session.is_some() && !request_head.protocol_version.is_some_and(is_modern);
         let arrived = Arrived { head, request_head, actor, events: accepts.events };
         let step = self.read(&arrived, &bytes, trail).await?;
         drop(bytes);
-        match step {
-            Step::Done(response) => Ok(response),
-            Step::Wait(waiting) => Ok(waiting.respond().await),
-            Step::Batch(answers) => Ok(answers.respond().await),
-        }
+        let response = match step {
+            Step::Done(response) => response,
+            Step::Wait(waiting) => waiting.respond().await,
+            Step::Batch(answers) => return Ok(answers.respond().await),
+        };
+        Ok(if accepts.events_first && in_session { in_event(response) } else { response })
     }
 
     async fn read(

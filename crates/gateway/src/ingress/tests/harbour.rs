@@ -183,6 +183,13 @@ impl Harbour {
                 self.held(wire).await;
                 r#"{"content":[]}"#.into()
             }
+            "away" => {
+                if let Some(log) = &wire.log {
+                    log.away(Duration::from_millis(300));
+                }
+                self.held(wire).await;
+                r#"{"content":[]}"#.into()
+            }
             "report" => {
                 report(1);
                 report(2);
