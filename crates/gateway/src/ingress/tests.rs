@@ -15,6 +15,7 @@ mod questions;
 mod resting;
 mod retries;
 mod routes;
+mod sweeps;
 mod task_tidings;
 mod task_waits;
 mod tasks;
