@@ -31,7 +31,7 @@ use crate::plane::Plane;
 /// Must be driven to its end whatever becomes of the client: `close` is what
 /// makes the evidence whole. Refusals and failures are replies too.
 pub(crate) async fn call(plane: &Plane, admission: &Admission, request: CallRequest, wire: &Wire) -> Reply {
-    let _room = match admission.enter() {
+    let _room = match admission.enter(&request.actor.id) {
         Ok(room) => room,
         Err(error) => return close(Refused::at_the_door(request, error).into(), &plane.evidence).await,
     };

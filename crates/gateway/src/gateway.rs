@@ -148,7 +148,7 @@ impl Gateway {
             Met::Found(reply) => reply,
             Met::Refused(refused) => {
                 // So that the end of the gateway waits for the record.
-                let _room = self.admission.enter();
+                let _room = self.admission.enter(refused.actor());
                 close(refused.into(), &plane.evidence).await
             }
         }

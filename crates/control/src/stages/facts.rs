@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quaymaster_catalog::{Tool, Unresolved};
-use quaymaster_core::{Arguments, CallError, CallRequest};
+use quaymaster_core::{ActorId, Arguments, CallError, CallRequest};
 
 use crate::audit::Subject;
 use crate::policy::Decision;
@@ -36,6 +36,11 @@ impl Refused {
     /// A request that is refused before anyone looks at what it asks for.
     pub fn at_the_door(request: CallRequest, error: CallError) -> Self {
         Self::new(Facts { request, tool: None, arguments: None, decision: None, subject: None }, error)
+    }
+
+    /// Whose call it was.
+    pub fn actor(&self) -> &ActorId {
+        &self.facts.request.actor.id
     }
 
     /// Why it was refused.

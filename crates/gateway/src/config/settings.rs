@@ -86,7 +86,8 @@ pub struct ListenConfig {
     #[serde(default = "default_max_body")]
     #[schemars(extend("default" = "4MiB"))]
     pub max_body_bytes: ByteSize,
-    /// Most connections of clients that are open at once.
+    /// Most connections of clients that are open at once. One principal uses at most as many as others
+    /// leave, so half of them if it is alone; when there is no room those go that never said whose they are.
     #[serde(default = "default_max_connections")]
     pub max_connections: NonZeroU32,
     /// Most sessions of clients that are held at once.

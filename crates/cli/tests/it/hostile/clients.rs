@@ -158,7 +158,7 @@ fn bad_clients_harm_nobody_and_leave_nothing() {
 }
 
 #[test]
-fn calls_and_connections_beyond_what_fits_are_refused_at_once_and_others_come_after_them() {
+fn calls_and_connections_of_one_beyond_its_share_are_refused_at_once_and_others_go_on() {
     let gateway = Gateway::start();
     let (caller, others) = (gateway.caller("ana"), gateway.caller("bo"));
     gateway.connect(&[NEVER], "60s");
@@ -166,28 +166,56 @@ fn calls_and_connections_beyond_what_fits_are_refused_at_once_and_others_come_af
     Gateway::is_good(&others);
     let before = Footprint::of(&gateway);
 
-    let filled = || {
-        let session = Session::open(&caller);
-        fills(&session);
-        session
-    };
-    let sessions = [filled(), filled(), filled(), filled()];
-    let refused = overloaded(&others);
+    let sessions = [Session::open(&caller), Session::open(&caller)];
+    for session in &sessions {
+        fills(session);
+    }
+    let refused = overloaded(&caller);
     assert!(refused.pointer("/result/structuredContent/error/retry_after_seconds").is_some(), "{refused}");
+    Gateway::is_good(&others);
     for session in &sessions {
         assert_eq!(session.end(), 204);
     }
-    served(&others);
+    served(&caller);
+    before.is_back(&gateway);
+
+    let held = subscribes_beyond_its_share(&caller);
+    Gateway::is_good(&others);
+    drop(held);
+    served(&caller);
+    before.is_back(&gateway);
 
     let held: Vec<TcpStream> = (0..1_100).map(|_| caller.connect().expect("a connection")).collect();
-    let mut last = held.last().expect("one");
+    let mut first = held.first().expect("one");
     let mut busy = String::new();
-    last.read_to_string(&mut busy).expect("an answer that nobody asked for");
+    first.read_to_string(&mut busy).expect("an answer that nobody asked for");
     assert!(busy.starts_with("HTTP/1.1 503 ") && busy.contains("retry-after: 1"), "{busy}");
     assert!(busy.contains("gateway.overloaded"), "{busy}");
+    Gateway::is_good(&others);
     drop(held);
-    served(&others);
     before.is_back(&gateway);
+}
+
+/// Opens streams until one is refused.
+fn subscribes_beyond_its_share(caller: &Caller) -> Vec<TcpStream> {
+    let params = json!({"notifications": {"toolsListChanged": true}});
+    let request = caller.modern_request(1, "subscriptions/listen", params);
+    let mut held = Vec::new();
+    for _ in 0..1_100 {
+        let mut stream = caller.connect().expect("a connection");
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut answer = [0; 4096];
+        let length = stream.read(&mut answer).expect("a head");
+        let answer = String::from_utf8_lossy(&answer[..length]).to_ascii_lowercase();
+        if answer.starts_with("http/1.1 503 ") {
+            assert!(answer.contains("retry-after: 1") && answer.contains("gateway.overloaded"), "{answer}");
+            assert_eq!(held.len(), 512, "half of all are one's share");
+            return held;
+        }
+        assert!(answer.starts_with("http/1.1 200 "), "{answer}");
+        held.push(stream);
+    }
+    panic!("one may have more connections than it should")
 }
 
 /// Begins as many calls as a session may have. They go on without their connections.
