@@ -71,7 +71,11 @@ pub struct ListenConfig {
     /// Address and port, such as `127.0.0.1:8080`. Port 0 takes a free one.
     #[serde(default = "default_address")]
     pub address: String,
-    /// Whether `address` may be reachable from other machines.
+    /// Address and port for scrapers, such as `127.0.0.1:9464`: `GET /metrics` there names every MCP
+    /// server with its state, without a token. Without it there is none.
+    #[serde(default)]
+    pub metrics: Option<String>,
+    /// Whether `address` and `metrics` may be reachable from other machines.
     #[serde(default)]
     pub allow_non_loopback: bool,
     /// Host names under which clients reach the gateway, besides those of loopback, such as
@@ -130,6 +134,7 @@ impl Default for ListenConfig {
     fn default() -> Self {
         Self {
             address: default_address(),
+            metrics: None,
             allow_non_loopback: false,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),

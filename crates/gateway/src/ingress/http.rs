@@ -19,9 +19,12 @@ mod place;
 mod post;
 mod reading;
 mod room;
+mod scrape;
 mod stall;
 mod stream;
 mod waiting;
+
+pub use self::scrape::serve_metrics;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +41,7 @@ use self::room::{Room, Seat};
 use super::counters::RefusalCounters;
 use super::door::Door;
 use super::front::ServerIdentity;
+use super::occupancy::Occupancy;
 
 /// How large the head of a request may be.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -85,6 +89,8 @@ pub struct HttpSettings {
     pub identity: ServerIdentity,
     /// Where refusals are counted.
     pub counters: Arc<RefusalCounters>,
+    /// Where it is told how many connections and sessions there are.
+    pub occupancy: Arc<Occupancy>,
 }
 
 impl Default for HttpSettings {
@@ -106,6 +112,7 @@ impl Default for HttpSettings {
             drain: Duration::from_secs(20),
             identity: ServerIdentity::default(),
             counters: Arc::default(),
+            occupancy: Arc::default(),
         }
     }
 }
@@ -155,7 +162,7 @@ impl<D: Door> Server<D> {
         Self {
             http,
             connections: TaskTracker::new(),
-            room: Room::new(settings.max_connections),
+            room: Room::new(settings.max_connections, Arc::clone(&settings.occupancy)),
             endpoint: Arc::new(Endpoint::new(door, settings, lifecycle.clone())),
             lifecycle,
         }

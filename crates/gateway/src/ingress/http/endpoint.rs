@@ -65,7 +65,7 @@ impl<D: Door> Endpoint<D> {
         Self {
             front: Front::new(door, settings.identity.clone(), settings.counters.clone()),
             guard: Guard::new(&settings.allowed_hosts, &settings.allowed_origins),
-            sessions: Sessions::new(limits),
+            sessions: Sessions::new(limits, Arc::clone(&settings.occupancy)),
             settings,
             lifecycle,
         }

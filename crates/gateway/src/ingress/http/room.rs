@@ -18,6 +18,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use quaymaster_core::ActorId;
 use tokio_util::sync::CancellationToken;
 
+use crate::ingress::occupancy::Occupancy;
+
 /// How many connections may be on their way out beside those that are open. They go within one
 /// turn of the runtime, so these are many.
 const MAX_LEAVING: usize = 64;
@@ -27,6 +29,7 @@ const MAX_LEAVING: usize = 64;
 pub(super) struct Room {
     max: usize,
     table: Mutex<Table>,
+    occupancy: Arc<Occupancy>,
 }
 
 #[derive(Debug, Default)]
@@ -63,9 +66,9 @@ pub(super) struct Seat {
 }
 
 impl Room {
-    /// A room for `max` connections.
-    pub(super) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, table: Mutex::default() })
+    /// A room for `max` connections, whose number is told to `occupancy`.
+    pub(super) fn new(max: usize, occupancy: Arc<Occupancy>) -> Arc<Self> {
+        Arc::new(Self { max, table: Mutex::default(), occupancy })
     }
 
     /// A place for one more connection, if need be that of a stranger, who is told to go.
@@ -85,12 +88,8 @@ impl Room {
         table.next += 1;
         table.strangers.insert(number);
         table.open.insert(number, Entry { owner: None, activity: Arc::clone(&activity) });
+        self.occupancy.set_connections(table.open.len());
         Some(Seat { room: Arc::clone(self), number, activity })
-    }
-
-    /// How many connections are open.
-    pub(super) fn open(&self) -> usize {
-        self.lock().open.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -145,6 +144,7 @@ impl Drop for Seat {
             table.give(self.number, None);
             table.strangers.remove(&self.number);
             table.open.remove(&self.number);
+            self.room.occupancy.set_connections(table.open.len());
         } else {
             table.leaving = table.leaving.saturating_sub(1);
         }
@@ -194,6 +194,10 @@ mod tests {
         ActorId::parse(name).expect("a name")
     }
 
+    fn room(max: usize) -> Arc<Room> {
+        Room::new(max, Arc::default())
+    }
+
     /// Connections in use that `name` gets, each new.
     fn all_of(room: &Arc<Room>, name: &str) -> Vec<Seat> {
         let claimed = || {
@@ -206,20 +210,20 @@ mod tests {
 
     #[test]
     fn the_strangers_connection_that_came_first_makes_room() {
-        let room = Room::new(3);
+        let room = room(3);
         let [own, first, second] = [room.admit(), room.admit(), room.admit()].map(|seat| seat.expect("room"));
         assert!(own.claim(&named("ana")));
         let third = room.admit().expect("room for one more");
         let told = [&own, &first, &second, &third].map(|seat| seat.told_to_go().is_cancelled());
-        assert_eq!((told, room.open()), ([false, true, false, false], 3));
+        assert_eq!((told, room.occupancy.connections()), ([false, true, false, false], 3));
         assert!(!first.claim(&named("ana")), "whoever was told to go has no place");
         drop([first, second, third]);
-        assert_eq!((room.open(), room.lock().leaving), (1, 0));
+        assert_eq!((room.occupancy.connections(), room.lock().leaving), (1, 0));
     }
 
     #[test]
     fn what_is_somebodys_is_closed_for_nobody() {
-        let room = Room::new(2);
+        let room = room(2);
         let seats = [room.admit().expect("room"), room.admit().expect("room")];
         for (seat, name) in seats.iter().zip(["ana", "bo"]) {
             assert!(seat.claim(&named(name)));
@@ -230,7 +234,7 @@ mod tests {
 
     #[test]
     fn nobody_has_more_connections_than_are_nobodys() {
-        let room = Room::new(12);
+        let room = room(12);
         let ana = all_of(&room, "ana");
         assert_eq!(ana.len(), 6);
         assert_eq!(all_of(&room, "bo").len(), 3, "who comes later finds room");
@@ -242,7 +246,7 @@ mod tests {
 
     #[test]
     fn one_on_which_nothing_happens_is_let_go_of_first() {
-        let room = Room::new(4);
+        let room = room(4);
         let [first, second, third] = [room.admit(), room.admit(), room.admit()].map(|s| s.expect("room"));
         for seat in [&first, &second, &third] {
             seat.exchange_began();
@@ -256,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_proxys_connection_is_the_latest_principals() {
-        let room = Room::new(2);
+        let room = room(2);
         let seat = room.admit().expect("room");
         assert!(seat.claim(&named("ana")) && seat.claim(&named("bo")) && seat.claim(&named("ana")));
         assert_eq!(room.lock().each, HashMap::from([(named("ana"), 1)]));
@@ -264,9 +268,9 @@ mod tests {
 
     #[test]
     fn no_more_than_so_many_are_on_their_way_out() {
-        let room = Room::new(1);
+        let room = room(1);
         let seats: Vec<Seat> = std::iter::from_fn(|| room.admit()).collect();
-        assert_eq!((seats.len(), room.open()), (MAX_LEAVING + 1, 1));
+        assert_eq!((seats.len(), room.occupancy.connections()), (MAX_LEAVING + 1, 1));
         drop(seats);
         assert!(room.admit().is_some());
     }
