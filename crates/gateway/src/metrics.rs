@@ -13,7 +13,7 @@ use crate::gateway::{Gateway, bind};
 use crate::ingress;
 
 impl Gateway {
-    /// How it is now, as OpenMetrics text. Names the connectors and no principal. Must be asked in the
+    /// How it is now, as `OpenMetrics` text. Names the connectors and no principal. Must be asked in the
     /// runtime of the gateway.
     pub fn metrics(&self) -> String {
         let upstreams = self.upstreams().into_iter();

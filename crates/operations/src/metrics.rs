@@ -1,4 +1,4 @@
-//! Metrics, as a scraper reads them (OpenMetrics 1.0, text).
+//! Metrics, as a scraper reads them (`OpenMetrics` 1.0, text).
 //!
 //! What is counted as calls end is in [`CallMetrics`]: a handful of atomic additions. Everything
 //! else is read when somebody asks ([`Moment`]), so nothing has to be kept in step and what is

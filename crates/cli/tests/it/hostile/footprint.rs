@@ -3,6 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use super::installation::Gateway;
 
 /// How long things may take to be let go of: a call on a server that was taken away, twice the time
@@ -144,7 +146,9 @@ impl<'a> Visits<'a> {
                 return;
             }
             assert!(Instant::now() < deadline, "`{whom}` left {now_kib} KiB, more than {most_kib} KiB");
-            std::thread::sleep(Duration::from_millis(50));
+            // An allocator gives free pages back when it is next used, and here nothing else happens.
+            self.gateway.signal(Signal::HUP);
+            std::thread::sleep(Duration::from_millis(250));
         }
     }
 }
