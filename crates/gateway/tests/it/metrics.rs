@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::installation::{SETTINGS, folder, start};
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connector called NAME; its server is a program that is not there.
 const CONNECTOR: &str = "\
@@ -29,7 +29,8 @@ spec:
   engine: mcp
   enabled: ENABLED
   prefix: NAME
-  server: { transport: stdio, command: ./not-there }
+  server: { transport: stdio, command: /nowhere/not-there }
+  limits: { timeout: 20s }
   classification: { default: internal }
   tools:
     - { name: echo, effect: read, access: { roles: [analyst] } }

@@ -9,7 +9,7 @@ use super::installation::{Gateway, Upstream};
 use super::servers::{one_round, shows, upstreams};
 
 /// How many gateways share the cases of one transport. Much of the time of a case is waiting.
-const GATEWAYS: usize = 4;
+const GATEWAYS: usize = 6;
 
 /// Whether it makes much of whatever holds it, so that a leak shows when it comes again.
 fn is_hungry(behaviour: Behaviour) -> bool {

@@ -68,6 +68,9 @@ fn call(id: usize) -> String {
     request(id, "tools/call", json!({"name": NEVER.tool(), "arguments": {}}))
 }
 
+/// What it does to its other end.
+type Part = fn(&mut Pipe);
+
 /// Sends without reading until nothing is taken any more, and then reads all answers.
 fn pipelines_without_reading(pipe: &mut Pipe) {
     let sent = AtomicUsize::new(0);
@@ -146,7 +149,7 @@ fn a_bad_client_over_standard_streams_harms_nobody_and_leaves_nothing() {
     Gateway::others_are_served_during(&others, || {
         let mut pipe = Pipe::open(gateway.folder());
         while !pipe.ask(request(1, "tools/list", json!({})).as_bytes()).to_string().contains(&NEVER.tool()) {}
-        let parts: [(&str, fn(&mut Pipe)); 3] = [
+        let parts: [(&str, Part); 3] = [
             ("pipelines without reading", pipelines_without_reading),
             ("sends bombs", sends_bombs),
             ("calls too often", calls_too_often_and_cancels_everything),
