@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -58,8 +59,8 @@ pub async fn serve_metrics(
         };
         let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
         let scrape = Arc::clone(&scrape);
-        let service = service_fn(move |request| {
-            let response = answer(&scrape.0, &request, &scrape.1);
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let response = answer(&scrape.0, &request.into_parts().0, &scrape.1);
             async move { Ok::<_, Infallible>(response) }
         });
         let connection = http.serve_connection(TokioIo::new(stream), service);
@@ -75,18 +76,11 @@ pub async fn serve_metrics(
     scrapes.wait().await;
 }
 
-fn answer(
-    guard: &Guard,
-    request: &hyper::Request<Incoming>,
-    text: &impl Fn() -> String,
-) -> Response<Full<Bytes>> {
-    let mut head = http::Request::new(()).into_parts().0;
-    head.uri = request.uri().clone();
-    head.headers = request.headers().clone();
-    if guard.check(&head).is_err() {
+fn answer(guard: &Guard, head: &Parts, text: &impl Fn() -> String) -> Response<Full<Bytes>> {
+    if guard.check(head).is_err() {
         return plain(StatusCode::FORBIDDEN, "this is not the server that the request is for\n");
     }
-    match (request.uri().path(), request.method()) {
+    match (head.uri.path(), &head.method) {
         ("/metrics", &Method::GET) => {
             let mut response = Response::new(Full::from(text()));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(METRICS_TYPE));
