@@ -1,5 +1,6 @@
 //! A running gateway: one configuration at work, and the next one taking its place.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use quaymaster_control::{Evidence, Refused, RequestRefusal, close, close_request
 use quaymaster_core::{
     Actor, ActorId, AgentClaims, Arguments, CallError, CallId, CallRequest, ErrorCode, Reach, Reply,
 };
+use quaymaster_operations::metrics::CallMetrics;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch as channel;
@@ -24,7 +26,7 @@ use crate::assembly::{Drift, Fleet, rules};
 use crate::call::call;
 use crate::config::{Diagnostics, Loaded, SecretCheck, Settings, load};
 use crate::finder::{self, Finding, Met};
-use crate::ingress::{self, RefusalCounters};
+use crate::ingress::{self, Occupancy, RefusalCounters};
 use crate::plane::{People, Plane};
 use crate::reload;
 use crate::retire::Retired;
@@ -51,8 +53,10 @@ pub struct Gateway {
     /// One change at a time: a new configuration and new tools of an upstream do not overtake each other.
     pub(crate) changing: tokio::sync::Mutex<()>,
     changes: channel::Sender<u64>,
-    admission: Admission,
+    pub(crate) admission: Admission,
     counters: Arc<RefusalCounters>,
+    pub(crate) occupancy: Arc<Occupancy>,
+    pub(crate) calls: Arc<CallMetrics>,
     pub(crate) requests: reload::Requests,
     pub(crate) followers: reload::Followers,
     pub(crate) retired: Retired,
@@ -92,6 +96,8 @@ impl Gateway {
             changes: channel::Sender::new(0),
             admission: Admission::new(),
             counters: Arc::default(),
+            occupancy: Arc::default(),
+            calls: Arc::default(),
             requests: reload::Requests::default(),
             followers: reload::Followers::default(),
             retired: Retired::default(),
@@ -135,7 +141,7 @@ impl Gateway {
     }
 
     /// The settings at work.
-    fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         self.at_work().loaded.settings.clone()
     }
 
@@ -146,16 +152,23 @@ impl Gateway {
 
     /// Governs and runs one call: the top of its path.
     pub async fn call(&self, request: CallRequest, wire: Wire) -> Reply {
+        let received = request.received;
+        let reply = self.governed(request, wire).await;
+        self.calls.ended(reply.code, self.state.clock.now().since(received));
+        reply
+    }
+
+    async fn governed(&self, request: CallRequest, wire: Wire) -> Reply {
         let (plane, _running) = self.enter();
         if let Err(error) = plane.check_whole(&request.actor.workspace) {
             return close(Refused::at_the_door(request, error).into(), &plane.evidence).await;
         }
         match finder::meet(&plane, request) {
-            Met::Call(request) => call(&plane, &self.admission, request, &wire).await,
+            Met::Call(request) => call(&plane, (&self.admission, &self.calls), request, &wire).await,
             Met::Found(reply) => reply,
             Met::Refused(refused) => {
                 // So that the end of the gateway waits for the record.
-                let _room = self.admission.enter();
+                let _room = self.admission.enter(refused.actor());
                 close(refused.into(), &plane.evidence).await
             }
         }
@@ -233,18 +246,20 @@ impl Gateway {
     ///
     /// The operating system's, with the address.
     pub async fn listen(&self) -> std::io::Result<TcpListener> {
-        let address = self.settings().listen.address;
-        TcpListener::bind(address)
-            .await
-            .map_err(|e| std::io::Error::new(e.kind(), format!("cannot listen on {address}: {e}")))
+        bind(self.settings().listen.address).await
     }
 
     /// Serves MCP over HTTP until `stop`, and follows changes of the configuration meanwhile.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
         reload::follow_configuration(&self);
+        let settings = self.http_settings();
+        ingress::http::serve(listener, self, settings, stop).await;
+    }
+
+    pub(crate) fn http_settings(&self) -> ingress::http::HttpSettings {
         let listen = self.settings().listen;
         let defaults = ingress::http::HttpSettings::default();
-        let settings = ingress::http::HttpSettings {
+        ingress::http::HttpSettings {
             allowed_hosts: [defaults.allowed_hosts.clone(), listen.allowed_hosts].concat(),
             allowed_origins: [defaults.allowed_origins.clone(), listen.allowed_origins].concat(),
             max_body_bytes: listen.max_body_bytes,
@@ -253,9 +268,9 @@ impl Gateway {
             max_sessions_per_actor: listen.max_sessions_per_actor,
             session_idle: listen.session_idle,
             counters: Arc::clone(&self.counters),
+            occupancy: Arc::clone(&self.occupancy),
             ..defaults
-        };
-        ingress::http::serve(listener, self, settings, stop).await;
+        }
     }
 
     /// Serves MCP over a pair of pipes as the local user, as each request finds it configured:
@@ -327,6 +342,12 @@ impl Gateway {
             tracing::error!(event = "store.close", %error, "the store could not be closed in order");
         }
     }
+}
+
+/// Opens the port at `address`; an error names it.
+pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let named = |e: std::io::Error| std::io::Error::new(e.kind(), format!("cannot listen on {address}: {e}"));
+    TcpListener::bind(address).await.map_err(named)
 }
 
 /// Everything that a call is governed by, or what is wrong with it.

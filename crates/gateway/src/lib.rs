@@ -13,6 +13,7 @@ mod door;
 mod finder;
 mod gateway;
 pub mod ingress;
+mod metrics;
 mod office;
 pub mod plane;
 mod reload;

@@ -29,7 +29,7 @@ pub(crate) async fn watch(
     admission: &Admission,
     request: CallRequest,
 ) -> Result<Watch, CallError> {
-    let permit = match admission.enter() {
+    let permit = match admission.enter(&request.actor.id) {
         Ok(room) => permitted(plane, request).await.map(|permit| (permit, room)),
         Err(error) => Err(Refused::at_the_door(request, error)),
     };

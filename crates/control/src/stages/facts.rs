@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quaymaster_catalog::{Tool, Unresolved};
-use quaymaster_core::{Arguments, CallError, CallRequest};
+use quaymaster_core::{ActorId, Arguments, CallError, CallRequest};
 
 use crate::audit::Subject;
 use crate::policy::Decision;
@@ -41,6 +41,11 @@ impl Refused {
             Facts { request, tool: None, arguments: None, decision: None, subject: None, method: None },
             error,
         )
+    }
+
+    /// Whose call it was.
+    pub fn actor(&self) -> &ActorId {
+        &self.facts.request.actor.id
     }
 
     /// Why it was refused.

@@ -20,9 +20,13 @@ mod place;
 mod post;
 mod reader;
 mod reading;
+mod room;
+mod scrape;
 mod stall;
 mod stream;
 mod waiting;
+
+pub use self::scrape::serve_metrics;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,15 +34,16 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::endpoint::Endpoint;
+use self::room::{Room, Seat};
 use super::counters::RefusalCounters;
 use super::door::Door;
 use super::front::ServerIdentity;
+use super::occupancy::Occupancy;
 
 /// How large the head of a request may be.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -59,7 +64,8 @@ pub struct HttpSettings {
     pub allowed_origins: Vec<String>,
     /// How large the body of a request may be.
     pub max_body_bytes: usize,
-    /// How many connections there may be.
+    /// How many connections there may be. One principal has at most as many as others do not
+    /// have, so half of them if it is alone.
     pub max_connections: usize,
     /// How many sessions there may be.
     pub max_sessions: usize,
@@ -88,6 +94,8 @@ pub struct HttpSettings {
     pub identity: ServerIdentity,
     /// Where refusals are counted.
     pub counters: Arc<RefusalCounters>,
+    /// Where it is told how many connections and sessions there are.
+    pub occupancy: Arc<Occupancy>,
 }
 
 impl Default for HttpSettings {
@@ -110,6 +118,7 @@ impl Default for HttpSettings {
             drain: Duration::from_secs(20),
             identity: ServerIdentity::default(),
             counters: Arc::default(),
+            occupancy: Arc::default(),
         }
     }
 }
@@ -143,7 +152,7 @@ struct Server<D> {
     endpoint: Arc<Endpoint<D>>,
     http: http1::Builder,
     connections: TaskTracker,
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
     lifecycle: Lifecycle,
 }
 
@@ -159,7 +168,7 @@ impl<D: Door> Server<D> {
         Self {
             http,
             connections: TaskTracker::new(),
-            room: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
+            room: Room::new(settings.max_connections, Arc::clone(&settings.occupancy)),
             endpoint: Arc::new(Endpoint::new(door, settings, lifecycle.clone())),
             lifecycle,
         }
@@ -190,24 +199,17 @@ impl<D: Door> Server<D> {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY was refused");
         }
-        match self.room.clone().try_acquire_owned() {
-            Ok(permit) => {
-                self.connections.spawn(self.connection(stream, permit));
+        match self.room.admit() {
+            Some(seat) => {
+                self.connections.spawn(self.connection(stream, seat));
             }
-            Err(_) => self.endpoint.turn_away(&stream),
+            None => self.endpoint.turn_away(&stream),
         }
     }
 
-    fn connection(
-        &self,
-        stream: TcpStream,
-        permit: OwnedSemaphorePermit,
-    ) -> impl Future<Output = ()> + Send + use<D> {
+    fn connection(&self, stream: TcpStream, seat: Seat) -> impl Future<Output = ()> + Send + use<D> {
         let (endpoint, http, lifecycle) = (self.endpoint.clone(), self.http.clone(), self.lifecycle.clone());
-        async move {
-            let _permit = permit;
-            connection::serve(stream, endpoint, http, lifecycle).await;
-        }
+        connection::serve((stream, Arc::new(seat)), endpoint, http, lifecycle)
     }
 
     async fn drain(self) {

@@ -35,6 +35,7 @@ use quaymaster_core::{
 use tokio_util::sync::CancellationToken;
 
 use super::inflight::InFlight;
+use super::occupancy::Occupancy;
 use super::question::OpenRequests;
 use super::refusal::Refusal;
 use super::revision::Revision;
@@ -204,6 +205,7 @@ pub(super) struct SessionLimits {
 pub(super) struct Sessions {
     limits: SessionLimits,
     table: Mutex<Table>,
+    occupancy: Arc<Occupancy>,
 }
 
 #[derive(Debug, Default)]
@@ -233,9 +235,9 @@ impl Ended {
 }
 
 impl Sessions {
-    /// An empty table.
-    pub(super) fn new(limits: SessionLimits) -> Self {
-        Self { limits, table: Mutex::default() }
+    /// An empty table, whose size is told to `occupancy`.
+    pub(super) fn new(limits: SessionLimits, occupancy: Arc<Occupancy>) -> Self {
+        Self { limits, table: Mutex::default(), occupancy }
     }
 
     /// Opens `session`.
@@ -279,6 +281,7 @@ impl Sessions {
         }
         let session = Arc::new(session);
         table.held.insert(Arc::clone(&session.handle), Arc::clone(&session));
+        self.occupancy.set_sessions(table.held.len());
         Ok(session)
     }
 
@@ -344,6 +347,7 @@ impl Sessions {
             }
             !goes
         });
+        self.occupancy.set_sessions(held.len());
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

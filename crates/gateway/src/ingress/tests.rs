@@ -16,6 +16,7 @@ mod resting;
 mod retries;
 mod routes;
 mod streams;
+mod sweeps;
 mod task_tidings;
 mod task_waits;
 mod tasks;

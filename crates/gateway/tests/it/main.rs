@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::panic,
     reason = "a test may fail; Clippy sees that of test functions alone, not of what they share"
 )]
 
@@ -9,6 +10,7 @@ mod announced;
 mod corpus;
 mod installation;
 mod large_catalogue;
+mod metrics;
 mod resources;
 mod routes;
 mod sealing;

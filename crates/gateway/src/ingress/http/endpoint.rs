@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use super::body::Body;
 use super::guard::{self, Guard};
 use super::place::Place;
+use super::room::Seat;
 use super::{HttpSettings, Lifecycle, reading};
 use crate::ingress::answer::Pieces;
 use crate::ingress::claims;
@@ -78,17 +79,21 @@ impl<D: Door> Endpoint<D> {
             kept: Arc::new(Semaphore::new(MAX_KEPT)),
             front: Front::new(door, settings.identity.clone(), settings.counters.clone()),
             guard: Guard::new(&settings.allowed_hosts, &settings.allowed_origins),
-            sessions: Sessions::new(limits),
+            sessions: Sessions::new(limits, Arc::clone(&settings.occupancy)),
             settings,
             lifecycle,
         }
     }
 
     /// Answers a request, whatever it is.
-    pub(super) async fn handle(self: Arc<Self>, request: hyper::Request<Incoming>) -> Response<Body> {
+    pub(super) async fn handle(
+        self: Arc<Self>,
+        request: hyper::Request<Incoming>,
+        seat: &Seat,
+    ) -> Response<Body> {
         let (head, body) = request.into_parts();
         match route(head.uri.path()) {
-            Route::Mcp(place) => self.mcp(&head, body, place).await,
+            Route::Mcp(place) => self.mcp((&head, body), place, seat).await,
             Route::Alive => plain(StatusCode::OK, "alive"),
             Route::Ready if self.lifecycle.draining.is_cancelled() => {
                 plain(StatusCode::SERVICE_UNAVAILABLE, "shutting down")
@@ -105,10 +110,15 @@ impl<D: Door> Endpoint<D> {
         }
     }
 
-    async fn mcp(self: &Arc<Self>, head: &Parts, body: Incoming, place: Place<'_>) -> Response<Body> {
+    async fn mcp(
+        self: &Arc<Self>,
+        (head, body): (&Parts, Incoming),
+        place: Place<'_>,
+        seat: &Seat,
+    ) -> Response<Body> {
         let mut trail = Trail::default();
         let mut body = Some(body);
-        let refusal = match self.answer(head, &mut body, place, &mut trail).await {
+        let refusal = match self.answer((head, &mut body), place, seat, &mut trail).await {
             Ok(response) => return response,
             Err(refusal) => refusal,
         };
@@ -125,14 +135,19 @@ impl<D: Door> Endpoint<D> {
 
     async fn answer(
         self: &Arc<Self>,
-        head: &Parts,
-        body: &mut Option<Incoming>,
+        (head, body): (&Parts, &mut Option<Incoming>),
         place: Place<'_>,
+        seat: &Seat,
         trail: &mut Trail,
     ) -> Result<Response<Body>, Refusal> {
         self.guard.check(head)?;
         let actor = self.authenticate(&head.headers, place.workspace).await?;
         trail.actor = Some(actor.clone());
+        if !seat.claim(&actor.id) {
+            return Err(Refusal::overloaded(
+                "this principal has as many connections in use as are left for others: end one",
+            ));
+        }
         let actor = Caller { actor, reach: place.reach };
         if head.uri.query().is_some() {
             // What stands in an address ends up in logs, so nothing is read from there.
