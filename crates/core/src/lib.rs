@@ -40,7 +40,7 @@ pub use arguments::Arguments;
 pub use class::{Classification, DataClass, FieldRule, Handling};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{CallError, ErrorCode, Fault, Retry};
-pub use id::{CallId, ConfigVersion, SessionId, TokenId, WriterId};
+pub use id::{ApprovalId, CallId, ConfigVersion, SessionId, TokenId, WriterId};
 pub use input::{InputAbilities, InputMethod, InputPort, InputRequest, NoInput};
 pub use memory::{Memory, PerActor};
 pub use name::ToolName;

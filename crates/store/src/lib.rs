@@ -17,7 +17,9 @@
 //! parameters `$1`, `$2`, … SQLite takes those for names and numbers them as they
 //! come, so a statement must use them in ascending order.
 
+mod approval;
 mod audit;
+mod cell;
 mod config;
 mod error;
 mod number;
@@ -29,6 +31,7 @@ mod store;
 mod subject;
 mod token;
 
+pub use approval::{ApprovalKey, ApprovalRow, DelegationRow, MAX_APPROVALS, VoteRow};
 pub use audit::{
     AppendError, AuditFilter, MAX_APPEND, MAX_PAGE, NewRecord, StoredColumns, StoredRecord, TreeState,
     searchable,
