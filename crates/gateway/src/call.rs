@@ -5,7 +5,8 @@
 //! request → admission  → room for one more                        else gateway.overloaded
 //!         → resolve    → Call        the actor may see the tool   else tool.not_found
 //!         → authorize  → Authorized  arguments valid, policy      else input.invalid, policy.denied
-//!         → approve    → Approved    nobody has to agree first    else approval.required
+//!         → approve    → Approved    nobody has to agree, or somebody has (`Grant`)
+//!                                                                 else parked: approval.required
 //!         → record     → Permit      the intent is in the audit   else audit.unavailable
 //!         → invoke     → RawOutput and Receipt, once; `voice` says what may be asked meanwhile
 //!         → release    → SafeOutput  what this actor may have     else release.refused
@@ -20,37 +21,44 @@
 //! (`quaymaster_control`), reach a system (`quaymaster_connectors`).
 
 use quaymaster_connectors::Wire;
+use quaymaster_control::approval::Grant;
 use quaymaster_control::{Ended, Permit, Refused, approve, authorize, close, record, release, voice};
 use quaymaster_core::{CallRequest, Reply};
 
 use crate::admission::Admission;
 use crate::plane::Plane;
 
-/// Governs and runs one call.
+/// Governs and runs one call; with a `grant`, one that was parked and somebody has agreed to.
 ///
 /// Must be driven to its end whatever becomes of the client: `close` is what
 /// makes the evidence whole. Refusals and failures are replies too.
-pub(crate) async fn call(plane: &Plane, admission: &Admission, request: CallRequest, wire: &Wire) -> Reply {
+pub(crate) async fn call(
+    plane: &Plane,
+    admission: &Admission,
+    request: CallRequest,
+    grant: Option<&Grant>,
+    wire: &Wire,
+) -> Reply {
     let _room = match admission.enter() {
         Ok(room) => room,
         Err(error) => return close(Refused::at_the_door(request, error).into(), &plane.evidence).await,
     };
-    let ended = match permitted(plane, request).await {
+    let ended = match permitted(plane, request, grant).await {
         Ok(permit) => {
             let voice = voice(&permit, &plane.rulebook);
             let (raw, receipt) = plane.connectors.invoke(permit, voice, wire).await;
             let safe = release(raw, &receipt, &plane.rulebook);
             Ended::Ran(receipt, safe)
         }
-        Err(refused) => refused.into(),
+        Err(ended) => ended,
     };
     close(ended, &plane.evidence).await
 }
 
 /// Everything that must hold before a call may run.
-async fn permitted(plane: &Plane, request: CallRequest) -> Result<Permit, Refused> {
-    let call = plane.reached(&request.actor, &request.reach).resolve(request)?;
+async fn permitted(plane: &Plane, request: CallRequest, grant: Option<&Grant>) -> Result<Permit, Ended> {
+    let call = plane.reached(&request.actor, &request.reach).resolve(request).map_err(Refused::from)?;
     let authorized = authorize(call, &plane.rulebook)?;
-    let approved = approve(authorized)?;
-    record(approved, &plane.evidence).await
+    let approved = approve(authorized, grant, &plane.people.approvals, &plane.evidence).await?;
+    Ok(record(approved, &plane.evidence).await?)
 }

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::admission::Admission;
+use crate::approvals::{self, Waiting};
 use crate::assembly::{Drift, Fleet, rules};
 use crate::call::call;
 use crate::config::{Diagnostics, Loaded, SecretCheck, Settings, load};
@@ -49,7 +50,9 @@ pub struct Gateway {
     /// One change at a time: a new configuration and new tools of an upstream do not overtake each other.
     pub(crate) changing: tokio::sync::Mutex<()>,
     changes: watch::Sender<u64>,
-    admission: Admission,
+    pub(crate) admission: Admission,
+    /// Those who wait for an agreement.
+    pub(crate) waiting: Waiting,
     counters: Arc<RefusalCounters>,
     pub(crate) requests: reload::Requests,
     pub(crate) followers: reload::Followers,
@@ -89,6 +92,7 @@ impl Gateway {
             changing: tokio::sync::Mutex::default(),
             changes: watch::Sender::new(0),
             admission: Admission::new(),
+            waiting: Waiting::default(),
             counters: Arc::default(),
             requests: reload::Requests::default(),
             followers: reload::Followers::default(),
@@ -144,7 +148,10 @@ impl Gateway {
             return close(Refused::at_the_door(request, error).into(), &plane.evidence).await;
         }
         match finder::meet(&plane, request) {
-            Met::Call(request) => call(&plane, &self.admission, request, &wire).await,
+            Met::Call(request) => call(&plane, &self.admission, request, None, &wire).await,
+            Met::Waiting(request, waiting) => {
+                self.await_approval(&plane, request, waiting, &wire.cancel).await
+            }
             Met::Found(reply) => reply,
             Met::Refused(refused) => {
                 // So that the end of the gateway waits for the record.
@@ -225,6 +232,7 @@ impl Gateway {
     /// Serves MCP over HTTP until `stop`, and follows changes of the configuration meanwhile.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
         reload::follow_configuration(&self);
+        approvals::run_what_was_agreed_to(&self);
         let listen = self.settings().listen;
         let defaults = ingress::http::HttpSettings::default();
         let settings = ingress::http::HttpSettings {
@@ -260,6 +268,7 @@ impl Gateway {
     {
         self.local_user()?;
         reload::follow_configuration(&self);
+        approvals::run_what_was_agreed_to(&self);
         let settings = ingress::stdio::StdioSettings {
             counters: Arc::clone(&self.counters),
             reach,
@@ -327,7 +336,8 @@ pub(crate) fn assemble(
     let identity = Identity::new(state.store.clone(), Arc::clone(&state.clock), roles);
     let local_user = loaded.settings.local_user.clone().zip(local_id());
     let local_user = local_user.map(|(user, id)| identity.local_user(id, user.roles, user.workspace));
-    let people = People { identity: Arc::new(identity), local_user };
+    let approvals = Arc::clone(&state.approvals);
+    let people = People { identity: Arc::new(identity), local_user, approvals };
     let plane = Plane::new(catalogue, rulebook, fleet.connectors(), people, evidence);
     let metadata_and_prefix =
         loaded.connectors.iter().map(|c| (c.connector.metadata(), c.connector.prefix()));

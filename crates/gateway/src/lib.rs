@@ -5,6 +5,7 @@
 //! from. [`Office`] is for those who administer an installation and call nothing.
 
 mod admission;
+mod approvals;
 mod assembly;
 mod call;
 mod check;

@@ -32,6 +32,7 @@ CREATE INDEX approvals_state ON approvals (state, created_us);
 CREATE TABLE approval_votes (
     approval text NOT NULL REFERENCES approvals (id),
     person text NOT NULL,
+    stead text,
     kind text NOT NULL,
     verdict text NOT NULL,
     name bytea NOT NULL,

@@ -32,6 +32,7 @@ CREATE INDEX approvals_state ON approvals (state, created_us);
 CREATE TABLE approval_votes (
     approval TEXT NOT NULL REFERENCES approvals (id),
     person TEXT NOT NULL,
+    stead TEXT,
     kind TEXT NOT NULL,
     verdict TEXT NOT NULL,
     name BLOB NOT NULL,

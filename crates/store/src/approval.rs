@@ -1,5 +1,4 @@
-//! The rows of calls that wait for somebody's agreement, of what was said, and of who decides in
-//! whose stead.
+//! The rows of calls that wait for somebody's agreement, and of what was said of them.
 //!
 //! What states there are, who may say what and what is sealed is `quaymaster-control`'s part.
 //!
@@ -19,7 +18,6 @@ pub const MAX_APPROVALS: u32 = 1_000;
 const PARK: &str = "park a call";
 const READ: &str = "read requests for approval";
 const SAVE: &str = "change a request for approval";
-const DELEGATE: &str = "note who decides in whose stead";
 
 macro_rules! columns {
     () => {
@@ -54,26 +52,15 @@ const SELECT_LIST: &str = concat!(
 const SELECT_DUE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM approvals WHERE state = 'approved' OR (state = 'running' AND lease_us < $1) \
+    " FROM approvals WHERE (state IN ('approved', 'running') AND (lease_us IS NULL OR lease_us < $1)) \
      OR (state = 'pending' AND expires_us <= $2) ORDER BY created_us LIMIT $3"
 );
 const INSERT_VOTE: &str = "
-    INSERT INTO approval_votes (approval, person, kind, verdict, name, roles, comment, channel, time_us)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
+    INSERT INTO approval_votes (approval, person, stead, kind, verdict, name, roles, comment, channel, time_us)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
 const SELECT_VOTES: &str = "
-    SELECT person, kind, verdict, name, roles, comment, channel, time_us FROM approval_votes
+    SELECT person, stead, kind, verdict, name, roles, comment, channel, time_us FROM approval_votes
     WHERE approval = $1 ORDER BY time_us, person LIMIT 1000";
-const INSERT_DELEGATION: &str = "
-    INSERT INTO approval_delegations
-        (id, workspace, giver, taker, names, roles, created_us, until_us, revoked_us)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-const SELECT_DELEGATIONS: &str = "
-    SELECT id, workspace, giver, taker, names, roles, created_us, until_us, revoked_us
-    FROM approval_delegations WHERE workspace = $1 AND until_us > $2 AND revoked_us IS NULL
-    ORDER BY created_us LIMIT 1000";
-const REVOKE_DELEGATION: &str =
-    "UPDATE approval_delegations SET revoked_us = $1 WHERE id = $2 AND workspace = $3 AND revoked_us IS NULL";
-
 /// A request for approval as it is stored. Times are microseconds since the Unix epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApprovalRow {
@@ -124,6 +111,8 @@ pub struct ApprovalRow {
 pub struct VoteRow {
     /// Commitment to the person.
     pub person: String,
+    /// Commitment to whom the person stood in for, if it was not said in their own right.
+    pub stead: Option<String>,
     /// What it was about, in a word of `quaymaster-control`.
     pub kind: String,
     /// What was said.
@@ -138,29 +127,6 @@ pub struct VoteRow {
     pub channel: String,
     /// When.
     pub time_us: u64,
-}
-
-/// Who decides in whose stead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DelegationRow {
-    /// The id.
-    pub id: String,
-    /// Where.
-    pub workspace: Workspace,
-    /// Commitment to the person whose say it is.
-    pub giver: String,
-    /// Commitment to the person who has it meanwhile.
-    pub taker: String,
-    /// Both names, sealed.
-    pub names: Vec<u8>,
-    /// The roles that are lent, as a JSON array.
-    pub roles: String,
-    /// When it was made.
-    pub created_us: u64,
-    /// Until when it counts.
-    pub until_us: u64,
-    /// When it was taken back.
-    pub revoked_us: Option<u64>,
 }
 
 /// Which request.
@@ -224,35 +190,6 @@ impl Store {
             must_touch: true,
         });
         self.change(SAVE, std::iter::once(update).chain(vote).collect()).await
-    }
-
-    /// Notes who decides in whose stead.
-    pub async fn delegation_insert(&self, row: &DelegationRow) -> Result<(), StoreError> {
-        let insert = Statement { sql: INSERT_DELEGATION, parameters: row.cells(), must_touch: false };
-        self.change(DELEGATE, vec![insert]).await.map(drop)
-    }
-
-    /// Who decides in whose stead in a workspace at `now_us`, oldest first.
-    pub async fn delegations(
-        &self,
-        workspace: &Workspace,
-        now_us: u64,
-    ) -> Result<Vec<DelegationRow>, StoreError> {
-        let parameters = vec![Cell::text(workspace.as_str()), Cell::number(now_us)];
-        let rows = self.rows(READ, SELECT_DELEGATIONS, parameters).await?;
-        rows.into_iter().map(DelegationRow::read).collect()
-    }
-
-    /// Takes a delegation back; false if there is none that counts.
-    pub async fn delegation_revoke(
-        &self,
-        workspace: &Workspace,
-        id: &str,
-        at_us: u64,
-    ) -> Result<bool, StoreError> {
-        let parameters = vec![Cell::number(at_us), Cell::text(id), Cell::text(workspace.as_str())];
-        let update = Statement { sql: REVOKE_DELEGATION, parameters, must_touch: true };
-        self.change(DELEGATE, vec![update]).await
     }
 }
 
@@ -332,6 +269,7 @@ impl VoteRow {
         vec![
             Cell::text(approval.as_str()),
             Cell::text(&self.person),
+            word(self.stead.as_deref()),
             Cell::text(&self.kind),
             Cell::text(&self.verdict),
             Cell::bytes(&self.name),
@@ -345,6 +283,7 @@ impl VoteRow {
     fn read(mut row: CellRow) -> Result<Self, StoreError> {
         Ok(Self {
             person: row.text("a vote's person")?,
+            stead: row.maybe_text("a vote's person")?,
             kind: row.text("a vote's kind")?,
             verdict: row.text("a vote's verdict")?,
             name: row.bytes("a vote's name")?,
@@ -356,37 +295,7 @@ impl VoteRow {
     }
 }
 
-impl DelegationRow {
-    fn cells(&self) -> Vec<Cell> {
-        vec![
-            Cell::text(&self.id),
-            Cell::text(self.workspace.as_str()),
-            Cell::text(&self.giver),
-            Cell::text(&self.taker),
-            Cell::bytes(&self.names),
-            Cell::text(&self.roles),
-            Cell::number(self.created_us),
-            Cell::number(self.until_us),
-            time(self.revoked_us),
-        ]
-    }
-
-    fn read(mut row: CellRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: row.text("a delegation's id")?,
-            workspace: row.parsed("a delegation's workspace", |text| Workspace::parse(text).ok())?,
-            giver: row.text("a delegation's giver")?,
-            taker: row.text("a delegation's taker")?,
-            names: row.bytes("a delegation's names")?,
-            roles: row.text("a delegation's roles")?,
-            created_us: row.number("a delegation's time")?,
-            until_us: row.number("a delegation's time")?,
-            revoked_us: row.maybe_number("a delegation's time")?,
-        })
-    }
-}
-
-fn time(us: Option<u64>) -> Cell {
+pub(crate) fn time(us: Option<u64>) -> Cell {
     Cell::maybe(us, |us| Cell::Number(signed(us)))
 }
 

@@ -141,21 +141,19 @@ impl Store {
         statements: Vec<Statement>,
     ) -> Result<bool, StoreError> {
         match self.engine() {
-            Engine::Sqlite(sqlite) => {
-                sqlite
-                    .try_write(operation, move |transaction| {
-                        for statement in &statements {
-                            let mut prepared = transaction.prepare_cached(statement.sql)?;
-                            let touched = prepared.execute(numbered(&statement.parameters))?;
-                            if touched == 0 && statement.must_touch {
-                                return Ok(None);
-                            }
+            Engine::Sqlite(sqlite) => sqlite
+                .try_write(operation, move |transaction| {
+                    for statement in &statements {
+                        let mut prepared = transaction.prepare_cached(statement.sql)?;
+                        let touched = prepared.execute(numbered(&statement.parameters))?;
+                        if touched == 0 && statement.must_touch {
+                            return Ok(None);
                         }
-                        Ok(Some(()))
-                    })
-                    .await
-                    .map(|done| done.is_some())
-            }
+                    }
+                    Ok(Some(()))
+                })
+                .await
+                .map(|done| done.is_some()),
             Engine::Postgres(postgres) => postgres.change(operation, &statements).await,
         }
     }

@@ -21,6 +21,7 @@ mod approval;
 mod audit;
 mod cell;
 mod config;
+mod delegation;
 mod error;
 mod number;
 mod postgres;
@@ -31,12 +32,13 @@ mod store;
 mod subject;
 mod token;
 
-pub use approval::{ApprovalKey, ApprovalRow, DelegationRow, MAX_APPROVALS, VoteRow};
+pub use approval::{ApprovalKey, ApprovalRow, MAX_APPROVALS, VoteRow};
 pub use audit::{
     AppendError, AuditFilter, MAX_APPEND, MAX_PAGE, NewRecord, StoredColumns, StoredRecord, TreeState,
     searchable,
 };
 pub use config::{PoolConfig, StoreConfig, StoreConfigError, StoreEngine, StoreTarget};
+pub use delegation::DelegationRow;
 pub use error::{StoreError, StoreFault};
 pub use store::Store;
 pub use token::{MAX_TOKENS, TokenRow};

@@ -64,7 +64,9 @@ async fn each_refusal_has_its_code_its_reason_and_a_record() {
         let refused = world.permit(request).await.expect_err("a refusal");
         let reply = close(refused.into(), &world.evidence).await;
         let result: Value = serde_json::from_str(&reply.result).expect("JSON");
-        told.push(format!("{role} {tool} {arguments}\n    {}", result["content"][0]["text"]));
+        let text = result["content"][0]["text"].to_string();
+        let id = result["structuredContent"]["approval"]["id"].as_str().unwrap_or("no id");
+        told.push(format!("{role} {tool} {arguments}\n    {}", text.replace(id, "apr_ID")));
         assert_eq!(result["isError"], json!(true));
     }
     insta::assert_snapshot!(told.join("\n"));
@@ -72,8 +74,8 @@ async fn each_refusal_has_its_code_its_reason_and_a_record() {
     let refused = world.records().await.into_iter().filter(|r| r["event"] == "call.refused").count();
     assert_eq!(refused, 6);
     let approvals: Vec<Value> =
-        world.records().await.into_iter().filter_map(|r| r.get("approval").cloned()).collect();
-    assert_eq!(approvals, [json!({"roles": "manager", "state": "required"})]);
+        world.records().await.into_iter().filter_map(|r| r["approval"].get("roles").cloned()).collect();
+    assert_eq!(approvals, ["manager"]);
 }
 
 #[tokio::test]

@@ -46,6 +46,7 @@ fn row(number: u8, digest: &str, state: &str) -> ApprovalRow {
 fn vote(person: &str) -> VoteRow {
     VoteRow {
         person: person.into(),
+        stead: None,
         kind: "decision".into(),
         verdict: "approve".into(),
         name: b"mo".to_vec(),
