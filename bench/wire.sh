@@ -27,7 +27,7 @@ configure() {
     mkdir -p "$place/$1/connectors"
     cat >"$place/$1/quaymaster.yaml" <<END
 apiVersion: quaymaster/v1
-listen: { address: "127.0.0.1:$2", maxConnections: 12000, maxSessions: 20000, maxSessionsPerActor: 20000 }
+listen: { address: "127.0.0.1:$2", maxConnections: 24000, maxSessions: 20000, maxSessionsPerActor: 20000 }
 dataFolder: ./data
 workspaces:
   bench: { title: Benchmark, catalogue: { search: never } }

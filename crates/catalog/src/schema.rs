@@ -120,7 +120,10 @@ fn describe(error: &ValidationError<'_>) -> String {
         ValidationErrorKind::MaxLength { limit } => format!("{at} must have at most {limit} characters"),
         ValidationErrorKind::MinItems { limit } => format!("{at} must have at least {limit} items"),
         ValidationErrorKind::MaxItems { limit } => format!("{at} must have at most {limit} items"),
-        _ => format!("{at} does not fit the schema at `{}`", error.schema_path()),
+        _ => {
+            let do_not = if path.is_empty() { "do not" } else { "does not" };
+            format!("{at} {do_not} fit the schema at `{}`", error.schema_path())
+        }
     }
 }
 
@@ -181,6 +184,19 @@ mod tests {
             })
             .collect();
         insta::assert_snapshot!(report.join("\n"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_of_in_its_number() {
+        let schema = json!({"type": "object", "minProperties": 1, "properties": {"a": {"multipleOf": 2}}});
+        let schema = InputSchema::compile(&schema, std::iter::empty()).expect("a usable schema");
+        for (arguments, expected) in [
+            (json!({}), "the arguments do not fit the schema at `/minProperties`"),
+            (json!({"a": 3}), "`a` does not fit the schema at `/properties/a/multipleOf`"),
+        ] {
+            let error = schema.check(&arguments).expect_err("no fit").to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

@@ -163,6 +163,23 @@ impl View {
         }
     }
 
+    /// Whether something of `connector` is shown in a list.
+    pub fn shows(&self, connector: &str, which: Shelf) -> bool {
+        let is_of = |tool: &Arc<Tool>| tool.declaration().connector.as_str() == connector;
+        match which {
+            Shelf::Tools => self.tools.values().any(is_of),
+            Shelf::Prompts => self.prompts.values().any(is_of),
+            Shelf::Resources => {
+                let is_listed =
+                    |group: &Arc<Tool>| group.listed().any(|(uri, _)| self.shelves.resources.has(uri));
+                self.resources.iter().any(|group| is_of(group) && is_listed(group))
+            }
+            Shelf::ResourceTemplates => {
+                self.resources.iter().any(|group| is_of(group) && group.templates().next().is_some())
+            }
+        }
+    }
+
     /// Whether there are values for the arguments of some prompt or template.
     pub fn completes(&self) -> bool {
         !self.completions.is_empty()

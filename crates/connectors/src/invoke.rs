@@ -1,4 +1,4 @@
-//! Running a call: the one place where a permit is redeemed.
+//! Running a call, or beginning a watch: the one place where a permit is redeemed.
 //!
 //! A panic in a connector ends that call and nothing else. Whatever happens, the
 //! receipt comes back, so that the call can be closed.
@@ -20,7 +20,7 @@ use quaymaster_core::{
 use tokio_util::sync::CancellationToken;
 
 use crate::ask::{Account, Ask};
-use crate::mcp::McpConnector;
+use crate::mcp::{McpConnector, Watch};
 use crate::sql::SqlConnector;
 
 /// What a call has of the connection that it came in on.
@@ -108,6 +108,29 @@ impl Connectors {
         receipt.asked = asked.map_or(0, |input| input.asked.load(Ordering::Relaxed));
         receipt.upstream_ids = account.upstream_ids;
         (outcome, receipt)
+    }
+
+    /// Begins to watch the resource that `permit` is for. Its system is told when there is a connection;
+    /// the receipt comes back whatever happened.
+    pub fn watch(&self, permit: Permit) -> (Result<Watch, CallError>, Receipt) {
+        let (job, receipt) = permit.redeem();
+        let watch = job.and_then(|job| {
+            let uri = job.arguments.value().get("uri").and_then(|uri| uri.as_str());
+            match (self.by_name.get(&job.tool.declaration().connector), uri) {
+                (Some(Connector::Mcp(mcp)), Some(uri)) => mcp.watch(&job.actor, uri).ok_or_else(|| {
+                    let message = "too many resources of this system are watched";
+                    CallError::new(ErrorCode::GatewayOverloaded, message)
+                }),
+                (Some(Connector::Mcp(_) | Connector::Sql(_)), _) => {
+                    Err(CallError::new(ErrorCode::GatewayInternal, "the system has nothing to watch"))
+                }
+                (None, _) => {
+                    let message = "the connector of this resource is gone";
+                    Err(CallError::new(ErrorCode::UpstreamUnavailable, message))
+                }
+            }
+        });
+        (watch, receipt)
     }
 
     async fn run(

@@ -23,7 +23,9 @@
 //! - No child outlives its connector.
 
 mod alive;
+mod announced;
 mod batch;
+mod beginning;
 mod breaker;
 mod calling;
 mod check;
@@ -63,11 +65,12 @@ use std::time::Duration;
 
 use quaymaster_core::connector::ConnectorFile;
 use quaymaster_core::setting::Slug;
-use quaymaster_core::{SecretSource, ToolDeclaration};
+use quaymaster_core::{Actor, SecretSource, ToolDeclaration};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use self::announced::{Announced, EachList, ListKind};
 use self::check::Settings;
 use self::check::server::Server;
 use self::config::{McpSpec, Transport};
@@ -140,6 +143,16 @@ impl McpConnector {
         self.shared.tools.subscribe()
     }
 
+    /// How often the server said that a list had changed which turned out to be the same.
+    pub fn announced(&self) -> watch::Receiver<Announced> {
+        self.shared.announced.subscribe()
+    }
+
+    /// The same as it is now.
+    pub fn announced_so_far(&self) -> Announced {
+        *self.shared.announced.borrow()
+    }
+
     /// The workspaces in which the connector exists.
     pub fn workspaces(&self) -> &[Slug] {
         &self.shared.settings.workspaces
@@ -179,10 +192,10 @@ impl McpConnector {
         self.state()
     }
 
-    /// Begins to watch a resource; none if too many are watched already. The server is told
+    /// Begins to watch a resource for `actor`; none if too many are watched already. The server is told
     /// as soon as there is a connection.
-    pub fn watch(&self, uri: &str) -> Option<Watch> {
-        self.shared.watched.add(uri)
+    pub fn watch(&self, actor: &Actor, uri: &str) -> Option<Watch> {
+        self.shared.watched.add(actor, uri)
     }
 
     /// Ends the connection and waits until it is ended: a session is closed, a child is gone.

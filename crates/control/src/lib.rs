@@ -20,5 +20,6 @@ mod stages;
 
 pub use stages::{
     Approved, Authorized, Ended, Evidence, Job, Permit, Receipt, Refused, RequestRefusal, Rulebook, Voice,
-    Waited, approve, authorize, close, close_request, may_read, record, release, voice,
+    Waited, approve, approve_unasked, authorize, close, close_refused_watch, close_request, close_watch,
+    may_read, record, release, voice, watchable,
 };

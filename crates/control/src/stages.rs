@@ -14,8 +14,9 @@ mod permit;
 mod release;
 mod rulebook;
 mod voice;
+mod watch;
 
-pub use approve::{Approved, approve};
+pub use approve::{Approved, approve, approve_unasked};
 pub use authorize::{Authorized, authorize};
 pub(crate) use close::actor_part;
 pub use close::{Ended, Evidence, RequestRefusal, close, close_request};
@@ -26,3 +27,4 @@ pub use permit::{Job, Permit, Receipt, record};
 pub use release::release;
 pub use rulebook::Rulebook;
 pub use voice::{Voice, voice};
+pub use watch::{close_refused_watch, close_watch, watchable};

@@ -10,6 +10,9 @@ use crate::raw::{Raw, RawBuf};
 /// basic/utilities/tasks, related task metadata).
 pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 
+/// The name under which a result says which server it is from (MCP 2026-07-28, basic, `_meta`).
+pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+
 /// `object` with `value`, which is JSON text, as the member `key` of its `_meta`; with none the
 /// member is taken out. Where there are several `_meta`, none of them keeps the old value and the first has
 /// the new one. Nothing else changes but the space between members.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Number;
 
@@ -78,6 +79,10 @@ pub trait LogSink: Send + Sync + fmt::Debug {
     /// Takes one message: the parameters of `notifications/message` (MCP 2026-07-28,
     /// server/utilities/logging). Messages that come too fast may be dropped.
     fn log(&self, params: RawBuf);
+
+    /// The system has closed its stream and is asked again after `wait` (MCP 2025-11-25,
+    /// basic/transports, sending messages to the server): until then it says nothing.
+    fn away(&self, _wait: Duration) {}
 }
 
 /// The top of the path of a call: the one way for workflows, tests and the

@@ -121,7 +121,7 @@ async fn run_granted(
     let request = approvals.call_of(&grant, actor).await?;
     let wire = Wire::default();
     let reply = {
-        let running = call(&plane, &gateway.admission, request, Some(&grant), &wire);
+        let running = call(&plane, (&gateway.admission, &gateway.calls), request, Some(&grant), &wire);
         let mut running = std::pin::pin!(running);
         loop {
             match timeout(Approvals::LEASE / 3, &mut running).await {

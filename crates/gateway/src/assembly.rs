@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use quaymaster_catalog::Catalogue;
-use quaymaster_connectors::mcp::{Health, McpConnector};
+use quaymaster_connectors::mcp::{Announced, Health, McpConnector};
 use quaymaster_connectors::problem::SpecProblem;
 use quaymaster_connectors::sql::SqlConnector;
 use quaymaster_connectors::{Connector, Connectors};
@@ -91,9 +91,11 @@ impl Fleet {
         kept
     }
 
-    /// The tools of every upstream, for who wants to hear of changes from now on.
-    pub(crate) fn follow(&self) -> Vec<watch::Receiver<Arc<[ToolDeclaration]>>> {
-        self.upstreams().map(|upstream| upstream.tools()).collect()
+    /// What every upstream tells of its tools, for who wants to hear of it from now on.
+    pub(crate) fn follow(&self) -> Vec<Told> {
+        let told =
+            |upstream: &Arc<McpConnector>| Told { tools: upstream.tools(), announced: upstream.announced() };
+        self.upstreams().map(told).collect()
     }
 
     /// Starts what is not started yet and waits, within a limit, for the first listings.
@@ -156,6 +158,15 @@ impl Fleet {
             })
             .collect()
     }
+}
+
+/// What one upstream tells of its tools.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// Those that it offers.
+    pub(crate) tools: watch::Receiver<Arc<[ToolDeclaration]>>,
+    /// How often it announced what it had not done.
+    pub(crate) announced: watch::Receiver<Announced>,
 }
 
 fn build(

@@ -24,6 +24,7 @@ use quaymaster_connectors::Wire;
 use quaymaster_control::approval::Grant;
 use quaymaster_control::{Ended, Permit, Refused, approve, authorize, close, record, release, voice};
 use quaymaster_core::{CallRequest, Reply};
+use quaymaster_operations::metrics::CallMetrics;
 
 use crate::admission::Admission;
 use crate::plane::Plane;
@@ -34,25 +35,33 @@ use crate::plane::Plane;
 /// makes the evidence whole. Refusals and failures are replies too.
 pub(crate) async fn call(
     plane: &Plane,
-    admission: &Admission,
+    (admission, metrics): (&Admission, &CallMetrics),
     request: CallRequest,
     grant: Option<&Grant>,
     wire: &Wire,
 ) -> Reply {
-    let _room = match admission.enter() {
+    let (clock, received) = (&plane.evidence.clock, request.received);
+    let _room = match admission.enter(&request.actor.id) {
         Ok(room) => room,
         Err(error) => return close(Refused::at_the_door(request, error).into(), &plane.evidence).await,
     };
+    let mut waited = None;
     let ended = match permitted(plane, request, grant).await {
         Ok(permit) => {
             let voice = voice(&permit, &plane.rulebook);
+            let asked = clock.now();
             let (raw, receipt) = plane.connectors.invoke(permit, voice, wire).await;
+            waited = Some(clock.now().since(asked));
             let safe = release(raw, &receipt, &plane.rulebook);
             Ended::Ran(receipt, safe)
         }
         Err(ended) => ended,
     };
-    close(ended, &plane.evidence).await
+    let reply = close(ended, &plane.evidence).await;
+    if let Some(waited) = waited {
+        metrics.added(clock.now().since(received).saturating_sub(waited));
+    }
+    reply
 }
 
 /// Everything that must hold before a call may run.

@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::gateway::Gateway;
-use crate::ingress::{Door, Page, Shelf};
+use crate::ingress::{Announced, Door, Page, Shelf};
 use crate::upstreams::MissingUpstream;
 
 impl Door for Gateway {
@@ -69,6 +69,10 @@ impl Door for Gateway {
         })
     }
 
+    async fn begin_watch(self: Arc<Self>, request: CallRequest) -> Result<Watch, CallError> {
+        Gateway::begin_watch(&self, request).await
+    }
+
     fn watch(&self, caller: &Caller, uri: &str) -> Option<Watch> {
         self.plane().watch(caller, &caller.reach, uri)
     }
@@ -87,6 +91,10 @@ impl Door for Gateway {
 
     async fn refused(&self, refusal: RequestRefusal) {
         self.note_refusal(refusal).await;
+    }
+
+    fn announced(&self, caller: &Caller) -> Announced {
+        self.plane().announced(caller)
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

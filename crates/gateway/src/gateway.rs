@@ -1,20 +1,23 @@
 //! A running gateway: one configuration at work, and the next one taking its place.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use quaymaster_connectors::Wire;
+use quaymaster_connectors::mcp::Watch;
 use quaymaster_control::audit::{Durability, Event, Record};
 use quaymaster_control::identity::Identity;
 use quaymaster_control::{Evidence, Refused, RequestRefusal, close, close_request};
 use quaymaster_core::{
     Actor, ActorId, AgentClaims, Arguments, CallError, CallId, CallRequest, ErrorCode, Reach, Reply,
 };
+use quaymaster_operations::metrics::CallMetrics;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -24,12 +27,13 @@ use crate::assembly::{Drift, Fleet, rules};
 use crate::call::call;
 use crate::config::{Diagnostics, Loaded, SecretCheck, Settings, load};
 use crate::finder::{self, Finding, Met};
-use crate::ingress::{self, RefusalCounters};
+use crate::ingress::{self, Occupancy, RefusalCounters};
 use crate::plane::{People, Plane};
 use crate::reload;
 use crate::retire::Retired;
 use crate::state::{StartError, StartOptions, State};
 use crate::upstreams::{Expected, UpstreamReport};
+use crate::watch::watch;
 
 /// How long calls that run may take to end when the gateway stops.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -49,11 +53,13 @@ pub struct Gateway {
     pub(crate) at_work: Mutex<AtWork>,
     /// One change at a time: a new configuration and new tools of an upstream do not overtake each other.
     pub(crate) changing: tokio::sync::Mutex<()>,
-    changes: watch::Sender<u64>,
+    changes: channel::Sender<u64>,
     pub(crate) admission: Admission,
     /// Those who wait for an agreement.
     pub(crate) waiting: Waiting,
     counters: Arc<RefusalCounters>,
+    pub(crate) occupancy: Arc<Occupancy>,
+    pub(crate) calls: Arc<CallMetrics>,
     pub(crate) requests: reload::Requests,
     pub(crate) followers: reload::Followers,
     pub(crate) retired: Retired,
@@ -90,10 +96,12 @@ impl Gateway {
             plane: ArcSwap::from_pointee(plane),
             at_work: Mutex::new(AtWork { loaded: Arc::new(loaded), fleet }),
             changing: tokio::sync::Mutex::default(),
-            changes: watch::Sender::new(0),
+            changes: channel::Sender::new(0),
             admission: Admission::new(),
             waiting: Waiting::default(),
             counters: Arc::default(),
+            occupancy: Arc::default(),
+            calls: Arc::default(),
             requests: reload::Requests::default(),
             followers: reload::Followers::default(),
             retired: Retired::default(),
@@ -112,6 +120,11 @@ impl Gateway {
     pub(crate) fn put_to_work(&self, plane: Plane) {
         let before = self.plane.swap(Arc::new(plane));
         self.retired.add(&before.calls);
+        self.look_again();
+    }
+
+    /// Has those who wait for changes look at what they see.
+    pub(crate) fn look_again(&self) {
         self.changes.send_modify(|n| *n += 1);
     }
 
@@ -132,7 +145,7 @@ impl Gateway {
     }
 
     /// The settings at work.
-    fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         self.at_work().loaded.settings.clone()
     }
 
@@ -143,22 +156,39 @@ impl Gateway {
 
     /// Governs and runs one call: the top of its path.
     pub async fn call(&self, request: CallRequest, wire: Wire) -> Reply {
+        let received = request.received;
+        let reply = self.governed(request, wire).await;
+        self.calls.ended(reply.code, self.state.clock.now().since(received));
+        reply
+    }
+
+    async fn governed(&self, request: CallRequest, wire: Wire) -> Reply {
         let (plane, _running) = self.enter();
         if let Err(error) = plane.check_whole(&request.actor.workspace) {
             return close(Refused::at_the_door(request, error).into(), &plane.evidence).await;
         }
         match finder::meet(&plane, request) {
-            Met::Call(request) => call(&plane, &self.admission, request, None, &wire).await,
+            Met::Call(request) => call(&plane, (&self.admission, &self.calls), request, None, &wire).await,
             Met::Waiting(request, waiting) => {
                 self.await_approval(&plane, request, waiting, &wire.cancel).await
             }
             Met::Found(reply) => reply,
             Met::Refused(refused) => {
                 // So that the end of the gateway waits for the record.
-                let _room = self.admission.enter();
+                let _room = self.admission.enter(refused.actor());
                 close(refused.into(), &plane.evidence).await
             }
         }
+    }
+
+    /// Governs and begins the watch of the resource that `request` would read.
+    ///
+    /// # Errors
+    ///
+    /// Why it was refused or could not be; it is recorded.
+    pub async fn begin_watch(&self, request: CallRequest) -> Result<Watch, CallError> {
+        let (plane, _running) = self.enter();
+        watch(&plane, &self.admission, request).await
     }
 
     /// Calls a tool as the local user, who takes the call back with `cancel`.
@@ -213,7 +243,7 @@ impl Gateway {
         CallId::new(self.state.clock.as_ref(), self.state.randomness.as_ref())
     }
 
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+    pub(crate) fn changes(&self) -> channel::Receiver<u64> {
         self.changes.subscribe()
     }
 
@@ -223,19 +253,21 @@ impl Gateway {
     ///
     /// The operating system's, with the address.
     pub async fn listen(&self) -> std::io::Result<TcpListener> {
-        let address = self.settings().listen.address;
-        TcpListener::bind(address)
-            .await
-            .map_err(|e| std::io::Error::new(e.kind(), format!("cannot listen on {address}: {e}")))
+        bind(self.settings().listen.address).await
     }
 
     /// Serves MCP over HTTP until `stop`, and follows changes of the configuration meanwhile.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
         reload::follow_configuration(&self);
         approvals::run_what_was_agreed_to(&self);
+        let settings = self.http_settings();
+        ingress::http::serve(listener, self, settings, stop).await;
+    }
+
+    pub(crate) fn http_settings(&self) -> ingress::http::HttpSettings {
         let listen = self.settings().listen;
         let defaults = ingress::http::HttpSettings::default();
-        let settings = ingress::http::HttpSettings {
+        ingress::http::HttpSettings {
             allowed_hosts: [defaults.allowed_hosts.clone(), listen.allowed_hosts].concat(),
             allowed_origins: [defaults.allowed_origins.clone(), listen.allowed_origins].concat(),
             max_body_bytes: listen.max_body_bytes,
@@ -244,9 +276,9 @@ impl Gateway {
             max_sessions_per_actor: listen.max_sessions_per_actor,
             session_idle: listen.session_idle,
             counters: Arc::clone(&self.counters),
+            occupancy: Arc::clone(&self.occupancy),
             ..defaults
-        };
-        ingress::http::serve(listener, self, settings, stop).await;
+        }
     }
 
     /// Serves MCP over a pair of pipes as the local user, as each request finds it configured:
@@ -319,6 +351,12 @@ impl Gateway {
             tracing::error!(event = "store.close", %error, "the store could not be closed in order");
         }
     }
+}
+
+/// Opens the port at `address`; an error names it.
+pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let named = |e: std::io::Error| std::io::Error::new(e.kind(), format!("cannot listen on {address}: {e}"));
+    TcpListener::bind(address).await.map_err(named)
 }
 
 /// Everything that a call is governed by, or what is wrong with it.

@@ -13,6 +13,7 @@
 //! - A call that was begun is driven to its end, whatever its client does.
 //! - Every body, line, table, queue and wait has a bound.
 
+mod addressee;
 mod allowance;
 mod answer;
 mod batch;
@@ -28,6 +29,7 @@ pub mod http;
 mod inflight;
 mod lasting;
 mod modern;
+mod occupancy;
 mod pages;
 mod params;
 mod progress;
@@ -46,7 +48,8 @@ mod watches;
 mod tests;
 
 pub use counters::RefusalCounters;
-pub use door::{Door, Page, RequestRefusal, Shelf, Wire};
+pub use door::{Announced, Door, Page, RequestRefusal, Shelf, Wire};
 pub use front::ServerIdentity;
+pub use occupancy::Occupancy;
 pub use refusal::Refusal;
 pub use revision::Revision;

@@ -14,12 +14,14 @@ mod door;
 mod finder;
 mod gateway;
 pub mod ingress;
+mod metrics;
 mod office;
 pub mod plane;
 mod reload;
 mod retire;
 mod state;
 mod upstreams;
+mod watch;
 
 pub use check::{check, check_connected};
 pub use gateway::Gateway;

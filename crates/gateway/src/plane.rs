@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use quaymaster_catalog::own::AWAIT_APPROVAL;
 use quaymaster_catalog::{Catalogue, Page, Shelf, Tool, View};
-use quaymaster_connectors::mcp::Watch;
+use quaymaster_connectors::mcp::{Announced, Watch};
 use quaymaster_connectors::{Connector, Connectors};
 use quaymaster_control::approval::Approvals;
 use quaymaster_control::identity::Identity;
@@ -18,7 +18,7 @@ use quaymaster_core::{Actor, Caller, Memory, PerActor, Reach, ToolName};
 use tokio_util::task::TaskTracker;
 
 use crate::finder::Finding;
-use crate::upstreams::Expected;
+use crate::upstreams::{Expected, servers};
 
 /// Who there is.
 #[derive(Debug)]
@@ -147,13 +147,13 @@ impl Plane {
         }
     }
 
-    /// Begins to watch a resource that `actor` may read; none if there is no such, or it cannot
+    /// Watches a resource, without a record (see `watch`), that `actor` may read; none if there is no such, or it cannot
     /// be watched.
     pub(crate) fn watch(&self, actor: &Actor, reach: &Reach, uri: &str) -> Option<Watch> {
         let view = self.reached(actor, reach);
         let group = view.resource(uri).filter(|group| may_read(actor, group, uri, &self.rulebook))?;
         match self.connectors.connector(&group.declaration().connector)? {
-            Connector::Mcp(upstream) => upstream.watch(uri),
+            Connector::Mcp(upstream) => upstream.watch(actor, uri),
             Connector::Sql(_) => None,
         }
     }
@@ -177,6 +177,33 @@ impl Plane {
             Some(short) => after.is_none().then(|| Page::whole(short)),
             None => Some(view.page(list, after, self.finding.page_size(&caller.workspace))),
         }
+    }
+
+    /// How often servers said that their lists had changed though they had not, of servers of
+    /// which `caller` is shown something in that list.
+    pub(crate) fn announced(&self, caller: &Caller) -> Announced {
+        let told: Vec<(&str, Announced)> = servers(&self.connectors)
+            .map(|server| (server.name(), server.announced_so_far()))
+            .filter(|(_, announced)| *announced != Announced::default())
+            .collect();
+        let mut all = Announced::default();
+        if told.is_empty() {
+            return all;
+        }
+        let view = self.reached(caller, &caller.reach);
+        // Whoever searches is shown no tool of any server.
+        let lists_tools = self.searched(caller, &view, Shelf::Tools).is_none();
+        for (name, announced) in told {
+            let count = |n: u64, shelves: &[Shelf]| {
+                if n > 0 && shelves.iter().any(|shelf| view.shows(name, *shelf)) { n } else { 0 }
+            };
+            if lists_tools {
+                all.tools += count(announced.tools, &[Shelf::Tools]);
+            }
+            all.prompts += count(announced.prompts, &[Shelf::Prompts]);
+            all.resources += count(announced.resources, &[Shelf::Resources, Shelf::ResourceTemplates]);
+        }
+        all
     }
 
     /// The list of tools for a caller who searches. Nobody does among those of one connector.

@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use quaymaster_control::Evidence;
 use quaymaster_control::audit::{AuditError, Event};
-use quaymaster_core::ToolDeclaration;
-use tokio::sync::{mpsc, watch as channel};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::assembly::{Drift, Fleet};
+use crate::assembly::{Drift, Fleet, Told};
 use crate::config::{Change, Diagnostics, Loaded, Reload, SecretCheck, Settings, Severity, Style, watch};
 use crate::gateway::{AtWork, Gateway, assemble, record_config};
 
@@ -202,22 +201,31 @@ fn warn_of_restart(before: &Settings, after: &Settings) {
     }
 }
 
-/// Makes a new plane whenever one of `tools` changes. Whoever followed before ends.
-pub(crate) fn follow_upstreams(
-    gateway: &Arc<Gateway>,
-    tools: Vec<channel::Receiver<Arc<[ToolDeclaration]>>>,
-) {
+/// Makes a new plane whenever the tools of `upstreams` change, and tells of what they announce.
+/// Whoever followed before ends.
+pub(crate) fn follow_upstreams(gateway: &Arc<Gateway>, upstreams: Vec<Told>) {
     let generation = gateway.stopped.child_token();
     {
         let mut current = gateway.followers.generation.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *current, generation.clone()).cancel();
     }
-    for mut tools in tools {
+    for Told { mut tools, mut announced } in upstreams {
         let (generation, follower) = (generation.clone(), Arc::downgrade(gateway));
         gateway.followers.tasks.spawn(async move {
-            while let Some(Ok(())) = generation.run_until_cancelled(tools.changed()).await {
+            let mut changed = async || {
+                tokio::select! {
+                    biased;
+                    changed = tools.changed() => changed.map(|()| true),
+                    changed = announced.changed() => changed.map(|()| false),
+                }
+            };
+            while let Some(Ok(has_other_tools)) = generation.run_until_cancelled(changed()).await {
                 let Some(gateway) = follower.upgrade() else { return };
-                take_tools(&gateway).await;
+                if has_other_tools {
+                    take_tools(&gateway).await;
+                } else {
+                    gateway.look_again();
+                }
             }
         });
     }

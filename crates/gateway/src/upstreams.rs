@@ -97,7 +97,9 @@ pub async fn look_at_upstreams(folder: &Path, limit: Duration) -> Result<Vec<Ups
 }
 
 /// The MCP servers among `connectors`.
-fn servers(connectors: &quaymaster_connectors::Connectors) -> impl Iterator<Item = &Arc<McpConnector>> {
+pub(crate) fn servers(
+    connectors: &quaymaster_connectors::Connectors,
+) -> impl Iterator<Item = &Arc<McpConnector>> {
     connectors.iter().filter_map(|(_, connector)| match connector {
         quaymaster_connectors::Connector::Mcp(upstream) => Some(upstream),
         quaymaster_connectors::Connector::Sql(_) => None,

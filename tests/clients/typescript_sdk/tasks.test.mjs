@@ -57,13 +57,17 @@ for (const version of [LEGACY, MODERN]) {
     test(`${version}: a task of a ${era} upstream is cancelled`, () =>
       overTasks(version, async (session, { client }) => {
         const [name, params] = tools.endless;
-        const execution = await session.callTool(name, params, PREFERRED);
-        await execution.cancel();
-        const { outcome } = await execution.settle();
-        assert.equal(outcome.status, 'cancelled');
-        if (era === 'session') {
-          const outcome = await client.callTool({ name: 'tasks_outcome' }, LIMIT);
-          assert.equal(said(outcome), 'cancelled', 'the upstream hears of it');
+        // First at once, whether the upstream has begun or not, and then when it has.
+        for (const waits of [false, true]) {
+          const execution = await session.callTool(name, params, PREFERRED);
+          if (waits && era === 'session') await client.callTool({ name: 'tasks_begun' }, LIMIT);
+          await execution.cancel();
+          const { outcome } = await execution.settle();
+          assert.equal(outcome.status, 'cancelled');
+          if (era === 'session') {
+            const outcome = await client.callTool({ name: 'tasks_outcome' }, LIMIT);
+            assert.equal(said(outcome), 'cancelled', 'the upstream hears of it');
+          }
         }
       }));
 

@@ -5,9 +5,11 @@
 //   confirm   asks a person first, and says what they said
 //   fails     ends with a result that is an error
 //   forever   goes on until it is cancelled
-//   outcome   no task: answers once the last `forever` was cancelled
+//   begun     no task: answers once a `forever` goes on
+//   outcome   no task: answers once no `forever` goes on
 //   choice    can be a task or not, and says which
 import { randomUUID } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
 import { createServer } from 'node:http';
 import { InMemoryTaskMessageQueue, InMemoryTaskStore } from '@modelcontextprotocol/sdk/experimental/tasks';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
@@ -20,13 +22,19 @@ const POLL_MS = 50;
 const text = (value, isError = false) => ({ content: [{ type: 'text', text: value }], isError });
 const moment = () => new Promise((resolve) => { setTimeout(resolve, MOMENT_MS); });
 
-let cancelled = Promise.withResolvers();
+const endless = new Set(); // the ids of `forever` tasks that go on
+const changes = new EventEmitter();
+
+/** Waits until some `forever` goes on, or none. */
+async function until(any) {
+  while ((endless.size > 0) !== any) await once(changes, 'change');
+}
 
 /** The SDK's store, which also tells when a task was cancelled. */
 class Store extends InMemoryTaskStore {
   async updateTaskStatus(taskId, status, ...rest) {
     await super.updateTaskStatus(taskId, status, ...rest);
-    if (status === 'cancelled') cancelled.resolve();
+    if (status === 'cancelled' && endless.delete(taskId)) changes.emit('change');
   }
 }
 
@@ -64,13 +72,18 @@ function tasksServer() {
     return text(`${answer.action} ${JSON.stringify(answer.content)}`);
   });
   taskTool(server, 'fails', 'required', async () => text('no luck', true));
-  taskTool(server, 'forever', 'required', () => {
-    cancelled = Promise.withResolvers();
+  taskTool(server, 'forever', 'required', (extra, taskId) => {
+    endless.add(taskId);
+    changes.emit('change');
     return new Promise(() => {});
   });
   taskTool(server, 'choice', 'optional', async (extra) => text(extra.taskRequestedTtl === undefined ? 'a call' : 'a task'));
-  server.registerTool('outcome', { description: 'How the last task without an end ended.' }, async () => {
-    await cancelled.promise;
+  server.registerTool('begun', { description: 'Waits for a task without an end.' }, async () => {
+    await until(true);
+    return text('begun');
+  });
+  server.registerTool('outcome', { description: 'Waits until no task without an end goes on.' }, async () => {
+    await until(false);
     return text('cancelled');
   });
   return server;

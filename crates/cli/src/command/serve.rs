@@ -19,7 +19,7 @@ use crate::out;
 pub(crate) struct Serve {
     #[command(flatten)]
     place: Place,
-    /// Print one line of JSON when ready: `{"mcp_url", "config", "data"}`.
+    /// Print one line of JSON when ready: `{"mcp_url", "metrics_url", "config", "data"}`.
     #[arg(long)]
     json: bool,
 }
@@ -30,11 +30,25 @@ impl Serve {
         let gateway = self.place.gateway().await?;
         let listener = gateway.listen().await.map_err(Failure::outside)?;
         let url = format!("http://{}/mcp", listener.local_addr().map_err(Failure::outside)?);
+        let metrics = gateway.listen_for_metrics().await.map_err(Failure::outside)?;
+        let metrics_url = match &metrics {
+            Some(listener) => {
+                Some(format!("http://{}/metrics", listener.local_addr().map_err(Failure::outside)?))
+            }
+            None => None,
+        };
         if self.json {
             let data = gateway.data_folder();
-            out::json(&json!({"mcp_url": url, "config": self.place.config, "data": data}))?;
+            let config = self.place.config;
+            out::json(&json!({"mcp_url": url, "metrics_url": metrics_url, "config": config, "data": data}))?;
         } else {
             out::line(format!("serving MCP at {url}"))?;
+            if let Some(url) = metrics_url {
+                out::line(format!("metrics at {url}"))?;
+            }
+        }
+        if let Some(listener) = metrics {
+            tokio::spawn(Arc::clone(&gateway).serve_metrics(listener));
         }
         serve_until_signal(&gateway, listener, signals).await
     }
@@ -55,12 +69,7 @@ pub(crate) async fn serve_until_signal(
         tokio::select! {
             wish = signals.next() => match wish {
                 Wish::End => break,
-                Wish::Reload => {
-                    // For who looks for what was left behind (`tests/it/hostile`).
-                    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
-                    tracing::debug!(event = "gateway.tasks", tasks, "asked to read the configuration again");
-                    gateway.reload_now();
-                }
+                Wish::Reload => gateway.reload_now(),
             },
             _ = &mut serving => break,
         }

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use quaymaster_control::output::RawOutput;
 use quaymaster_core::rpc::code;
-use quaymaster_core::{CallError, Effect, ErrorCode, InputPort, Kind, RawBuf, Tasks, mirror};
+use quaymaster_core::{CallError, Effect, ErrorCode, InputPort, Kind, ProgressSink, RawBuf, Tasks, mirror};
 use tokio::time::Instant;
 
-use super::McpConnector;
 use super::alive::Alive;
+use super::beginning::Hearing;
 use super::breaker::Verdict;
 use super::check::Settings;
 use super::discovery::TaskSupport;
@@ -25,6 +25,7 @@ use super::question::{Given, MAX_ROUNDS, Pause, Required};
 use super::supervise::Live;
 use super::task::{self, ServerTask};
 use super::wire::{self, Stage};
+use super::{McpConnector, beginning};
 use crate::ask::{Account, Ask};
 
 /// What a message may hold beside the result that it carries.
@@ -37,6 +38,8 @@ pub(super) struct Answered {
     as_task: bool,
     /// Whether the server is a modern one.
     is_modern: bool,
+    /// Who hears of the task's progress under the token of the call, as long as this is there.
+    _hearing: Option<Arc<dyn ProgressSink>>,
 }
 
 impl McpConnector {
@@ -150,6 +153,7 @@ impl McpConnector {
         if as_task {
             members.to_mut().push(task::WANTED);
         }
+        let hearing = as_task.then(|| Hearing::over(ask.progress.as_ref())).flatten();
         let query = Query {
             actor: Some(ask.actor),
             begins: target.begins,
@@ -158,18 +162,25 @@ impl McpConnector {
             members: &members,
             name: target.name.as_deref().filter(|_| mirrors),
             mirrored: &if mirrors && target.begins { mirrored(&live, ask) } else { Vec::new() },
-            sink: ask.progress.as_ref(),
+            sink: hearing.as_ref().or(ask.progress.as_ref()),
             input,
             log: ask.log.as_ref(),
             traceparent: ask.traceparent,
             pause: target.pause,
             tasks: target.tasks,
+            sent: None,
+            left: None,
             limit_bytes: limit_bytes.saturating_add(ENVELOPE_BYTES),
             until,
         };
-        match live.link.ask(&query).await {
+        let asked = if as_task {
+            beginning::ask(&live.link, &query, self.shared.settings.pace.late).await
+        } else {
+            live.link.ask(&query).await
+        };
+        match asked {
             Ok(answer) if answer.result.get().len() <= limit_bytes => {
-                Ok(Answered { answer, as_task, is_modern: live.link.is_modern() })
+                Ok(Answered { answer, as_task, is_modern: live.link.is_modern(), _hearing: hearing })
             }
             Ok(_) | Err(Failure::TooLarge { .. }) => Err((Failure::TooLarge { limit_bytes }, None)),
             Err(failure) => {

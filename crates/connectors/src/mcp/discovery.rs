@@ -24,6 +24,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::announced::EachList;
 use super::check::{Settings, ToolSettings};
 use super::failure::Failure;
 use super::link::{Link, Until};
@@ -46,6 +47,8 @@ pub(super) struct Listing {
     pub(super) digest: String,
     /// The same for listings that show the same, resources that come and go included.
     pub(super) shown: String,
+    /// The same for each list.
+    pub(super) each: EachList<String>,
 }
 
 impl Listing {
@@ -98,7 +101,17 @@ pub(super) async fn list(link: &Link, settings: &Settings, until: Until<'_>) -> 
         );
     }
     let mut listing = declare(settings, &offered, link);
-    offers::list(link, settings, until, &mut listing).await?;
+    let tools = listing.digest.len();
+    offers::prompts(link, settings, until, &mut listing).await?;
+    let prompts = listing.digest.len();
+    offers::resources(link, settings, until, &mut listing).await?;
+    let part = |range: std::ops::Range<usize>| listing.digest.get(range).unwrap_or_default();
+    let resources = format!("{}{}", part(prompts..listing.digest.len()), listing.shown);
+    listing.each = EachList {
+        tools: sha256_text(part(0..tools).as_bytes()),
+        prompts: sha256_text(part(tools..prompts).as_bytes()),
+        resources: sha256_text(resources.as_bytes()),
+    };
     listing.shown = sha256_text(format!("{}{}", listing.digest, listing.shown).as_bytes());
     listing.digest = sha256_text(listing.digest.as_bytes());
     Ok(listing)

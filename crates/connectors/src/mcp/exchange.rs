@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::batch;
 use super::failure::Failure;
+use super::followed::Holder;
 use super::inbox::Inbox;
 use super::link::Outgoing;
 use super::question::{self, Asked, Questions};
@@ -104,6 +105,11 @@ impl Exchange {
         }
         pending.calls.insert(outgoing.id, answer);
         Ok(Expected { exchange: self, id: outgoing.id, answered, _noted: noted })
+    }
+
+    /// From now on the server may speak of what `holder` watches.
+    pub(super) fn hold(&self, holder: &Holder) {
+        self.under_way.hold(holder);
     }
 
     /// Sends a message that has no answer, when there is room in the queue.

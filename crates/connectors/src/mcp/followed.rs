@@ -8,12 +8,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quaymaster_core::{Actor, ActorId, DataClass, LogSink, Role, Workspace};
+use quaymaster_core::{Actor, ActorId, DataClass, LogSink, Raw, Role, Workspace};
+use tokio::sync::Notify;
 
 use super::question::Questions;
 
 /// For whom calls are made. What a server may say to somebody depends on all of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Holder {
     id: ActorId,
     workspace: Workspace,
@@ -51,6 +52,8 @@ struct Task {
     name: String,
     holder: Holder,
     client: Client,
+    /// Notified when its server says that it has come further.
+    hint: Arc<Notify>,
 }
 
 impl Followed {
@@ -59,8 +62,9 @@ impl Followed {
         let mut tasks = self.tasks();
         let key = tasks.count;
         tasks.count += 1;
-        tasks.open.insert(key, Task { name: name.to_owned(), holder, client });
-        FollowedTask { followed: Arc::clone(self), key }
+        let hint = Arc::new(Notify::new());
+        tasks.open.insert(key, Task { name: name.to_owned(), holder, client, hint: Arc::clone(&hint) });
+        FollowedTask { followed: Arc::clone(self), key, hint }
     }
 
     /// Who is told of the task `name`.
@@ -68,6 +72,15 @@ impl Followed {
         let tasks = self.tasks();
         let mut named = tasks.open.values().filter(|task| task.name == name);
         named.next().filter(|_| named.next().is_none()).map(|task| task.client.clone())
+    }
+
+    /// Takes the parameters of `notifications/tasks/status`. What they say is not believed: whoever follows
+    /// the task looks for itself.
+    pub(super) fn hint(&self, params: Option<Raw<'_>>) {
+        let Some(name) = params.and_then(|params| params.member("taskId").ok()?).and_then(Raw::text) else {
+            return;
+        };
+        self.tasks().open.values().filter(|task| task.name == name).for_each(|task| task.hint.notify_one());
     }
 
     /// How many there are, and one of them.
@@ -86,6 +99,15 @@ impl Followed {
 pub(super) struct FollowedTask {
     followed: Arc<Followed>,
     key: u64,
+    hint: Arc<Notify>,
+}
+
+impl FollowedTask {
+    /// Waits until the server says that the task has come further, or returns at once if it said so
+    /// since this was last called.
+    pub(super) async fn hinted(&self) {
+        self.hint.notified().await;
+    }
 }
 
 impl Drop for FollowedTask {

@@ -27,9 +27,10 @@ use tokio_util::sync::CancellationToken;
 use self::end::{End, ended_without, is_no_word, may_pass, means_forgotten, of_another};
 use self::thinking::Thinking;
 use super::McpConnector;
+use super::beginning::TAKE_BACK;
 use super::calling::Target;
 use super::failure::Failure;
-use super::followed::{Client, Holder};
+use super::followed::{Client, FollowedTask, Holder};
 use super::link::{Answer, Until};
 use super::pace::Backoff;
 use super::question::{Pause, Questions, Required};
@@ -47,9 +48,6 @@ const USUAL_POLL: Duration = Duration::from_secs(1);
 
 /// How many questions after a task may go unanswered in a row while its client waits.
 const MAX_UNANSWERED: u32 = 5;
-
-/// How long a server has to take note that its task is no longer wanted.
-const TAKE_BACK: Duration = Duration::from_secs(2);
 
 impl McpConnector {
     /// Follows the task that `begun` says the server has made of the call.
@@ -79,9 +77,10 @@ impl McpConnector {
                 questions: input.clone().map(|port| Questions::new(port, thinking.clone(), over)),
                 log: ask.log.clone(),
             };
-            let _followed = self.shared.followed.add(&begun.id, Holder::of(ask.actor), client);
+            let followed = self.shared.followed.add(&begun.id, Holder::of(ask.actor), client);
             let mut following = Following {
                 connector: self,
+                followed,
                 ask: Ask { input, ..ask.clone() },
                 is_modern,
                 id: begun.id.clone(),
@@ -110,6 +109,7 @@ impl McpConnector {
 /// A task on its way.
 struct Following<'a> {
     connector: &'a McpConnector,
+    followed: FollowedTask,
     ask: Ask<'a>,
     /// Whether its server is a modern one.
     is_modern: bool,
@@ -160,7 +160,7 @@ impl Following<'_> {
                 }
             }
             let poll = task.terms.poll.unwrap_or(USUAL_POLL);
-            self.pause(poll.clamp(SHORTEST_POLL, LONGEST_POLL)).await?;
+            self.rest(poll.clamp(SHORTEST_POLL, LONGEST_POLL)).await?;
             task = self.look().await?;
         }
     }
@@ -168,6 +168,15 @@ impl Following<'_> {
     /// When its time is up. While a person thinks, time stands still.
     fn deadline(&self) -> Instant {
         self.deadline + self.thinking.stood()
+    }
+
+    /// Waits until it is time to look again: so long, or until the server says that there is something to see.
+    async fn rest(&self, wait: Duration) -> Result<(), Failure> {
+        self.pause(SHORTEST_POLL).await?;
+        tokio::select! {
+            rested = self.pause(wait.saturating_sub(SHORTEST_POLL)) => rested,
+            () = self.followed.hinted() => Ok(()),
+        }
     }
 
     /// Waits until it is time to ask again.

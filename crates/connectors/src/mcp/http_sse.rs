@@ -23,6 +23,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::check::server::HttpServer;
 use super::exchange::{Exchange, MAX_MESSAGE_BYTES, MAX_STRAY};
 use super::failure::Failure;
+use super::followed::Holder;
 use super::inbox::Inbox;
 use super::link::{Outgoing, Sent};
 use super::sse::Events;
@@ -75,6 +76,11 @@ impl HttpSse {
     pub(super) fn speak(&self, era: Era) {
         self.exchange.speak(era);
         self.http.send_modify(|http| *http = http.speaking(era, None));
+    }
+
+    /// From now on the server may speak of what `holder` watches.
+    pub(super) fn hold(&self, holder: &Holder) {
+        self.exchange.hold(holder);
     }
 
     /// Sends a request and waits for its answer.

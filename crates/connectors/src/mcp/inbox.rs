@@ -7,7 +7,7 @@
 //! upstream, and content leaves through release alone; what passes is how far a
 //! call got, in numbers.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quaymaster_core::{Progress, ProgressSink, Raw};
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use serde_json::Number;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::announced::{EachList, ListKind};
 use super::conduct::Unasked;
 use super::followed::Followed;
 use super::watching::Watched;
@@ -23,6 +24,8 @@ use super::watching::Watched;
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     list_changed: Notify,
+    /// Of which lists the server said so, since it was last asked.
+    announced: Mutex<EachList<bool>>,
     unasked: Unasked,
     watched: Arc<Watched>,
     followed: Arc<Followed>,
@@ -55,11 +58,14 @@ impl Inbox {
                     sink.report(progress);
                 }
             }
+            "notifications/tasks/status" => self.followed.hint(params),
             "notifications/resources/updated" => self.watched.updated(params),
-            "notifications/tools/list_changed"
-            | "notifications/prompts/list_changed"
-            | "notifications/resources/list_changed" => self.list_changed.notify_one(),
-            _ => {}
+            _ => {
+                if let Some(kind) = ListKind::announced_by(method) {
+                    *self.announced().of(kind) = true;
+                    self.list_changed.notify_one();
+                }
+            }
         }
     }
 
@@ -67,6 +73,15 @@ impl Inbox {
     /// once if it said so since this was last called.
     pub(super) async fn list_changed(&self) {
         self.list_changed.notified().await;
+    }
+
+    /// Of which lists the server said that they have changed, since this was last called.
+    pub(super) fn take_announced(&self) -> EachList<bool> {
+        std::mem::take(&mut *self.announced())
+    }
+
+    fn announced(&self) -> MutexGuard<'_, EachList<bool>> {
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the server sends without being asked.
@@ -102,8 +117,6 @@ fn progress(params: Raw<'_>) -> Option<(u64, Progress)> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
 
     #[derive(Debug, Default)]

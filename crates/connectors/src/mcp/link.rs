@@ -17,12 +17,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::HeaderValue;
 use quaymaster_core::InputAbilities;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tokio::task::unconstrained;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::logs::LogLevelTold;
 pub(super) use self::query::{Answer, Outgoing, Query, Sent, Until};
+use super::beginning::MAX_LEFT;
 use super::failure::Failure;
+use super::followed::Holder;
 use super::http_sse::HttpSse;
 use super::inbox::Inbox;
 use super::question::{Pause, Questions};
@@ -43,7 +46,7 @@ pub(super) enum Channel {
 impl Channel {
     /// Sends `query` under `id` and waits for its result, within its limits.
     pub(super) async fn ask(&self, id: u64, era: Era, query: &Query<'_>) -> Result<Answer, Failure> {
-        let over = CancellationToken::new();
+        let over = query.left.map_or_else(CancellationToken::new, CancellationToken::child_token);
         let _over = over.clone().drop_guard();
         let pause = query.pause.cloned().unwrap_or_else(Pause::new);
         let manner = Manner {
@@ -59,6 +62,7 @@ impl Channel {
             traceparent: query.traceparent,
         };
         let outgoing = Outgoing {
+            wants_task: query.left.is_some(),
             actor: query.actor,
             begins: query.begins,
             mute: query.mute,
@@ -72,7 +76,8 @@ impl Channel {
             sink: query.sink,
             limit_bytes: query.limit_bytes,
         };
-        let (sent, until) = (Sent::default(), query.until);
+        let (noted, until) = (Sent::default(), query.until);
+        let sent = query.sent.unwrap_or(&noted);
         // From now on time stands still while somebody thinks, and not for what they thought before.
         let deadline = until.deadline.checked_sub(pause.stood()).unwrap_or(until.deadline);
         if until.cancel.is_cancelled() {
@@ -80,7 +85,7 @@ impl Channel {
         }
         tokio::select! {
             biased;
-            answer = self.exchange(outgoing, &sent) => answer,
+            answer = self.exchange(outgoing, sent) => answer,
             // A server that sends without end uses up all that this task may do at one go, and
             // whatever else keeps to that budget would never get its turn.
             () = unconstrained(until.cancel.cancelled()) => Err(Failure::Cancelled { sent: sent.get() }),
@@ -94,6 +99,15 @@ impl Channel {
             Self::Stdio(stdio) => stdio.send(message).await,
             Self::Http(http) => http.notify(message).await,
             Self::HttpSse(http) => http.notify(message).await,
+        }
+    }
+
+    /// From now on the server may speak of what `holder` watches.
+    fn hold(&self, holder: &Holder) {
+        match self {
+            Self::Stdio(stdio) => stdio.hold(holder),
+            Self::Http(http) => http.hold(holder),
+            Self::HttpSse(http) => http.hold(holder),
         }
     }
 
@@ -160,6 +174,8 @@ pub(super) struct Link {
     subscription: AtomicU64,
     /// Ends the task that listens for changes.
     listening: Mutex<DropGuard>,
+    /// Room for calls that have left before the server said which task it made of them.
+    left: Semaphore,
 }
 
 impl Link {
@@ -178,6 +194,7 @@ impl Link {
             log_level: LogLevelTold::default(),
             subscription: AtomicU64::new(0),
             listening: Mutex::new(CancellationToken::new().drop_guard()),
+            left: Semaphore::new(MAX_LEFT),
         }
     }
 
@@ -216,6 +233,11 @@ impl Link {
         self.era.revision()
     }
 
+    /// Room for calls that have left before the server said which task it made of them.
+    pub(super) fn left(&self) -> &Semaphore {
+        &self.left
+    }
+
     /// What the server has told without being asked.
     pub(super) fn inbox(&self) -> &Inbox {
         &self.inbox
@@ -239,6 +261,11 @@ impl Link {
             self.channel.abandon(id);
         }
         answer
+    }
+
+    /// From now on the server may speak of what `holder` watches.
+    pub(super) fn hold(&self, holder: &Holder) {
+        self.channel.hold(holder);
     }
 
     /// Has the server tell when one of its lists changes, and a modern one when one of the

@@ -26,6 +26,8 @@ pub(super) struct Pace {
     pub(super) patience: Duration,
     /// The shortest time between two listings that the server asked for.
     pub(super) between_listings: Duration,
+    /// How long a session's server has to say which task it has made of a call that has left.
+    pub(super) late: Duration,
     /// How often a server may misbehave before it is shut out.
     pub(super) conduct: Patience,
 }
@@ -41,6 +43,7 @@ impl Default for Pace {
             healthy: Duration::from_secs(30),
             patience: Duration::from_secs(1),
             between_listings: Duration::from_secs(1),
+            late: Duration::from_secs(10),
             conduct: Patience::default(),
         }
     }

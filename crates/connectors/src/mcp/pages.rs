@@ -3,6 +3,7 @@
 //! Invariant: whatever a server says of its pages, a list ends and fits into bounds.
 
 use quaymaster_core::RawBuf;
+use quaymaster_core::rpc::code;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -33,7 +34,8 @@ pub(super) const RESOURCES: List = List { method: "resources/list", member: "res
 /// `resources/templates/list`.
 pub(super) const TEMPLATES: List = List { method: "resources/templates/list", member: "resourceTemplates" };
 
-/// The items of all pages of `list` for which `wanted` holds, as they came.
+/// The items of all pages of `list` for which `wanted` holds, as they came. A server that does not know
+/// the method has none, whatever its capabilities say.
 pub(super) async fn read(
     link: &Link,
     list: List,
@@ -47,7 +49,13 @@ pub(super) async fn read(
         let members: Vec<&str> = member.iter().map(String::as_str).collect();
         let plain = Query::plain(list.method, &members, until);
         let query = Query { limit_bytes: MAX_PAGE_BYTES, ..plain };
-        let page = link.ask(&query).await?.result;
+        let page = match link.ask(&query).await {
+            Ok(answer) => answer.result,
+            Err(Failure::Rpc { code: code::METHOD_NOT_FOUND, .. }) if cursor.is_none() => {
+                return Ok(Vec::new());
+            }
+            Err(failure) => return Err(failure),
+        };
         match reading.add(&page, &wanted)? {
             None => return Ok(reading.items),
             next if next == cursor => return Err(reading.malformed("gives the same cursor again")),

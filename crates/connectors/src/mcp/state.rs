@@ -1,7 +1,7 @@
 //! How an upstream is, for health, readiness and the people who run the gateway.
 //!
-//! One enumeration, [`Health`], for the command line, readiness, lists and, later,
-//! metrics and the console. What enters and leaves each state is written in
+//! One enumeration, [`Health`], for the command line, readiness, lists, metrics and, later,
+//! the console. What enters and leaves each state is written in
 //! `docs/guides/upstreams.md`.
 
 use std::sync::Arc;

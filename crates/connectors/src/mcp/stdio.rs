@@ -20,6 +20,7 @@ use super::check::server::StdioServer;
 use super::child::{self, ErrorLog, ProcessGroup};
 use super::exchange::{Exchange, MAX_MESSAGE_BYTES, MAX_STRAY};
 use super::failure::Failure;
+use super::followed::Holder;
 use super::inbox::Inbox;
 use super::lines::{Line, read_line};
 use super::link::{Outgoing, Sent};
@@ -74,6 +75,11 @@ impl Stdio {
         self.send(outgoing.body).await?;
         sent.set();
         expected.answer().await
+    }
+
+    /// From now on the server may speak of what `holder` watches.
+    pub(super) fn hold(&self, holder: &Holder) {
+        self.exchange.hold(holder);
     }
 
     /// Sends a message that has no answer.

@@ -23,7 +23,7 @@ use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER, USER
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use quaymaster_core::rpc::{self, Message};
-use quaymaster_core::{Raw, RawBuf};
+use quaymaster_core::{LogSink, Raw, RawBuf};
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 
@@ -35,7 +35,7 @@ use self::response::{
 use super::batch;
 use super::check::server::HttpServer;
 use super::failure::Failure;
-use super::followed::Client;
+use super::followed::{Client, Holder};
 use super::inbox::Inbox;
 use super::link::{Answer, Outgoing, Sent};
 use super::sse::Events;
@@ -142,6 +142,11 @@ impl Http {
         self.open_stream(self.bare(Method::GET)).await
     }
 
+    /// From now on the server may speak of what `holder` watches.
+    pub(super) fn hold(&self, holder: &Holder) {
+        self.under_way.hold(holder);
+    }
+
     /// Sends a request and waits for its answer.
     pub(super) async fn exchange(&self, mut outgoing: Outgoing<'_>, sent: &Sent) -> Result<Answer, Failure> {
         // Only a session has a stream beside its calls.
@@ -214,7 +219,7 @@ impl Http {
                 body.leave();
                 return Ok(result);
             }
-            body = self.resume(&mut events).await?;
+            body = self.resume(&mut events, wanted.outgoing.log.as_deref()).await?;
             wanted.is_resumed = true;
         }
         Err(Failure::Broken("the stream ended without an answer".into()))
@@ -244,13 +249,18 @@ impl Http {
     }
 
     /// Takes up a session's stream where it broke (MCP 2025-11-25, basic/transports, "Resumability").
-    async fn resume(&self, events: &mut Events) -> Result<Incoming, Failure> {
+    /// A server that says when to come back has closed it on purpose, which `log` is told.
+    async fn resume(&self, events: &mut Events, log: Option<&dyn LogSink>) -> Result<Incoming, Failure> {
         let broken = || Failure::Broken("the stream ended without an answer".into());
         let last_id = HeaderValue::from_bytes(events.last_id()).map_err(|_| broken())?;
         if self.era == Era::Modern || last_id.is_empty() {
             return Err(broken());
         }
-        tokio::time::sleep(wait(events.retry(), RESUME_WAIT)).await;
+        let wait = wait(events.retry(), RESUME_WAIT);
+        if let Some(log) = log.filter(|_| events.retry().is_some()) {
+            log.away(wait);
+        }
+        tokio::time::sleep(wait).await;
         events.reconnected();
         let mut request = self.bare(Method::GET);
         request.headers_mut().insert(LAST_EVENT_ID, last_id);
@@ -297,8 +307,8 @@ impl Http {
                 {
                     wire::log(params, &*sink);
                 }
-                let sink = |token| wanted.outgoing.sink.filter(|_| token == id).cloned();
-                self.inbox.take(&method, params, sink);
+                let own = |token| wanted.outgoing.sink.filter(|_| token == id).cloned();
+                self.inbox.take(&method, params, |token| own(token).or_else(|| self.under_way.sink(token)));
             }
             Ok(Message::Request { id, method, params }) => {
                 let questions = || self.client(params, wanted).and_then(|client| client.questions);

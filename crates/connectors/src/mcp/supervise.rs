@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::announced::Announced;
 use super::breaker::{Breaker, Position};
 use super::check::Settings;
 use super::check::server::Server;
@@ -32,7 +33,6 @@ use super::inbox::Inbox;
 use super::link::{Link, Query, Until};
 use super::pace::Backoff;
 use super::state::{Health, LeftOut, Trouble, UpstreamState};
-use super::under_way::SUBSCRIBE;
 use super::watching::Watched;
 
 const MAX_SHOWN_WARNINGS: usize = 10;
@@ -45,6 +45,7 @@ pub(super) struct Shared {
     connection: watch::Sender<Connection>,
     pub(super) tools: watch::Sender<Arc<[ToolDeclaration]>>,
     pub(super) state: watch::Sender<UpstreamState>,
+    pub(super) announced: watch::Sender<Announced>,
     pub(super) breaker: Breaker,
     pub(super) conduct: Conduct,
     pub(super) watched: Arc<Watched>,
@@ -114,6 +115,7 @@ impl Shared {
             connection: watch::Sender::new(Connection::Starting),
             tools: watch::Sender::new(Arc::from([])),
             state: watch::Sender::new(state),
+            announced: watch::Sender::default(),
             listed: Mutex::default(),
         }
     }
@@ -322,8 +324,10 @@ async fn tell_what_is_watched(shared: &Shared, link: &Arc<Link>, stop: &Cancella
                 link.listen(&wanted).await;
             }
         } else if link.serves("resources") {
+            // First, so that nothing which comes of a watch is taken for another's.
+            shared.watched.holders().iter().for_each(|holder| link.hold(holder));
             let gone = told.difference(&wanted).map(|uri| ("resources/unsubscribe", uri));
-            let new = wanted.difference(&told).map(|uri| (SUBSCRIBE, uri));
+            let new = wanted.difference(&told).map(|uri| ("resources/subscribe", uri));
             for (method, uri) in gone.chain(new) {
                 let until = Until { deadline: Instant::now() + shared.settings.pace.handshake, cancel: stop };
                 let member = format!(r#""uri":{}"#, Value::from(uri.as_str()));
@@ -348,7 +352,9 @@ async fn tell_what_is_watched(shared: &Shared, link: &Arc<Link>, stop: &Cancella
 /// Lists the tools, and again whenever they may have changed, until the connection is lost.
 async fn attend(shared: &Shared, link: &Arc<Link>, stop: &CancellationToken) -> Trouble {
     let number = shared.connections.fetch_add(1, Ordering::Relaxed);
+    let mut before = None;
     loop {
+        let said = link.inbox().take_announced();
         let until = Until { deadline: Instant::now() + shared.settings.pace.handshake, cancel: stop };
         match discovery::list(link, &shared.settings, until).await {
             Ok(listing) => {
@@ -357,7 +363,14 @@ async fn attend(shared: &Shared, link: &Arc<Link>, stop: &CancellationToken) -> 
                 if !is_empty && let Err(trouble) = shared.conduct.listed(&listing.digest, Instant::now()) {
                     return trouble;
                 }
+                let each = listing.each.clone();
                 shared.publish(link, number, listing);
+                // After a first listing nothing can be said to be the same.
+                if let Some(before) = &before {
+                    let same = each.same(before);
+                    shared.announced.send_if_modified(|announced| announced.count(said, same));
+                }
+                before = Some(each);
             }
             Err(failure) => return Trouble::of(&failure),
         }

@@ -7,6 +7,7 @@ mod configuration;
 mod everything;
 mod http_sse;
 mod listening;
+mod lists;
 mod logs;
 mod offers;
 mod older;
@@ -55,6 +56,7 @@ const QUICK: Pace = Pace {
     healthy: Duration::from_secs(30),
     patience: Duration::from_secs(20),
     between_listings: Duration::from_millis(1),
+    late: Duration::from_secs(20),
     conduct: Patience { offences: 1_000, window: Duration::from_mins(1), cooling: Duration::from_mins(5) },
 };
 
@@ -153,7 +155,7 @@ fn read(tool: &str) -> Call {
     }
 }
 
-fn actor(name: &str) -> Actor {
+pub(super) fn actor(name: &str) -> Actor {
     Actor {
         id: ActorId::parse(name).expect("a name"),
         person: None,

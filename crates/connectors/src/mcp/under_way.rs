@@ -6,23 +6,20 @@
 //!
 //! Invariants:
 //! - What names a task goes to the client of that task, or to nobody.
-//! - What names none goes to the one client whose calls this connection has carried, with the rights that
-//!   it had in all of them; and to nobody once there was another, a call whose client may be told nothing,
-//!   or a resource that is watched for whoever wants to know.
+//! - What names none goes to the one client whose calls this connection has carried and for whom it has
+//!   watched resources, with the rights that it had in all of them; and to nobody once there was another, or
+//!   a call whose client may be told nothing.
 //! - Questions are asked for calls and tasks: our own requests and looks at tasks do not count.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use quaymaster_core::meta::RELATED_TASK;
 use quaymaster_core::{ProgressSink, Raw};
 
 use super::followed::{Client, Followed, Holder};
 use super::link::Outgoing;
-
-/// The method by which a session's server is asked to tell of a resource.
-pub(super) const SUBSCRIBE: &str = "resources/subscribe";
 
 /// The requests of one connection that wait for their answers.
 #[derive(Debug)]
@@ -33,11 +30,13 @@ pub(super) struct UnderWay {
 
 #[derive(Debug, Default)]
 struct Calls {
-    /// For whom calls were made.
+    /// For whom calls were made and resources watched.
     first: Option<Holder>,
     /// What the server says of itself can be anybody's.
     mixed: bool,
     waiting: HashMap<u64, Waiting>,
+    /// Who follows a task that was asked for with the request; gone with the call.
+    following: HashMap<u64, Weak<dyn ProgressSink>>,
 }
 
 /// What may come for one request beside its answer.
@@ -57,7 +56,7 @@ impl UnderWay {
     /// Notes a request until the answer is dropped.
     pub(super) fn note(&self, outgoing: &Outgoing<'_>) -> Noted<'_> {
         let mut calls = self.calls();
-        calls.mixed |= outgoing.mute || outgoing.method == SUBSCRIBE;
+        calls.mixed |= outgoing.mute;
         if let Some(actor) = outgoing.actor {
             calls.hold(&Holder::of(actor));
         }
@@ -67,7 +66,18 @@ impl UnderWay {
             sink: outgoing.sink.cloned(),
         };
         calls.waiting.insert(outgoing.id, waiting);
+        if outgoing.wants_task
+            && let Some(sink) = outgoing.sink
+        {
+            calls.following.retain(|_, sink| sink.strong_count() > 0);
+            calls.following.insert(outgoing.id, Arc::downgrade(sink));
+        }
         Noted { under_way: self, id: outgoing.id }
+    }
+
+    /// From now on the server may speak of what `holder` watches.
+    pub(super) fn hold(&self, holder: &Holder) {
+        self.calls().hold(holder);
     }
 
     /// The request `id` is no longer under way: its answer is there.
@@ -106,9 +116,12 @@ impl UnderWay {
         }
     }
 
-    /// Who waits for the progress of the request `id`.
+    /// Who waits for the progress of the request `id`, or of the task that was made of it: its token
+    /// counts as long as the task (MCP 2025-11-25, basic/utilities/tasks, "Task Progress").
     pub(super) fn sink(&self, id: u64) -> Option<Arc<dyn ProgressSink>> {
-        self.calls().waiting.get(&id).and_then(|waiting| waiting.sink.clone())
+        let calls = self.calls();
+        let waiting = calls.waiting.get(&id).and_then(|waiting| waiting.sink.clone());
+        waiting.or_else(|| calls.following.get(&id).and_then(Weak::upgrade))
     }
 
     fn calls(&self) -> MutexGuard<'_, Calls> {

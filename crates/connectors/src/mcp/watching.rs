@@ -7,11 +7,13 @@
 //! Invariant: a server is asked for what is watched, once for each address, and for
 //! nothing else; an address that nobody watches any more takes no room.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quaymaster_core::Raw;
+use quaymaster_core::{Actor, Raw};
 use tokio::sync::{Notify, watch};
+
+use super::followed::Holder;
 
 /// How many addresses of one server are watched at most.
 const MAX_WATCHED: usize = 1_000;
@@ -19,14 +21,22 @@ const MAX_WATCHED: usize = 1_000;
 /// What is watched of one server, and who hears of it.
 #[derive(Debug, Default)]
 pub struct Watched {
-    addresses: Mutex<BTreeMap<String, watch::Sender<u64>>>,
+    kept: Mutex<Kept>,
     changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    addresses: BTreeMap<String, watch::Sender<u64>>,
+    /// Who watches, and how many watches each has.
+    holders: HashMap<Holder, usize>,
 }
 
 /// Somebody's interest in one resource.
 #[derive(Debug)]
 pub struct Watch {
     uri: String,
+    holder: Holder,
     /// There until it is dropped.
     told: Option<watch::Receiver<u64>>,
     of: Arc<Watched>,
@@ -59,37 +69,52 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let mut addresses = self.of.lock();
+        let mut kept = self.of.lock();
         // Under the lock, so that of two that leave together the last one sees that it is.
         self.told = None;
-        if addresses.get(&self.uri).is_some_and(|told| told.receiver_count() == 0) {
-            addresses.remove(&self.uri);
+        if kept.addresses.get(&self.uri).is_some_and(|told| told.receiver_count() == 0) {
+            kept.addresses.remove(&self.uri);
             self.of.changed.notify_one();
+        }
+        if let Some(count) = kept.holders.get_mut(&self.holder) {
+            *count -= 1;
+            if *count == 0 {
+                kept.holders.remove(&self.holder);
+            }
         }
     }
 }
 
 impl Watched {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, watch::Sender<u64>>> {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to watch `uri`; none if too many are watched.
-    pub fn add(self: &Arc<Self>, uri: &str) -> Option<Watch> {
-        let mut addresses = self.lock();
-        if !addresses.contains_key(uri) {
-            if addresses.len() >= MAX_WATCHED {
-                return None;
-            }
+    /// Begins to watch `uri` for `actor`; none if too many are watched.
+    pub fn add(self: &Arc<Self>, actor: &Actor, uri: &str) -> Option<Watch> {
+        let holder = Holder::of(actor);
+        let mut kept = self.lock();
+        let is_known = kept.addresses.contains_key(uri);
+        if !is_known && kept.addresses.len() >= MAX_WATCHED {
+            return None;
+        }
+        let watches = kept.holders.entry(holder.clone()).or_default();
+        *watches += 1;
+        if !is_known || *watches == 1 {
             self.changed.notify_one();
         }
-        let told = addresses.entry(uri.to_owned()).or_default().subscribe();
-        Some(Watch { uri: uri.to_owned(), told: Some(told), of: Arc::clone(self) })
+        let told = kept.addresses.entry(uri.to_owned()).or_default().subscribe();
+        Some(Watch { uri: uri.to_owned(), holder, told: Some(told), of: Arc::clone(self) })
+    }
+
+    /// Some of those who watch: all of them if there are no more than two.
+    pub(super) fn holders(&self) -> Vec<Holder> {
+        self.lock().holders.keys().take(2).cloned().collect()
     }
 
     /// What is watched now.
     pub(super) fn now(&self) -> BTreeSet<String> {
-        self.lock().keys().cloned().collect()
+        self.lock().addresses.keys().cloned().collect()
     }
 
     /// Waits until something else is watched than when this was last called.
@@ -99,7 +124,7 @@ impl Watched {
 
     /// Has everyone who watches look again.
     pub(super) fn all_updated(&self) {
-        for told in self.lock().values() {
+        for told in self.lock().addresses.values() {
             told.send_modify(|n| *n += 1);
         }
     }
@@ -107,7 +132,7 @@ impl Watched {
     /// Takes the parameters of `notifications/resources/updated`.
     pub fn updated(&self, params: Option<Raw<'_>>) {
         let uri = params.and_then(|params| params.member("uri").ok()?).and_then(Raw::text);
-        if let Some(told) = uri.and_then(|uri| self.lock().get(&*uri).cloned()) {
+        if let Some(told) = uri.and_then(|uri| self.lock().addresses.get(&*uri).cloned()) {
             told.send_modify(|n| *n += 1);
         }
     }
@@ -115,6 +140,7 @@ impl Watched {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::actor;
     use super::*;
 
     fn updated(watched: &Watched, uri: &str) {
@@ -125,8 +151,11 @@ mod tests {
     #[tokio::test]
     async fn who_watches_an_address_hears_of_it_and_of_no_other() {
         let watched = Arc::new(Watched::default());
-        let (mut one, mut two) = (watched.add("a://1").expect("room"), watched.add("a://1").expect("room"));
-        let mut other = watched.add("a://2").expect("room");
+        let (mut one, mut two) = (
+            watched.add(&actor("ada"), "a://1").expect("room"),
+            watched.add(&actor("ada"), "a://1").expect("room"),
+        );
+        let mut other = watched.add(&actor("ada"), "a://2").expect("room");
         updated(&watched, "a://1");
         assert!(one.changed().await && two.changed().await);
         assert!(futures_util::poll!(std::pin::pin!(other.changed())).is_pending());
@@ -139,9 +168,26 @@ mod tests {
     #[test]
     fn the_number_of_addresses_is_bounded() {
         let watched = Arc::new(Watched::default());
-        let held: Vec<Watch> = (0..MAX_WATCHED).filter_map(|n| watched.add(&format!("a://{n}"))).collect();
+        let held: Vec<Watch> =
+            (0..MAX_WATCHED).filter_map(|n| watched.add(&actor("ada"), &format!("a://{n}"))).collect();
         assert_eq!(held.len(), MAX_WATCHED);
-        assert!(watched.add("a://more").is_none());
-        assert!(watched.add("a://1").is_some(), "what is watched already can be watched by more");
+        assert!(watched.add(&actor("ada"), "a://more").is_none());
+        assert!(
+            watched.add(&actor("ada"), "a://1").is_some(),
+            "what is watched already can be watched by more"
+        );
+    }
+
+    #[test]
+    fn who_watches_is_known_until_the_last_watch_is_gone() {
+        let watched = Arc::new(Watched::default());
+        let (ada, bob) = (actor("ada"), actor("bob"));
+        let held = [watched.add(&ada, "a://1"), watched.add(&ada, "a://2"), watched.add(&bob, "a://1")];
+        assert_eq!(watched.holders().len(), 2);
+        let [one, two, three] = held;
+        drop((one, three));
+        assert_eq!(watched.holders(), [Holder::of(&ada)]);
+        drop(two);
+        assert_eq!(watched.holders(), []);
     }
 }

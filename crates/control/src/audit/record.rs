@@ -93,7 +93,7 @@ pub struct Record<'a> {
     pub labels: &'a [String],
     /// Limits that bore on the call.
     pub limits: &'a [String],
-    /// The method of a request that never became a call.
+    /// The method of a request that never became a call, and of a watch.
     pub method: Option<&'a str>,
     /// Keyed commitment to whom the actor acts for, where that is another.
     pub on_behalf_of: Option<&'a str>,

@@ -49,6 +49,24 @@ pub async fn approve(
     }
 }
 
+/// Lets through what needs no approval, and parks nothing: for what cannot wait, such as a watch.
+///
+/// # Errors
+///
+/// [`Refused`] with `approval.required`.
+pub fn approve_unasked(authorized: Authorized) -> Result<Approved, Refused> {
+    let facts = authorized.facts;
+    let error = match facts.decision.as_ref().map(|d| &d.effect) {
+        Some(DecisionEffect::Allow) => return Ok(Approved { facts }),
+        Some(DecisionEffect::NeedsApproval { .. }) => {
+            let message = "somebody has to agree to this first, and it cannot wait for them";
+            CallError::new(ErrorCode::ApprovalRequired, message)
+        }
+        Some(DecisionEffect::Deny) | None => unauthorized(),
+    };
+    Err(Refused::new(facts, error))
+}
+
 /// Lets a call through that was agreed to, if it is still the one.
 async fn granted(facts: Facts, grant: &Grant, evidence: &Evidence) -> Result<Approved, Ended> {
     let facts = Facts { approval: Some(grant.id().clone()), ..facts };

@@ -79,9 +79,7 @@ pub async fn close(ended: Ended, evidence: &Evidence) -> Reply {
 async fn answer(ended: Ended, evidence: &Evidence) -> Reply {
     match ended {
         Ended::Refused(refused) => {
-            if let Err(error) = write_refusal(&refused, evidence).await {
-                tracing::error!(event = "audit.refusal", %error, "a refusal could not be recorded");
-            }
+            note_refusal(&refused, evidence).await;
             failure(&refused.facts, &refused.error)
         }
         // That it is handed out is in the log already.
@@ -105,7 +103,7 @@ async fn answer(ended: Ended, evidence: &Evidence) -> Reply {
     }
 }
 
-fn unrecorded(error: AuditError) -> CallError {
+pub(super) fn unrecorded(error: AuditError) -> CallError {
     CallError::new(
         ErrorCode::AuditUnavailable,
         "the call ran, but its outcome could not be recorded and is withheld",
@@ -134,6 +132,13 @@ fn failure(facts: &Facts, error: &CallError) -> Reply {
     }
 }
 
+/// Records that a call was refused; whether that can be recorded changes nothing about it.
+pub(super) async fn note_refusal(refused: &Refused, evidence: &Evidence) {
+    if let Err(error) = write_refusal(refused, evidence).await {
+        tracing::error!(event = "audit.refusal", %error, "a refusal could not be recorded");
+    }
+}
+
 async fn write_refusal(refused: &Refused, evidence: &Evidence) -> Result<(), AuditError> {
     let facts = &refused.facts;
     let subject = evidence.subjects.of(&facts.request.actor.id).await?;
@@ -155,7 +160,7 @@ fn draft_refusal(
     Ok((record.into(), sealed))
 }
 
-async fn write_outcome(
+pub(super) async fn write_outcome(
     receipt: &Receipt,
     outcome: &Result<SafeOutput, CallError>,
     evidence: &Evidence,
@@ -221,6 +226,7 @@ pub(super) fn begin_record<'a>(
     };
     record.session = request.session.as_ref().map(SessionId::as_str);
     record.workspace = Some(request.actor.workspace.to_shared());
+    record.method = facts.method;
     record.effect = facts.tool.as_ref().map(|t| t.effect().as_str());
     let kind = Some(request.kind).filter(|kind| *kind != Kind::Tool).map(Kind::as_str);
     record.tool = Some(match &facts.tool {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quaymaster_catalog::{Tool, Unresolved};
-use quaymaster_core::{ApprovalId, Arguments, CallError, CallRequest};
+use quaymaster_core::{ActorId, ApprovalId, Arguments, CallError, CallRequest};
 
 use crate::approval::StoredReply;
 use crate::audit::Subject;
@@ -24,6 +24,8 @@ pub(crate) struct Facts {
     /// The actor's key, once the intent was written with it: the outcome names the
     /// same commitment, and needs no store to do so.
     pub(crate) subject: Option<Arc<Subject>>,
+    /// The method, where the kind of what is asked for does not say it.
+    pub(crate) method: Option<&'static str>,
 }
 
 impl Facts {
@@ -37,6 +39,7 @@ impl Facts {
             rules: None,
             approval: None,
             subject: None,
+            method: None,
         }
     }
 }
@@ -63,6 +66,11 @@ impl Refused {
     /// A request that is refused before anyone looks at what it asks for.
     pub fn at_the_door(request: CallRequest, error: CallError) -> Self {
         Self::new(Facts::of(request), error)
+    }
+
+    /// Whose call it was.
+    pub fn actor(&self) -> &ActorId {
+        &self.facts.request.actor.id
     }
 
     /// Why it was refused.

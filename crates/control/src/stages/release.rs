@@ -106,7 +106,7 @@ fn refused(message: &str) -> CallError {
     CallError::new(ErrorCode::ReleaseRefused, message)
 }
 
-fn above_clearance(class: DataClass) -> CallError {
+pub(super) fn above_clearance(class: DataClass) -> CallError {
     refused(&format!("the result is {class}, which is above your clearance"))
 }
 

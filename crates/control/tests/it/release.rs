@@ -85,6 +85,18 @@ async fn a_success_passes_unchanged_but_for_the_audit_id_where_nothing_is_taken_
 }
 
 #[tokio::test]
+async fn the_server_behind_a_tool_does_not_pass_for_the_one_that_answers() {
+    let world = World::new().await;
+    let given = json!({"content": [], "_meta": {
+        "io.modelcontextprotocol/serverInfo": {"name": "upstream", "version": "1"}, "kept": 1
+    }});
+    let result =
+        released(&world, DataClass::Restricted, "crm_status", upstream(&given)).await.expect("released");
+    let meta = result["_meta"].as_object().expect("an object");
+    assert_eq!((meta.len(), &meta["kept"]), (2, &json!(1)), "beside the audit id: {meta:?}");
+}
+
+#[tokio::test]
 async fn fields_are_taken_out_of_structured_content_and_its_text() {
     let world = World::new().await;
     let account = json!({"name": "Acme", "email": "a@acme.test", "bank_account": "DE00"});

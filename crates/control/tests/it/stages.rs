@@ -1,7 +1,10 @@
 //! Invariants of the path, stage by stage.
 
 use quaymaster_control::output::RawOutput;
-use quaymaster_control::{Ended, Evidence, Refused, RequestRefusal, close, close_request, release};
+use quaymaster_control::{
+    Ended, Evidence, Refused, RequestRefusal, approve, authorize, close, close_refused_watch, close_request,
+    close_watch, record, release, watchable,
+};
 use quaymaster_core::clock::FixedClock;
 use quaymaster_core::{Actor, DataClass, ErrorCode, RawBuf, Status, Timestamp};
 use serde_json::{Value, json};
@@ -198,4 +201,46 @@ async fn strangers_do_not_fill_the_log() {
     let counts: Vec<(bool, Option<u64>)> =
         refused.map(|r| (r.get("actor").is_some(), r["count"].as_u64())).collect();
     assert_eq!(counts, [(false, None), (true, None), (true, None), (false, Some(99))]);
+}
+
+#[tokio::test]
+async fn who_may_not_have_the_whole_watches_nothing_and_that_is_recorded() {
+    for (clearance, expected) in
+        [(DataClass::Public, Some(ErrorCode::ReleaseRefused)), (DataClass::Restricted, None)]
+    {
+        let world = World::new().await;
+        let request = World::request("analyst", clearance, "crm_account", &json!({"id": "a"}));
+        let id = request.id.to_string();
+        let call = world.resolve(request).expect("it is there");
+        let authorized = authorize(call, &world.rulebook).expect("it may be called");
+        let watched = watchable(approve(authorized).expect("no approval"), &world.rulebook);
+        let events = match watched {
+            Ok(approved) => {
+                let (_, receipt) = record(approved, &world.evidence).await.expect("a permit").redeem();
+                close_watch(receipt, Ok(()), &world.evidence).await.expect("recorded");
+                vec!["call.intent", "call.outcome"]
+            }
+            Err(refused) => {
+                let error = close_refused_watch(refused, &world.evidence).await;
+                assert_eq!(Some(error.code), expected);
+                vec!["call.refused"]
+            }
+        };
+        assert_eq!(events.len() == 1, expected.is_some(), "{clearance:?}");
+        world.evidence.audit.close().await;
+        let records = world.records().await;
+        let own: Vec<&Value> = records.iter().filter(|record| record["call"] == id.as_str()).collect();
+        assert_eq!(own.iter().map(|record| &record["event"]).collect::<Vec<_>>(), events);
+        assert!(own.iter().all(|record| record["method"] == "resources/subscribe"), "{own:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_watch_whose_outcome_cannot_be_recorded_is_none() {
+    let world = World::new().await;
+    let request = World::request("analyst", DataClass::Restricted, "crm_account", &json!({"id": "a"}));
+    let (_, receipt) = world.permit(request).await.expect("a permit").redeem();
+    world.evidence.audit.close().await;
+    let error = close_watch(receipt, Ok(()), &world.evidence).await.expect_err("no record");
+    assert_eq!(error.code, ErrorCode::AuditUnavailable);
 }

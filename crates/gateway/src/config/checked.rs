@@ -54,6 +54,8 @@ pub struct Settings {
 pub struct Listen {
     /// On loopback unless that was expressly allowed otherwise.
     pub address: SocketAddr,
+    /// Where scrapers connect, on loopback unless that was expressly allowed otherwise.
+    pub metrics: Option<SocketAddr>,
     /// Hosts besides those of loopback, in lower case, each with its port where one was given.
     pub allowed_hosts: Vec<String>,
     /// Origins of web pages, in lower case: scheme, host and, where it was given, port.
@@ -216,28 +218,13 @@ fn path_below(folder: &Path, path: &str, value: &str, problems: &mut Vec<PathPro
 }
 
 fn listen(config: &ListenConfig, problems: &mut Vec<PathProblem>) -> Option<Listen> {
-    let address = match config.address.parse::<SocketAddr>() {
-        Ok(address) => Some(address),
-        Err(_) => {
-            let message = format!("`{}` is not an address with a port", config.address.escape_debug());
-            let help = "write the number of an address, as in `127.0.0.1:8080` or `[::1]:8080`".to_owned();
-            problems.push(PathProblem::error(Code::Value, "listen.address", message).help(help));
-            None
-        }
-    };
-    if let Some(address) = address.filter(|a| !a.ip().is_loopback() && !config.allow_non_loopback) {
-        problems.push(
-            PathProblem::error(
-                Code::Exposed,
-                "listen.address",
-                format!("`{address}` can be reached from other machines"),
-            )
-            .help(
-                "tokens and results travel unencrypted: listen on `127.0.0.1`, or, behind a proxy that does \
-                 TLS, say `allowNonLoopback: true` and name the proxy's host in `allowedHosts`"
-                    .to_owned(),
-            ),
-        );
+    let address = socket("listen.address", &config.address, config.allow_non_loopback, problems);
+    let metrics = config.metrics.as_deref();
+    let metrics =
+        metrics.and_then(|text| socket("listen.metrics", text, config.allow_non_loopback, problems));
+    if metrics.is_some_and(|metrics| metrics.port() != 0 && Some(metrics) == address) {
+        let message = "metrics have a port of their own, which clients do not reach";
+        problems.push(PathProblem::error(Code::Value, "listen.metrics", message));
     }
     if config.max_body_bytes.get() > MAX_BODY.get() {
         problems.push(PathProblem::error(
@@ -250,6 +237,7 @@ fn listen(config: &ListenConfig, problems: &mut Vec<PathProblem>) -> Option<List
     let origins = names(&config.allowed_origins, "listen.allowedOrigins", problems, origin);
     Some(Listen {
         address: address?,
+        metrics,
         allowed_hosts: hosts,
         allowed_origins: origins,
         max_body_bytes: config.max_body_bytes.get(),
@@ -258,6 +246,28 @@ fn listen(config: &ListenConfig, problems: &mut Vec<PathProblem>) -> Option<List
         max_sessions_per_actor: count(config.max_sessions_per_actor),
         session_idle: config.session_idle.get(),
     })
+}
+
+/// An address that other machines reach only if they may.
+fn socket(
+    path: &str,
+    text: &str,
+    may_be_reached: bool,
+    problems: &mut Vec<PathProblem>,
+) -> Option<SocketAddr> {
+    let Ok(address) = text.parse::<SocketAddr>() else {
+        let message = format!("`{}` is not an address with a port", text.escape_debug());
+        let help = "write the number of an address, as in `127.0.0.1:8080` or `[::1]:8080`".to_owned();
+        problems.push(PathProblem::error(Code::Value, path, message).help(help));
+        return None;
+    };
+    if !address.ip().is_loopback() && !may_be_reached {
+        let message = format!("`{address}` can be reached from other machines");
+        let help = "tokens and results travel unencrypted: listen on `127.0.0.1`, or, behind a proxy that does \
+                    TLS, say `allowNonLoopback: true` and name the proxy's host in `allowedHosts`";
+        problems.push(PathProblem::error(Code::Exposed, path, message).help(help.to_owned()));
+    }
+    Some(address)
 }
 
 fn count(number: NonZeroU32) -> usize {
@@ -358,6 +368,11 @@ mod tests {
             let allowed = check(&format!("listen: {{ address: {address}, allowNonLoopback: true }}\n"));
             assert!(allowed.0.is_some(), "{address}");
         }
+        for metrics in ["0.0.0.0:9464", "'127.0.0.1:8080'", "metrics"] {
+            let found = found(&format!("listen: {{ metrics: {metrics} }}\n"));
+            assert!(found.starts_with("listen.metrics: config."), "{found}");
+        }
+        assert!(check("listen: { metrics: '127.0.0.1:9464' }\n").0.is_some());
         for address in ["127.8.8.8:1", "'[::1]:0'"] {
             assert!(check(&format!("listen: {{ address: {address} }}\n")).0.is_some(), "{address}");
         }

@@ -71,7 +71,11 @@ pub struct ListenConfig {
     /// Address and port, such as `127.0.0.1:8080`. Port 0 takes a free one.
     #[serde(default = "default_address")]
     pub address: String,
-    /// Whether `address` may be reachable from other machines.
+    /// Address and port for scrapers, such as `127.0.0.1:9464`: `GET /metrics` there names every MCP
+    /// server with its state, without a token. Without it there is none.
+    #[serde(default)]
+    pub metrics: Option<String>,
+    /// Whether `address` and `metrics` may be reachable from other machines.
     #[serde(default)]
     pub allow_non_loopback: bool,
     /// Host names under which clients reach the gateway, besides those of loopback, such as
@@ -86,7 +90,8 @@ pub struct ListenConfig {
     #[serde(default = "default_max_body")]
     #[schemars(extend("default" = "4MiB"))]
     pub max_body_bytes: ByteSize,
-    /// Most connections of clients that are open at once.
+    /// Most connections of clients that are open at once. One principal uses at most as many as others
+    /// leave, so half of them if it is alone; when there is no room those go that never said whose they are.
     #[serde(default = "default_max_connections")]
     pub max_connections: NonZeroU32,
     /// Most sessions of clients that are held at once.
@@ -129,6 +134,7 @@ impl Default for ListenConfig {
     fn default() -> Self {
         Self {
             address: default_address(),
+            metrics: None,
             allow_non_loopback: false,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),

@@ -17,6 +17,9 @@ const MAX_QUESTIONS: usize = 256;
 /// than can be watched of one server, so that nobody uses up what there is for all.
 const MAX_WATCHED: usize = 500;
 
+/// How many streams of one principal may wait for it to come back, in all its sessions.
+const MAX_STREAMS: usize = 16;
+
 /// What each principal may hold.
 #[derive(Debug)]
 pub(super) struct Allowances {
@@ -24,11 +27,17 @@ pub(super) struct Allowances {
     pub(super) questions: Arc<Allowance>,
     /// Resources that are watched.
     pub(super) watches: Arc<Allowance>,
+    /// Streams of calls that wait for their client to come back.
+    pub(super) streams: Arc<Allowance>,
 }
 
 impl Default for Allowances {
     fn default() -> Self {
-        Self { questions: Allowance::new(MAX_QUESTIONS), watches: Allowance::new(MAX_WATCHED) }
+        Self {
+            questions: Allowance::new(MAX_QUESTIONS),
+            watches: Allowance::new(MAX_WATCHED),
+            streams: Allowance::new(MAX_STREAMS),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use quaymaster_core::rpc::{self, RequestId, code};
 use quaymaster_core::{ErrorCode, Kind, Reply};
 use serde_json::{Value, json};
 
+use super::addressee::Addressee;
 use super::changes::Topic;
 use super::door::{Page, Shelf};
 use super::era::{Era, MODERN, SUPPORTED};
@@ -85,14 +86,9 @@ pub(super) fn call_result(id: &RequestId, era: Era, kind: Kind, result: String) 
 /// The answer to a request that failed, where that is an error of the protocol: of a prompt or a
 /// resource, which unlike a tool have no result that could say so, and of a modern client that
 /// cannot be asked what has to be asked (MCP 2026-07-28, basic, error codes).
-pub(super) fn call_error(
-    id: &RequestId,
-    era: Era,
-    kind: Kind,
-    reply: &Reply,
-) -> Option<(StatusCode, Pieces)> {
+pub(super) fn call_error(to: &Addressee, reply: &Reply) -> Option<(StatusCode, Pieces)> {
     let failed = reply.code?;
-    let (status, rpc_code) = match (failed, kind, era) {
+    let (status, rpc_code) = match (failed, to.kind, to.era) {
         (ErrorCode::ClientCapability, _, Era::Modern) => {
             (StatusCode::BAD_REQUEST, code::MISSING_CLIENT_CAPABILITY)
         }
@@ -102,8 +98,13 @@ pub(super) fn call_error(
         _ => (StatusCode::OK, code::INTERNAL_ERROR),
     };
     let message = reply.message.as_deref().unwrap_or("the request failed");
-    let data = failure_data(failed, reply);
-    Some((status, Pieces::whole(rpc::error_response(Some(id), rpc_code, message, Some(&data)))))
+    let mut data = failure_data(failed, reply);
+    // The client's own words, the same for what is hidden and what does not exist (MCP 2026-07-28,
+    // server/resources, error handling).
+    if let (ErrorCode::ToolNotFound, Some(uri), Some(members)) = (failed, &to.uri, data.as_object_mut()) {
+        members.insert("uri".into(), Value::from(&**uri));
+    }
+    Some((status, Pieces::whole(rpc::error_response(Some(&to.id), rpc_code, message, Some(&data)))))
 }
 
 /// What programs are told of why a call failed.
@@ -315,6 +316,41 @@ mod tests {
             assert_eq!(told(era, &[]), None);
             assert_eq!(told(era, &missing), Some(json!([{"name": "desk", "state": "unreachable"}])));
         }
+    }
+
+    #[test]
+    fn who_asked_for_what_is_not_there_gets_its_own_words_back_and_nobody_elses() {
+        let to = |kind, era, uri: Option<&str>| Addressee {
+            id: RequestId::number(1),
+            era,
+            revision: None,
+            kind,
+            uri: uri.map(Arc::from),
+        };
+        let reply = |code| Reply {
+            audit_id: quaymaster_core::CallId::new(
+                &quaymaster_core::SystemClock,
+                &quaymaster_core::random::CountingRandomness::default(),
+            ),
+            status: quaymaster_core::Status::Failed,
+            code: Some(code),
+            message: None,
+            required: None,
+            result: String::new(),
+        };
+        let told = |to: Addressee, code| {
+            let (_, pieces) = call_error(&to, &reply(code)).expect("an error");
+            let value: Value = serde_json::from_slice(&pieces.0.concat()).expect("JSON");
+            (value["error"]["code"].clone(), value["error"]["data"].get("uri").cloned())
+        };
+        let asked = "test://\"\n";
+        for (era, code) in [(Era::Modern, -32602), (Era::Legacy, -32002)] {
+            let to = to(Kind::Resource, era, Some(asked));
+            assert_eq!(told(to, ErrorCode::ToolNotFound), (json!(code), Some(json!(asked))));
+        }
+        let denied = told(to(Kind::Resource, Era::Modern, Some(asked)), ErrorCode::PolicyDenied);
+        assert_eq!(denied.1, None);
+        assert_eq!(told(to(Kind::Prompt, Era::Modern, None), ErrorCode::ToolNotFound).1, None);
     }
 
     #[test]

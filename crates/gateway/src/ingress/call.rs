@@ -29,6 +29,8 @@ pub(super) struct ToolCall {
     pub(super) arguments: Arguments,
     /// The member `task` as it came, by which a session may want a task instead of an answer.
     pub(super) task: Option<RawBuf>,
+    /// What a modern client answers before it was asked anything.
+    pub(super) answers: Option<RawBuf>,
 }
 
 impl ToolCall {
@@ -69,7 +71,7 @@ impl ToolCall {
             Refusal::invalid_params(format!("{}{hint}", bounded(&error.public_message, MAX_REASON_BYTES)))
         })?;
         let task = params.task.filter(|_| kind == Kind::Tool).map(Raw::to_buf);
-        Ok(Self { kind, tool: tool.into_owned(), arguments, task })
+        Ok(Self { kind, tool: tool.into_owned(), arguments, task, answers: None })
     }
 
     fn completion(params: &Params<'_>) -> Result<Self, Refusal> {
@@ -97,20 +99,26 @@ impl ToolCall {
             arguments.insert(member.to_owned(), value);
         }
         let (tool, arguments) = (format!("{kind}:{name}"), Arguments::from_map(arguments));
-        Ok(Self { kind: Kind::Completion, tool, arguments, task: None })
+        Ok(Self { kind: Kind::Completion, tool, arguments, task: None, answers: None })
     }
 
     fn resource(params: &Params<'_>) -> Result<Self, Refusal> {
-        let uri = text(params.uri)
-            .filter(|uri| !uri.is_empty() && uri.len() <= MAX_URI_BYTES)
-            .ok_or_else(|| {
-                let message = format!("`params.uri` must be a string of 1 to {MAX_URI_BYTES} bytes");
-                Refusal::invalid_params(message)
-            })?
-            .into_owned();
-        let arguments = Map::from_iter([("uri".to_owned(), Value::from(uri.as_str()))]);
+        Self::to_read(&text(params.uri).unwrap_or_default())
+    }
+
+    /// The call that reads the resource at `uri`.
+    ///
+    /// # Errors
+    ///
+    /// `-32602` if that is no address.
+    pub(super) fn to_read(uri: &str) -> Result<Self, Refusal> {
+        if uri.is_empty() || uri.len() > MAX_URI_BYTES {
+            let message = format!("`params.uri` must be a string of 1 to {MAX_URI_BYTES} bytes");
+            return Err(Refusal::invalid_params(message));
+        }
+        let arguments = Map::from_iter([("uri".to_owned(), Value::from(uri))]);
         let arguments = Arguments::from_map(arguments);
-        Ok(Self { kind: Kind::Resource, tool: uri, arguments, task: None })
+        Ok(Self { kind: Kind::Resource, tool: uri.to_owned(), arguments, task: None, answers: None })
     }
 }
 

@@ -1,14 +1,15 @@
 //! Changes of the lists, as somebody waits for them.
 //!
 //! Invariant: a change of what others see is told to nobody else. That something
-//! changed would be word of what does not exist for who hears it.
+//! changed would be word of what does not exist for who hears it. What a server announces
+//! and has not done is told to those who see something in that list of it.
 
 use std::sync::Arc;
 
 use quaymaster_core::Caller;
 use tokio::sync::watch;
 
-use super::door::{Door, Shelf};
+use super::door::{Announced, Door, Shelf};
 
 /// A list of which changes are told. Templates are told of with the resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,7 @@ pub(super) struct Seen {
     tools: Arc<str>,
     prompts: Arc<str>,
     resources: [Arc<str>; 2],
+    announced: Announced,
 }
 
 impl Seen {
@@ -56,14 +58,16 @@ impl Seen {
             tools: door.list(caller, Shelf::Tools),
             prompts: door.list(caller, Shelf::Prompts),
             resources: [door.list(caller, Shelf::Resources), door.list(caller, Shelf::ResourceTemplates)],
+            announced: door.announced(caller),
         }
     }
 
     fn differs_in(&self, other: &Self) -> Vec<Topic> {
+        let (now, before) = (self.announced, other.announced);
         let differs = |topic: &Topic| match topic {
-            Topic::Tools => self.tools != other.tools,
-            Topic::Prompts => self.prompts != other.prompts,
-            Topic::Resources => self.resources != other.resources,
+            Topic::Tools => self.tools != other.tools || now.tools != before.tools,
+            Topic::Prompts => self.prompts != other.prompts || now.prompts != before.prompts,
+            Topic::Resources => self.resources != other.resources || now.resources != before.resources,
         };
         Topic::ALL.into_iter().filter(differs).collect()
     }
@@ -82,6 +86,11 @@ impl Changes {
         Self { receiver: Some(receiver), seen: look() }
     }
 
+    /// Of nothing: there will be none.
+    pub(super) fn none() -> Self {
+        Self { receiver: None, seen: Seen::default() }
+    }
+
     /// Waits until `look` gives something else, and says of which lists; for ever, if
     /// there will be no change any more.
     pub(super) async fn next(&mut self, look: impl Fn() -> Seen) -> Vec<Topic> {
@@ -98,5 +107,19 @@ impl Changes {
             }
         }
         std::future::pending().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_announcement_is_told_like_a_change_and_of_its_own_list_alone() {
+        let before = Seen::default();
+        let announced = Announced { prompts: 1, ..Announced::default() };
+        let after = Seen { announced, ..before.clone() };
+        assert_eq!(after.differs_in(&before), [Topic::Prompts]);
+        assert_eq!(after.differs_in(&after), []);
     }
 }

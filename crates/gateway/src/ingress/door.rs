@@ -9,6 +9,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName};
 pub use quaymaster_catalog::{Page, Shelf};
 pub use quaymaster_connectors::Wire;
+pub use quaymaster_connectors::mcp::Announced;
 pub(super) use quaymaster_connectors::mcp::Watch;
 pub use quaymaster_control::RequestRefusal;
 use quaymaster_control::keyring::KeyRing;
@@ -71,7 +72,14 @@ pub trait Door: Send + Sync + 'static {
         arguments: &Value,
     ) -> Result<(), (HeaderName, Mismatch)>;
 
-    /// Begins to watch a resource for `caller`; none if it may not be read or cannot be watched.
+    /// Governs and begins the watch of the resource that `request` would read. Ingress drives it to its end.
+    fn begin_watch(
+        self: Arc<Self>,
+        request: CallRequest,
+    ) -> impl Future<Output = Result<Watch, CallError>> + Send;
+
+    /// Another watch of what `caller` watches already; none if it may no longer be read or cannot be
+    /// watched. Leaves no record.
     fn watch(&self, caller: &Caller, uri: &str) -> Option<Watch>;
 
     /// Whether there are values for the arguments of something that `caller` may see.
@@ -88,7 +96,13 @@ pub trait Door: Send + Sync + 'static {
     /// Takes note of a request that never became a call.
     fn refused(&self, refusal: RequestRefusal) -> impl Future<Output = ()> + Send;
 
-    /// Changes whenever what somebody sees may have changed.
+    /// How often lists were announced to have changed that had not, as far as `caller` is shown
+    /// something in them of whoever announced it. Only that it differs means something.
+    fn announced(&self, _caller: &Caller) -> Announced {
+        Announced::default()
+    }
+
+    /// Changes whenever what somebody sees may have changed, or [`Self::announced`] has.
     fn changes(&self) -> watch::Receiver<u64>;
 
     /// An id for a call.

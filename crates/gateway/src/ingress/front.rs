@@ -7,10 +7,12 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use quaymaster_core::meta::SERVER_INFO;
 use quaymaster_core::rpc::{Message, RequestId};
-use quaymaster_core::{Actor, CallRequest, Caller, InputAbilities, Kind, LogLevel, Raw, Reply, SessionId};
+use quaymaster_core::{Actor, CallRequest, Caller, InputAbilities, LogLevel, Raw, RawBuf, Reply, SessionId};
 use serde_json::{Value, json};
 
+use super::addressee::Addressee;
 use super::allowance::Allowances;
 use super::answer::{self, Abilities, Pieces};
 use super::call::ToolCall;
@@ -71,7 +73,7 @@ impl ServerIdentity {
 
     /// The `_meta` by which a result says whose it is.
     pub(super) fn as_meta(&self) -> Value {
-        json!({"io.modelcontextprotocol/serverInfo": self.as_json()})
+        json!({SERVER_INFO: self.as_json()})
     }
 }
 
@@ -112,16 +114,6 @@ pub(super) enum Plan {
     TaskResult(Arc<Task>),
     /// Tell of this until the client has enough.
     Listen(Subscription),
-}
-
-/// The request that a call answers.
-#[derive(Clone, Debug)]
-pub(super) struct Addressee {
-    pub(super) id: RequestId,
-    pub(super) era: Era,
-    /// The revision of its session, if it has one.
-    pub(super) revision: Option<Revision>,
-    pub(super) kind: Kind,
 }
 
 /// Who and what a refusal is about, as far as it is known.
@@ -191,12 +183,20 @@ impl<D: Door> Front<D> {
         let Asked { id, method, detected } = *asked;
         let era = detected.era;
         if let Some(kind) = ToolCall::kind(method) {
-            let call = ToolCall::read(kind, &detected.params)?;
-            return match Resumption::read(&detected.params)? {
-                None => Ok(Plan::Call(call)),
+            let mut call = ToolCall::read(kind, &detected.params)?;
+            return match (Resumption::read(&detected.params)?, era) {
+                ((None, _), Era::Legacy) => Ok(Plan::Call(call)),
                 // Sessions are asked by requests of ours, so they have no state to give back.
-                Some(_) if era == Era::Legacy => Err(suspended::unknown()),
-                Some((state, answers)) => Ok(Plan::Resume(Resumption { call, state, answers })),
+                ((Some(_), _), Era::Legacy) => Err(suspended::unknown()),
+                ((None, answers), Era::Modern) => {
+                    call.answers = answers;
+                    Ok(Plan::Call(call))
+                }
+                ((Some(state), answers), Era::Modern) => {
+                    let none = || RawBuf::read("{}").map_err(|_| Refusal::internal());
+                    let answers = answers.map_or_else(none, Ok)?;
+                    Ok(Plan::Resume(Resumption { call, state, answers }))
+                }
             };
         }
         let has_tasks = era == Era::Modern || revision.is_some_and(Revision::has_tasks);
@@ -299,9 +299,9 @@ impl<D: Door> Front<D> {
 
     /// The answer to a call; `None` is a reply that never came.
     pub(super) fn answered(&self, to: &Addressee, reply: Option<Reply>) -> (StatusCode, Pieces) {
-        let Addressee { id, era, revision, kind } = to;
+        let Addressee { id, era, revision, kind, .. } = to;
         let answer = reply.and_then(|reply| {
-            let error = answer::call_error(id, *era, *kind, &reply);
+            let error = answer::call_error(to, &reply);
             error.or_else(|| {
                 let result = match revision {
                     Some(revision) => content::within(*revision, *kind, reply.result),
@@ -321,6 +321,9 @@ impl<D: Door> Front<D> {
     /// Counts a refusal and tells the door of it, even if the client has gone.
     pub(super) async fn record(&self, refusal: &Refusal, trail: Trail) {
         self.counters.add(refusal.recorded);
+        if refusal.is_noted {
+            return;
+        }
         let note = RequestRefusal {
             actor: trail.actor,
             code: refusal.recorded,

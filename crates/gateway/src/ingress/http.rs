@@ -14,13 +14,19 @@ mod body;
 mod calling;
 mod connection;
 mod endpoint;
+mod event_id;
 mod guard;
 mod place;
 mod post;
+mod reader;
 mod reading;
+mod room;
+mod scrape;
 mod stall;
 mod stream;
 mod waiting;
+
+pub use self::scrape::serve_metrics;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,15 +34,16 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::endpoint::Endpoint;
+use self::room::{Room, Seat};
 use super::counters::RefusalCounters;
 use super::door::Door;
 use super::front::ServerIdentity;
+use super::occupancy::Occupancy;
 
 /// How large the head of a request may be.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -57,7 +64,8 @@ pub struct HttpSettings {
     pub allowed_origins: Vec<String>,
     /// How large the body of a request may be.
     pub max_body_bytes: usize,
-    /// How many connections there may be.
+    /// How many connections there may be. One principal has at most as many as others do not
+    /// have, so half of them if it is alone.
     pub max_connections: usize,
     /// How many sessions there may be.
     pub max_sessions: usize,
@@ -75,6 +83,9 @@ pub struct HttpSettings {
     pub body_wait: Duration,
     /// How long a client may take nothing of what it is sent.
     pub stall_wait: Duration,
+    /// After which a call without an answer is answered by events, where its client can take up
+    /// the stream when it breaks.
+    pub events_after: Duration,
     /// How often a stream of events shows that it is alive.
     pub keep_alive: Duration,
     /// How long requests have to end when the server stops.
@@ -83,6 +94,8 @@ pub struct HttpSettings {
     pub identity: ServerIdentity,
     /// Where refusals are counted.
     pub counters: Arc<RefusalCounters>,
+    /// Where it is told how many connections and sessions there are.
+    pub occupancy: Arc<Occupancy>,
 }
 
 impl Default for HttpSettings {
@@ -100,10 +113,12 @@ impl Default for HttpSettings {
             rest_after: Duration::from_secs(1),
             body_wait: Duration::from_secs(30),
             stall_wait: Duration::from_secs(30),
+            events_after: Duration::from_millis(200),
             keep_alive: Duration::from_secs(15),
             drain: Duration::from_secs(20),
             identity: ServerIdentity::default(),
             counters: Arc::default(),
+            occupancy: Arc::default(),
         }
     }
 }
@@ -137,7 +152,7 @@ struct Server<D> {
     endpoint: Arc<Endpoint<D>>,
     http: http1::Builder,
     connections: TaskTracker,
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
     lifecycle: Lifecycle,
 }
 
@@ -153,7 +168,7 @@ impl<D: Door> Server<D> {
         Self {
             http,
             connections: TaskTracker::new(),
-            room: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
+            room: Room::new(settings.max_connections, Arc::clone(&settings.occupancy)),
             endpoint: Arc::new(Endpoint::new(door, settings, lifecycle.clone())),
             lifecycle,
         }
@@ -184,24 +199,17 @@ impl<D: Door> Server<D> {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY was refused");
         }
-        match self.room.clone().try_acquire_owned() {
-            Ok(permit) => {
-                self.connections.spawn(self.connection(stream, permit));
+        match self.room.admit() {
+            Some(seat) => {
+                self.connections.spawn(self.connection(stream, seat));
             }
-            Err(_) => self.endpoint.turn_away(&stream),
+            None => self.endpoint.turn_away(&stream),
         }
     }
 
-    fn connection(
-        &self,
-        stream: TcpStream,
-        permit: OwnedSemaphorePermit,
-    ) -> impl Future<Output = ()> + Send + use<D> {
+    fn connection(&self, stream: TcpStream, seat: Seat) -> impl Future<Output = ()> + Send + use<D> {
         let (endpoint, http, lifecycle) = (self.endpoint.clone(), self.http.clone(), self.lifecycle.clone());
-        async move {
-            let _permit = permit;
-            connection::serve(stream, endpoint, http, lifecycle).await;
-        }
+        connection::serve((stream, Arc::new(seat)), endpoint, http, lifecycle)
     }
 
     async fn drain(self) {
@@ -212,7 +220,7 @@ impl<D: Door> Server<D> {
         let ended = async {
             self.connections.wait().await;
             // Nobody comes back to the calls that wait for input.
-            self.endpoint.front.suspended.clear();
+            self.endpoint.let_go();
             calls.wait().await;
         };
         let mut ended = std::pin::pin!(ended);
@@ -220,7 +228,7 @@ impl<D: Door> Server<D> {
             return;
         }
         self.lifecycle.calls.cancel();
-        self.endpoint.front.suspended.clear();
+        self.endpoint.let_go();
         if timeout(GRACE, ended.as_mut()).await.is_err() {
             tracing::warn!(
                 connections = self.connections.len(),

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use quaymaster_core::meta::{RELATED_TASK, with_meta};
 use quaymaster_core::rpc::{self, RequestId};
@@ -116,6 +117,8 @@ pub(super) struct NoteQueue {
 struct WaitingNotes {
     notes: VecDeque<Note>,
     wanted: Wanted,
+    /// How long nothing will be told.
+    away: Option<Duration>,
 }
 
 impl NoteQueue {
@@ -130,9 +133,15 @@ impl NoteQueue {
         self.lock().notes.pop_front()
     }
 
-    /// Whether a note waits.
+    /// How long nothing will be told, if that was said since this was last asked.
+    pub(super) fn away(&self) -> Option<Duration> {
+        self.lock().away.take()
+    }
+
+    /// Whether a note waits, or that there will be none.
     pub(super) fn is_waiting(&self) -> bool {
-        !self.lock().notes.is_empty()
+        let waiting = self.lock();
+        !waiting.notes.is_empty() || waiting.away.is_some()
     }
 
     /// Waits until a note arrived. May come back without one.
@@ -182,6 +191,11 @@ impl LogSink for NoteQueue {
         }
         waiting.notes.push_back(Note::Log(params));
         drop(waiting);
+        self.arrived.notify_one();
+    }
+
+    fn away(&self, wait: Duration) {
+        self.lock().away = Some(wait);
         self.arrived.notify_one();
     }
 }

@@ -28,6 +28,8 @@ pub struct Refusal {
     pub recorded: ErrorCode,
     /// What is wrong and what would be right.
     pub message: String,
+    /// Whether it is in the audit log already.
+    pub(super) is_noted: bool,
     /// When asking again can help.
     pub retry_after: Option<Duration>,
     /// What else the client is told that it needs to know.
@@ -42,7 +44,16 @@ impl Refusal {
         message: impl Into<String>,
     ) -> Self {
         let message = message.into();
-        Self { status, rpc_code, code, recorded: code, message, retry_after: None, data: None }
+        Self {
+            status,
+            rpc_code,
+            code,
+            recorded: code,
+            message,
+            is_noted: false,
+            retry_after: None,
+            data: None,
+        }
     }
 
     /// The request is not one that this transport takes.
@@ -114,6 +125,20 @@ impl Refusal {
                 message,
             )
         }
+    }
+
+    /// What must be in the audit log could not be written there.
+    pub(super) fn unrecorded(message: impl Into<String>) -> Self {
+        Self {
+            code: ErrorCode::AuditUnavailable,
+            recorded: ErrorCode::AuditUnavailable,
+            ..Self::overloaded(message)
+        }
+    }
+
+    /// The same of something that is in the audit log already.
+    pub(super) fn noted(self) -> Self {
+        Self { is_noted: true, ..self }
     }
 
     /// A fault of ours.

@@ -50,6 +50,17 @@ impl Revision {
         Self::named(requested).unwrap_or(Self::November2025)
     }
 
+    /// Whether the streams of calls can be taken up again (since MCP 2025-03-26, basic/transports).
+    pub(super) fn has_resumable_streams(self) -> bool {
+        self >= Self::March2025
+    }
+
+    /// Whether a stream begins with an event that has an id alone, after which it may be closed
+    /// before the answer (since MCP 2025-11-25, basic/transports).
+    pub(super) fn is_primed(self) -> bool {
+        self >= Self::November2025
+    }
+
     /// What `MCP-Protocol-Version` names, if it is there (since MCP 2025-06-18, basic/transports).
     ///
     /// # Errors

@@ -11,20 +11,27 @@
 //!   request wants: the old one has been answered.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Either};
-use quaymaster_core::{Actor, CallId, InputAbilities, InputPort, LogSink, ProgressSink, Reply, TaskTerms};
+use quaymaster_core::{
+    Actor, CallId, ErrorCode, InputAbilities, InputPort, LogSink, ProgressSink, RawBuf, Reply, TaskTerms,
+};
+use serde_json::json;
+use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::addressee::Addressee;
 use super::answer::Pieces;
 use super::door::{Door, Wire};
 use super::era::Era;
-use super::front::{Addressee, Front};
-use super::lasting::Lasting;
+use super::front::Front;
+use super::lasting::{Haven, Lasting};
 use super::progress::{Note, NoteQueue, Wanted};
 use super::question::{Question, QuestionQueue};
 use super::refusal::Refusal;
+use super::session::streams::MAX_ANSWER_BYTES;
 use super::suspended::{Bound, Pending};
 use super::task::{Offer, Slip};
 
@@ -163,6 +170,37 @@ impl Running {
         }
     }
 
+    /// Whether it is a call, which goes on when nobody waits for it.
+    pub(super) fn is_call(&self) -> bool {
+        matches!(self.reply, Either::Left(_))
+    }
+
+    /// Has the call go on by itself from now on: its reply waits here, for as long as anybody
+    /// does. One that comes while nobody is `attended`, and is too large to wait, is lost.
+    pub(super) fn set_off(&mut self, haven: &Haven, attended: Arc<AtomicBool>) {
+        let gone: BoxFuture<'static, Option<Reply>> = Box::pin(std::future::ready(None));
+        match std::mem::replace(&mut self.reply, Either::Right(gone)) {
+            Either::Left(call) => {
+                let (send, reply) = oneshot::channel();
+                haven.tasks().spawn(async move {
+                    let mut reply = call.await;
+                    if let Some(reply) = reply.as_mut().filter(|_| !attended.load(Ordering::Relaxed)) {
+                        bound(reply);
+                    }
+                    // Nobody may be there any more.
+                    let _ = send.send(reply);
+                });
+                self.reply = Either::Right(Box::pin(async { reply.await.ok().flatten() }));
+            }
+            other @ Either::Right(_) => self.reply = other,
+        }
+    }
+
+    /// How long the call says nothing, if it said that.
+    pub(super) fn away(&self) -> Option<Duration> {
+        self.speech.notes.as_ref()?.away()
+    }
+
     /// The next note, if one waits.
     pub(super) fn note(&self) -> Option<Note> {
         self.speech.notes.as_ref()?.next()
@@ -200,6 +238,17 @@ impl Running {
     }
 }
 
+/// Leaves of a reply that is too large to wait for its client that it was too large.
+fn bound(reply: &mut Reply) {
+    if reply.result.len() > MAX_ANSWER_BYTES {
+        let message = "the answer came while its client was away, and was too large to be kept";
+        let content = json!([{"type": "text", "text": message}]);
+        reply.code = Some(ErrorCode::UpstreamOutcomeUnknown);
+        reply.message = Some(message.to_owned());
+        reply.result = json!({"content": content, "isError": true}).to_string();
+    }
+}
+
 async fn questioned(queue: Option<&Arc<QuestionQueue>>) {
     match queue {
         Some(queue) => queue.arrived().await,
@@ -223,9 +272,16 @@ async fn told(queue: Option<&Arc<NoteQueue>>) {
 
 impl<D: Door> Front<D> {
     /// The questions to a client of `actor` with these abilities; none if it can be asked nothing.
-    pub(super) fn questions(&self, abilities: InputAbilities, actor: &Actor) -> Option<QuestionQueue> {
+    /// `ahead` is what it answers before it is asked.
+    pub(super) fn questions(
+        &self,
+        abilities: InputAbilities,
+        actor: &Actor,
+        ahead: Option<RawBuf>,
+    ) -> Option<QuestionQueue> {
         let allowance = &self.allowances.questions;
-        abilities.is_askable().then(|| QuestionQueue::new(abilities, &actor.id, allowance))
+        let queue = || QuestionQueue::new(abilities, &actor.id, allowance).answered_ahead(ahead);
+        abilities.is_askable().then(queue)
     }
 
     /// Has `call` wait for its client to come back; gives the answer, which holds the questions.

@@ -15,8 +15,12 @@
 //! - One with a call or a stream under way is in use, and stays.
 
 mod handle;
+pub(super) mod own_stream;
+pub(super) mod streams;
 
 pub(super) use self::handle::Sealing;
+use self::own_stream::OwnStream;
+use self::streams::Streams;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -31,6 +35,7 @@ use quaymaster_core::{
 use tokio_util::sync::CancellationToken;
 
 use super::inflight::InFlight;
+use super::occupancy::Occupancy;
 use super::question::OpenRequests;
 use super::refusal::Refusal;
 use super::revision::Revision;
@@ -68,6 +73,10 @@ pub(super) struct Session {
     pub(super) questions: OpenRequests,
     /// The resources whose changes it hears of.
     pub(super) watches: Arc<Watches>,
+    /// The streams of its calls that can be taken up again.
+    pub(super) streams: Streams,
+    /// What its own stream told last.
+    pub(super) own_stream: OwnStream,
     actor: ActorId,
     workspace: Workspace,
     reach: Reach,
@@ -96,6 +105,8 @@ impl Session {
             abilities,
             questions: OpenRequests::tagged(tag),
             watches: Arc::default(),
+            streams: Streams::default(),
+            own_stream: OwnStream::default(),
             actor: caller.id.clone(),
             workspace: caller.workspace.clone(),
             reach: caller.reach.clone(),
@@ -104,6 +115,11 @@ impl Session {
             level: Mutex::new(LogLevel::Info),
             last_used: AtomicU64::new(0),
         }
+    }
+
+    /// Whose it is.
+    pub(super) fn actor(&self) -> &ActorId {
+        &self.actor
     }
 
     /// From which level on the client reads log messages.
@@ -189,6 +205,7 @@ pub(super) struct SessionLimits {
 pub(super) struct Sessions {
     limits: SessionLimits,
     table: Mutex<Table>,
+    occupancy: Arc<Occupancy>,
 }
 
 #[derive(Debug, Default)]
@@ -218,9 +235,9 @@ impl Ended {
 }
 
 impl Sessions {
-    /// An empty table.
-    pub(super) fn new(limits: SessionLimits) -> Self {
-        Self { limits, table: Mutex::default() }
+    /// An empty table, whose size is told to `occupancy`.
+    pub(super) fn new(limits: SessionLimits, occupancy: Arc<Occupancy>) -> Self {
+        Self { limits, table: Mutex::default(), occupancy }
     }
 
     /// Opens `session`.
@@ -264,6 +281,7 @@ impl Sessions {
         }
         let session = Arc::new(session);
         table.held.insert(Arc::clone(&session.handle), Arc::clone(&session));
+        self.occupancy.set_sessions(table.held.len());
         Ok(session)
     }
 
@@ -303,7 +321,17 @@ impl Sessions {
 
     /// Puts away what nobody used for too long.
     pub(super) fn sweep(&self, now: Timestamp) {
-        self.put_away(&mut self.table(), |s| s.expired(now, self.limits.idle));
+        let mut table = self.table();
+        self.put_away(&mut table, |s| s.expired(now, self.limits.idle));
+        for session in table.held.values() {
+            session.streams.sweep(now);
+            session.own_stream.sweep(now);
+        }
+    }
+
+    /// Lets go of what waits for clients that will not come back.
+    pub(super) fn let_go(&self) {
+        self.table().held.values().for_each(|session| session.streams.clear());
     }
 
     fn put_away(&self, table: &mut Table, which: impl Fn(&Session) -> bool) {
@@ -315,9 +343,11 @@ impl Sessions {
                     ended.note(session, self.limits.per_actor);
                 }
                 session.ended.cancel();
+                session.streams.clear();
             }
             !goes
         });
+        self.occupancy.set_sessions(held.len());
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

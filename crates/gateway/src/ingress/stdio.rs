@@ -31,11 +31,11 @@ use self::lines::{Line, Lines};
 use self::told::task_changed;
 use super::answer::one_line;
 use super::changes::{Changes, Seen};
-use super::claims;
+use super::claims::{self, Claims};
 use super::counters::RefusalCounters;
 use super::door::Door;
 use super::era::{self, Detected, Era, RequestHead};
-use super::front::{Asked, Front, Plan, ServerIdentity, Trail, notified};
+use super::front::{Asked, Front, Origin, Plan, ServerIdentity, Trail, notified};
 use super::inflight::InFlight;
 use super::modern;
 use super::question::OpenRequests;
@@ -215,7 +215,7 @@ impl<D: Door> Client<D> {
         let has_batches = self.session.as_ref().is_some_and(|session| session.revision.has_batches());
         let incoming = if has_batches { rpc::parse_any(line) } else { rpc::parse(line).map(Incoming::One) };
         let outcome = match incoming {
-            Ok(Incoming::One(message)) => self.read(&message, &mut trail),
+            Ok(Incoming::One(message)) => self.read(&message, &mut trail).await,
             Ok(Incoming::Batch(batch)) => return self.batch(batch, trail).await,
             Err(error) => {
                 trail.id.clone_from(&error.id);
@@ -264,16 +264,18 @@ impl<D: Door> Client<D> {
         }
     }
 
-    fn read(&mut self, message: &Message<'_>, trail: &mut Trail) -> Result<Option<Answer>, Refusal> {
-        let outcome = era::detect(&RequestHead::default(), message)
-            .and_then(|detected| self.message(message, &detected, trail));
+    async fn read(&mut self, message: &Message<'_>, trail: &mut Trail) -> Result<Option<Answer>, Refusal> {
+        let outcome = match era::detect(&RequestHead::default(), message) {
+            Ok(detected) => self.message(message, &detected, trail).await,
+            Err(refusal) => Err(refusal),
+        };
         if outcome.is_err() {
             trail.name(message);
         }
         outcome
     }
 
-    fn message(
+    async fn message(
         &mut self,
         message: &Message<'_>,
         detected: &Detected<'_>,
@@ -281,7 +283,7 @@ impl<D: Door> Client<D> {
     ) -> Result<Option<Answer>, Refusal> {
         match message {
             Message::Request { id, method, .. } => {
-                let outcome = self.request(&Asked { id, method, detected });
+                let outcome = self.request(&Asked { id, method, detected }).await;
                 if outcome.is_err() && trail.client.is_none() {
                     trail.client = claims::implementation(detected.meta.client_info).map(Arc::from);
                 }
@@ -306,7 +308,7 @@ impl<D: Door> Client<D> {
         }
     }
 
-    fn request(&mut self, asked: &Asked<'_>) -> Result<Answer, Refusal> {
+    async fn request(&mut self, asked: &Asked<'_>) -> Result<Answer, Refusal> {
         match asked.detected.era {
             Era::Modern => modern::check(None, asked.method, asked.detected)?,
             Era::Legacy if self.session.is_some() || matches!(asked.method, "initialize" | "ping") => {}
@@ -324,9 +326,11 @@ impl<D: Door> Client<D> {
             Plan::Call(call) => return self.call(asked, call, actor),
             Plan::TaskResult(task) => return self.await_task(asked, task, &actor),
             Plan::Resume(resumption) => return self.resume(asked, resumption, &actor),
-            Plan::Listen(subscription) => self.subscribe(subscription, &actor)?,
+            Plan::Listen(subscription) => Box::pin(self.subscribe(subscription, &actor)).await?,
             Plan::Watch { uri, begins: true, answer } => {
-                self.watches.add(&self.front, &actor, &uri)?;
+                let session = self.session.as_ref().map(|session| session.id.clone());
+                let origin = Origin { actor, session, claims: Claims::default() };
+                Box::pin(self.watches.add(&self.front, origin, &uri)).await?;
                 answer
             }
             Plan::Watch { uri, begins: false, answer } => {

@@ -7,13 +7,14 @@
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::raw::Raw;
 use quaymaster_core::rpc::{self, RequestId};
-use quaymaster_core::{Caller, ErrorCode, InputAbilities};
+use quaymaster_core::{Caller, InputAbilities};
 
 use serde_json::json;
 
 use super::changes::Topic;
+use super::claims::Claims;
 use super::door::Door;
-use super::front::Front;
+use super::front::{Front, Origin};
 use super::params::Params;
 use super::refusal::Refusal;
 use super::task::{self, Owner, Task, TaskTable, TaskWatch};
@@ -80,8 +81,9 @@ impl Subscription {
     ///
     /// # Errors
     ///
-    /// `gateway.overloaded` if it would watch too many; some of them are watched all the same.
-    pub(super) fn watching<D: Door>(
+    /// `gateway.overloaded` if it would watch too many, `audit.unavailable` if that cannot be recorded;
+    /// some of them are watched all the same.
+    pub(super) async fn watching<D: Door>(
         mut self,
         watches: &Watches,
         front: &Front<D>,
@@ -89,9 +91,10 @@ impl Subscription {
     ) -> Result<Self, Refusal> {
         let mut granted = Vec::with_capacity(self.resources.len());
         for uri in self.resources {
-            match watches.add(front, actor, &uri) {
+            let origin = Origin { actor: actor.clone(), session: None, claims: Claims::default() };
+            match watches.add(front, origin, &uri).await {
                 Ok(()) => granted.push(uri),
-                Err(refusal) if refusal.code == ErrorCode::GatewayOverloaded => return Err(refusal),
+                Err(refusal) if refusal.retry_after.is_some() => return Err(refusal),
                 Err(_) => {}
             }
         }

@@ -43,24 +43,17 @@ pub(super) struct Resumption {
 }
 
 impl Resumption {
-    /// The state and the answers of a request, if it has any.
-    pub(super) fn read(params: &Params<'_>) -> Result<Option<(String, RawBuf)>, Refusal> {
+    /// The state and the answers of a request, as far as it has them.
+    pub(super) fn read(params: &Params<'_>) -> Result<(Option<String>, Option<RawBuf>), Refusal> {
         let answers = match params.input_responses {
             None => None,
             Some(raw) if raw.get().starts_with('{') => Some(raw.to_buf()),
             Some(_) => return Err(Refusal::invalid_params("`params.inputResponses` must be an object")),
         };
         match (params.request_state, text(params.request_state)) {
-            (None, _) if answers.is_none() => Ok(None),
-            (None, _) => {
-                let message = "`params.requestState` is missing: send the one that came with the questions";
-                Err(Refusal::invalid_params(message))
-            }
+            (None, _) => Ok((None, answers)),
             (Some(_), None) => Err(Refusal::invalid_params("`params.requestState` must be a string")),
-            (Some(_), Some(state)) => {
-                let none = || RawBuf::read("{}").map_err(|_| Refusal::internal());
-                Ok(Some((state.into_owned(), answers.map_or_else(none, Ok)?)))
-            }
+            (Some(_), Some(state)) => Ok((Some(state.into_owned()), answers)),
         }
     }
 }

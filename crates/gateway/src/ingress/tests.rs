@@ -15,6 +15,8 @@ mod questions;
 mod resting;
 mod retries;
 mod routes;
+mod streams;
+mod sweeps;
 mod task_tidings;
 mod task_waits;
 mod tasks;

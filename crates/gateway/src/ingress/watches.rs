@@ -5,15 +5,16 @@
 //! - Their number is bounded, for a client and for a principal with all its clients, and what is not watched any more is let go at once.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::select_all;
-use quaymaster_core::Caller;
+use quaymaster_core::{CallError, Caller, ErrorCode};
 use tokio::sync::Notify;
 
 use super::allowance::Share;
+use super::call::ToolCall;
 use super::door::{Door, Watch};
-use super::front::Front;
+use super::front::{Front, Origin};
 use super::refusal::Refusal;
 
 /// How many resources one client may watch.
@@ -31,30 +32,51 @@ impl Watches {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to watch `uri` for `actor`, within what it may watch.
+    /// Begins to watch what `origin` asks for, within what it may watch.
     ///
     /// # Errors
     ///
-    /// `-32602` if there is no such resource for it, `gateway.overloaded` if too many are watched.
-    pub(super) fn add<D: Door>(&self, front: &Front<D>, actor: &Caller, uri: &str) -> Result<(), Refusal> {
-        let mut held = self.lock();
-        if held.contains_key(uri) {
+    /// `-32602` if there is no such resource for it, `gateway.overloaded` if too many are watched,
+    /// `audit.unavailable` if that cannot be recorded.
+    pub(super) async fn add<D: Door>(
+        &self,
+        front: &Front<D>,
+        origin: Origin,
+        uri: &str,
+    ) -> Result<(), Refusal> {
+        if !self.has_room(uri)? {
             return Ok(());
+        }
+        let allowance = &front.allowances.watches;
+        let share = allowance.take(&origin.actor.id, 1).ok_or_else(|| {
+            let most = allowance.each();
+            Refusal::overloaded(format!("{most} resources are watched in all sessions: let one go"))
+        })?;
+        let request = front.request(ToolCall::to_read(uri)?, origin);
+        let door = Arc::clone(&front.door);
+        // Its records are written whether the client stays or not.
+        let watch = front.haven.take(async move { door.begin_watch(request).await }).await;
+        let watch = watch.unwrap_or_else(|| Err(CallError::new(ErrorCode::GatewayInternal, "")));
+        let watch = watch.map_err(refused)?;
+        // Another request may have come first meanwhile.
+        if self.has_room(uri)? {
+            let held = Held { version: watch.version(), watch, _share: share };
+            self.lock().insert(uri.to_owned(), held);
+            self.changed.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Whether `uri` is not watched yet, and may be.
+    fn has_room(&self, uri: &str) -> Result<bool, Refusal> {
+        let held = self.lock();
+        if held.contains_key(uri) {
+            return Ok(false);
         }
         if held.len() >= MAX_WATCHED {
             return Err(Refusal::overloaded(format!("{MAX_WATCHED} resources are watched: let one go")));
         }
-        let watch = front.door.watch(actor, uri).ok_or_else(|| {
-            Refusal::invalid_params("there is no such resource, or it cannot be watched: see resources/list")
-        })?;
-        let allowance = &front.allowances.watches;
-        let share = allowance.take(&actor.id, 1).ok_or_else(|| {
-            let most = allowance.each();
-            Refusal::overloaded(format!("{most} resources are watched in all sessions: let one go"))
-        })?;
-        held.insert(uri.to_owned(), Held { version: watch.version(), watch, _share: share });
-        self.changed.notify_one();
-        Ok(())
+        Ok(true)
     }
 
     /// Whether nothing is watched.
@@ -123,6 +145,19 @@ impl Watches {
                 .then(|| watch.uri().to_owned())
         })
     }
+}
+
+/// What a client is told of a watch that was refused, and recorded as such.
+fn refused(error: CallError) -> Refusal {
+    let refusal = match error.code {
+        ErrorCode::GatewayOverloaded => Refusal::overloaded(error.public_message),
+        ErrorCode::AuditUnavailable => Refusal::unrecorded(error.public_message),
+        // Whether there is one that it may not watch is nobody's business.
+        _ => {
+            Refusal::invalid_params("there is no such resource, or it cannot be watched: see resources/list")
+        }
+    };
+    refusal.noted()
 }
 
 /// A resource that is watched, and up to which change it was told of.

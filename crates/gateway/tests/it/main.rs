@@ -2,12 +2,15 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::panic,
     reason = "a test may fail; Clippy sees that of test functions alone, not of what they share"
 )]
 
+mod announced;
 mod corpus;
 mod installation;
 mod large_catalogue;
+mod metrics;
 mod resources;
 mod routes;
 mod sealing;

@@ -74,8 +74,13 @@ async fn ask(gateway: &Gateway, kind: Kind, name: &str) -> String {
 
 /// The same on a route.
 async fn ask_on(gateway: &Gateway, reach: Reach, kind: Kind, name: &str) -> String {
+    let reply = gateway.call(request(gateway, reach, kind, name), Wire::default()).await;
+    reply.code.map_or_else(|| "ok".to_owned(), |code| code.to_string())
+}
+
+fn request(gateway: &Gateway, reach: Reach, kind: Kind, name: &str) -> CallRequest {
     let uri = (kind == Kind::Resource).then(|| ("uri".to_owned(), Value::from(name)));
-    let request = CallRequest {
+    CallRequest {
         kind,
         id: CallId::new(&SystemClock, &SystemRandomness),
         received: SystemClock.now(),
@@ -88,9 +93,7 @@ async fn ask_on(gateway: &Gateway, reach: Reach, kind: Kind, name: &str) -> Stri
         correlation_id: None,
         tool: name.to_owned(),
         arguments: Arguments::from_map(uri.into_iter().collect::<Map<_, _>>()),
-    };
-    let reply = gateway.call(request, Wire::default()).await;
-    reply.code.map_or_else(|| "ok".to_owned(), |code| code.to_string())
+    }
 }
 
 fn names(gateway: &Gateway, shelf: Shelf, member: &str) -> Vec<String> {
@@ -159,4 +162,34 @@ async fn on_the_route_of_a_server_its_prompts_and_resources_are_called_as_the_se
     assert!(watched(docs(), "test://static-text") && !watched(docs(), "test://static-binary"));
     assert!(!watched(numbers, "test://static-text"), "it is another server's");
     gateway.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_watch_leaves_the_records_of_a_read_and_so_does_one_that_is_refused() {
+    let (_server, folder, gateway) = gateway().await;
+    let mut expected = Vec::new();
+    for (uri, code) in [
+        ("test://static-text", None),
+        ("test://static-binary", Some("policy.denied")),
+        ("nobody://is", Some("tool.not_found")),
+    ] {
+        let request = request(&gateway, Reach::All, Kind::Resource, uri);
+        let id = request.id.to_string();
+        let watch = Gateway::begin_watch(&gateway, request).await;
+        assert_eq!(watch.err().map(|error| error.code.as_str()), code, "{uri}");
+        let events: &[&str] =
+            if code.is_some() { &["call.refused"] } else { &["call.intent", "call.outcome"] };
+        expected.extend(events.iter().map(|event| (id.clone(), Value::from(*event), code)));
+    }
+    gateway.shutdown().await;
+    let records = crate::routes::records(folder.path()).await;
+    let watches = records.iter().filter(|record| record["method"] == "resources/subscribe");
+    let told: Vec<(String, Value, Option<&str>)> = watches
+        .map(|record| {
+            assert_eq!(record["tool"]["kind"], "resource");
+            let id = record["call"].as_str().expect("a call").to_owned();
+            (id, record["event"].clone(), record["code"].as_str())
+        })
+        .collect();
+    assert_eq!(told, expected);
 }

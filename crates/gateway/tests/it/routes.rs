@@ -72,7 +72,7 @@ async fn call(gateway: &Gateway, caller: &Caller, tool: &str) -> Reply {
     gateway.call(request, Wire::default()).await
 }
 
-async fn records(folder: &Path) -> Vec<Value> {
+pub(crate) async fn records(folder: &Path) -> Vec<Value> {
     let store = Office::open_records(options(folder)).await.expect("the log");
     let records = store.audit_read(0, 500).await.expect("records");
     store.close().await.expect("closed");

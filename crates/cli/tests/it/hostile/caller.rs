@@ -43,9 +43,13 @@ impl Answer {
         lines.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// The message that is the body; null if it is none.
+    /// The message that is the body, or the last of its events; null if there is none.
     pub(super) fn message(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_default()
+        let mut events = self.text.lines().filter_map(|line| line.strip_prefix("data: {"));
+        match events.next_back() {
+            Some(event) => serde_json::from_str(&format!("{{{event}")).unwrap_or_default(),
+            None => serde_json::from_str(&self.text).unwrap_or_default(),
+        }
     }
 }
 

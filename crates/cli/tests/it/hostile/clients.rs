@@ -8,20 +8,20 @@ use serde_json::{Value, json};
 
 use super::behaviour::{Behaviour, Era, Over};
 use super::caller::{Caller, code};
-use super::footprint::{Footprint, memory_is_back};
+use super::footprint::{Footprint, Visits, peak_is_bounded};
 use super::installation::{Gateway, Upstream};
 use super::servers::settled;
 use super::session::{Session, opening};
 
-/// How many sessions one client opens in each round, over so many connections.
-const SESSIONS: [usize; 2] = [10_000, 2_000];
+/// How many sessions one client opens, over so many connections.
+const SESSIONS: usize = 10_000;
 const CONNECTIONS: usize = 4;
 
 const NEVER: Upstream = Upstream { behaviour: Behaviour::NeverAnswers, era: Era::Modern, over: Over::Stdio };
 const FLOODS: Upstream = Upstream { behaviour: Behaviour::Floods, era: Era::Modern, over: Over::Http };
 
 /// Opens sessions without a wait between them, reads what comes, and leaves.
-fn opens_sessions_and_leaves(caller: &Caller, sessions: usize) {
+fn opens_sessions_and_leaves(caller: &Caller) -> Vec<TcpStream> {
     std::thread::scope(|scope| {
         for _connection in 0..CONNECTIONS {
             scope.spawn(|| {
@@ -29,16 +29,17 @@ fn opens_sessions_and_leaves(caller: &Caller, sessions: usize) {
                 let mut sending = stream.try_clone().expect("the same");
                 let one = opening(caller);
                 scope.spawn(move || {
-                    let many = one.repeat(sessions / CONNECTIONS - 1);
+                    let many = one.repeat(SESSIONS / CONNECTIONS - 1);
                     let last = one.replacen("\r\n", "\r\nConnection: close\r\n", 1);
                     sending.write_all((many + &last).as_bytes()).expect("sent");
                 });
                 let mut read = String::new();
                 stream.read_to_string(&mut read).expect("answers");
-                assert_eq!(read.matches("HTTP/1.1 200 OK").count(), sessions / CONNECTIONS);
+                assert_eq!(read.matches("HTTP/1.1 200 OK").count(), SESSIONS / CONNECTIONS);
             });
         }
     });
+    Vec::new()
 }
 
 /// Connects and says nothing.
@@ -123,42 +124,61 @@ fn sends_bombs(caller: &Caller) -> Vec<TcpStream> {
     Vec::new()
 }
 
-#[test]
-fn bad_clients_harm_nobody_and_leave_nothing() {
+/// What a bad client does; what it still holds then.
+type BadClient = fn(&Caller) -> Vec<TcpStream>;
+
+/// All of them, and whether one makes much of whatever holds it.
+const BAD_CLIENTS: [(&str, bool, BadClient); 7] = [
+    ("opens sessions and leaves", true, opens_sessions_and_leaves),
+    ("says nothing", false, says_nothing),
+    ("says it slowly", false, says_it_slowly),
+    ("reads nothing", true, reads_nothing),
+    ("pipelines without reading", true, pipelines_without_reading),
+    ("leaves in the middle of a call", false, leaves_mid_call),
+    ("sends bombs", true, sends_bombs),
+];
+
+/// A gateway with the servers that bad clients call.
+fn called_by_bad_clients() -> (Gateway, [Caller; 2]) {
     let gateway = Gateway::start();
-    let (caller, others) = (gateway.caller("ana"), gateway.caller("bo"));
+    let callers = [gateway.caller("ana"), gateway.caller("bo")];
     let upstreams = [NEVER, FLOODS];
     gateway.connect(&upstreams, "2s");
-    assert_eq!(settled(&others, &upstreams), [""; 0]);
-    Gateway::is_good(&others);
-    let before = Footprint::of(&gateway);
-    let mut rounds = Vec::new();
-    for sessions in SESSIONS {
-        Gateway::others_are_served_during(&others, || {
-            let mut held: Vec<TcpStream> = Vec::new();
-            std::thread::scope(|scope| {
-                scope.spawn(|| opens_sessions_and_leaves(&caller, sessions));
-                let parts = [
-                    says_nothing,
-                    says_it_slowly,
-                    reads_nothing,
-                    pipelines_without_reading,
-                    leaves_mid_call,
-                    sends_bombs,
-                ];
-                let caller = &caller;
-                let holding = parts.map(|part| scope.spawn(move || part(caller)));
-                held.extend(holding.into_iter().flat_map(|part| part.join().expect("no panic")));
-            });
-        });
-        before.is_back(&gateway);
-        rounds.push(Footprint::of(&gateway));
-    }
-    memory_is_back(&gateway, &rounds);
+    assert_eq!(settled(&callers[1], &upstreams), [""; 0]);
+    Gateway::settle(&callers[1]);
+    (gateway, callers)
 }
 
 #[test]
-fn calls_and_connections_beyond_what_fits_are_refused_at_once_and_others_come_after_them() {
+fn each_bad_client_leaves_nothing() {
+    let (gateway, [caller, others]) = called_by_bad_clients();
+    let visits = Visits::of(&gateway);
+    for (name, hungry, client) in BAD_CLIENTS {
+        visits.receive(name, hungry, || {
+            Gateway::others_are_served_during(&others, || drop(client(&caller)));
+        });
+    }
+    visits.end();
+}
+
+#[test]
+fn many_bad_clients_at_once_harm_nobody() {
+    let (gateway, [caller, others]) = called_by_bad_clients();
+    let before = Footprint::of(&gateway);
+    Gateway::others_are_served_during(&others, || {
+        std::thread::scope(|scope| {
+            let caller = &caller;
+            let holding = BAD_CLIENTS.map(|(_, _, client)| scope.spawn(move || client(caller)));
+            let held = holding.map(|client| client.join().expect("no panic"));
+            drop(held);
+        });
+    });
+    before.is_back(&gateway, "all at once");
+    peak_is_bounded(&gateway);
+}
+
+#[test]
+fn calls_and_connections_of_one_beyond_its_share_are_refused_at_once_and_others_go_on() {
     let gateway = Gateway::start();
     let (caller, others) = (gateway.caller("ana"), gateway.caller("bo"));
     gateway.connect(&[NEVER], "60s");
@@ -166,28 +186,56 @@ fn calls_and_connections_beyond_what_fits_are_refused_at_once_and_others_come_af
     Gateway::is_good(&others);
     let before = Footprint::of(&gateway);
 
-    let filled = || {
-        let session = Session::open(&caller);
-        fills(&session);
-        session
-    };
-    let sessions = [filled(), filled(), filled(), filled()];
-    let refused = overloaded(&others);
+    let sessions = [Session::open(&caller), Session::open(&caller)];
+    for session in &sessions {
+        fills(session);
+    }
+    let refused = overloaded(&caller);
     assert!(refused.pointer("/result/structuredContent/error/retry_after_seconds").is_some(), "{refused}");
+    Gateway::is_good(&others);
     for session in &sessions {
         assert_eq!(session.end(), 204);
     }
-    served(&others);
+    served(&caller);
+    before.is_back(&gateway, "calls beyond a share");
+
+    let held = subscribes_beyond_its_share(&caller);
+    Gateway::is_good(&others);
+    drop(held);
+    served(&caller);
+    before.is_back(&gateway, "connections beyond a share");
 
     let held: Vec<TcpStream> = (0..1_100).map(|_| caller.connect().expect("a connection")).collect();
-    let mut last = held.last().expect("one");
+    let mut first = held.first().expect("one");
     let mut busy = String::new();
-    last.read_to_string(&mut busy).expect("an answer that nobody asked for");
+    first.read_to_string(&mut busy).expect("an answer that nobody asked for");
     assert!(busy.starts_with("HTTP/1.1 503 ") && busy.contains("retry-after: 1"), "{busy}");
     assert!(busy.contains("gateway.overloaded"), "{busy}");
+    Gateway::is_good(&others);
     drop(held);
-    served(&others);
-    before.is_back(&gateway);
+    before.is_back(&gateway, "connections of nobody");
+}
+
+/// Opens streams until one is refused.
+fn subscribes_beyond_its_share(caller: &Caller) -> Vec<TcpStream> {
+    let params = json!({"notifications": {"toolsListChanged": true}});
+    let request = caller.modern_request(1, "subscriptions/listen", params);
+    let mut held = Vec::new();
+    for _ in 0..1_100 {
+        let mut stream = caller.connect().expect("a connection");
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut answer = [0; 4096];
+        let length = stream.read(&mut answer).expect("a head");
+        let answer = String::from_utf8_lossy(&answer[..length]).to_ascii_lowercase();
+        if answer.starts_with("http/1.1 503 ") {
+            assert!(answer.contains("retry-after: 1") && answer.contains("gateway.overloaded"), "{answer}");
+            assert_eq!(held.len(), 512, "half of all are one's share");
+            return held;
+        }
+        assert!(answer.starts_with("http/1.1 200 "), "{answer}");
+        held.push(stream);
+    }
+    panic!("one may have more connections than it should")
 }
 
 /// Begins as many calls as a session may have. They go on without their connections.

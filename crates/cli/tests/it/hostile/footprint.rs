@@ -4,7 +4,6 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use serde_json::Value;
 
 use super::installation::Gateway;
 
@@ -19,9 +18,15 @@ const SPARE_THREADS: usize = 10;
 /// What the pools of two databases open at most: a file and its log for each connection.
 const MAX_DATABASES: usize = 40;
 
-/// What one round may add to the memory after another like it, as far as an allocator has its own mind
-/// about that: far less than what one of the bad ones sends.
-const ALLOWANCE_KIB: usize = 24 * 1024;
+/// What a bad one may leave in memory the first time, when tables and the allocator's pages grow to
+/// what they stay at: less than one of the lines of 16 MiB that are read of a longer one.
+const FIRST_KIB: usize = 14 * 1024;
+
+/// What it may add when it comes again: less than half such a line, or than 10,000 sessions.
+const AGAIN_KIB: usize = 8 * 1024;
+
+/// What all bad ones that come to a gateway one after the other may leave together.
+const ALL_KIB: usize = 32 * 1024;
 
 /// Most that a gateway ever holds: a line of 16 MiB of each of the few servers that send longer ones.
 const PEAK_KIB: usize = 400 * 1024;
@@ -44,12 +49,11 @@ impl Footprint {
     /// What `gateway` holds now.
     pub(super) fn of(gateway: &Gateway) -> Self {
         let tasks = tasks(gateway);
-        Self { tasks, ..Self::outside(gateway) }
+        Self { tasks, ..Self::outside(gateway.process_id(), gateway.mark()) }
     }
 
-    /// The same as far as the system tells.
-    fn outside(gateway: &Gateway) -> Self {
-        let process = gateway.process_id();
+    /// What a process holds whose children have `mark`, as far as the system tells.
+    pub(super) fn outside(process: u32, mark: &str) -> Self {
         let (databases, others): (Vec<_>, Vec<_>) =
             open(process).into_iter().partition(|path| path.contains(".db"));
         Self {
@@ -57,8 +61,8 @@ impl Footprint {
             databases: databases.len(),
             threads: fs::read_dir(format!("/proc/{process}/task")).expect("it runs").count(),
             tasks: 0,
-            processes: processes(gateway.mark()).len(),
-            resident_kib: status_kib(process, "VmRSS:"),
+            processes: processes(mark).len(),
+            resident_kib: resident_kib(process),
         }
     }
 
@@ -70,11 +74,11 @@ impl Footprint {
             || self.processes > before.processes
     }
 
-    /// Waits until `gateway` holds no more than this.
-    pub(super) fn is_back(&self, gateway: &Gateway) {
+    /// Waits until `gateway` holds no more than this after `whom`, memory aside.
+    pub(super) fn is_back(&self, gateway: &Gateway, whom: &str) {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let mut now = Self::outside(gateway);
+            let mut now = Self::outside(gateway.process_id(), gateway.mark());
             if !now.exceeds(self) {
                 now.tasks = tasks(gateway);
                 if !now.exceeds(self) {
@@ -82,10 +86,69 @@ impl Footprint {
                 }
             }
             if Instant::now() > deadline {
+                now.tasks = tasks(gateway);
                 let (open, left) = (open(gateway.process_id()), processes(gateway.mark()));
-                panic!("left behind: {now:?}\nafter {self:?}\n{open:#?}\n{left:#?}");
+                panic!("`{whom}` left behind: {now:?}\nafter {self:?}\n{open:#?}\n{left:#?}");
             }
             std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until a process without a gateway's log holds no more than this after `whom`.
+    pub(super) fn is_back_outside(&self, (process, mark): (u32, &str), whom: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let now = Self::outside(process, mark);
+            if !now.exceeds(self) && now.resident_kib <= self.resident_kib + FIRST_KIB {
+                return;
+            }
+            assert!(Instant::now() < deadline, "`{whom}` left behind: {now:?}\nafter {self:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// What comes to a gateway, one after the other, and leaves nothing.
+pub(super) struct Visits<'a> {
+    gateway: &'a Gateway,
+    before: Footprint,
+}
+
+impl<'a> Visits<'a> {
+    /// Begins with what `gateway` holds now.
+    pub(super) fn of(gateway: &'a Gateway) -> Self {
+        Self { gateway, before: Footprint::of(gateway) }
+    }
+
+    /// Has `visit` come, again if it is `hungry`; then all must be back where it was.
+    pub(super) fn receive(&self, whom: &str, hungry: bool, visit: impl Fn()) {
+        let mut allowance_kib = FIRST_KIB;
+        for _time in 0..if hungry { 2 } else { 1 } {
+            let before_kib = resident_kib(self.gateway.process_id());
+            visit();
+            self.before.is_back(self.gateway, whom);
+            self.memory_is_back(before_kib + allowance_kib, whom);
+            allowance_kib = AGAIN_KIB;
+        }
+    }
+
+    /// All of them together left no more than that either.
+    pub(super) fn end(self) {
+        self.memory_is_back(self.before.resident_kib + ALL_KIB, "all together");
+        peak_is_bounded(self.gateway);
+    }
+
+    fn memory_is_back(&self, most_kib: usize, whom: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let now_kib = resident_kib(self.gateway.process_id());
+            if now_kib <= most_kib {
+                return;
+            }
+            assert!(Instant::now() < deadline, "`{whom}` left {now_kib} KiB, more than {most_kib} KiB");
+            // An allocator gives free pages back when it is next used, and here nothing else happens.
+            self.gateway.signal(Signal::HUP);
+            std::thread::sleep(Duration::from_millis(250));
         }
     }
 }
@@ -99,13 +162,14 @@ fn open(process: u32) -> Vec<String> {
     open
 }
 
-/// Memory came back after the last two of `rounds`, and there never was too much.
-pub(super) fn memory_is_back(gateway: &Gateway, rounds: &[Footprint]) {
-    let resident: Vec<usize> = rounds.iter().map(|round| round.resident_kib).collect();
-    let [.., before, after] = *resident.as_slice() else { panic!("there must be two rounds") };
-    assert!(after < before + ALLOWANCE_KIB, "{resident:?} KiB");
+/// There never was too much in memory.
+pub(super) fn peak_is_bounded(gateway: &Gateway) {
     let peak = peak_of(gateway.process_id());
     assert!(peak < PEAK_KIB, "{peak} KiB");
+}
+
+fn resident_kib(process: u32) -> usize {
+    status_kib(process, "VmRSS:")
 }
 
 /// Most memory that `process` ever held.
@@ -130,26 +194,9 @@ pub(super) fn processes(mark: &str) -> Vec<String> {
     commands.filter(|command| command.contains(mark)).collect()
 }
 
-/// How many tasks run, as the gateway logs when it is asked to read its configuration again.
+/// How many tasks the gateway has, as its metrics say.
 fn tasks(gateway: &Gateway) -> usize {
-    let told = || {
-        let log = gateway.log();
-        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let tasks: Vec<u64> = lines
-            .filter(|line| line["event"] == "gateway.tasks")
-            .filter_map(|line| line["tasks"].as_u64())
-            .collect();
-        tasks
-    };
-    let before = told().len();
-    gateway.signal(Signal::HUP);
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let now = told();
-        if now.len() > before {
-            return usize::try_from(*now.last().expect("one")).expect("a small number");
-        }
-        assert!(Instant::now() < deadline, "the gateway did not react to SIGHUP: {}", gateway.log());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let text = gateway.metrics();
+    let told = text.lines().find_map(|line| line.strip_prefix("quaymaster_tasks "));
+    told.unwrap_or_else(|| panic!("no tasks: {text}")).parse().expect("a number")
 }

@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 
 use super::behaviour::{Behaviour, Era, Over};
 use super::caller::Caller;
+use super::servers::settled;
 use crate::gateway::{BINARY, run_in, signal};
 
 const SETTINGS: &str = "\
 apiVersion: quaymaster/v1
-listen: { address: '127.0.0.1:0', sessionIdle: 5s }
+listen: { address: '127.0.0.1:0', metrics: '127.0.0.1:0', sessionIdle: 5s }
 workspaces: { sales: { catalogue: { search: never } } }
 defaultWorkspace: sales
 roles: { analyst: { clearance: internal } }
@@ -89,6 +90,7 @@ pub(super) struct Gateway {
     servers: Child,
     servers_address: String,
     address: String,
+    metrics_address: String,
 }
 
 impl Gateway {
@@ -96,8 +98,8 @@ impl Gateway {
     pub(super) fn start() -> Self {
         let folder = installation();
         let (servers, servers_address) = servers(folder.path());
-        let (process, address) = serve(folder.path());
-        let gateway = Self { folder, process, servers, servers_address, address };
+        let (process, [address, metrics_address]) = serve(folder.path());
+        let gateway = Self { folder, process, servers, servers_address, address, metrics_address };
         let good = [(Era::Modern, Over::Stdio), (Era::Legacy, Over::Http)];
         gateway.connect(&good.map(|(era, over)| Upstream { behaviour: Behaviour::Good, era, over }), "30s");
         gateway
@@ -161,6 +163,13 @@ impl Gateway {
         Caller { address: self.address.clone(), token: made["token"].as_str().expect("a token").to_owned() }
     }
 
+    /// What a scraper reads.
+    pub(super) fn metrics(&self) -> String {
+        let scraper = Caller { address: self.metrics_address.clone(), token: String::new() };
+        let request = scraper.request("GET", &[], "").replacen("/mcp", "/metrics", 1);
+        scraper.send(&request).expect("an answer").text
+    }
+
     pub(super) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -192,7 +201,7 @@ impl Gateway {
                     if done.load(Ordering::SeqCst) {
                         return;
                     }
-                    std::thread::sleep(std::time::Duration::from_millis(20));
+                    std::thread::sleep(std::time::Duration::from_millis(200));
                 }
             });
             let finished = Finished(&done);
@@ -200,6 +209,13 @@ impl Gateway {
             drop(finished);
             serving.join().expect("others were served");
         });
+    }
+
+    /// Waits until the good tools are there, and calls them.
+    pub(super) fn settle(others: &Caller) {
+        let good = Upstream { behaviour: Behaviour::Good, era: Era::Legacy, over: Over::Http };
+        assert_eq!(settled(others, &[good]), [""; 0]);
+        Self::is_good(others);
     }
 
     /// The good tools answer, and the list is there.
@@ -268,12 +284,12 @@ fn servers(folder: &Path) -> (Child, String) {
     (process, line.trim().to_owned())
 }
 
-fn serve(folder: &Path) -> (Child, String) {
+fn serve(folder: &Path) -> (Child, [String; 2]) {
     let log = folder.join("log");
     let mut process = Command::new(BINARY)
         .args(["--log-format", "json", "serve", "--json", "-c"])
         .arg(folder)
-        .env("RUST_LOG", "error,quaymaster::command=debug")
+        .env("RUST_LOG", "error")
         .stdout(Stdio::piped())
         .stderr(fs::File::create(&log).expect("a log"))
         .spawn()
@@ -282,6 +298,9 @@ fn serve(folder: &Path) -> (Child, String) {
     BufReader::new(process.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
     let ready: Value = serde_json::from_str(&line)
         .unwrap_or_else(|e| panic!("{e}: {line}{}", fs::read_to_string(log).unwrap_or_default()));
-    let url = ready["mcp_url"].as_str().expect("an address");
-    (process, url.trim_start_matches("http://").trim_end_matches("/mcp").to_owned())
+    let address = |name: &str| {
+        let url = ready[name].as_str().unwrap_or_else(|| panic!("no `{name}`: {ready}"));
+        url.trim_start_matches("http://").split('/').next().unwrap_or_default().to_owned()
+    };
+    (process, ["mcp_url", "metrics_url"].map(address))
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::behaviour::{Behaviour, Era, Over};
 use super::caller::{code, modern};
-use super::footprint::{peak_of, processes};
+use super::footprint::{Footprint, peak_of, processes};
 use super::installation::{Gateway, Upstream};
 use super::servers::settled;
 use crate::gateway::{BINARY, eventually};
@@ -67,6 +67,9 @@ fn request(id: usize, method: &str, params: Value) -> String {
 fn call(id: usize) -> String {
     request(id, "tools/call", json!({"name": NEVER.tool(), "arguments": {}}))
 }
+
+/// What it does to its other end.
+type Part = fn(&mut Pipe);
 
 /// Sends without reading until nothing is taken any more, and then reads all answers.
 fn pipelines_without_reading(pipe: &mut Pipe) {
@@ -146,9 +149,17 @@ fn a_bad_client_over_standard_streams_harms_nobody_and_leaves_nothing() {
     Gateway::others_are_served_during(&others, || {
         let mut pipe = Pipe::open(gateway.folder());
         while !pipe.ask(request(1, "tools/list", json!({})).as_bytes()).to_string().contains(&NEVER.tool()) {}
-        pipelines_without_reading(&mut pipe);
-        sends_bombs(&mut pipe);
-        calls_too_often_and_cancels_everything(&mut pipe);
+        let parts: [(&str, Part); 3] = [
+            ("pipelines without reading", pipelines_without_reading),
+            ("sends bombs", sends_bombs),
+            ("calls too often", calls_too_often_and_cancels_everything),
+        ];
+        let its = (pipe.process.id(), gateway.mark());
+        let held = Footprint::outside(its.0, its.1);
+        for (name, part) in parts {
+            part(&mut pipe);
+            held.is_back_outside(its, name);
+        }
         let peak = peak_of(pipe.process.id());
         assert!(peak < PEAK_KIB, "{peak} KiB");
         // It is gone in the middle of a call.

@@ -29,28 +29,16 @@ const PASSED_ON: [&str; 3] = ["arguments", "icons", "_meta"];
 /// How many arguments a prompt may take.
 const MAX_ARGUMENTS: usize = 64;
 
-/// Adds what the server offers of the configured prompts and resources.
-pub(super) async fn list(
+/// Adds what the server offers of the configured prompts.
+pub(super) async fn prompts(
     link: &Link,
     settings: &Settings,
     until: Until<'_>,
     listing: &mut Listing,
 ) -> Result<(), Failure> {
-    if !settings.prompts.is_empty() {
-        prompts(link, settings, until, listing).await?;
+    if settings.prompts.is_empty() {
+        return Ok(());
     }
-    if !settings.resources.is_empty() {
-        resources(link, settings, until, listing).await?;
-    }
-    Ok(())
-}
-
-async fn prompts(
-    link: &Link,
-    settings: &Settings,
-    until: Until<'_>,
-    listing: &mut Listing,
-) -> Result<(), Failure> {
     let is_configured = |name: &str| settings.prompts.iter().any(|prompt| prompt.config.name == name);
     let mut offered = BTreeMap::new();
     if link.serves("prompts") {
@@ -129,12 +117,16 @@ fn declare_prompt(
     })
 }
 
-async fn resources(
+/// Adds what the server offers of the configured resources.
+pub(super) async fn resources(
     link: &Link,
     settings: &Settings,
     until: Until<'_>,
     listing: &mut Listing,
 ) -> Result<(), Failure> {
+    if settings.resources.is_empty() {
+        return Ok(());
+    }
     let (mut listed, mut templates) = (Vec::new(), Vec::new());
     if link.serves("resources") {
         let is_ours = |uri: &str| settings.resources.iter().any(|group| group.pattern.fits(uri));

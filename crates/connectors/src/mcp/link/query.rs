@@ -46,6 +46,11 @@ pub(in crate::mcp) struct Query<'a> {
     pub(in crate::mcp) traceparent: Option<&'a str>,
     /// Whether a modern server may answer with a task.
     pub(in crate::mcp) tasks: bool,
+    /// Where it is noted whether the server may have seen it, for who does not wait for the end.
+    pub(in crate::mcp) sent: Option<&'a Sent>,
+    /// Of a request for a task of a session's server: cancelled when its call no longer waits, and nobody
+    /// is to be asked anything.
+    pub(in crate::mcp) left: Option<&'a CancellationToken>,
     /// How large the message that holds the answer may be.
     pub(in crate::mcp) limit_bytes: usize,
     pub(in crate::mcp) until: Until<'a>,
@@ -68,6 +73,8 @@ impl<'a> Query<'a> {
             pause: None,
             traceparent: None,
             tasks: false,
+            sent: None,
+            left: None,
             limit_bytes: MAX_ANSWER_BYTES,
             until,
         }
@@ -76,6 +83,8 @@ impl<'a> Query<'a> {
 
 /// A request as a transport takes it.
 pub(in crate::mcp) struct Outgoing<'a> {
+    /// Whether a session's server is asked for a task.
+    pub(in crate::mcp) wants_task: bool,
     pub(in crate::mcp) actor: Option<&'a Actor>,
     pub(in crate::mcp) begins: bool,
     pub(in crate::mcp) mute: bool,
@@ -100,7 +109,7 @@ impl Sent {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn get(&self) -> bool {
+    pub(in crate::mcp) fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -358,7 +358,7 @@ async fn progress_logs_and_questions_reach_the_call_that_is_alone_on_the_stream(
 async fn changes_are_heard_of_and_what_is_watched_is_told_to_each_new_session() {
     let older = Older::serve(&["go"], |seen, stream| stream.result(seen, text("done"))).await;
     let connector = started(older.spec(&["go"])).await;
-    let mut watch = connector.watch("docs://1").expect("room");
+    let mut watch = connector.watch(&actor("ada"), "docs://1").expect("room");
     eventually("it is told", async || older.server.count("resources/subscribe") == 1).await;
     older.stream(0).notify("notifications/resources/updated", json!({"uri": "docs://1"}));
     assert!(tokio::time::timeout(PATIENCE, watch.changed()).await.expect("in time"));

@@ -38,7 +38,7 @@ async fn what_may_have_been_told_between_two_streams_is_looked_up() {
     for between in [None, Some(Reply::status(503, "")), Some(Reply::status(404, ""))] {
         let server = listening([open(End::Ends)].into_iter().chain(between)).await;
         let connector = connector_with(server.spec(&["go"]), QUICK);
-        let mut watch = connector.watch("a://1").expect("room");
+        let mut watch = connector.watch(&actor("ada"), "a://1").expect("room");
         connector.start();
         assert_eq!(connector.ready(PATIENCE).await.health, Health::Ready);
         assert!(watch.changed().await);

@@ -218,8 +218,8 @@ async fn a_server_of_either_era_is_told_what_is_watched_and_tells_who_watches() 
         let told = async |expected: &str| {
             eventually(expected, async || read("watched").text(&connector).await == expected).await;
         };
-        let mut watch = connector.watch("docs://1").expect("room");
-        let other = connector.watch("docs://2").expect("room");
+        let mut watch = connector.watch(&actor("ada"), "docs://1").expect("room");
+        let other = connector.watch(&actor("ada"), "docs://2").expect("room");
         told(r#"["docs://1","docs://2"]"#).await;
         read("touch").with(json!({"uri": "docs://1"})).on(&connector).await.expect("a result");
         assert!(tokio::time::timeout(PATIENCE, watch.changed()).await.expect("in time"), "{mode}");
@@ -232,7 +232,7 @@ async fn a_server_of_either_era_is_told_what_is_watched_and_tells_who_watches() 
 #[tokio::test]
 async fn what_is_watched_is_told_again_to_a_server_that_was_started_again() {
     let connector = child("legacy").await;
-    let mut watch = connector.watch("docs://1").expect("room");
+    let mut watch = connector.watch(&actor("ada"), "docs://1").expect("room");
     read("crash").on(&connector).await.expect_err("it dies");
     eventually("told again", async || {
         read("watched").on(&connector).await.is_ok_and(|watched| watched.to_string().contains("docs://1"))

@@ -3,6 +3,7 @@
 mod aside;
 mod begun;
 mod ends;
+mod late;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

@@ -212,14 +212,22 @@ async fn a_request_of_our_own_is_no_call_that_a_question_could_belong_to() {
 }
 
 #[tokio::test]
-async fn once_a_resource_is_watched_what_comes_beside_a_call_can_be_anybodys() {
-    let server = asking_aside().await;
-    let connector = connected(&server).await;
-    let (person, reader) = (Person::who_says(json!({"role": "assistant"})), Reader::from(LogLevel::Info));
-    assert_eq!(asked("go", &person, &reader).text(&connector).await, r#"{"role":"assistant"}"#);
-    let watch = connector.watch("a://1").expect("room");
-    eventually("it is watched", async || server.count("resources/subscribe") == 1).await;
-    drop(watch);
-    assert_eq!(asked("go", &person, &reader).text(&connector).await, "null");
-    assert_eq!((person.asked().lines().count(), reader.read().len()), (1, 1));
+async fn once_another_watches_a_resource_what_comes_beside_a_call_can_be_anybodys() {
+    for (other, expected) in [
+        (actor("ada"), r#"{"role":"assistant"}"#),
+        (actor("bob"), "null"),
+        // The same person who may be told more is another.
+        (cleared("ada"), "null"),
+    ] {
+        let server = asking_aside().await;
+        let connector = connected(&server).await;
+        let (person, reader) = (Person::who_says(json!({"role": "assistant"})), Reader::from(LogLevel::Info));
+        assert_eq!(asked("go", &person, &reader).text(&connector).await, r#"{"role":"assistant"}"#);
+        let watch = connector.watch(&other, "a://1").expect("room");
+        eventually("it is watched", async || server.count("resources/subscribe") == 1).await;
+        drop(watch);
+        assert_eq!(asked("go", &person, &reader).text(&connector).await, expected, "{other:?}");
+        let passed = if expected == "null" { 1 } else { 2 };
+        assert_eq!((person.asked().lines().count(), reader.read().len()), (passed, passed));
+    }
 }

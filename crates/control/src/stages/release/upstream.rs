@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use quaymaster_catalog::Tool;
 use quaymaster_core::json::write_string;
+use quaymaster_core::meta::SERVER_INFO;
 use quaymaster_core::result::{AUDIT_ID_META, Envelope};
 use quaymaster_core::{CallError, CallId, DataClass, ErrorCode, Kind, Raw};
 use serde_json::{Map, Value, json};
@@ -222,6 +223,8 @@ fn passed_on(members: &[Member<'_>], call: &CallId) -> Result<String, CallError>
         Some((_, meta)) => {
             let mut meta: Map<String, Value> =
                 serde_json::from_str(meta).map_err(|_| refused("the upstream's `_meta` is not an object"))?;
+            // The server that a client speaks to is this one.
+            meta.remove(SERVER_INFO);
             meta.insert(AUDIT_ID_META.into(), call.as_str().into());
             text.push_str(&Value::Object(meta).to_string());
         }

@@ -51,7 +51,7 @@ impl<D: Door> Endpoint<D> {
     }
 
     /// Begins what `batch` asks for.
-    pub(super) fn batch(
+    pub(super) async fn batch(
         self: &Arc<Self>,
         arrived: &Arrived<'_>,
         batch: Batch<'_>,
@@ -65,12 +65,15 @@ impl<D: Door> Endpoint<D> {
             events: arrived.events,
         };
         for member in members(batch, &arrived.request_head, trail) {
-            let outcome = member.and_then(|(message, detected)| {
-                answers.is_asked |= matches!(message, Message::Request { .. });
-                let mut trail = trail.clone();
-                let done = self.message(arrived, &message, &detected, &mut trail);
-                done.map_err(|refusal| Refused::new(refusal, &message, trail))
-            });
+            let outcome = match member {
+                Ok((message, detected)) => {
+                    answers.is_asked |= matches!(message, Message::Request { .. });
+                    let mut trail = trail.clone();
+                    let done = self.message(arrived, &message, &detected, &mut trail).await;
+                    done.map_err(|refusal| Refused::new(refusal, &message, trail))
+                }
+                Err(refused) => Err(refused),
+            };
             match outcome {
                 Ok(step) => answers.steps.push(step),
                 Err(refused) => answers.refuse(*refused),

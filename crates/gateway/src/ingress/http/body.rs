@@ -82,6 +82,11 @@ pub(super) fn event(message: &[u8]) -> Bytes {
     event.into()
 }
 
+/// The same with the id by which a client says that it has it. The message is on one line.
+pub(super) fn event_with_id(id: &str, message: &[u8]) -> Bytes {
+    [b"event: message\nid: ", id.as_bytes(), b"\ndata: ", message, b"\n\n"].concat().into()
+}
+
 /// A comment, which shows that the stream is alive.
 pub(super) fn keep_alive() -> Bytes {
     Bytes::from_static(b":\n\n")

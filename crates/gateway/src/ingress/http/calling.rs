@@ -15,11 +15,12 @@ use super::body::Body;
 use super::endpoint::{Endpoint, json};
 use super::post::Arrived;
 use super::waiting::Waiting;
+use crate::ingress::addressee::Addressee;
 use crate::ingress::call::ToolCall;
 use crate::ingress::claims;
 use crate::ingress::door::{Door, Mismatch};
 use crate::ingress::era::Era;
-use crate::ingress::front::{Addressee, Asked, Origin, log_level};
+use crate::ingress::front::{Asked, Origin, log_level};
 use crate::ingress::progress::{ProgressToken, Wanted};
 use crate::ingress::refusal::Refusal;
 use crate::ingress::running::{Running, Speech};
@@ -37,7 +38,7 @@ impl<D: Door> Endpoint<D> {
         arrived: &Arrived<'_>,
         asked: &Asked<'_>,
         session: Option<Arc<Session>>,
-        call: ToolCall,
+        mut call: ToolCall,
     ) -> Result<Waiting<D>, Refusal> {
         let Asked { id, detected, .. } = asked;
         let era = detected.era;
@@ -60,8 +61,8 @@ impl<D: Door> Endpoint<D> {
         // Only who can be asked comes back with a state.
         let bound = abilities.is_askable().then(|| Bound::to(&arrived.actor, &call));
         let revision = session.as_ref().map(|session| session.revision);
-        let addressee = Addressee { id: (*id).clone(), era, revision, kind: call.kind };
-        let questions = self.front.questions(abilities, &arrived.actor);
+        let addressee = Addressee::of(asked, revision, &call);
+        let questions = self.front.questions(abilities, &arrived.actor, call.answers.take());
         let speech = Speech::new(era, Wanted { progress: token.is_some(), level }, questions);
         let offer = self.front.task_offer((era, call.kind), abilities, &arrived.actor);
         let speech = speech.offering(offer);
@@ -74,7 +75,9 @@ impl<D: Door> Endpoint<D> {
             }
         });
         let call = Running::new(era, key, running, speech, cancel);
-        Ok(Waiting::new(self.clone(), addressee, call, (token.into(), session, bound)))
+        let waiting = Waiting::new(self.clone(), addressee, call, (token.into(), session, bound));
+        let is_resumable = arrived.events && revision.is_some();
+        Ok(if is_resumable { waiting.of(arrived.actor.clone()) } else { waiting })
     }
 
     /// Begins a call as a task, which a session holds from now on.
@@ -89,7 +92,7 @@ impl<D: Door> Endpoint<D> {
         let (place, offer) = self.front.task_place(&arrived.actor)?;
         // A task outlives the session that began it.
         let cancel = self.lifecycle.calls.child_token();
-        let questions = self.front.questions(session.abilities, &arrived.actor);
+        let questions = self.front.questions(session.abilities, &arrived.actor, None);
         let wanted = Wanted { progress: token.is_some(), level: Some(session.log_level()) };
         let speech = Speech::new(Era::Legacy, wanted, questions).offering(offer);
         let request = self.call_request(arrived, asked, Some(session), call);
@@ -119,8 +122,7 @@ impl<D: Door> Endpoint<D> {
         } else {
             (InputAbilities::default(), None)
         };
-        let (era, revision) = (asked.detected.era, Some(session.revision));
-        let addressee = Addressee { id: asked.id.clone(), era, revision, kind: Kind::Tool };
+        let addressee = Addressee::of_task(asked, Some(session.revision));
         let waiter = Waiter { abilities, session: told, cancel };
         let (running, listener) = self.front.await_task(task, waiter, &arrived.actor, flight);
         let waiting = Waiting::new(self.clone(), addressee, running, (listener, Some(session), None));
@@ -192,8 +194,7 @@ impl<D: Door> Endpoint<D> {
         let abilities = InputAbilities::read(meta.client_capabilities);
         let (running, question) = self.front.resume(&bound, &state, (wanted, abilities))?;
         question.answer(answers);
-        let era = asked.detected.era;
-        let addressee = Addressee { id: asked.id.clone(), era, revision: None, kind: call.kind };
+        let addressee = Addressee::of(asked, None, &call);
         Ok(Waiting::new(self.clone(), addressee, running, (token.into(), None, Some(bound))))
     }
 }

@@ -25,6 +25,7 @@ use tokio::time::{sleep, timeout};
 use super::Lifecycle;
 use super::body::Body;
 use super::endpoint::Endpoint;
+use super::room::Seat;
 use super::stall::Stall;
 use crate::ingress::door::Door;
 
@@ -37,19 +38,24 @@ struct Traffic {
 
 /// An exchange that is under way until this is dropped.
 #[derive(Debug)]
-struct Exchange(Arc<Traffic>);
+struct Exchange {
+    traffic: Arc<Traffic>,
+    seat: Arc<Seat>,
+}
 
 impl Exchange {
-    fn begin(traffic: &Arc<Traffic>) -> Self {
+    fn begin(traffic: &Arc<Traffic>, seat: &Arc<Seat>) -> Self {
         traffic.begun.fetch_add(1, Ordering::Relaxed);
         traffic.under_way.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(traffic))
+        seat.exchange_began();
+        Self { traffic: Arc::clone(traffic), seat: Arc::clone(seat) }
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.traffic.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.seat.exchange_ended();
     }
 }
 
@@ -86,9 +92,10 @@ struct Resting {
     is_begun: bool,
 }
 
-/// Serves `stream` until its client goes, nothing comes for too long, or the server stops.
+/// Serves `stream` until its client goes, nothing comes for too long, it has to make room for
+/// another, or the server stops.
 pub(super) async fn serve<D: Door>(
-    stream: TcpStream,
+    (stream, seat): (TcpStream, Arc<Seat>),
     endpoint: Arc<Endpoint<D>>,
     http: http1::Builder,
     lifecycle: Lifecycle,
@@ -98,7 +105,9 @@ pub(super) async fn serve<D: Door>(
     let mut io = Stall::new(stream, endpoint.settings.stall_wait);
     let mut may_rest = true;
     loop {
-        let Some(resting) = exchanges(io, may_rest, &endpoint, (&http, &lifecycle)).await else { return };
+        let Some(resting) = exchanges((io, &seat), may_rest, &endpoint, (&http, &lifecycle)).await else {
+            return;
+        };
         io = resting.io;
         // Whoever sends a head bit by bit does not begin anew with each rest.
         may_rest = !resting.is_begun;
@@ -108,6 +117,7 @@ pub(super) async fn serve<D: Door>(
         tokio::select! {
             biased;
             () = lifecycle.draining.cancelled() => return,
+            () = seat.told_to_go().cancelled() => return let_go(&endpoint, &seat, io.inner()),
             readable = timeout(rest, io.inner().readable()) => {
                 if !readable.is_ok_and(|readable| readable.is_ok()) {
                     return;
@@ -120,7 +130,7 @@ pub(super) async fn serve<D: Door>(
 /// Serves exchanges until the connection ends or, where it `may_rest`, rests. Without that it
 /// rests again only after an exchange.
 async fn exchanges<D: Door>(
-    io: Stall<TcpStream>,
+    (io, seat): (Stall<TcpStream>, &Arc<Seat>),
     may_rest: bool,
     endpoint: &Arc<Endpoint<D>>,
     (http, lifecycle): (&http1::Builder, &Lifecycle),
@@ -128,9 +138,9 @@ async fn exchanges<D: Door>(
     let traffic = Arc::<Traffic>::default();
     let is_blocked = io.is_blocked();
     let service = service_fn(|request| {
-        let (endpoint, exchange) = (Arc::clone(endpoint), Exchange::begin(&traffic));
+        let (endpoint, exchange) = (Arc::clone(endpoint), Exchange::begin(&traffic, seat));
         async move {
-            let response = endpoint.handle(request).await;
+            let response = endpoint.handle(request, &exchange.seat).await;
             Ok::<_, Infallible>(response.map(|body| Attended { body, _exchange: exchange }))
         }
     });
@@ -142,6 +152,10 @@ async fn exchanges<D: Door>(
             biased;
             ended = &mut connection => return noted(ended),
             () = lifecycle.draining.cancelled() => break,
+            () = seat.told_to_go().cancelled() => {
+                let_go(endpoint, seat, connection.into_parts().io.inner().inner());
+                return None;
+            }
             () = sleep(endpoint.settings.rest_after) => {}
         }
         let begun = traffic.begun.load(Ordering::Relaxed);
@@ -161,6 +175,14 @@ async fn exchanges<D: Door>(
         biased;
         ended = &mut connection => noted(ended),
         () = lifecycle.connections.cancelled() => None,
+    }
+}
+
+/// Tells the client of a connection that makes room why, unless it asked something: it would take
+/// this for the answer.
+fn let_go<D: Door>(endpoint: &Endpoint<D>, seat: &Seat, stream: &TcpStream) {
+    if !seat.was_used() {
+        endpoint.turn_away(stream);
     }
 }
 

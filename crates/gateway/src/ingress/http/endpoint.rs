@@ -5,18 +5,21 @@
 //! is in `post` and `stream`.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
-use quaymaster_core::{Actor, Caller, ErrorCode, Timestamp};
+use quaymaster_core::{Actor, Caller, ErrorCode, SessionId, Timestamp};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::body::Body;
 use super::guard::{self, Guard};
 use super::place::Place;
+use super::room::Seat;
 use super::{HttpSettings, Lifecycle, reading};
 use crate::ingress::answer::Pieces;
 use crate::ingress::claims;
@@ -24,6 +27,9 @@ use crate::ingress::door::Door;
 use crate::ingress::front::{Front, Trail};
 use crate::ingress::refusal::Refusal;
 use crate::ingress::session::{Sealing, SessionLimits, Sessions};
+
+/// How many streams of calls may wait for their clients, each with an answer at most.
+const MAX_KEPT: usize = 64;
 
 /// The head of what is sent to a connection beyond the limit, up to the length of the rest.
 const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
@@ -35,6 +41,12 @@ pub(super) struct Endpoint<D> {
     pub(super) settings: HttpSettings,
     pub(super) sessions: Sessions,
     pub(super) lifecycle: Lifecycle,
+    /// What tells this process from others in the ids of events.
+    pub(super) process: SessionId,
+    /// How many streams there were that can be taken up.
+    pub(super) streams: AtomicU64,
+    /// How many of them may wait for their clients.
+    pub(super) kept: Arc<Semaphore>,
     guard: Guard,
 }
 
@@ -62,19 +74,26 @@ impl<D: Door> Endpoint<D> {
             idle: settings.session_idle,
         };
         Self {
+            process: door.session_id(),
+            streams: AtomicU64::new(1),
+            kept: Arc::new(Semaphore::new(MAX_KEPT)),
             front: Front::new(door, settings.identity.clone(), settings.counters.clone()),
             guard: Guard::new(&settings.allowed_hosts, &settings.allowed_origins),
-            sessions: Sessions::new(limits),
+            sessions: Sessions::new(limits, Arc::clone(&settings.occupancy)),
             settings,
             lifecycle,
         }
     }
 
     /// Answers a request, whatever it is.
-    pub(super) async fn handle(self: Arc<Self>, request: hyper::Request<Incoming>) -> Response<Body> {
+    pub(super) async fn handle(
+        self: Arc<Self>,
+        request: hyper::Request<Incoming>,
+        seat: &Seat,
+    ) -> Response<Body> {
         let (head, body) = request.into_parts();
         match route(head.uri.path()) {
-            Route::Mcp(place) => self.mcp(&head, body, place).await,
+            Route::Mcp(place) => self.mcp((&head, body), place, seat).await,
             Route::Alive => plain(StatusCode::OK, "alive"),
             Route::Ready if self.lifecycle.draining.is_cancelled() => {
                 plain(StatusCode::SERVICE_UNAVAILABLE, "shutting down")
@@ -91,10 +110,15 @@ impl<D: Door> Endpoint<D> {
         }
     }
 
-    async fn mcp(self: &Arc<Self>, head: &Parts, body: Incoming, place: Place<'_>) -> Response<Body> {
+    async fn mcp(
+        self: &Arc<Self>,
+        (head, body): (&Parts, Incoming),
+        place: Place<'_>,
+        seat: &Seat,
+    ) -> Response<Body> {
         let mut trail = Trail::default();
         let mut body = Some(body);
-        let refusal = match self.answer(head, &mut body, place, &mut trail).await {
+        let refusal = match self.answer((head, &mut body), place, seat, &mut trail).await {
             Ok(response) => return response,
             Err(refusal) => refusal,
         };
@@ -111,14 +135,19 @@ impl<D: Door> Endpoint<D> {
 
     async fn answer(
         self: &Arc<Self>,
-        head: &Parts,
-        body: &mut Option<Incoming>,
+        (head, body): (&Parts, &mut Option<Incoming>),
         place: Place<'_>,
+        seat: &Seat,
         trail: &mut Trail,
     ) -> Result<Response<Body>, Refusal> {
         self.guard.check(head)?;
         let actor = self.authenticate(&head.headers, place.workspace).await?;
         trail.actor = Some(actor.clone());
+        if !seat.claim(&actor.id) {
+            return Err(Refusal::overloaded(
+                "this principal has as many connections in use as are left for others: end one",
+            ));
+        }
         let actor = Caller { actor, reach: place.reach };
         if head.uri.query().is_some() {
             // What stands in an address ends up in logs, so nothing is read from there.
@@ -160,6 +189,12 @@ impl<D: Door> Endpoint<D> {
     pub(super) fn sweep(&self) {
         self.sessions.sweep(self.now());
         self.front.sweep();
+    }
+
+    /// Nobody comes back any more to what waits for a client.
+    pub(super) fn let_go(&self) {
+        self.front.suspended.clear();
+        self.sessions.let_go();
     }
 
     /// The calls whose clients have gone.

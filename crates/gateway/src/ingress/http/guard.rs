@@ -105,6 +105,8 @@ pub(super) struct Accepts {
     pub(super) json: bool,
     /// Server-sent events.
     pub(super) events: bool,
+    /// Events rather than a JSON object: weighed higher, or named first of two that weigh the same.
+    pub(super) events_first: bool,
 }
 
 /// Reads the `Accept` headers. None at all is anything, but not events, which a
@@ -115,15 +117,33 @@ pub(super) fn accepts(headers: &HeaderMap) -> Accepts {
         values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','))
     };
     let takes = |any: &str, exact: &str| {
-        ranges().any(|range| {
+        ranges().position(|range| {
             let range = range.split(';').next().unwrap_or_default().trim();
             range == "*/*" || range.eq_ignore_ascii_case(any) || range.eq_ignore_ascii_case(exact)
         })
     };
     if !headers.contains_key(&ACCEPT) {
-        return Accepts { json: true, events: false };
+        return Accepts { json: true, events: false, events_first: false };
     }
-    Accepts { json: takes("application/*", "application/json"), events: takes("text/*", "text/event-stream") }
+    let (json, events) = (takes("application/*", "application/json"), takes("text/*", "text/event-stream"));
+    let weight = |at: Option<usize>| at.and_then(|at| ranges().nth(at)).map_or(0, weight);
+    let events_first = match (json, events) {
+        (Some(at), Some(before)) => {
+            let (json_weight, events_weight) = (weight(json), weight(events));
+            events_weight > json_weight || (events_weight == json_weight && before < at)
+        }
+        _ => false,
+    };
+    Accepts { json: json.is_some(), events: events.is_some(), events_first }
+}
+
+/// What a range of media types weighs, in thousandths (RFC 9110, section 12.4.2).
+fn weight(range: &str) -> u32 {
+    let mut parameters = range.split(';').skip(1).map(str::trim);
+    let named = parameters.find_map(|p| p.strip_prefix("q=").or_else(|| p.strip_prefix("Q=")));
+    let Some((whole, part)) = named.map(|q| q.split_once('.').unwrap_or((q, ""))) else { return 1_000 };
+    let thousandths = |text: &str| format!("{text:0<3}").get(..3).and_then(|t| t.parse::<u32>().ok());
+    if whole == "0" { thousandths(part).unwrap_or(0) } else { 1_000 }
 }
 
 /// Refuses a POST that is not JSON or whose client takes no JSON.
@@ -180,6 +200,30 @@ mod tests {
     }
 
     #[test]
+    fn what_weighs_more_or_else_comes_first_is_preferred() {
+        let prefers_events = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, HeaderValue::from_static(value));
+            accepts(&headers).events_first
+        };
+        for events in [
+            "text/event-stream, application/json",
+            "application/json;q=0.9, text/event-stream",
+            "application/json; q=0.25, text/event-stream; q=0.5",
+        ] {
+            assert!(prefers_events(events), "{events}");
+        }
+        for json in [
+            "application/json, text/event-stream",
+            "text/event-stream;q=0.99, application/json",
+            "*/*",
+            "text/event-stream",
+        ] {
+            assert!(!prefers_events(json), "{json}");
+        }
+    }
+
+    #[test]
     fn a_client_says_what_it_takes() {
         let accepted = |value: &'static str| {
             let mut headers = HeaderMap::new();
@@ -191,6 +235,7 @@ mod tests {
         assert_eq!(accepted("Application/JSON;q=0.9"), (true, false));
         assert_eq!(accepted("*/*"), (true, true));
         assert_eq!(accepted("text/html"), (false, false));
-        assert_eq!(accepts(&HeaderMap::new()), Accepts { json: true, events: false });
+        let nothing_said = Accepts { json: true, events: false, events_first: false };
+        assert_eq!(accepts(&HeaderMap::new()), nothing_said);
     }
 }

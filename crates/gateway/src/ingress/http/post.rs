@@ -1,7 +1,8 @@
 //! `POST`: one message of a client.
 //!
-//! A message is read, checked and planned without waiting for anything. Only a
-//! call waits: how it begins is in `calling`, how it is answered in `waiting`.
+//! A message is read, checked and planned without waiting for anything, but for the
+//! records of a watch. Only a call waits for others: how it begins is in `calling`, how it is answered in
+//! `waiting`.
 
 use std::sync::Arc;
 
@@ -15,13 +16,13 @@ use quaymaster_core::rpc::{self, Message, RequestId};
 use super::batch::Answers;
 use super::body::Body;
 use super::endpoint::{Endpoint, bare, json};
-use super::stream::no_events;
+use super::stream::{in_event, no_events};
 use super::waiting::Waiting;
 use super::{guard, reading};
-use crate::ingress::claims;
+use crate::ingress::claims::{self, Claims};
 use crate::ingress::door::Door;
-use crate::ingress::era::{self, Detected, Era, RequestHead};
-use crate::ingress::front::{Asked, Plan, Trail, notified};
+use crate::ingress::era::{self, Detected, Era, RequestHead, is_modern};
+use crate::ingress::front::{Asked, Origin, Plan, Trail, notified};
 use crate::ingress::modern;
 use crate::ingress::refusal::Refusal;
 use crate::ingress::revision::Revision;
@@ -57,17 +58,20 @@ impl<D: Door> Endpoint<D> {
         let request_head = guard::request_head(&head.headers)?;
         let Some(body) = body.take() else { return Err(Refusal::internal()) };
         let bytes = reading::read(body, self.settings.max_body_bytes, self.settings.body_wait).await?;
+        let in_session =
+            request_head.session.is_some() && !request_head.protocol_version.is_some_and(is_modern);
         let arrived = Arrived { head, request_head, actor, events: accepts.events };
-        let step = self.read(&arrived, &bytes, trail)?;
+        let step = self.read(&arrived, &bytes, trail).await?;
         drop(bytes);
-        match step {
-            Step::Done(response) => Ok(response),
-            Step::Wait(waiting) => Ok(waiting.respond().await),
-            Step::Batch(answers) => Ok(answers.respond().await),
-        }
+        let response = match step {
+            Step::Done(response) => response,
+            Step::Wait(waiting) => waiting.respond().await,
+            Step::Batch(answers) => return Ok(answers.respond().await),
+        };
+        Ok(if accepts.events_first && in_session { in_event(response) } else { response })
     }
 
-    fn read(
+    async fn read(
         self: &Arc<Self>,
         arrived: &Arrived<'_>,
         bytes: &[u8],
@@ -82,10 +86,12 @@ impl<D: Door> Endpoint<D> {
         })?;
         let message = match incoming {
             rpc::Incoming::One(message) => message,
-            rpc::Incoming::Batch(batch) => return Ok(Step::Batch(self.batch(arrived, batch, trail))),
+            rpc::Incoming::Batch(batch) => return Ok(Step::Batch(self.batch(arrived, batch, trail).await)),
         };
-        let outcome = era::detect(&arrived.request_head, &message)
-            .and_then(|detected| self.message(arrived, &message, &detected, trail));
+        let outcome = match era::detect(&arrived.request_head, &message) {
+            Ok(detected) => self.message(arrived, &message, &detected, trail).await,
+            Err(refusal) => Err(refusal),
+        };
         if outcome.is_err() {
             trail.name(&message);
         }
@@ -93,7 +99,7 @@ impl<D: Door> Endpoint<D> {
     }
 
     /// Does what one message wants.
-    pub(super) fn message(
+    pub(super) async fn message(
         self: &Arc<Self>,
         arrived: &Arrived<'_>,
         message: &Message<'_>,
@@ -103,7 +109,7 @@ impl<D: Door> Endpoint<D> {
         match (detected.era, message) {
             (_, Message::Request { id, method, .. }) => {
                 let asked = Asked { id, method, detected };
-                let outcome = self.request(arrived, &asked, trail);
+                let outcome = self.request(arrived, &asked, trail).await;
                 if outcome.is_err() && trail.client.is_none() {
                     trail.client = claims::implementation(detected.meta.client_info).map(Arc::from);
                 }
@@ -133,7 +139,7 @@ impl<D: Door> Endpoint<D> {
         }
     }
 
-    fn request(
+    async fn request(
         self: &Arc<Self>,
         arrived: &Arrived<'_>,
         asked: &Asked<'_>,
@@ -152,7 +158,12 @@ impl<D: Door> Endpoint<D> {
             Plan::Watch { uri, begins, answer } => {
                 match &session {
                     Some(session) if begins => {
-                        session.watches.add(&self.front, &arrived.actor, &uri)?;
+                        let origin = Origin {
+                            actor: arrived.actor.clone(),
+                            session: Some(session.id.clone()),
+                            claims: Claims::default(),
+                        };
+                        Box::pin(session.watches.add(&self.front, origin, &uri)).await?;
                     }
                     Some(session) => session.watches.remove(&uri),
                     None => {}
@@ -187,7 +198,7 @@ impl<D: Door> Endpoint<D> {
                 self.resume(arrived, asked, resumption).map(|waiting| Step::Wait(Box::new(waiting)))
             }
             Plan::Listen(subscription) if arrived.events => {
-                self.subscribe(subscription, arrived.actor.clone()).map(Step::Done)
+                Box::pin(self.subscribe(subscription, arrived.actor.clone())).await.map(Step::Done)
             }
             Plan::Listen(_) => Err(no_events()),
             Plan::Open { answer, client, revision, abilities } => {

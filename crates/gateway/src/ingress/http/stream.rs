@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use quaymaster_core::Caller;
 use tokio::time::sleep;
@@ -15,8 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::body::{self, Body};
 use super::endpoint::{Endpoint, bare, with_type};
+use super::event_id::{EventId, Whose};
 use super::guard;
-use crate::ingress::answer::{list_changed, updated};
+use super::reader::{RETRY, priming};
+use crate::ingress::answer::{Pieces, list_changed, updated};
 use crate::ingress::changes::{Changes, Seen, Topic};
 use crate::ingress::door::Door;
 use crate::ingress::era::is_modern;
@@ -24,6 +26,7 @@ use crate::ingress::front::Trail;
 use crate::ingress::refusal::Refusal;
 use crate::ingress::revision::Revision;
 use crate::ingress::session::Session;
+use crate::ingress::session::own_stream::Missed;
 use crate::ingress::subscription::{LISTEN, Subscription};
 use crate::ingress::task::{Owner, Task, TaskWatch};
 use crate::ingress::watches::Watches;
@@ -43,12 +46,13 @@ impl<D: Door> Endpoint<D> {
         if !guard::accepts(headers).events {
             return Err(no_events());
         }
+        let last = EventId::last(headers)?;
+        if let Some(last) = last.filter(|last| last.whose == Whose::Call) {
+            return self.go_on(session, &last, actor);
+        }
         let told = Told::new(self, actor.clone(), (Arc::clone(&session.watches), TaskWatch::default()));
-        let open = Open { token: session.begin_stream(), session, told };
-        // Whoever may have missed something is told that all may have changed.
-        let missed = open.session.may_have_missed();
-        let first =
-            if missed { as_events(Topic::ALL.into_iter().map(list_changed)) } else { body::keep_alive() };
+        let mut open = Open { token: session.begin_stream(), session, told };
+        let first = open.begin(last.as_ref());
         Ok(events(stream::unfold((open, Some(first)), |(mut open, first)| async move {
             let next = match first {
                 Some(first) => Some(first),
@@ -59,13 +63,13 @@ impl<D: Door> Endpoint<D> {
     }
 
     /// `subscriptions/listen`: a modern client's stream of notifications.
-    pub(super) fn subscribe(
+    pub(super) async fn subscribe(
         self: &Arc<Self>,
         subscription: Subscription,
         actor: Caller,
     ) -> Result<Response<Body>, Refusal> {
         let watches = Arc::new(Watches::default());
-        let subscription = subscription.watching(&watches, &self.front, &actor)?;
+        let subscription = subscription.watching(&watches, &self.front, &actor).await?;
         let (owner, keys) = (Owner::of(&actor), self.front.door.keys());
         let (subscription, tasks) = subscription.following(&self.front.tasks, &owner, keys)?;
         let told = Told::new(self, actor, (watches, tasks));
@@ -116,6 +120,24 @@ pub(super) fn events(events: impl futures_util::Stream<Item = Bytes> + Send + 's
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(&BUFFERING, HeaderValue::from_static("no"));
+    response
+}
+
+/// `response` as a stream of one event, if it is a message.
+pub(super) fn in_event(response: Response<Body>) -> Response<Body> {
+    let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == "application/json");
+    if response.status() != StatusCode::OK || !is_json {
+        return response;
+    }
+    let mut response = response.map(|body| match body {
+        Body::Message(pieces) => {
+            let message = pieces.as_slice().concat();
+            Body::message(Pieces([body::event(&message), Bytes::new(), Bytes::new()]))
+        }
+        events @ Body::Events(_) => events,
+    });
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
 
@@ -178,6 +200,46 @@ struct Open<D: Door> {
 }
 
 impl<D: Door> Open<D> {
+    /// What the stream begins with, for a client that had it up to `last`.
+    fn begin(&mut self, last: Option<&EventId<'_>>) -> Bytes {
+        let Self { session, told, .. } = self;
+        let (number, place) = session.own_stream.place(|| told.endpoint.next_stream());
+        let process = told.endpoint.process.as_str();
+        let known = last.filter(|last| last.process == process);
+        let missed = known
+            .and_then(|last| session.own_stream.take_up(last.stream, last.place, &told.actor.authority()));
+        let is_primed = session.revision.is_primed();
+        let from = known.filter(|_| missed.is_some()).map_or(place, |last| last.place);
+        let id = EventId { process, whose: Whose::Session, stream: number, place: from };
+        let opening = if is_primed { priming(&id, RETRY) } else { body::keep_alive() };
+        let may_have_missed = session.may_have_missed();
+        let said = match missed {
+            Some(Missed { told: missed, changes }) => {
+                told.changes = changes;
+                missed.iter().flat_map(|(place, message)| self.event(*place, message)).collect()
+            }
+            // Whoever may have missed something is told that all may have changed.
+            None if may_have_missed => self.say(Topic::ALL.into_iter().map(list_changed)),
+            None => Bytes::new(),
+        };
+        if said.is_empty() || is_primed { [opening, said].concat().into() } else { said }
+    }
+
+    /// Messages as events, each with the id by which its client comes back.
+    fn say(&self, messages: impl Iterator<Item = String>) -> Bytes {
+        messages.flat_map(|message| self.event(self.session.own_stream.tell(&message), &message)).collect()
+    }
+
+    fn event(&self, place: u64, message: &str) -> Bytes {
+        if !self.session.revision.has_resumable_streams() {
+            return body::event(message.as_bytes());
+        }
+        let endpoint = &self.told.endpoint;
+        let (stream, _) = self.session.own_stream.place(|| endpoint.next_stream());
+        let id = EventId { process: endpoint.process.as_str(), whose: Whose::Session, stream, place };
+        body::event_with_id(&id.to_string(), message.as_bytes())
+    }
+
     async fn next(&mut self) -> Option<Bytes> {
         let tiding = tokio::select! {
             biased;
@@ -185,8 +247,8 @@ impl<D: Door> Open<D> {
             tiding = self.told.next() => tiding,
         };
         match tiding {
-            Tiding::Changed(topics) => Some(as_events(topics.into_iter().map(list_changed))),
-            Tiding::Updated(uri) => Some(body::event(updated(&uri).as_bytes())),
+            Tiding::Changed(topics) => Some(self.say(topics.into_iter().map(list_changed))),
+            Tiding::Updated(uri) => Some(self.say(std::iter::once(updated(&uri)))),
             Tiding::Task(_) | Tiding::Nothing => Some(body::keep_alive()),
             Tiding::Draining => None,
         }
@@ -262,6 +324,12 @@ impl<D: Door> Listening<D> {
 
 impl<D: Door> Drop for Open<D> {
     fn drop(&mut self) {
-        self.session.end_stream(&self.token, self.told.endpoint.now());
+        let now = self.told.endpoint.now();
+        // Where another has taken over, or the session has ended, nobody comes back to this one.
+        if !self.token.is_cancelled() {
+            let changes = std::mem::replace(&mut self.told.changes, Changes::none());
+            self.session.own_stream.leave(changes, self.told.actor.authority(), now);
+        }
+        self.session.end_stream(&self.token, now);
     }
 }

@@ -4,25 +4,28 @@
 //! stream of events otherwise. A session's client is asked on that stream; a modern
 //! one gets the questions as its answer, and the call waits for it to come back.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use http::{Response, StatusCode};
-use quaymaster_core::{Reply, TaskTerms};
+use quaymaster_core::{Caller, Reply, TaskTerms};
 use tokio::time::sleep;
 
 use super::body::{self, Body};
 use super::endpoint::{Endpoint, json};
 use super::stream::events;
-use crate::ingress::answer::Pieces;
+use crate::ingress::addressee::Addressee;
+use crate::ingress::answer::{Pieces, one_line};
 use crate::ingress::door::Door;
 use crate::ingress::era::Era;
-use crate::ingress::front::Addressee;
 use crate::ingress::progress::Listener;
 use crate::ingress::question::Question;
 use crate::ingress::running::{News, Running};
 use crate::ingress::session::Session;
+use crate::ingress::session::streams::Word;
 use crate::ingress::suspended::Bound;
 
 /// A call whose client waits. Dropping it is the client's going away.
@@ -36,8 +39,10 @@ pub(super) struct Waiting<D: Door> {
     bound: Option<Bound>,
     /// Whether it may take hours.
     is_long: bool,
+    /// Who asked, if it takes events and may have its stream taken up.
+    caller: Option<Caller>,
     /// What is to be sent before anything else.
-    first: Vec<Bytes>,
+    first: VecDeque<Bytes>,
 }
 
 impl<D: Door> Waiting<D> {
@@ -57,7 +62,8 @@ impl<D: Door> Waiting<D> {
             session,
             bound,
             is_long: false,
-            first: Vec::new(),
+            caller: None,
+            first: VecDeque::new(),
         }
     }
 
@@ -67,12 +73,26 @@ impl<D: Door> Waiting<D> {
         Self { is_long: true, ..self }
     }
 
+    /// The same of a client of `caller` that takes events.
+    pub(super) fn of(self, caller: Caller) -> Self {
+        Self { caller: Some(caller), ..self }
+    }
+
     pub(super) async fn respond(mut self: Box<Self>) -> Response<Body> {
+        let settings = &self.endpoint.settings;
+        let patience = match &self.session {
+            _ if self.is_long => Some(settings.keep_alive),
+            // So that it has an id to come back with.
+            Some(session) if self.caller.is_some() && session.revision.is_primed() => {
+                Some(settings.events_after)
+            }
+            _ => None,
+        };
         let news = match &mut self.call {
             Some(call) => tokio::select! {
                 biased;
                 news = call.news() => news,
-                () = sleep(self.endpoint.settings.keep_alive), if self.is_long => News::Note,
+                () = sleep(patience.unwrap_or_default()), if patience.is_some() => News::Note,
             },
             None => News::Reply(None),
         };
@@ -96,8 +116,22 @@ impl<D: Door> Waiting<D> {
         }
     }
 
-    fn stream(self: Box<Self>) -> Response<Body> {
-        events(self.into_events())
+    fn stream(mut self: Box<Self>) -> Response<Body> {
+        let resumable = self.session.clone().filter(|session| session.revision.has_resumable_streams());
+        let call = self.call.as_mut().filter(|call| call.is_call());
+        let (Some(session), Some(call), Some(caller)) = (resumable, call, &self.caller) else {
+            return events(self.into_events());
+        };
+        let authority = caller.authority();
+        let attended = Arc::new(AtomicBool::new(true));
+        let endpoint = Arc::clone(&self.endpoint);
+        call.set_off(&endpoint.front.haven, Arc::clone(&attended));
+        let words =
+            stream::unfold(
+                self,
+                |mut waiting| async move { waiting.word().await.map(|word| (word, waiting)) },
+            );
+        endpoint.say((session, authority), Box::pin(words), attended)
     }
 
     /// What the call says and its answer, as events.
@@ -106,19 +140,33 @@ impl<D: Door> Waiting<D> {
     }
 
     async fn next(&mut self) -> Option<Bytes> {
+        let keep_alive = self.endpoint.settings.keep_alive;
         loop {
-            if !self.first.is_empty() {
-                return Some(std::mem::take(&mut self.first).concat().into());
+            let word = tokio::select! {
+                word = self.word() => word?,
+                () = sleep(keep_alive) => return Some(body::keep_alive()),
+            };
+            if let Word::Message(message) = word {
+                return Some(body::event(&message));
+            }
+        }
+    }
+
+    /// What is said next. Nothing is lost when the wait is given up.
+    async fn word(&mut self) -> Option<Word> {
+        loop {
+            if let Some(first) = self.first.pop_front() {
+                return Some(Word::Message(first));
             }
             let call = self.call.as_mut()?;
             if let Some(note) = call.note() {
                 let Some(notification) = self.listener.notification(&note) else { continue };
-                return Some(body::event(notification.as_bytes()));
+                return Some(Word::Message(on_one_line(notification)));
             }
-            let news = tokio::select! {
-                news = call.news() => news,
-                () = sleep(self.endpoint.settings.keep_alive) => return Some(body::keep_alive()),
-            };
+            if let Some(wait) = call.away() {
+                return Some(Word::Away(wait));
+            }
+            let news = call.news().await;
             let last = match news {
                 News::Note => continue,
                 News::Question(question) if self.addressee.era == Era::Legacy => {
@@ -129,7 +177,7 @@ impl<D: Door> Waiting<D> {
                 News::Task(terms) => self.hand_over(terms).1,
                 News::Reply(reply) => self.answer(reply).1,
             };
-            return Some(body::event(&last.one_line()));
+            return Some(Word::Message(last.one_line().into()));
         }
     }
 
@@ -141,7 +189,7 @@ impl<D: Door> Waiting<D> {
     /// Asks a session's client, on the stream.
     fn put(&mut self, question: Question) {
         let requests = self.session.as_ref().map(|session| session.questions.open(question));
-        self.first.extend(requests.into_iter().flatten().map(|request| body::event(request.as_bytes())));
+        self.first.extend(requests.into_iter().flatten().map(on_one_line));
     }
 
     /// Answers with a task, which the call is from now on.
@@ -157,4 +205,11 @@ impl<D: Door> Waiting<D> {
         let (Some(call), Some(bound)) = (self.call.take(), &self.bound) else { return self.answer(None).1 };
         self.endpoint.front.suspend(&self.addressee, bound, call, question)
     }
+}
+
+/// A message as it is sent in an event.
+fn on_one_line(message: String) -> Bytes {
+    let mut message = message.into_bytes();
+    one_line(&mut message);
+    message.into()
 }

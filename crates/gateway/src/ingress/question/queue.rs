@@ -5,6 +5,8 @@
 //!
 //! Invariants:
 //! - A client is asked nothing that it did not say it can be asked.
+//! - What a client answers before it was asked counts for the first question alone, and only
+//!   if it answers all of it; whatever else it says is left aside.
 //! - Questions that nobody waits for any more take no room.
 
 use std::collections::VecDeque;
@@ -14,6 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quaymaster_core::{ActorId, InputAbilities, InputPort, InputRequest, NoInput, RawBuf};
+use serde_json::Value;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
@@ -35,6 +38,8 @@ pub(in crate::ingress) struct QuestionQueue {
     allowance: Arc<Allowance>,
     waiting: Mutex<WaitingQuestions>,
     arrived: Notify,
+    /// What the client answered before it was asked, until something is asked.
+    ahead: Mutex<Option<RawBuf>>,
     /// How long an answer may take.
     patience: Mutex<Duration>,
 }
@@ -54,7 +59,30 @@ impl QuestionQueue {
     ) -> Self {
         let (actor, allowance, patience) = (actor.clone(), Arc::clone(allowance), Mutex::new(PATIENCE));
         let abilities = Mutex::new(abilities);
-        Self { abilities, actor, allowance, waiting: Mutex::default(), arrived: Notify::new(), patience }
+        let (waiting, ahead) = (Mutex::default(), Mutex::default());
+        Self { abilities, actor, allowance, waiting, arrived: Notify::new(), ahead, patience }
+    }
+
+    /// The same to a client that has answered before it was asked: an object of answers by name.
+    pub(in crate::ingress) fn answered_ahead(self, answers: Option<RawBuf>) -> Self {
+        Self { ahead: Mutex::new(answers), ..self }
+    }
+
+    /// The answers to `requests`, if the client gave all of them ahead and was asked nothing before.
+    fn known(&self, requests: &RawBuf) -> Option<RawBuf> {
+        let answers = lock(&self.ahead).take()?;
+        let mut members = Vec::new();
+        for request in requests.as_raw().members()? {
+            let (name, _) = request.ok()?;
+            let answer = answers.as_raw().member(&name).ok()??;
+            // Every answer is an object (MCP 2026-07-28, multi round-trip requests).
+            members.push(format!(
+                "{}:{}",
+                Value::from(&*name),
+                Some(answer.get()).filter(|a| a.starts_with('{'))?
+            ));
+        }
+        RawBuf::read(&format!("{{{}}}", members.join(","))).ok()
     }
 
     /// From now on an answer may take as long as `patience`.
@@ -115,6 +143,9 @@ impl InputPort for QuestionQueue {
     ) -> Pin<Box<dyn Future<Output = Result<RawBuf, NoInput>> + Send + 'a>> {
         Box::pin(async move {
             let count = self.count(&requests).ok_or(NoInput::Unsupported)?;
+            if let Some(answers) = self.known(&requests) {
+                return Ok(answers);
+            }
             let _share = self.allowance.take(&self.actor, count).ok_or(NoInput::Overloaded)?;
             let (answer, answered) = oneshot::channel();
             {

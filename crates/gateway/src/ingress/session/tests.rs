@@ -37,7 +37,7 @@ impl Table {
         let (clock, randomness) = (Arc::new(FixedClock::new(at(0))), Arc::new(CountingRandomness::default()));
         let ring = KeyRing::open_or_create(&folder.path().join("keys"), clock.clone(), randomness.clone());
         Self {
-            sessions: Sessions::new(limits(total, per_actor)),
+            sessions: Sessions::new(limits(total, per_actor), Arc::default()),
             clock,
             randomness,
             ring: ring.expect("a ring"),
@@ -48,7 +48,7 @@ impl Table {
 
     /// The next process with the same key ring.
     fn restarted(self) -> Self {
-        Self { sessions: Sessions::new(limits(8, 8)), root: CancellationToken::new(), ..self }
+        Self { sessions: Sessions::new(limits(8, 8), Arc::default()), root: CancellationToken::new(), ..self }
     }
 
     fn sealed<T>(&self, now: u64, run: impl FnOnce(Sealing<'_>) -> T) -> T {
@@ -243,4 +243,16 @@ fn ending_a_session_ends_what_is_under_way_in_it() {
     table.sessions.end(&session);
     assert!(call.is_cancelled());
     assert!(table.find(&id, "ana", "main", 0).is_err(), "what has ended does not come back");
+}
+
+#[test]
+fn how_many_sessions_there_are_is_told_whenever_that_changes() {
+    let table = Table::new(8, 8);
+    let count = || table.sessions.occupancy.sessions();
+    let [first, _second] = [0, 0].map(|now| table.open("ana", now).expect("opened"));
+    assert_eq!(count(), 2);
+    table.sessions.end(&table.find(&first, "ana", "main", 0).expect("found"));
+    assert_eq!(count(), 1);
+    table.sessions.sweep(at(121));
+    assert_eq!(count(), 0);
 }

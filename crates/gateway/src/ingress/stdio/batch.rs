@@ -16,11 +16,14 @@ impl<D: Door> Client<D> {
     pub(super) async fn batch(&mut self, batch: Batch<'_>, trail: Trail) {
         let (mut answers, mut refused) = (Vec::new(), Vec::new());
         for member in members(batch, &RequestHead::default(), &trail) {
-            let outcome = member.and_then(|(message, detected)| {
-                let mut trail = trail.clone();
-                let done = self.message(&message, &detected, &mut trail);
-                done.map_err(|refusal| Refused::new(refusal, &message, trail))
-            });
+            let outcome = match member {
+                Ok((message, detected)) => {
+                    let mut trail = trail.clone();
+                    let done = self.message(&message, &detected, &mut trail).await;
+                    done.map_err(|refusal| Refused::new(refusal, &message, trail))
+                }
+                Err(refused) => Err(refused),
+            };
             match outcome {
                 Ok(answer) => answers.extend(answer),
                 Err(member) => {

@@ -9,17 +9,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use quaymaster_core::rpc::RequestId;
-use quaymaster_core::{Caller, InputAbilities, Kind, TaskTerms};
+use quaymaster_core::{Caller, InputAbilities, TaskTerms};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Client;
+use crate::ingress::addressee::Addressee;
 use crate::ingress::answer::Pieces;
 use crate::ingress::call::ToolCall;
 use crate::ingress::claims;
 use crate::ingress::door::Door;
 use crate::ingress::era::Era;
-use crate::ingress::front::{Addressee, Asked, Front, Origin, log_level};
+use crate::ingress::front::{Asked, Front, Origin, log_level};
 use crate::ingress::inflight::InFlight;
 use crate::ingress::progress::{Listener, ProgressToken, Wanted};
 use crate::ingress::question::OpenRequests;
@@ -48,7 +49,12 @@ impl Answer {
 
 impl<D: Door> Client<D> {
     /// Begins a call.
-    pub(super) fn call(&self, asked: &Asked<'_>, call: ToolCall, actor: Caller) -> Result<Answer, Refusal> {
+    pub(super) fn call(
+        &self,
+        asked: &Asked<'_>,
+        mut call: ToolCall,
+        actor: Caller,
+    ) -> Result<Answer, Refusal> {
         let Asked { id, detected, .. } = asked;
         let era = detected.era;
         let token = ProgressToken::read(&detected.meta)?;
@@ -63,7 +69,7 @@ impl<D: Door> Client<D> {
         };
         let cancel = self.cancel.child_token();
         let flight = Flight::begin(&self.calls, id, &cancel)?;
-        let questions = self.front.questions(abilities, &actor);
+        let questions = self.front.questions(abilities, &actor, call.answers.take());
         let wish = self.front.wish(&call, session.map(|session| session.revision), &actor)?;
         let (place, offer) = match wish {
             Some(_) => self.front.task_place(&actor).map(|(place, offer)| (Some(place), offer))?,
@@ -82,7 +88,7 @@ impl<D: Door> Client<D> {
         let speech = Speech::new(era, Wanted { progress: token.is_some(), level }, questions);
         let speech = speech.offering(offer);
         let revision = session.map(|session| session.revision);
-        let addressee = Addressee { id: (*id).clone(), era, revision, kind: call.kind };
+        let addressee = Addressee::of(asked, revision, &call);
         let request = self.front.request(call, origin);
         let key = request.id.clone();
         let reply = self.front.run(request, speech.wire(&cancel), |_| {});
@@ -112,8 +118,7 @@ impl<D: Door> Client<D> {
         let waiter = Waiter { abilities, session: session.map(|session| session.id.clone()), cancel };
         let (running, listener) = self.front.await_task(task, waiter, actor, ());
         let revision = session.map(|session| session.revision);
-        let era = asked.detected.era;
-        let addressee = Addressee { id: asked.id.clone(), era, revision, kind: Kind::Tool };
+        let addressee = Addressee::of_task(asked, revision);
         Ok(self.waiting(addressee, running, (listener, flight), (open, None)))
     }
 
@@ -137,7 +142,7 @@ impl<D: Door> Client<D> {
         let (running, question) = self.front.resume(&bound, &state, (wanted, abilities))?;
         self.calls.redirect(id, &running.cancel);
         question.answer(answers);
-        let addressee = Addressee { id: (*id).clone(), era: detected.era, revision: None, kind: call.kind };
+        let addressee = Addressee::of(asked, None, &call);
         Ok(self.waiting(addressee, running, (token.into(), flight), (None, Some(bound))))
     }
 

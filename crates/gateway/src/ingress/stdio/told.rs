@@ -91,7 +91,7 @@ impl<D: Door> Client<D> {
         }
     }
 
-    pub(super) fn subscribe(
+    pub(super) async fn subscribe(
         &mut self,
         subscription: Subscription,
         actor: &Caller,
@@ -110,6 +110,7 @@ impl<D: Door> Client<D> {
         let resources = subscription.resources().to_vec();
         let subscription = subscription
             .watching(&self.subscribed, &self.front, actor)
+            .await
             .inspect_err(|_| self.let_go(&resources))?;
         let acknowledgement = subscription.acknowledgement();
         self.subscriptions.push((subscription, tasks));

@@ -11,11 +11,12 @@ use super::{
     Beginning, Begun, Now, Offer, Owner, Place, Slip, Task, TaskRequest, Waiter, Wish, check_declared,
     created, listed, no_room, shown, view,
 };
+use crate::ingress::addressee::Addressee;
 use crate::ingress::answer::{self, Pieces};
 use crate::ingress::call::ToolCall;
 use crate::ingress::door::Door;
 use crate::ingress::era::Era;
-use crate::ingress::front::{Addressee, Asked, Front, Plan};
+use crate::ingress::front::{Asked, Front, Plan};
 use crate::ingress::progress::{Listener, Wanted};
 use crate::ingress::refusal::Refusal;
 use crate::ingress::revision::Revision;
@@ -152,7 +153,7 @@ impl<D: Door> Front<D> {
         flight: impl Send + 'static,
     ) -> (Running, Listener) {
         let Waiter { abilities, session, cancel } = waiter;
-        let questions = self.questions(abilities, actor).map(Arc::new);
+        let questions = self.questions(abilities, actor, None).map(Arc::new);
         if let Some(questions) = &questions {
             // As long as the task waits for an answer.
             questions.be_patient(task.ttl);

@@ -71,7 +71,10 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {}", self.text))
+        // An answer that is not there at once may come as an event.
+        let event = self.text.split("\n\n").find(|event| event.starts_with("event: message\n"));
+        let message = event.and_then(|event| field(event, "data")).unwrap_or_else(|| self.text.clone());
+        serde_json::from_str(&message).unwrap_or_else(|e| panic!("{e}: {}", self.text))
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -186,16 +189,33 @@ pub(crate) fn modern(method: &str, mut params: Value) -> (Vec<(&'static str, Str
     (headers, json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string())
 }
 
-/// The next event of a stream, comments left out.
+/// The next message of a stream: comments and events without one are left out.
 pub(crate) async fn next_event(body: &mut Incoming) -> Option<Value> {
+    next_with_id(body).await.map(|(message, _)| message)
+}
+
+/// The same with the id of its event, if it has one.
+pub(crate) async fn next_with_id(body: &mut Incoming) -> Option<(Value, Option<String>)> {
     loop {
-        let frame = body.frame().await?.ok()?;
-        let text = String::from_utf8(frame.into_data().ok()?.to_vec()).ok()?;
-        if let Some(data) = text.strip_prefix("event: message\ndata: ") {
-            return Some(serde_json::from_str(data.trim_end()).expect("an event on one line"));
+        let event = next_frame(body).await?;
+        if event.starts_with("event: message\n") {
+            let data = field(&event, "data").expect("an event on one line");
+            return Some((serde_json::from_str(&data).expect("JSON"), field(&event, "id")));
         }
-        assert_eq!(text, ":\n\n");
+        assert!(event == ":\n\n" || event.starts_with("id: ") || event.starts_with("retry: "), "{event}");
     }
+}
+
+/// The next piece of a stream, as it came.
+pub(crate) async fn next_frame(body: &mut Incoming) -> Option<String> {
+    let frame = body.frame().await?.ok()?;
+    String::from_utf8(frame.into_data().ok()?.to_vec()).ok()
+}
+
+/// The field of an event that is called `name`.
+pub(crate) fn field(event: &str, name: &str) -> Option<String> {
+    let found = event.lines().filter_map(|line| line.split_once(": ")).find(|(field, _)| *field == name);
+    found.map(|(_, value)| value.to_owned())
 }
 
 /// A bound on what must happen at once.

@@ -183,6 +183,13 @@ impl Harbour {
                 self.held(wire).await;
                 r#"{"content":[]}"#.into()
             }
+            "away" => {
+                if let Some(log) = &wire.log {
+                    log.away(Duration::from_millis(300));
+                }
+                self.held(wire).await;
+                r#"{"content":[]}"#.into()
+            }
             "report" => {
                 report(1);
                 report(2);
@@ -332,8 +339,14 @@ impl Door for Harbour {
         Ok(())
     }
 
-    fn watch(&self, _: &Caller, uri: &str) -> Option<Watch> {
-        uri.starts_with("test://").then(|| self.watched.add(uri))?
+    async fn begin_watch(self: Arc<Self>, request: CallRequest) -> Result<Watch, CallError> {
+        let caller = Caller { actor: request.actor, reach: request.reach };
+        let none = || CallError::new(ErrorCode::ToolNotFound, "there is no such resource");
+        self.watch(&caller, &request.tool).ok_or_else(none)
+    }
+
+    fn watch(&self, caller: &Caller, uri: &str) -> Option<Watch> {
+        uri.starts_with("test://").then(|| self.watched.add(caller, uri))?
     }
 
     fn completes(&self, _: &Caller) -> bool {

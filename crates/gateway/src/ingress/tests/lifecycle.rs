@@ -74,6 +74,55 @@ async fn a_connection_beyond_the_limit_is_turned_away() {
 }
 
 #[tokio::test]
+async fn whoever_never_said_who_it_is_makes_room_for_whoever_does() {
+    let settings = HttpSettings { max_connections: 3, ..HttpSettings::default() };
+    let server = Server::start(settings).await;
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        silent.push(TcpStream::connect(server.address).await.expect("connected"));
+    }
+    let mut client = server.client().await;
+    client.initialize("2025-11-25").await;
+    let answer = closed(&mut silent[0]).await;
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("gateway.overloaded"), "{answer}");
+    for _ in 0..6 {
+        silent.push(TcpStream::connect(server.address).await.expect("connected"));
+    }
+    let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+    assert_eq!(client.post(&ping).await.status.as_u16(), 200, "it keeps its connection");
+}
+
+#[tokio::test]
+async fn a_principal_has_no_more_connections_than_others_do_not_have() {
+    let settings = HttpSettings { max_connections: 4, ..HttpSettings::default() };
+    let server = Server::start(settings).await;
+    let mut clients = [server.client().await, server.client().await];
+    let mut streams = Vec::new();
+    for client in &mut clients {
+        client.initialize("2025-11-25").await;
+        streams.push(client.open("GET", &[], "").await);
+    }
+    let mut third = server.client().await;
+    let refused = third.initialize("2025-11-25").await;
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, Some("1")));
+    assert!(refused.text.contains("gateway.overloaded"), "{}", refused.text);
+    let mut other = server.client().await;
+    other.token = "bo";
+    assert_eq!(other.initialize("2025-11-25").await.status.as_u16(), 200, "others go on");
+    // One of its own on which nothing happens makes room.
+    drop(streams);
+    let [first, second] = clients;
+    drop(second);
+    soon(async {
+        while third.initialize("2025-11-25").await.status.as_u16() != 200 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    drop(first);
+}
+
+#[tokio::test]
 async fn a_call_that_runs_is_answered_before_the_server_ends() {
     let server = Server::plain().await;
     let mut client = server.client().await;

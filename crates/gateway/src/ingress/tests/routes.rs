@@ -117,7 +117,8 @@ async fn a_change_is_told_on_the_route_that_shows_it_and_on_no_other() {
     let mut session = server.client().await;
     session.path = "/s/desk";
     session.initialize("2025-11-25").await;
-    let of_session = session.open("GET", &[], "").await.into_body();
+    let mut of_session = session.open("GET", &[], "").await.into_body();
+    soon(of_session.frame()).await.expect("the beginning").expect("a whole one");
     let mut listener = server.client().await;
     listener.path = "/s/desk";
     let (headers, body) =

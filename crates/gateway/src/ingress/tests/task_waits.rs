@@ -53,10 +53,11 @@ impl Desk {
         let actor = caller("ana", "main");
         let (place, offer) = self.front.task_place(&actor).expect("a place");
         let wanted = Wanted { progress: true, level: Some(LogLevel::Info) };
-        let speech = Speech::new(Era::Legacy, wanted, self.front.questions(ABLE, &actor)).offering(offer);
+        let speech =
+            Speech::new(Era::Legacy, wanted, self.front.questions(ABLE, &actor, None)).offering(offer);
         let arguments = RawBuf::read(arguments).expect("JSON");
         let arguments = Arguments::parse(Some(arguments.as_raw())).expect("arguments");
-        let call = ToolCall { kind: Kind::Tool, tool: "task".into(), arguments, task: None };
+        let call = ToolCall { kind: Kind::Tool, tool: "task".into(), arguments, task: None, answers: None };
         let origin = Origin { actor, session: Some(self.session.clone()), claims: Claims::default() };
         let (request, cancel) = (self.front.request(call, origin), CancellationToken::new());
         let key = request.id.clone();
