@@ -2,8 +2,8 @@
 
 use quaymaster_control::output::RawOutput;
 use quaymaster_control::{
-    Ended, Evidence, Refused, RequestRefusal, approve, authorize, close, close_refused_watch, close_request,
-    close_watch, record, release, watchable,
+    Ended, Evidence, Refused, RequestRefusal, approve_unasked, authorize, close, close_refused_watch,
+    close_request, close_watch, record, release, watchable,
 };
 use quaymaster_core::clock::FixedClock;
 use quaymaster_core::{Actor, DataClass, ErrorCode, RawBuf, Status, Timestamp};
@@ -213,7 +213,7 @@ async fn who_may_not_have_the_whole_watches_nothing_and_that_is_recorded() {
         let id = request.id.to_string();
         let call = world.resolve(request).expect("it is there");
         let authorized = authorize(call, &world.rulebook).expect("it may be called");
-        let watched = watchable(approve(authorized).expect("no approval"), &world.rulebook);
+        let watched = watchable(approve_unasked(authorized).expect("no approval"), &world.rulebook);
         let events = match watched {
             Ok(approved) => {
                 let (_, receipt) = record(approved, &world.evidence).await.expect("a permit").redeem();
