@@ -12,6 +12,7 @@ pub mod codex;
 mod cost;
 mod hidden;
 mod listing;
+pub mod own;
 mod schema;
 pub mod search;
 mod shelf;

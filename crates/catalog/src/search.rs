@@ -25,6 +25,7 @@ use quaymaster_core::Effect;
 
 use self::text::{EVEN, FIELDS, PerField, Text, WEIGHT};
 pub use self::tools::{CALL_TOOL, DEFAULT_FOUND, FIND_TOOLS, is_reserved};
+use crate::own::await_approval;
 use crate::{Tool, View};
 
 /// Most bytes of a query.
@@ -124,8 +125,9 @@ impl View {
     pub fn short_listing(&self, pinned: impl Fn(&Tool) -> bool) -> Arc<str> {
         let make = || {
             let [call, find] = tools::objects(self);
+            let waiting = self.awaits().then(|| await_approval().to_string());
             let kept = self.tools().filter(|tool| pinned(tool)).map(|tool| tool.listing().to_owned());
-            let objects: Vec<String> = [call, find].into_iter().chain(kept).collect();
+            let objects: Vec<String> = waiting.into_iter().chain([call, find]).chain(kept).collect();
             format!("[{}]", objects.join(",")).into()
         };
         Arc::clone(self.lookup.short.get_or_init(make))

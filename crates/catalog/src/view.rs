@@ -14,6 +14,7 @@ use quaymaster_core::setting::Slug;
 use quaymaster_core::{CallError, CallRequest, Completed, ErrorCode, Kind, Memory, Offer};
 
 use crate::call::{Call, Unresolved};
+use crate::own::{AWAIT_APPROVAL, await_approval};
 use crate::search::Lookup;
 use crate::shelf::{Listing, Page, Shelf};
 use crate::tool::Tool;
@@ -38,6 +39,8 @@ pub struct View {
     resources: Vec<Arc<Tool>>,
     completions: Vec<Arc<Tool>>,
     shelves: Shelves,
+    /// Whether somebody may have to agree to some of it.
+    awaits: bool,
     pub(crate) lookup: Lookup,
     /// What is seen of connectors by themselves, as far as somebody asked.
     parts: Memory<Slug, Arc<View>>,
@@ -76,6 +79,21 @@ impl View {
         view
     }
 
+    /// The same for whoever may have to wait until somebody agrees: with the tool to do so.
+    #[must_use]
+    pub fn awaiting(mut self) -> Self {
+        self.awaits = true;
+        let own = (AWAIT_APPROVAL.to_owned(), Cow::Owned(await_approval().to_string()));
+        let tools = self.tools.iter().map(|(name, tool)| (name.clone(), tool.listing_as(name)));
+        self.shelves.tools = Listing::new(tools.chain(std::iter::once(own)));
+        self
+    }
+
+    /// Whether somebody may have to agree to some of it.
+    pub fn awaits(&self) -> bool {
+        self.awaits
+    }
+
     /// What completes something that is hidden is hidden with it.
     fn hide_completions(&mut self) {
         let Self { prompts, resources, completions, .. } = self;
@@ -103,7 +121,8 @@ impl View {
             return Arc::default();
         }
         let listed = |_: &Tool, uri: &str| self.shelves.resources.has(uri);
-        let part = Arc::new(Self::of(own, listed, |tool| without(prefix, tool.name().as_str())));
+        let part = Self::of(own, listed, |tool| without(prefix, tool.name().as_str()));
+        let part = Arc::new(if self.awaits { part.awaiting() } else { part });
         self.parts.insert(connector.clone(), Arc::clone(&part));
         part
     }

@@ -208,6 +208,7 @@ impl SqlConnector {
             form: ResultForm::Envelope,
             access: config.access.clone(),
             approval: config.approval.clone(),
+            briefing: Arc::new(config.briefing.clone()),
             idempotency: None,
             fixed: Map::new(),
             defaults: defaults.collect(),

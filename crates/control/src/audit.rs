@@ -14,6 +14,7 @@
 
 pub mod draft;
 mod error;
+mod event;
 mod flood;
 pub mod merkle;
 pub mod record;

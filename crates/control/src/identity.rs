@@ -20,6 +20,8 @@ use quaymaster_store::{Store, StoreError, TokenRow};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::approval::Asker;
+
 const PREFIX: &str = "qmt_";
 /// How many characters of a token are kept to recognise it by.
 const SHOWN: usize = 12;
@@ -175,6 +177,30 @@ impl Identity {
         if let Err(error) = self.store.token_touch(&row.id, now.as_micros()).await {
             tracing::warn!(event = "token.touch", %error, "the last use of a token could not be noted");
         }
+    }
+
+    /// Whoever asked for a call that was parked, in the roles that they had then and that there still
+    /// are; none if the token that they used was revoked since.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    pub async fn again(&self, asker: &Asker) -> Result<Option<Arc<Actor>>, StoreError> {
+        let by = match &asker.token {
+            None if asker.authentication == Authentication::LocalUser.as_str() => Authentication::LocalUser,
+            None => return Ok(None),
+            Some(token) => {
+                let Ok(id) = token.parse::<TokenId>() else { return Ok(None) };
+                match self.store.token(&id).await? {
+                    Some(row) if row.revoked_us.is_none() => Authentication::Token(id),
+                    _ => return Ok(None),
+                }
+            }
+        };
+        let Some(id) = asker.actor() else { return Ok(None) };
+        let person = asker.person.as_deref().and_then(|name| ActorId::parse(name).ok());
+        let actor = self.actor(id, asker.roles.clone(), asker.workspace.clone(), by);
+        Ok(Some(Arc::new(Actor { person, ..actor })))
     }
 
     /// The user of this machine, in the roles that the configuration gives.

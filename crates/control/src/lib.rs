@@ -4,9 +4,10 @@
 //! record: [`authorize`], [`approve`], [`record`], [`release`] and [`close`].
 //! Each takes what the one before gave, by value; the types have private fields
 //! and no other way to be made, so a stage cannot be skipped or taken twice.
-//! Beside them: [`identity`], [`policy`], [`audit`], [`secrets`], [`crypto`] and [`keyring`].
+//! Beside them: [`approval`], [`identity`], [`policy`], [`audit`], [`secrets`], [`crypto`] and [`keyring`].
 //! Nothing here runs a tool; `quaymaster-connectors` does.
 
+pub mod approval;
 pub mod audit;
 pub mod crypto;
 pub mod identity;
@@ -19,6 +20,6 @@ mod stages;
 
 pub use stages::{
     Approved, Authorized, Ended, Evidence, Job, Permit, Receipt, Refused, RequestRefusal, Rulebook, Voice,
-    approve, authorize, close, close_refused_watch, close_request, close_watch, may_read, record, release,
-    voice, watchable,
+    Waited, approve, approve_unasked, authorize, close, close_refused_watch, close_request, close_watch,
+    may_read, record, release, voice, watchable,
 };

@@ -20,6 +20,7 @@ mod slice;
 mod source;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use quaymaster_catalog::{Catalogue, Tool};
 use quaymaster_core::{Actor, AgentClaims, Arguments, Gate};
@@ -114,6 +115,16 @@ impl Policies {
             Some(slice) => slice.decide(actor, arguments, agent),
             None => Decision::default_deny(),
         }
+    }
+
+    /// Whether somebody may have to agree to a call of `tool`.
+    pub fn may_need_approval(&self, tool: &Tool) -> bool {
+        self.slices.get(tool.name().as_str()).is_some_and(Slice::has_gates)
+    }
+
+    /// What the policies that bear on `tool` are, as a digest: it changes when one of them does.
+    pub fn digest(&self, tool: &Tool) -> Option<Arc<str>> {
+        self.slices.get(tool.name().as_str()).map(|slice| Arc::clone(slice.digest()))
     }
 
     /// Under what circumstances `tool` is permitted to `actor` at all, in the words of its policies.

@@ -16,10 +16,12 @@ mod rulebook;
 mod voice;
 mod watch;
 
-pub use approve::{Approved, approve};
+pub use approve::{Approved, approve, approve_unasked};
 pub use authorize::{Authorized, authorize};
+pub(crate) use close::actor_part;
 pub use close::{Ended, Evidence, RequestRefusal, close, close_request};
-pub use facts::Refused;
+pub(crate) use facts::Facts;
+pub use facts::{Refused, Waited};
 pub use glance::may_read;
 pub use permit::{Job, Permit, Receipt, record};
 pub use release::release;

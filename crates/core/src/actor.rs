@@ -64,6 +64,14 @@ pub enum Authentication {
 }
 
 impl Authentication {
+    /// The token that was used, where one of this installation was.
+    pub fn token(&self) -> Option<&TokenId> {
+        match self {
+            Self::Token(id) => Some(id),
+            Self::LocalUser => None,
+        }
+    }
+
     /// The word for the audit record.
     pub fn as_str(&self) -> &'static str {
         match self {

@@ -9,6 +9,8 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::actor::Role;
 use crate::connector::ApprovalConfig;
 use crate::setting::DurationSetting;
@@ -17,7 +19,7 @@ use crate::setting::DurationSetting;
 pub const DEFAULT_EXPIRY: Duration = Duration::from_hours(24);
 
 /// One agreement that is needed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Gate {
     /// Who may decide; never empty. The requester never may.
     pub roles: BTreeSet<Role>,
@@ -32,7 +34,7 @@ pub struct Gate {
 }
 
 /// Who may decide as well if nobody has for a while.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Escalation {
     /// The roles that may decide from then on; never empty.
     pub to: BTreeSet<Role>,

@@ -96,6 +96,11 @@ impl FixedClock {
         Self(AtomicU64::new(at.0))
     }
 
+    /// Sets the clock, also back.
+    pub fn set(&self, at: Timestamp) {
+        self.0.store(at.as_micros(), Ordering::SeqCst);
+    }
+
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(u64::try_from(by.as_micros()).unwrap_or(u64::MAX), Ordering::SeqCst);

@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::input::InputAbilities;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Who has to act for the call to succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,6 +172,8 @@ pub struct CallError {
     pub upstream_message: Option<Box<str>>,
     /// What the client would have to be able to, where it is that.
     pub required: Option<InputAbilities>,
+    /// The request for approval that the call waits for, as the caller is told of it.
+    pub approval: Option<Box<Value>>,
     /// The cause, for logs. Never shown to the caller.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -188,6 +191,7 @@ impl CallError {
             hint: None,
             upstream_message: None,
             required: None,
+            approval: None,
             source: None,
         }
     }
@@ -203,6 +207,13 @@ impl CallError {
     #[must_use]
     pub fn upstream_message(mut self, text: impl Into<Box<str>>) -> Self {
         self.upstream_message = Some(text.into());
+        self
+    }
+
+    /// Adds the request for approval that the call waits for.
+    #[must_use]
+    pub fn waiting_for(mut self, approval: Value) -> Self {
+        self.approval = Some(Box::new(approval));
         self
     }
 

@@ -82,6 +82,8 @@ ids! {
     SessionId = "ses";
     /// One run of one process that writes to the audit log.
     WriterId = "wrt";
+    /// A request for approval.
+    ApprovalId = "apr";
     /// One configuration that was loaded and put to work.
     ConfigVersion = "cfg";
 }

@@ -9,6 +9,7 @@
 pub mod actor;
 pub mod approval;
 pub mod arguments;
+pub mod briefing;
 pub mod class;
 pub mod clock;
 pub mod connector;
@@ -32,15 +33,17 @@ pub mod secret;
 pub mod setting;
 pub mod suggest;
 pub mod task;
+pub mod text;
 pub mod tool;
 
 pub use actor::{Actor, ActorId, AgentClaims, Authentication, Role, Workspace};
 pub use approval::{Escalation, Gate};
 pub use arguments::Arguments;
+pub use briefing::{Briefing, Risk, RiskLevel};
 pub use class::{Classification, DataClass, FieldRule, Handling};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{CallError, ErrorCode, Fault, Retry};
-pub use id::{CallId, ConfigVersion, SessionId, TokenId, WriterId};
+pub use id::{ApprovalId, CallId, ConfigVersion, SessionId, TokenId, WriterId};
 pub use input::{InputAbilities, InputMethod, InputPort, InputRequest, NoInput};
 pub use memory::{Memory, PerActor};
 pub use name::ToolName;

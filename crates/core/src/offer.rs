@@ -31,6 +31,12 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The kind of this word.
+    pub fn named(word: &str) -> Option<Self> {
+        let all = [Self::Tool, Self::Prompt, Self::Resource, Self::Completion];
+        all.into_iter().find(|kind| kind.as_str() == word)
+    }
+
     /// The kind as people and programs read it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -115,7 +115,7 @@ impl Envelope {
             data: Value::Null,
             progress: None,
             warnings: vec![],
-            approval: None,
+            approval: error.approval.as_deref().cloned(),
             error: Some(ErrorBody {
                 code: error.code,
                 retry: error.retry,

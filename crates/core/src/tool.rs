@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::briefing::Briefing;
 use crate::class::Classification;
 use crate::connector::{Access, ApprovalConfig, IdempotencyConfig};
 use crate::name::ToolName;
@@ -76,6 +77,8 @@ pub struct ToolDeclaration {
     pub access: Access,
     /// Who has to agree to each call, if anyone.
     pub approval: Option<ApprovalConfig>,
+    /// What somebody who has to agree to a call is told.
+    pub briefing: Arc<Briefing>,
     /// How a repeated write is recognised.
     pub idempotency: Option<IdempotencyConfig>,
     /// Arguments that are always sent with this value and hidden from the agent.

@@ -5,7 +5,8 @@
 //! request → admission  → room for one more                        else gateway.overloaded
 //!         → resolve    → Call        the actor may see the tool   else tool.not_found
 //!         → authorize  → Authorized  arguments valid, policy      else input.invalid, policy.denied
-//!         → approve    → Approved    nobody has to agree first    else approval.required
+//!         → approve    → Approved    nobody has to agree, or somebody has (`Grant`)
+//!                                                                 else parked: approval.required
 //!         → record     → Permit      the intent is in the audit   else audit.unavailable
 //!         → invoke     → RawOutput and Receipt, once; `voice` says what may be asked meanwhile
 //!         → release    → SafeOutput  what this actor may have     else release.refused
@@ -20,6 +21,7 @@
 //! (`quaymaster_control`), reach a system (`quaymaster_connectors`).
 
 use quaymaster_connectors::Wire;
+use quaymaster_control::approval::Grant;
 use quaymaster_control::{Ended, Permit, Refused, approve, authorize, close, record, release, voice};
 use quaymaster_core::{CallRequest, Reply};
 use quaymaster_operations::metrics::CallMetrics;
@@ -27,7 +29,7 @@ use quaymaster_operations::metrics::CallMetrics;
 use crate::admission::Admission;
 use crate::plane::Plane;
 
-/// Governs and runs one call.
+/// Governs and runs one call; with a `grant`, one that was parked and somebody has agreed to.
 ///
 /// Must be driven to its end whatever becomes of the client: `close` is what
 /// makes the evidence whole. Refusals and failures are replies too.
@@ -35,6 +37,7 @@ pub(crate) async fn call(
     plane: &Plane,
     (admission, metrics): (&Admission, &CallMetrics),
     request: CallRequest,
+    grant: Option<&Grant>,
     wire: &Wire,
 ) -> Reply {
     let (clock, received) = (&plane.evidence.clock, request.received);
@@ -43,7 +46,7 @@ pub(crate) async fn call(
         Err(error) => return close(Refused::at_the_door(request, error).into(), &plane.evidence).await,
     };
     let mut waited = None;
-    let ended = match permitted(plane, request).await {
+    let ended = match permitted(plane, request, grant).await {
         Ok(permit) => {
             let voice = voice(&permit, &plane.rulebook);
             let asked = clock.now();
@@ -52,7 +55,7 @@ pub(crate) async fn call(
             let safe = release(raw, &receipt, &plane.rulebook);
             Ended::Ran(receipt, safe)
         }
-        Err(refused) => refused.into(),
+        Err(ended) => ended,
     };
     let reply = close(ended, &plane.evidence).await;
     if let Some(waited) = waited {
@@ -62,9 +65,9 @@ pub(crate) async fn call(
 }
 
 /// Everything that must hold before a call may run.
-async fn permitted(plane: &Plane, request: CallRequest) -> Result<Permit, Refused> {
-    let call = plane.reached(&request.actor, &request.reach).resolve(request)?;
+async fn permitted(plane: &Plane, request: CallRequest, grant: Option<&Grant>) -> Result<Permit, Ended> {
+    let call = plane.reached(&request.actor, &request.reach).resolve(request).map_err(Refused::from)?;
     let authorized = authorize(call, &plane.rulebook)?;
-    let approved = approve(authorized)?;
-    record(approved, &plane.evidence).await
+    let approved = approve(authorized, grant, &plane.people.approvals, &plane.evidence).await?;
+    Ok(record(approved, &plane.evidence).await?)
 }

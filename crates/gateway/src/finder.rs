@@ -1,4 +1,5 @@
-//! `find_tools` and `call_tool`: the way to tools that are too many to list.
+//! The tools that are Quaymaster's own. `await_approval` waits for an agreement (`approvals`);
+//! `find_tools` and `call_tool` are the way to tools that are too many to list.
 //!
 //! Where a caller may see more tools than its workspace lists, `tools/list` gives
 //! these two instead. Finding is listing by other means: it answers from what the
@@ -16,7 +17,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use quaymaster_catalog::own::{AWAIT_APPROVAL, MAX_WAIT_SECONDS};
 use quaymaster_catalog::search::{
     CALL_TOOL, DEFAULT_FOUND, Found, Hit, MAX_FOUND, MAX_QUERY_BYTES, Query, is_reserved,
 };
@@ -27,6 +30,7 @@ use quaymaster_core::{
 };
 use serde_json::{Map, Value, json};
 
+use crate::approvals::Awaited;
 use crate::config::{CatalogueConfig, Loaded, SearchMode};
 use crate::plane::Plane;
 
@@ -89,6 +93,8 @@ impl Finding {
 pub(crate) enum Met {
     /// A call of a tool.
     Call(CallRequest),
+    /// A call of the tool that waits for an agreement.
+    Waiting(CallRequest, Awaited),
     /// An answer.
     Found(Reply),
     /// A refusal, which is still to be closed.
@@ -97,11 +103,20 @@ pub(crate) enum Met {
 
 /// Looks whether a request is for one of the two tools.
 pub(crate) fn meet(plane: &Plane, request: CallRequest) -> Met {
-    if request.kind != Kind::Tool || request.reach != Reach::All || !is_reserved(&request.tool) {
+    if request.kind != Kind::Tool || !is_reserved(&request.tool) {
         return Met::Call(request);
     }
-    let view = plane.view(&request.actor);
-    if !plane.finding.is_on(&request.actor, &view) {
+    let view = plane.reached(&request.actor, &request.reach);
+    if request.tool == AWAIT_APPROVAL && view.awaits() {
+        return match awaited(&request.arguments) {
+            Ok(awaited) => Met::Waiting(request, awaited),
+            Err(error) => Met::Refused(Refused::at_the_door(request, error)),
+        };
+    }
+    if request.reach != Reach::All
+        || request.tool == AWAIT_APPROVAL
+        || !plane.finding.is_on(&request.actor, &view)
+    {
         return Met::Call(request);
     }
     let met = match request.tool.as_str() {
@@ -131,6 +146,21 @@ fn members<'a>(
         }
         None => Ok(members),
     }
+}
+
+/// Which request an `await_approval` waits for, and how long.
+fn awaited(arguments: &Arguments) -> Result<Awaited, CallError> {
+    const HINT: &str = "send `id`, as your call answered it in `approval.id`, and if you like `wait_seconds`";
+    let members = members(arguments, &["id", "wait_seconds"], HINT)?;
+    let id = members.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok());
+    let id = id.ok_or_else(|| invalid("`id` must be the id of a request, such as `apr_019a…`", HINT))?;
+    let seconds = match members.get("wait_seconds").map(Value::as_u64) {
+        None => MAX_WAIT_SECONDS,
+        Some(seconds) => seconds.filter(|seconds| *seconds <= MAX_WAIT_SECONDS).ok_or_else(|| {
+            invalid(format!("`wait_seconds` must be an integer from 0 to {MAX_WAIT_SECONDS}"), HINT)
+        })?,
+    };
+    Ok(Awaited { id, wait: Duration::from_secs(seconds) })
 }
 
 /// The tool that a `call_tool` names, and its arguments.

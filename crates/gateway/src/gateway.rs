@@ -11,9 +11,7 @@ use quaymaster_connectors::mcp::Watch;
 use quaymaster_control::audit::{Durability, Event, Record};
 use quaymaster_control::identity::Identity;
 use quaymaster_control::{Evidence, Refused, RequestRefusal, close, close_request};
-use quaymaster_core::{
-    Actor, ActorId, AgentClaims, Arguments, CallError, CallId, CallRequest, ErrorCode, Reach, Reply,
-};
+use quaymaster_core::{Actor, AgentClaims, Arguments, CallError, CallId, CallRequest, Reach, Reply};
 use quaymaster_operations::metrics::CallMetrics;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -22,12 +20,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::admission::Admission;
+use crate::approvals::{self, Waiting};
 use crate::assembly::{Drift, Fleet, rules};
 use crate::call::call;
 use crate::config::{Diagnostics, Loaded, SecretCheck, Settings, load};
 use crate::finder::{self, Finding, Met};
 use crate::ingress::{self, Occupancy, RefusalCounters};
-use crate::plane::{People, Plane};
+use crate::people::{People, local_user, no_local_user};
+use crate::plane::Plane;
 use crate::reload;
 use crate::retire::Retired;
 use crate::state::{StartError, StartOptions, State};
@@ -54,6 +54,8 @@ pub struct Gateway {
     pub(crate) changing: tokio::sync::Mutex<()>,
     changes: channel::Sender<u64>,
     pub(crate) admission: Admission,
+    /// Those who wait for an agreement.
+    pub(crate) waiting: Waiting,
     counters: Arc<RefusalCounters>,
     pub(crate) occupancy: Arc<Occupancy>,
     pub(crate) calls: Arc<CallMetrics>,
@@ -95,6 +97,7 @@ impl Gateway {
             changing: tokio::sync::Mutex::default(),
             changes: channel::Sender::new(0),
             admission: Admission::new(),
+            waiting: Waiting::default(),
             counters: Arc::default(),
             occupancy: Arc::default(),
             calls: Arc::default(),
@@ -164,7 +167,10 @@ impl Gateway {
             return close(Refused::at_the_door(request, error).into(), &plane.evidence).await;
         }
         match finder::meet(&plane, request) {
-            Met::Call(request) => call(&plane, (&self.admission, &self.calls), request, &wire).await,
+            Met::Call(request) => call(&plane, (&self.admission, &self.calls), request, None, &wire).await,
+            Met::Waiting(request, waiting) => {
+                self.await_approval(&plane, request, waiting, &wire.cancel).await
+            }
             Met::Found(reply) => reply,
             Met::Refused(refused) => {
                 // So that the end of the gateway waits for the record.
@@ -221,10 +227,7 @@ impl Gateway {
     ///
     /// `auth.missing` if the configuration has no local user.
     pub fn local_user(&self) -> Result<Arc<Actor>, CallError> {
-        self.plane().people.local_user.clone().ok_or_else(|| {
-            CallError::new(ErrorCode::AuthMissing, "the configuration has no local user")
-                .hint("add `localUser: {roles: [...]}` to quaymaster.yaml")
-        })
+        self.plane().people.local_user.clone().ok_or_else(no_local_user)
     }
 
     /// Records a request that never became a call.
@@ -252,6 +255,7 @@ impl Gateway {
     /// Serves MCP over HTTP until `stop`, and follows changes of the configuration meanwhile.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
         reload::follow_configuration(&self);
+        approvals::run_what_was_agreed_to(&self);
         let settings = self.http_settings();
         ingress::http::serve(listener, self, settings, stop).await;
     }
@@ -292,6 +296,7 @@ impl Gateway {
     {
         self.local_user()?;
         reload::follow_configuration(&self);
+        approvals::run_what_was_agreed_to(&self);
         let settings = ingress::stdio::StdioSettings {
             counters: Arc::clone(&self.counters),
             reach,
@@ -363,20 +368,14 @@ pub(crate) fn assemble(
     }
     let roles = loaded.settings.roles.clone();
     let identity = Identity::new(state.store.clone(), Arc::clone(&state.clock), roles);
-    let local_user = loaded.settings.local_user.clone().zip(local_id());
-    let local_user = local_user.map(|(user, id)| identity.local_user(id, user.roles, user.workspace));
-    let people = People { identity: Arc::new(identity), local_user };
+    let local_user = local_user(&loaded.settings, &identity);
+    let people = People { identity: Arc::new(identity), local_user, approvals: Arc::clone(&state.approvals) };
     let plane = Plane::new(catalogue, rulebook, fleet.connectors(), people, evidence);
     let metadata_and_prefix =
         loaded.connectors.iter().map(|c| (c.connector.metadata(), c.connector.prefix()));
     let prefixes = metadata_and_prefix.map(|(metadata, prefix)| (metadata.name.clone(), prefix)).collect();
     let plane = plane.with_finding(Finding::of(loaded)).with_prefixes(prefixes);
     Ok(plane.with_expected(Expected::of(loaded, fleet)))
-}
-
-/// What the user of this machine is called; always there, as a number is a name.
-fn local_id() -> Option<ActorId> {
-    ActorId::parse(&format!("local:{}", rustix::process::getuid().as_raw())).ok()
 }
 
 /// Records that the configuration with `digest` was put to work, or refused and why.

@@ -5,6 +5,7 @@
 //! from. [`Office`] is for those who administer an installation and call nothing.
 
 mod admission;
+mod approvals;
 mod assembly;
 mod call;
 mod check;
@@ -15,7 +16,8 @@ mod gateway;
 pub mod ingress;
 mod metrics;
 mod office;
-pub mod plane;
+pub mod people;
+mod plane;
 mod reload;
 mod retire;
 mod state;

@@ -5,13 +5,16 @@
 
 use std::sync::Arc;
 
+use quaymaster_control::Evidence;
+use quaymaster_control::approval::Approvals;
 use quaymaster_control::audit::{Durability, Event, Record, Subjects};
-use quaymaster_control::identity::{NewToken, TokenRequest, create_token};
+use quaymaster_control::identity::{Identity, NewToken, TokenRequest, create_token};
 use quaymaster_control::keyring::KeyAge;
-use quaymaster_core::{TokenId, Workspace};
+use quaymaster_core::{Actor, CallError, TokenId, Workspace};
 use quaymaster_store::Store;
 
 use crate::config::{Loaded, SecretCheck, load};
+use crate::people::{local_user, no_local_user};
 use crate::state::{StartError, StartOptions, State, open_store};
 
 /// An installation, open for administration.
@@ -51,6 +54,36 @@ impl Office {
     /// The keys that keep names out of the audit log.
     pub fn subjects(&self) -> &Arc<Subjects> {
         &self.state.subjects
+    }
+
+    /// The requests for approval.
+    pub fn approvals(&self) -> &Approvals {
+        &self.state.approvals
+    }
+
+    /// Who is at the counter: whoever `token` says, else the local user.
+    ///
+    /// # Errors
+    ///
+    /// `auth.invalid` if the token does not count; `auth.missing` without one, if the configuration
+    /// has no local user.
+    pub async fn visitor(&self, token: Option<&str>) -> Result<Arc<Actor>, CallError> {
+        let settings = &self.loaded.settings;
+        let (store, clock) = (self.state.store.clone(), Arc::clone(&self.state.clock));
+        let identity = Identity::new(store, clock, settings.roles.clone());
+        match token {
+            Some(token) => identity.authenticate(Some(&format!("Bearer {token}")), None).await,
+            None => local_user(settings, &identity).ok_or_else(no_local_user),
+        }
+    }
+
+    /// Opens the audit log for writing. Whoever opens it closes it.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if the log cannot be opened.
+    pub async fn evidence(&self) -> Result<Evidence, StartError> {
+        Ok(self.state.evidence(&self.loaded).await?)
     }
 
     /// The workspace that is meant where none is named.

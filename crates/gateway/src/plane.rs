@@ -6,25 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use quaymaster_catalog::own::AWAIT_APPROVAL;
 use quaymaster_catalog::{Catalogue, Page, Shelf, Tool, View};
 use quaymaster_connectors::mcp::{Announced, Watch};
 use quaymaster_connectors::{Connector, Connectors};
-use quaymaster_control::identity::Identity;
 use quaymaster_control::{Evidence, Rulebook, may_read};
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{Actor, Caller, Memory, PerActor, Reach, ToolName};
 use tokio_util::task::TaskTracker;
 
 use crate::finder::Finding;
+use crate::people::People;
 use crate::upstreams::{Expected, servers};
-
-/// Who there is.
-#[derive(Debug)]
-pub(crate) struct People {
-    pub(crate) identity: Arc<Identity>,
-    /// The user of this machine, if the configuration lets them in.
-    pub(crate) local_user: Option<Arc<Actor>>,
-}
 
 /// Catalogue, rules, systems and evidence of one configuration.
 #[derive(Debug)]
@@ -107,18 +100,23 @@ impl Plane {
             let seen = self.catalogue.offers().filter(|tool| {
                 tool.declaration().workspaces.contains(&actor.workspace) && policies.could_permit(actor, tool)
             });
-            let mut shown = BTreeSet::new();
+            let (mut shown, mut awaits) = (BTreeSet::new(), false);
             for tool in seen {
                 let name = tool.name();
+                awaits |= policies.may_need_approval(tool);
                 shown.insert(name.to_string());
                 let may_read = |uri: &str| may_read(actor, tool, uri, &self.rulebook);
                 let listed = tool.listed().filter(|(uri, _)| may_read(uri));
                 shown.extend(listed.map(|(uri, _)| place(name, uri)));
             }
+            if awaits {
+                shown.insert(AWAIT_APPROVAL.to_owned());
+            }
             self.shared.get(&shown).unwrap_or_else(|| {
                 let is_seen = |tool: &Tool| shown.contains(tool.name().as_str());
                 let is_listed = |tool: &Tool, uri: &str| shown.contains(&place(tool.name(), uri));
-                let view = Arc::new(self.catalogue.view_listing(is_seen, is_listed));
+                let view = self.catalogue.view_listing(is_seen, is_listed);
+                let view = Arc::new(if awaits { view.awaiting() } else { view });
                 self.shared.insert(shown.clone(), Arc::clone(&view));
                 view
             })

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use quaymaster_control::Evidence;
+use quaymaster_control::approval::Approvals;
 use quaymaster_control::audit::{Audit, AuditError, AuditSettings, Subjects};
 use quaymaster_control::crypto::{CryptoError, SealingKey};
 use quaymaster_control::keyring::KeyRing;
@@ -86,6 +87,7 @@ pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) subjects: Arc<Subjects>,
     pub(crate) keys: Arc<KeyRing>,
+    pub(crate) approvals: Arc<Approvals>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) randomness: Arc<dyn Randomness>,
 }
@@ -99,7 +101,11 @@ impl State {
         let subjects = open_subjects(&store, &folder.join(SEALING_KEY), &clock, &randomness).await?;
         let keys =
             KeyRing::open_or_create(&folder.join(KEY_RING), Arc::clone(&clock), Arc::clone(&randomness))?;
-        Ok(Self { store, subjects: Arc::new(subjects), keys: Arc::new(keys), clock, randomness })
+        let subjects = Arc::new(subjects);
+        let runner = WriterId::new(clock.as_ref(), randomness.as_ref()).to_string();
+        let time_and_chance = (Arc::clone(&clock), Arc::clone(&randomness));
+        let approvals = Approvals::new(store.clone(), Arc::clone(&subjects), time_and_chance, runner);
+        Ok(Self { store, subjects, keys: Arc::new(keys), approvals: Arc::new(approvals), clock, randomness })
     }
 
     /// Opens the audit log for writing. Its first record is that it was opened.

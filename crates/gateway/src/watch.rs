@@ -12,7 +12,7 @@
 
 use quaymaster_connectors::mcp::Watch;
 use quaymaster_control::{
-    Permit, Refused, approve, authorize, close_refused_watch, close_watch, record, watchable,
+    Permit, Refused, approve_unasked, authorize, close_refused_watch, close_watch, record, watchable,
 };
 use quaymaster_core::{CallError, CallRequest};
 
@@ -44,6 +44,6 @@ pub(crate) async fn watch(
 
 async fn permitted(plane: &Plane, request: CallRequest) -> Result<Permit, Refused> {
     let call = plane.reached(&request.actor, &request.reach).resolve(request)?;
-    let approved = approve(authorize(call, &plane.rulebook)?)?;
+    let approved = approve_unasked(authorize(call, &plane.rulebook)?)?;
     record(watchable(approved, &plane.rulebook)?, &plane.evidence).await
 }

@@ -17,8 +17,11 @@
 //! parameters `$1`, `$2`, … SQLite takes those for names and numbers them as they
 //! come, so a statement must use them in ascending order.
 
+mod approval;
 mod audit;
+mod cell;
 mod config;
+mod delegation;
 mod error;
 mod number;
 mod postgres;
@@ -29,11 +32,13 @@ mod store;
 mod subject;
 mod token;
 
+pub use approval::{ApprovalKey, ApprovalRow, MAX_APPROVALS, VoteRow};
 pub use audit::{
     AppendError, AuditFilter, MAX_APPEND, MAX_PAGE, NewRecord, StoredColumns, StoredRecord, TreeState,
     searchable,
 };
 pub use config::{PoolConfig, StoreConfig, StoreConfigError, StoreEngine, StoreTarget};
+pub use delegation::DelegationRow;
 pub use error::{StoreError, StoreFault};
 pub use store::Store;
 pub use token::{MAX_TOKENS, TokenRow};

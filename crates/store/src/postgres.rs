@@ -18,6 +18,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls, Row};
 
 use crate::StoreError;
+use crate::cell::{Statement, borrowed};
 use crate::postgres_link::{parse, tls};
 use crate::schema::migrate_postgres;
 
@@ -98,6 +99,30 @@ impl Postgres {
         within(operation, async {
             let statement = client.prepare_cached(sql).await?;
             client.query(&statement, parameters).await
+        })
+        .await
+    }
+
+    /// Runs statements in one transaction. False, and nothing is changed, if one that must touch a
+    /// row touched none.
+    pub(crate) async fn change(
+        &self,
+        operation: &'static str,
+        statements: &[Statement],
+    ) -> Result<bool, StoreError> {
+        let mut client = self.client(operation).await?;
+        within(operation, async {
+            let transaction = client.transaction().await?;
+            for Statement { sql, parameters, must_touch } in statements {
+                let prepared = transaction.prepare_cached(sql).await?;
+                let touched = transaction.execute(&prepared, &borrowed(parameters)).await?;
+                if touched == 0 && *must_touch {
+                    transaction.rollback().await?;
+                    return Ok(false);
+                }
+            }
+            transaction.commit().await?;
+            Ok(true)
         })
         .await
     }

@@ -79,6 +79,16 @@ impl Sqlite {
         operation: &'static str,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let done = self.try_write(operation, move |transaction| work(transaction).map(Some)).await?;
+        done.ok_or(StoreError::Closed { operation })
+    }
+
+    /// The same for work that may find that there is nothing to be done: with `None` nothing is changed.
+    pub(crate) async fn try_write<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<Option<T>> + Send + 'static,
+    ) -> Result<Option<T>, StoreError> {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
             if !reply.is_closed() {
@@ -177,11 +187,14 @@ fn run_jobs(mut connection: Connection, mut queue: mpsc::Receiver<Message>) {
 
 fn in_transaction<T>(
     connection: &mut Connection,
-    work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
-) -> rusqlite::Result<T> {
+    work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<Option<T>>,
+) -> rusqlite::Result<Option<T>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let result = work(&transaction)?;
-    transaction.commit()?;
+    match result {
+        Some(_) => transaction.commit()?,
+        None => transaction.rollback()?,
+    }
     Ok(result)
 }
 

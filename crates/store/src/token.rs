@@ -25,6 +25,9 @@ const INSERT_TOKEN: &str = "
 const SELECT_BY_HASH: &str = "
     SELECT id, prefix, hash, actor, roles, workspace, created_us, expires_us, revoked_us, last_used_us, note
     FROM tokens WHERE hash = $1";
+const SELECT_BY_ID: &str = "
+    SELECT id, prefix, hash, actor, roles, workspace, created_us, expires_us, revoked_us, last_used_us, note
+    FROM tokens WHERE id = $1";
 const SELECT_ALL: &str = "
     SELECT id, prefix, hash, actor, roles, workspace, created_us, expires_us, revoked_us, last_used_us, note
     FROM tokens ORDER BY id LIMIT $1";
@@ -99,6 +102,25 @@ impl Store {
             }
             Engine::Postgres(store) => {
                 let rows = store.query(READ, SELECT_BY_HASH, &[&hash.as_slice()]).await?;
+                rows.first().map(RawToken::from_postgres).transpose()?
+            }
+        };
+        row.map(RawToken::decode).transpose()
+    }
+
+    /// The token with this id, whether it still counts or not.
+    pub async fn token(&self, id: &TokenId) -> Result<Option<TokenRow>, StoreError> {
+        let row = match self.engine() {
+            Engine::Sqlite(store) => {
+                let id = id.clone();
+                let select = move |connection: &rusqlite::Connection| {
+                    let mut statement = connection.prepare_cached(SELECT_BY_ID)?;
+                    statement.query_row([id.as_str()], RawToken::from_sqlite).optional()
+                };
+                store.read(READ, select).await?
+            }
+            Engine::Postgres(store) => {
+                let rows = store.query(READ, SELECT_BY_ID, &[&id.as_str()]).await?;
                 rows.first().map(RawToken::from_postgres).transpose()?
             }
         };

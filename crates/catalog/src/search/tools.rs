@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{MAX_FOUND, MAX_QUERY_BYTES};
 use crate::View;
+use crate::own::AWAIT_APPROVAL;
 
 /// The tool that looks for tools.
 pub const FIND_TOOLS: &str = "find_tools";
@@ -21,7 +22,7 @@ pub const DEFAULT_FOUND: usize = 5;
 
 /// Whether `name` is one that no connector may give to a tool.
 pub fn is_reserved(name: &str) -> bool {
-    matches!(name, FIND_TOOLS | CALL_TOOL)
+    matches!(name, FIND_TOOLS | CALL_TOOL | AWAIT_APPROVAL)
 }
 
 /// The `Tool` objects of both, in the order of their names, as JSON text.

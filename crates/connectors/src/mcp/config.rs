@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use quaymaster_core::connector::{Access, ApprovalConfig, IdempotencyConfig};
 use quaymaster_core::setting::{ByteSize, DurationSetting};
-use quaymaster_core::{Classification, Effect, SecretRef};
+use quaymaster_core::{Briefing, Classification, Effect, SecretRef};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
@@ -291,6 +291,9 @@ pub struct McpToolConfig {
     /// Who has to agree to each call. Needed where the effect is destructive.
     #[serde(default)]
     pub approval: Option<ApprovalConfig>,
+    /// What somebody who has to agree to a call is told.
+    #[serde(default)]
+    pub briefing: Briefing,
     /// How a repeated write is recognised. Needed for everything but a read.
     #[serde(default)]
     pub idempotency: Option<IdempotencyConfig>,

@@ -283,6 +283,7 @@ fn declaration(
         form: ResultForm::Upstream,
         access: config.access.clone(),
         approval: config.approval.clone(),
+        briefing: Arc::new(config.briefing.clone()),
         idempotency: config.idempotency.clone(),
         fixed: config.fixed.clone(),
         defaults: config.defaults.clone(),

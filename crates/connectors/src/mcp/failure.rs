@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use quaymaster_core::rpc::{RpcError, code};
+use quaymaster_core::text::misleads;
 use quaymaster_core::{CallError, Effect, ErrorCode, InputAbilities};
 
 use super::breaker::Verdict;
@@ -294,21 +295,13 @@ fn of_rpc(code: i64, message: &str) -> CallError {
 /// terminal or hide text from a reader.
 pub(super) fn shown(text: &str) -> String {
     let spaced = text.chars().map(|c| if matches!(c, '\n' | '\t') { ' ' } else { c });
-    let visible = spaced.filter(|c| !c.is_control() && !is_invisible(*c));
+    let visible = spaced.filter(|c| !misleads(*c));
     let mut shown: String = visible.take(SHOWN_CHARS + 1).collect();
     if let Some((at, _)) = shown.char_indices().nth(SHOWN_CHARS) {
         shown.truncate(at);
         shown.push('…');
     }
     shown
-}
-
-/// Marks of direction, joiners and tags (Unicode general category Cf), with
-/// which a text can be made to read otherwise than it looks.
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use quaymaster_core::connector::{Access, ApprovalConfig, LimitsConfig};
 use quaymaster_core::setting::DurationSetting;
-use quaymaster_core::{Classification, Effect, ErrorCode, Retry, SecretRef};
+use quaymaster_core::{Briefing, Classification, Effect, ErrorCode, Retry, SecretRef};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Number, Value};
@@ -129,6 +129,9 @@ pub struct SqlToolConfig {
     /// Who has to agree to each call, if anyone.
     #[serde(default)]
     pub approval: Option<ApprovalConfig>,
+    /// What somebody who has to agree to a call is told.
+    #[serde(default)]
+    pub briefing: Briefing,
     /// The query.
     pub template: TemplateConfig,
 }

@@ -15,7 +15,7 @@ use quaymaster_store::Store;
 use zeroize::Zeroizing;
 
 use crate::audit::AuditError;
-use crate::crypto::SealingKey;
+use crate::crypto::{CryptoError, SealingKey};
 
 /// The key of one actor, and what the log calls it.
 #[derive(Debug)]
@@ -28,6 +28,24 @@ impl Subject {
     /// What the records call the actor.
     pub fn commitment(&self) -> &Arc<str> {
         &self.commitment
+    }
+
+    /// Seals `plain` under the actor's key, for `purpose` alone.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError::Crypto`] if the library refuses.
+    pub fn seal_for(&self, purpose: &str, plain: &[u8]) -> Result<Vec<u8>, AuditError> {
+        Ok(self.key.seal(purpose.as_bytes(), plain)?)
+    }
+
+    /// Opens what [`Subject::seal_for`] made for this purpose.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError::Crypto`] if it was not sealed by this key for this purpose.
+    pub fn open_for(&self, purpose: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, AuditError> {
+        Ok(self.key.open(purpose.as_bytes(), sealed)?)
     }
 
     /// Seals `plain` under the actor's key, for one record.
@@ -133,6 +151,26 @@ impl Subjects {
             Some(wrapped) => self.unwrap(actor, &wrapped).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Seals a name under the installation's own key, for `purpose` alone: whoever reads it can
+    /// find the key of its bearer.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError::Crypto`] if the library refuses.
+    pub fn seal_name(&self, purpose: &str, name: &str) -> Result<Vec<u8>, AuditError> {
+        Ok(self.sealing.seal(purpose.as_bytes(), name.as_bytes())?)
+    }
+
+    /// Opens what [`Subjects::seal_name`] made for this purpose.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError::Crypto`] if it was not sealed by this key for this purpose.
+    pub fn open_name(&self, purpose: &str, sealed: &[u8]) -> Result<String, AuditError> {
+        let bytes = self.sealing.open(purpose.as_bytes(), sealed)?;
+        String::from_utf8(bytes.to_vec()).map_err(|_| CryptoError::DoesNotOpen.into())
     }
 
     async fn create(&self, name: &str) -> Result<Vec<u8>, AuditError> {

@@ -1,6 +1,7 @@
 //! The policies that can bear on one tool, validated against its types.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use cedar_policy::{
     Authorizer, Context, Decision as Verdict, Effect, Entities, Entity, EntityId, EntityTypeName, EntityUid,
@@ -8,6 +9,7 @@ use cedar_policy::{
     Request, Response, RestrictedExpression, Schema, ValidationMode, Validator,
 };
 use quaymaster_catalog::Tool;
+use quaymaster_core::arguments::sha256_text;
 use quaymaster_core::{Actor, AgentClaims, Arguments, Gate, PerActor};
 
 use super::access;
@@ -31,6 +33,7 @@ pub(super) struct Slice {
     arguments: ArgumentType,
     notes: HashMap<PolicyId, Notes>,
     tool: Entity,
+    digest: Arc<str>,
     action: EntityUid,
     /// No policy looks at the context, so what was decided for an actor holds for all its calls.
     ignores_context: bool,
@@ -68,6 +71,7 @@ impl Slice {
             notes: policies.iter().map(|p| (p.policy.id().clone(), notes(p))).collect(),
             tool: tool_entity(tool, &workspaces).map_err(fault)?,
             action: uid("Action", "call").map_err(fault)?,
+            digest: digest(&policies).into(),
             remembered: PerActor::default(),
             set,
             schema,
@@ -82,6 +86,16 @@ impl Slice {
         }
         let decide = || self.evaluate(actor, arguments, agent).unwrap_or_else(cannot_evaluate);
         self.remembered.get_or_make(actor, decide)
+    }
+
+    /// Whether a gate may stand before some call.
+    pub(super) fn has_gates(&self) -> bool {
+        self.notes.values().any(|notes| notes.approval.is_some())
+    }
+
+    /// What the policies are, as a digest.
+    pub(super) fn digest(&self) -> &Arc<str> {
+        &self.digest
     }
 
     /// Whether some arguments could be permitted, now or after an approval.
@@ -270,6 +284,12 @@ fn validate(
         })
         .collect();
     if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// SHA-256 over the texts of the policies, which are in the order of their ids.
+fn digest(policies: &[&SourcePolicy]) -> String {
+    let text: Vec<String> = policies.iter().map(|p| p.policy.to_string()).collect();
+    sha256_text(text.join("\n").as_bytes())
 }
 
 fn notes(policy: &SourcePolicy) -> Notes {

@@ -32,6 +32,7 @@ fn declaration(name: &str, roles: &[&str], input_schema: Value) -> ToolDeclarati
         form: ResultForm::Upstream,
         access: Access { roles: roles.iter().map(|r| slug(r)).collect(), workspaces: None },
         approval: None,
+        briefing: Arc::default(),
         idempotency: None,
         fixed: Map::new(),
         defaults: Map::new(),

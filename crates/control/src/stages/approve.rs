@@ -1,12 +1,15 @@
 //! Whether somebody has agreed, where policy wants it.
 //!
-//! Nothing is parked yet: a call that needs an approval is refused with
-//! `approval.required`, which is the truth. Parking comes with approvals.
+//! A call before which a gate stands is parked, and refused with where it waits. It goes on by a
+//! [`Grant`] alone, which a process gets for what was agreed to and for nothing else; whatever the
+//! agreement was bound to is made again here and compared.
 
-use quaymaster_core::{CallError, ErrorCode, Gate};
+use quaymaster_core::{CallError, ErrorCode};
 
 use super::authorize::Authorized;
-use super::facts::{Facts, Refused};
+use super::close::{Ended, Evidence};
+use super::facts::{Facts, Refused, Waited};
+use crate::approval::{Approvals, Asked, Grant, binding};
 use crate::policy::DecisionEffect;
 
 /// A call that nobody has to agree to any more.
@@ -15,34 +18,75 @@ pub struct Approved {
     pub(super) facts: Facts,
 }
 
-/// Lets through what needs no approval.
+/// Lets through what needs no approval and what was agreed to; parks what waits.
 ///
 /// # Errors
 ///
-/// [`Refused`] with `approval.required`, naming who may decide.
-pub fn approve(authorized: Authorized) -> Result<Approved, Refused> {
+/// [`Ended`]: refused with `approval.required` where the call waits, with `approval.rejected`,
+/// `approval.expired` or `approval.withdrawn` where it will not run; or the result that has waited.
+pub async fn approve(
+    authorized: Authorized,
+    grant: Option<&Grant>,
+    approvals: &Approvals,
+    evidence: &Evidence,
+) -> Result<Approved, Ended> {
     let facts = authorized.facts;
-    let needed = match facts.decision.as_ref().map(|d| &d.effect) {
+    if let Some(grant) = grant {
+        return granted(facts, grant, evidence).await;
+    }
+    let gates = match facts.decision.as_ref().map(|d| &d.effect) {
         Some(DecisionEffect::Allow) => return Ok(Approved { facts }),
-        Some(DecisionEffect::NeedsApproval { gates }) => whose(gates),
-        Some(DecisionEffect::Deny) | None => {
-            return Err(Refused::new(
-                facts,
-                CallError::new(ErrorCode::PolicyDenied, "this call was not authorized"),
-            ));
-        }
+        Some(DecisionEffect::NeedsApproval { gates }) => gates.clone(),
+        Some(DecisionEffect::Deny) | None => return Err(refused(facts, unauthorized())),
     };
-    let error = CallError::new(
-        ErrorCode::ApprovalRequired,
-        format!("{needed} to agree to this call first"),
-    )
-    .hint("this version cannot hold the call until then: ask that person, or make a call that needs no approval");
+    match approvals.ask(&facts, &gates, evidence).await {
+        Ok(Asked::Refused(error, id)) => Err(refused(Facts { approval: Some(id), ..facts }, error)),
+        Ok(Asked::Answered(answer)) => {
+            let facts = Box::new(Facts { approval: Some(answer.id), ..facts });
+            Err(Waited { facts, reply: answer.reply }.into())
+        }
+        Err(error) => Err(refused(facts, error.into())),
+    }
+}
+
+/// Lets through what needs no approval, and parks nothing: for what cannot wait, such as a watch.
+///
+/// # Errors
+///
+/// [`Refused`] with `approval.required`.
+pub fn approve_unasked(authorized: Authorized) -> Result<Approved, Refused> {
+    let facts = authorized.facts;
+    let error = match facts.decision.as_ref().map(|d| &d.effect) {
+        Some(DecisionEffect::Allow) => return Ok(Approved { facts }),
+        Some(DecisionEffect::NeedsApproval { .. }) => {
+            let message = "somebody has to agree to this first, and it cannot wait for them";
+            CallError::new(ErrorCode::ApprovalRequired, message)
+        }
+        Some(DecisionEffect::Deny) | None => unauthorized(),
+    };
     Err(Refused::new(facts, error))
 }
 
-/// Whose agreement it takes, up to the verb.
-fn whose(gates: &[Gate]) -> String {
-    let people: Vec<String> = gates.iter().map(Gate::to_string).collect();
-    let one = gates.len() == 1 && gates.iter().all(|gate| gate.quorum.get() == 1);
-    format!("{} {}", people.join(" and "), if one { "has" } else { "have" })
+/// Lets a call through that was agreed to, if it is still the one.
+async fn granted(facts: Facts, grant: &Grant, evidence: &Evidence) -> Result<Approved, Ended> {
+    let facts = Facts { approval: Some(grant.id().clone()), ..facts };
+    if !facts.decision.as_ref().is_some_and(|d| d.effect != DecisionEffect::Deny) {
+        return Err(refused(facts, unauthorized()));
+    }
+    match evidence.subjects.of(&facts.request.actor.id).await {
+        Ok(subject) if grant.fits(&binding(&facts, &subject)) => Ok(Approved { facts }),
+        Ok(_) => {
+            let message = "what was agreed to has changed since: the tool, its policies or who asked";
+            Err(refused(facts, CallError::new(ErrorCode::ApprovalExpired, message)))
+        }
+        Err(error) => Err(refused(facts, error.into())),
+    }
+}
+
+fn refused(facts: Facts, error: CallError) -> Ended {
+    Refused::new(facts, error).into()
+}
+
+fn unauthorized() -> CallError {
+    CallError::new(ErrorCode::PolicyDenied, "this call was not authorized")
 }

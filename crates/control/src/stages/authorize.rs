@@ -20,20 +20,14 @@ pub struct Authorized {
 /// [`Refused`] with `input.invalid` or `policy.denied`.
 pub fn authorize(call: Call, rulebook: &Rulebook) -> Result<Authorized, Refused> {
     let (request, tool) = call.into_parts();
-    let mut facts = Facts {
-        request,
-        tool: Some(tool.clone()),
-        arguments: None,
-        decision: None,
-        subject: None,
-        method: None,
-    };
+    let mut facts = Facts { tool: Some(tool.clone()), ..Facts::of(request) };
     let arguments = match tool.check_arguments(&facts.request) {
         Ok(arguments) => arguments,
         Err(error) => return Err(Refused::new(facts, error)),
     };
     let decision = rulebook.policies().decide(&facts.request.actor, &tool, &arguments, &facts.request.agent);
     let denied = (decision.effect == DecisionEffect::Deny).then(|| denial(&decision));
+    facts.rules = rulebook.policies().digest(&tool);
     facts.arguments = Some(arguments);
     facts.decision = Some(decision);
     match denied {

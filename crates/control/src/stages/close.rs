@@ -8,10 +8,10 @@ use std::sync::Arc;
 use quaymaster_core::result::{Envelope, tool_result};
 use quaymaster_core::{
     Actor, AgentClaims, CallError, Clock, ConfigVersion, ErrorCode, Kind, Reach, Reply, Retry, SessionId,
-    Status,
+    Status, TokenId,
 };
 
-use super::facts::{Facts, Refused};
+use super::facts::{Facts, Refused, Waited};
 use super::permit::{Receipt, describe_decision, durability};
 use crate::audit::record::{ActorPart, Event, Record, ToolPart};
 use crate::audit::{Audit, AuditError, Draft, Durability, Subject, Subjects};
@@ -35,6 +35,8 @@ pub struct Evidence {
 pub enum Ended {
     /// It was refused before it could run.
     Refused(Refused),
+    /// It was made before, after somebody had agreed, and its result has waited.
+    Waited(Waited),
     /// It ran, and this came of it.
     Ran(Receipt, Result<SafeOutput, CallError>),
 }
@@ -42,6 +44,12 @@ pub enum Ended {
 impl From<Refused> for Ended {
     fn from(refused: Refused) -> Self {
         Self::Refused(refused)
+    }
+}
+
+impl From<Waited> for Ended {
+    fn from(waited: Waited) -> Self {
+        Self::Waited(waited)
     }
 }
 
@@ -53,6 +61,7 @@ pub async fn close(ended: Ended, evidence: &Evidence) -> Reply {
     // A name that no tool has is a stranger's text: it stays out of the log.
     let tool = match &ended {
         Ended::Refused(refused) => refused.facts.tool.clone(),
+        Ended::Waited(waited) => waited.facts.tool.clone(),
         Ended::Ran(receipt, _) => receipt.facts.tool.clone(),
     };
     let reply = answer(ended, evidence).await;
@@ -73,6 +82,8 @@ async fn answer(ended: Ended, evidence: &Evidence) -> Reply {
             note_refusal(&refused, evidence).await;
             failure(&refused.facts, &refused.error)
         }
+        // That it is handed out is in the log already.
+        Ended::Waited(waited) => waited.reply.into(),
         Ended::Ran(receipt, outcome) => {
             let written = write_outcome(&receipt, &outcome, evidence).await;
             let facts = &receipt.facts;
@@ -237,15 +248,12 @@ pub(super) fn begin_record<'a>(
     record
 }
 
-fn actor_part<'a>(actor: &'a Actor, subject: &Subject) -> ActorPart<'a> {
+pub(crate) fn actor_part<'a>(actor: &'a Actor, subject: &Subject) -> ActorPart<'a> {
     ActorPart {
         authentication: actor.authentication.as_str(),
         id: Arc::clone(subject.commitment()),
         roles: Arc::clone(&actor.roles),
-        token: match &actor.authentication {
-            quaymaster_core::Authentication::Token(id) => Some(id.as_str()),
-            quaymaster_core::Authentication::LocalUser => None,
-        },
+        token: actor.authentication.token().map(TokenId::as_str),
     }
 }
 

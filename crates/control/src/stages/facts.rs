@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use quaymaster_catalog::{Tool, Unresolved};
-use quaymaster_core::{ActorId, Arguments, CallError, CallRequest};
+use quaymaster_core::{ActorId, ApprovalId, Arguments, CallError, CallRequest};
 
+use crate::approval::StoredReply;
 use crate::audit::Subject;
 use crate::policy::Decision;
 
@@ -16,11 +17,38 @@ pub(crate) struct Facts {
     /// The arguments that are decided on and run, once they were checked.
     pub(crate) arguments: Option<Arguments>,
     pub(crate) decision: Option<Decision>,
+    /// What the policies are that decided, as a digest.
+    pub(crate) rules: Option<Arc<str>>,
+    /// The request for approval that the call waits for or runs by.
+    pub(crate) approval: Option<ApprovalId>,
     /// The actor's key, once the intent was written with it: the outcome names the
     /// same commitment, and needs no store to do so.
     pub(crate) subject: Option<Arc<Subject>>,
     /// The method, where the kind of what is asked for does not say it.
     pub(crate) method: Option<&'static str>,
+}
+
+impl Facts {
+    /// What is known of a call that has just come in.
+    pub(crate) fn of(request: CallRequest) -> Self {
+        Self {
+            request,
+            tool: None,
+            arguments: None,
+            decision: None,
+            rules: None,
+            approval: None,
+            subject: None,
+            method: None,
+        }
+    }
+}
+
+/// A call that was made before, after somebody had agreed to it, and whose result has waited.
+#[derive(Debug)]
+pub struct Waited {
+    pub(crate) facts: Box<Facts>,
+    pub(crate) reply: StoredReply,
 }
 
 /// A call that was refused at some stage, with the reason.
@@ -37,10 +65,7 @@ impl Refused {
 
     /// A request that is refused before anyone looks at what it asks for.
     pub fn at_the_door(request: CallRequest, error: CallError) -> Self {
-        Self::new(
-            Facts { request, tool: None, arguments: None, decision: None, subject: None, method: None },
-            error,
-        )
+        Self::new(Facts::of(request), error)
     }
 
     /// Whose call it was.

@@ -146,7 +146,8 @@ pub(super) fn describe_decision<'a>(
     if let DecisionEffect::NeedsApproval { gates } = &decision.effect {
         let roles: Vec<String> = gates.iter().map(roles).collect();
         let approval = [("roles".to_owned(), roles.join(";")), ("state".to_owned(), "required".to_owned())];
-        record.approval = Some(approval.into());
+        let id = facts.approval.as_ref().map(|id| ("id".to_owned(), id.to_string()));
+        record.approval = Some(approval.into_iter().chain(id).collect());
     }
     record.decision = Some(DecisionPart {
         effect: decision.effect.as_str(),

@@ -5,6 +5,7 @@
     reason = "a test may fail; Clippy sees that of test functions alone, not of what they share"
 )]
 
+mod approvals;
 mod audit;
 mod identity;
 mod release;

@@ -4,18 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quaymaster_catalog::{Call, Catalogue};
+use quaymaster_control::approval::{Approvals, Grant};
 use quaymaster_control::audit::writer::AuditSettings;
 use quaymaster_control::audit::{Audit, Subjects};
 use quaymaster_control::crypto::{SealingKey, SystemRandomness};
 use quaymaster_control::policy::{Known, PolicyFile};
-use quaymaster_control::{Evidence, Permit, Refused, Rulebook, approve, authorize, record};
+use quaymaster_control::{Ended, Evidence, Permit, Refused, Rulebook, approve, authorize, record};
 use quaymaster_core::class::FieldRule;
 use quaymaster_core::connector::{Access, IdempotencyConfig};
 use quaymaster_core::setting::Slug;
 use quaymaster_core::tool::ResultForm;
 use quaymaster_core::{
     Actor, ActorId, AgentClaims, Arguments, Authentication, CallId, CallRequest, Classification, Clock,
-    ConfigVersion, DataClass, Effect, Handling, Reach, SystemClock, ToolDeclaration, ToolName, WriterId,
+    ConfigVersion, DataClass, Effect, Handling, Randomness, Reach, SystemClock, ToolDeclaration, ToolName,
+    WriterId,
 };
 use quaymaster_store::{Store, StoreTarget};
 use serde_json::{Map, Value, json};
@@ -71,6 +73,7 @@ fn declaration(local: &str, effect: Effect, form: ResultForm, input_schema: Valu
         form,
         access: Access { roles: vec![], workspaces: None },
         approval: None,
+        briefing: Arc::default(),
         idempotency: None,
         fixed: Map::new(),
         defaults: Map::new(),
@@ -109,6 +112,7 @@ pub(crate) struct World {
     pub(crate) catalogue: Catalogue,
     pub(crate) rulebook: Rulebook,
     pub(crate) evidence: Evidence,
+    pub(crate) approvals: Approvals,
 }
 
 impl World {
@@ -117,24 +121,24 @@ impl World {
     }
 
     pub(crate) async fn with(declarations: Vec<ToolDeclaration>) -> Self {
+        Self::at(Arc::new(SystemClock), declarations).await
+    }
+
+    /// The same at another time.
+    pub(crate) async fn at(clock: Arc<dyn Clock>, declarations: Vec<ToolDeclaration>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(StoreTarget::Sqlite { path: folder.path().join("quaymaster.db") })
             .await
             .expect("a store");
-        let evidence = evidence(folder.path(), store.clone()).await;
+        let evidence = evidence(folder.path(), store.clone(), clock).await;
         let (catalogue, problems) = Catalogue::build(declarations);
         assert_eq!(problems, vec![]);
-        let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
-        let known = Known {
-            roles: set(&["analyst", "support", "manager"]),
-            workspaces: set(&["sales"]),
-            connectors: set(&["crm"]),
-            tools: set(&["crm_account", "crm_table", "crm_status", "crm_refund"]),
-        };
-        let file = PolicyFile { path: "crm.cedar".into(), text: POLICY.into() };
-        let (rulebook, problems) = Rulebook::build(&[file], &catalogue, &known);
-        assert_eq!(problems, vec![]);
-        Self { folder, store, catalogue, rulebook, evidence }
+        let rulebook = rulebook(&catalogue, POLICY);
+        let time_and_chance: (Arc<dyn Clock>, Arc<dyn Randomness>) =
+            (Arc::clone(&evidence.clock), Arc::new(SystemRandomness));
+        let subjects = Arc::clone(&evidence.subjects);
+        let approvals = Approvals::new(store.clone(), subjects, time_and_chance, "a test");
+        Self { folder, store, catalogue, rulebook, evidence, approvals }
     }
 
     pub(crate) fn request(role: &str, clearance: DataClass, tool: &str, arguments: &Value) -> CallRequest {
@@ -169,8 +173,23 @@ impl World {
     }
 
     pub(crate) async fn permit(&self, request: CallRequest) -> Result<Permit, Refused> {
+        match self.path(request, None).await {
+            Ok(permit) => Ok(permit),
+            Err(Ended::Refused(refused)) => Err(refused),
+            Err(ended) => panic!("{ended:?}"),
+        }
+    }
+
+    /// Puts one more policy to work.
+    pub(crate) fn add_policy(&mut self, text: &str) {
+        self.rulebook = rulebook(&self.catalogue, &format!("{POLICY}\n{text}"));
+    }
+
+    /// The path of a call up to its permit.
+    pub(crate) async fn path(&self, request: CallRequest, grant: Option<&Grant>) -> Result<Permit, Ended> {
         let authorized = authorize(self.resolve(request)?, &self.rulebook)?;
-        record(approve(authorized)?, &self.evidence).await
+        let approved = approve(authorized, grant, &self.approvals, &self.evidence).await?;
+        Ok(record(approved, &self.evidence).await?)
     }
 
     pub(crate) async fn records(&self) -> Vec<Value> {
@@ -179,11 +198,24 @@ impl World {
     }
 }
 
-pub(crate) async fn evidence(folder: &std::path::Path, store: Store) -> Evidence {
+fn rulebook(catalogue: &Catalogue, policies: &str) -> Rulebook {
+    let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
+    let known = Known {
+        roles: set(&["analyst", "support", "manager"]),
+        workspaces: set(&["sales"]),
+        connectors: set(&["crm"]),
+        tools: set(&["crm_account", "crm_table", "crm_status", "crm_refund"]),
+    };
+    let file = PolicyFile { path: "crm.cedar".into(), text: policies.into() };
+    let (rulebook, problems) = Rulebook::build(&[file], catalogue, &known);
+    assert_eq!(problems, vec![]);
+    rulebook
+}
+
+pub(crate) async fn evidence(folder: &std::path::Path, store: Store, clock: Arc<dyn Clock>) -> Evidence {
     let randomness = Arc::new(SystemRandomness);
     let sealing = SealingKey::open_or_create(&folder.join("seal.key"), randomness.clone()).expect("a key");
     let settings = AuditSettings { batch_window: Duration::from_millis(1), strict: false };
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let writer = WriterId::new(&SystemClock, &SystemRandomness);
     let audit = Audit::open(store.clone(), writer, settings, Arc::clone(&clock)).await.expect("an audit log");
     Evidence {

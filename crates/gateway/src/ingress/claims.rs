@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use quaymaster_core::text::misleads;
 use quaymaster_core::{AgentClaims, Raw};
 
 use super::params::{Implementation, Known as _, Meta, TurnClaims, text};
@@ -62,12 +63,6 @@ pub(super) fn cleaned(text: &str) -> Option<String> {
     let kept: String = text.chars().take(MAX_CLAIM_BYTES).filter(|c| !misleads(*c)).collect();
     let kept = bounded(&kept, MAX_CLAIM_BYTES).trim();
     (!kept.is_empty()).then(|| kept.to_owned())
-}
-
-/// Control characters, line separators, and marks that turn the direction of a text.
-fn misleads(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 fn claim(raw: Option<Raw<'_>>) -> Option<String> {

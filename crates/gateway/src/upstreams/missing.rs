@@ -206,6 +206,7 @@ impl StandIn<'_> {
             form: ResultForm::Upstream,
             access: self.access.clone(),
             approval: self.approval.cloned(),
+            briefing: Arc::default(),
             idempotency: None,
             fixed: Map::new(),
             defaults: Map::new(),

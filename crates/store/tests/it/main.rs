@@ -12,6 +12,7 @@
 )]
 
 mod append;
+mod approval;
 mod database;
 mod find;
 mod lifecycle;

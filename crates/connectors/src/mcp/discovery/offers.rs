@@ -244,6 +244,7 @@ fn read(settings: &Settings, name: &ToolName, access: &Access) -> ToolDeclaratio
         form: ResultForm::Upstream,
         access: access.clone(),
         approval: None,
+        briefing: Arc::default(),
         idempotency: None,
         fixed: Map::new(),
         defaults: Map::new(),

@@ -1,0 +1,331 @@
+//! Parking a call, and what the same call again is told.
+
+use std::time::Duration;
+
+use quaymaster_core::json::ObjectWriter;
+use quaymaster_core::{Actor, ApprovalId, CallError, CallRequest, ErrorCode, Gate, Retry, Timestamp};
+use quaymaster_store::{ApprovalKey, ApprovalRow};
+use serde_json::{Value, json};
+
+use super::document::Document;
+use super::opened::{document, gates, names, parked, result, state, write_names};
+use super::parked::Parked;
+use super::record::{Entry, write};
+use super::{ApprovalError, Approvals, State, StoredReply};
+use crate::audit::Subject;
+use crate::audit::record::Event;
+use crate::stages::{Evidence, Facts};
+
+/// How long after a result was first handed out the same call again gets it once more: the answer
+/// may have been lost on its way. Later the same call is a new one.
+const HANDED_OUT_AGAIN: Duration = Duration::from_mins(10);
+/// How often a request is read again that others changed meanwhile.
+const ATTEMPTS: usize = 8;
+
+/// What a call that needs an agreement comes to.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// It waits, or will not run.
+    Refused(CallError, ApprovalId),
+    /// It ran; here is what waited for it.
+    Answered(Answer),
+}
+
+/// The result of a call that was agreed to, for whoever asked.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) id: ApprovalId,
+    pub(crate) reply: StoredReply,
+}
+
+/// What an agreement is bound to, under the requester's key: whoever changes any of it asks anew.
+pub(crate) fn binding(facts: &Facts, subject: &Subject) -> String {
+    let request = &facts.request;
+    let mut text = String::with_capacity(512);
+    let mut object = ObjectWriter::begin(&mut text);
+    object.string("actor", request.actor.id.as_str());
+    let arguments = facts.arguments.as_ref().unwrap_or(&request.arguments);
+    object.member("arguments").push_str(arguments.as_json());
+    object.optional("contract", facts.tool.as_ref().map(|tool| tool.contract()));
+    object.string("kind", request.kind.as_str());
+    object.string("person", request.actor.person().as_str());
+    object.string("reach", request.reach.as_str());
+    object.optional("rules", facts.rules.as_deref());
+    object.string("tool", facts.tool.as_ref().map_or(&request.tool, |tool| tool.name().as_str()));
+    object.number("v", 1);
+    object.string("workspace", request.actor.workspace.as_str());
+    object.end();
+    subject.commit_to("approval", text.as_bytes())
+}
+
+impl Approvals {
+    /// Parks the call of `facts`, or joins the request that waits for the same one.
+    pub(crate) async fn ask(
+        &self,
+        facts: &Facts,
+        gates: &[Gate],
+        evidence: &Evidence,
+    ) -> Result<Asked, ApprovalError> {
+        let subject = self.subjects.of(&facts.request.actor.id).await?;
+        let digest = binding(facts, &subject);
+        for _ in 0..ATTEMPTS {
+            let found = self.store.approval(&ApprovalKey::Digest(digest.clone())).await?;
+            let asked = match found {
+                Some(row) => self.join(row, &subject, evidence, facts).await?,
+                None => Join::Anew,
+            };
+            match asked {
+                Join::Asked(asked) => return Ok(asked),
+                Join::Changed => {}
+                Join::Anew => {
+                    let row = self.row(facts, gates, &digest, &subject)?;
+                    if self.store.approval_park(&row).await? {
+                        self.note(Event::ApprovalRequested, &row, &facts.request, evidence).await?;
+                        self.tell();
+                        return Ok(waits(&row, State::Pending));
+                    }
+                }
+            }
+        }
+        Err(ApprovalError::Contended)
+    }
+
+    fn row(
+        &self,
+        facts: &Facts,
+        gates: &[Gate],
+        digest: &str,
+        subject: &Subject,
+    ) -> Result<ApprovalRow, ApprovalError> {
+        let now = self.clock.now();
+        let request = &facts.request;
+        let id = ApprovalId::new(self.clock.as_ref(), self.randomness.as_ref());
+        let lifetime = gates.iter().map(|gate| gate.expires).min().unwrap_or_default();
+        let expires = now.after(lifetime);
+        let text = serde_json::to_vec(&Document::of(facts, &id, gates, expires)).unwrap_or_default();
+        let asker = write_names(&request.actor.id, request.actor.person());
+        Ok(ApprovalRow {
+            version: 0,
+            workspace: request.actor.workspace.clone(),
+            digest: digest.to_owned(),
+            tool: facts.tool.as_ref().map_or_else(String::new, |tool| tool.name().to_string()),
+            state: State::Pending.as_str().to_owned(),
+            requester: self.subjects.seal_name(&names(&id), &asker)?,
+            gates: serde_json::to_string(gates).unwrap_or_default(),
+            parked: Some(subject.seal_for(&parked(&id), &Parked::of(request).to_bytes())?),
+            document: Some(subject.seal_for(&document(&id), &text)?),
+            result: None,
+            call_id: None,
+            runner: None,
+            lease_us: None,
+            created_us: now.as_micros(),
+            expires_us: expires.as_micros(),
+            decided_us: None,
+            ended_us: None,
+            delivered_us: None,
+            review: None,
+            id,
+        })
+    }
+
+    /// What the same call again comes to, given the newest request for it.
+    async fn join(
+        &self,
+        row: ApprovalRow,
+        subject: &Subject,
+        evidence: &Evidence,
+        facts: &Facts,
+    ) -> Result<Join, ApprovalError> {
+        let now = self.clock.now();
+        let mut stands = state(&row)?;
+        let late = now.as_micros() >= row.expires_us;
+        if stands == State::Pending && late {
+            if !self.expire(&row, evidence).await? {
+                return Ok(Join::Changed);
+            }
+            stands = State::Expired;
+        }
+        if stands.is_open() {
+            return Ok(Join::Asked(waits(&row, stands)));
+        }
+        if let Some(reply) = self.stored(&row, subject)? {
+            let handed_out = row.delivered_us.map(Timestamp::from_micros);
+            if handed_out.is_some_and(|at| now.since(at) >= HANDED_OUT_AGAIN) {
+                return Ok(Join::Anew);
+            }
+            self.hand_out(&row, facts, evidence).await?;
+            return Ok(Join::Asked(Asked::Answered(Answer { id: row.id, reply })));
+        }
+        // A no holds as long as the request would have waited; other ends are told once.
+        let told = if stands == State::Rejected { late } else { row.delivered_us.is_some() };
+        let Some((code, message)) = stands.refusal().filter(|_| !told) else { return Ok(Join::Anew) };
+        self.told(&row).await?;
+        let error = CallError::new(code, message).waiting_for(described(&row, stands));
+        let error = match stands {
+            State::Rejected => error.hint("ask for something else, or ask whoever refused it"),
+            _ => error.retry(Retry::AfterChange).hint("make the same call again to ask anew"),
+        };
+        Ok(Join::Asked(Asked::Refused(error, row.id)))
+    }
+
+    /// Where the request `id` of whoever makes this request stands, and its result if that waits.
+    ///
+    /// # Errors
+    ///
+    /// `input.invalid` if they made no such request; `audit.unavailable` if the store or the log fails.
+    pub async fn collect(
+        &self,
+        request: &CallRequest,
+        id: &ApprovalId,
+        evidence: &Evidence,
+    ) -> Result<(State, Value, Option<StoredReply>), CallError> {
+        let none = || CallError::new(ErrorCode::InputInvalid, format!("you made no request `{id}`"));
+        let row = self.store.approval(&ApprovalKey::Id(id.clone())).await.map_err(ApprovalError::from)?;
+        let row = row.filter(|row| row.workspace == request.actor.workspace).ok_or_else(none)?;
+        if self.asker(&row)?.0 != request.actor.id {
+            return Err(none());
+        }
+        let subject = self.subjects.of(&request.actor.id).await.map_err(ApprovalError::from)?;
+        let stands = state(&row)?;
+        let reply = self.stored(&row, &subject)?;
+        if !stands.is_open() {
+            if reply.is_some() {
+                self.note(Event::ApprovalDelivered, &row, request, evidence).await?;
+            }
+            self.told(&row).await?;
+        }
+        Ok((stands, described(&row, stands), reply))
+    }
+
+    /// The result that waits, if one does.
+    pub(super) fn stored(
+        &self,
+        row: &ApprovalRow,
+        subject: &Subject,
+    ) -> Result<Option<StoredReply>, ApprovalError> {
+        let Some(sealed) = &row.result else { return Ok(None) };
+        let plain = subject.open_for(&result(&row.id), sealed)?;
+        let reply = serde_json::from_slice(&plain).map_err(|_| ApprovalError::Damaged("its result"))?;
+        Ok(Some(reply))
+    }
+
+    async fn hand_out(
+        &self,
+        row: &ApprovalRow,
+        facts: &Facts,
+        evidence: &Evidence,
+    ) -> Result<(), ApprovalError> {
+        self.note(Event::ApprovalDelivered, row, &facts.request, evidence).await?;
+        self.told(row).await
+    }
+
+    /// Notes that whoever asked knows. That somebody else noted it meanwhile is as good.
+    pub(super) async fn told(&self, row: &ApprovalRow) -> Result<(), ApprovalError> {
+        if row.delivered_us.is_none() {
+            let told = ApprovalRow { delivered_us: Some(self.clock.now().as_micros()), ..row.clone() };
+            self.store.approval_save(&told, None).await?;
+        }
+        Ok(())
+    }
+
+    async fn note(
+        &self,
+        event: Event,
+        row: &ApprovalRow,
+        request: &CallRequest,
+        evidence: &Evidence,
+    ) -> Result<(), ApprovalError> {
+        let actor: &Actor = &request.actor;
+        let call = Some(request.id.to_shared());
+        let entry = Entry {
+            event,
+            id: &row.id,
+            workspace: &row.workspace,
+            tool: &row.tool,
+            actor: Some(actor),
+            call,
+            state: Some(state(row)?),
+            more: vec![],
+        };
+        write(entry, evidence).await
+    }
+
+    /// Ends a request that nobody decided in time. False if somebody changed it meanwhile.
+    pub(super) async fn expire(&self, row: &ApprovalRow, evidence: &Evidence) -> Result<bool, ApprovalError> {
+        self.end(row, State::Expired, (None, evidence)).await
+    }
+
+    /// Ends a request without a call. What was to be called is forgotten.
+    pub(super) async fn end(
+        &self,
+        row: &ApprovalRow,
+        to: State,
+        (actor, evidence): (Option<&Actor>, &Evidence),
+    ) -> Result<bool, ApprovalError> {
+        let ended = ApprovalRow {
+            state: to.as_str().to_owned(),
+            parked: None,
+            ended_us: Some(self.clock.now().as_micros()),
+            runner: None,
+            lease_us: None,
+            ..row.clone()
+        };
+        if !self.store.approval_save(&ended, None).await? {
+            return Ok(false);
+        }
+        self.tell();
+        let entry = Entry {
+            event: Event::ApprovalEnded,
+            id: &row.id,
+            workspace: &row.workspace,
+            tool: &row.tool,
+            actor,
+            call: None,
+            state: Some(to),
+            more: vec![],
+        };
+        write(entry, evidence).await?;
+        Ok(true)
+    }
+}
+
+/// What the newest request for a call means to the same call again.
+enum Join {
+    Asked(Asked),
+    Anew,
+    Changed,
+}
+
+/// How a caller is told that its call waits.
+fn waits(row: &ApprovalRow, stands: State) -> Asked {
+    let gates = gates(row).unwrap_or_default();
+    let whose: Vec<String> = gates.iter().map(Gate::to_string).collect();
+    let whose = whose.join(" and ");
+    let message = match stands {
+        State::Pending => format!("this call waits for the agreement of {whose}"),
+        State::Approved => "this call was agreed to and is about to run".to_owned(),
+        _ => "this call was agreed to and runs".to_owned(),
+    };
+    let hint = format!(
+        "call `await_approval` with id `{}`, or make the same call again later: it is made once, and its result waits for you",
+        row.id
+    );
+    let error = CallError::new(ErrorCode::ApprovalRequired, message)
+        .retry(Retry::Safe)
+        .hint(hint)
+        .waiting_for(described(row, stands));
+    Asked::Refused(error, row.id.clone())
+}
+
+/// The request as a program of whoever asked is told of it.
+pub(super) fn described(row: &ApprovalRow, stands: State) -> Value {
+    let gates = gates(row).unwrap_or_default();
+    let by: Vec<Value> =
+        gates.iter().map(|gate| json!({"roles": gate.roles, "quorum": gate.quorum})).collect();
+    json!({
+        "id": row.id.as_str(),
+        "state": stands.as_str(),
+        "expires_at": Timestamp::from_micros(row.expires_us).to_string(),
+        "decided_by": by,
+    })
+}

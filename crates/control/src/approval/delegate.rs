@@ -1,0 +1,152 @@
+//! Who decides in whose stead: a say that is lent, until an end date.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use quaymaster_core::{Actor, ActorId, ApprovalId, CallError, ErrorCode, Role, Timestamp};
+use quaymaster_store::DelegationRow;
+
+use super::{ApprovalError, Approvals};
+use crate::audit::record::{Event, Record};
+use crate::audit::{Draft, Durability};
+use crate::stages::{Evidence, actor_part};
+
+/// Longest time that a say is lent.
+const LONGEST: Duration = Duration::from_hours(90 * 24);
+
+/// A say that is lent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delegation {
+    /// Its id.
+    pub id: String,
+    /// Whose say it is.
+    pub giver: String,
+    /// Who has it meanwhile.
+    pub taker: String,
+    /// The roles that are lent.
+    pub roles: Vec<Role>,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+/// For what both names are sealed.
+fn names(id: &str) -> String {
+    format!("the names of {id}")
+}
+
+impl Approvals {
+    /// Lends the say that `giver` has in `roles` to `taker`, and gives the delegation's id.
+    ///
+    /// # Errors
+    ///
+    /// `policy.denied` if the giver has not all of these roles; `input.invalid` if there are none, the
+    /// end is not within 90 days, or it is lent to oneself; `audit.unavailable` if the store or the
+    /// log fails.
+    pub async fn delegate(
+        &self,
+        giver: &Actor,
+        taker: &ActorId,
+        roles: Vec<Role>,
+        until: Timestamp,
+        evidence: &Evidence,
+    ) -> Result<String, CallError> {
+        let invalid = |message: &str| Err(CallError::new(ErrorCode::InputInvalid, message));
+        let now = self.clock.now();
+        let roles: BTreeSet<Role> = roles.into_iter().collect();
+        if roles.is_empty() {
+            return invalid("name the roles in which somebody is to decide");
+        }
+        if until <= now || until.since(now) > LONGEST {
+            return invalid("a say is lent until a time within the next 90 days");
+        }
+        if taker == giver.person() || *taker == giver.id {
+            return invalid("nobody lends their say to themselves");
+        }
+        if let Some(role) = roles.iter().find(|role| !giver.roles.contains(role)) {
+            let message = format!("you do not have the role `{role}` that you lend");
+            return Err(CallError::new(ErrorCode::PolicyDenied, message));
+        }
+        // An id of its own kind, made as those of requests are.
+        let id = ApprovalId::new(self.clock.as_ref(), self.randomness.as_ref());
+        let id = id.as_str().replacen("apr_", "dlg_", 1);
+        let both = format!("{}\n{taker}", giver.person());
+        let row = DelegationRow {
+            workspace: giver.workspace.clone(),
+            giver: self.commitment(giver.person()).await?,
+            taker: self.commitment(taker).await?,
+            names: self.subjects.seal_name(&names(&id), &both).map_err(ApprovalError::from)?,
+            roles: serde_json::to_string(&roles).unwrap_or_default(),
+            created_us: now.as_micros(),
+            until_us: until.as_micros(),
+            revoked_us: None,
+            id,
+        };
+        self.record_delegation(giver, &row, "lent", evidence).await?;
+        self.store.delegation_insert(&row).await.map_err(ApprovalError::from)?;
+        Ok(row.id)
+    }
+
+    /// What is lent in the workspace of `viewer`, by them or to them.
+    ///
+    /// # Errors
+    ///
+    /// [`ApprovalError`] if the store or a key fails.
+    pub async fn delegations(&self, viewer: &Actor) -> Result<Vec<Delegation>, ApprovalError> {
+        let me = self.commitment(viewer.person()).await?;
+        let rows = self.store.delegations(&viewer.workspace, self.clock.now().as_micros()).await?;
+        let mine = rows.into_iter().filter(|row| row.giver == me || row.taker == me);
+        mine.map(|row| self.open_delegation(&row)).collect()
+    }
+
+    /// Takes back what `giver` has lent.
+    ///
+    /// # Errors
+    ///
+    /// `input.invalid` if they have lent no such thing; `audit.unavailable` if the store or the log fails.
+    pub async fn take_back(&self, giver: &Actor, id: &str, evidence: &Evidence) -> Result<(), CallError> {
+        let me = self.commitment(giver.person()).await?;
+        let now = self.clock.now().as_micros();
+        let rows = self.store.delegations(&giver.workspace, now).await.map_err(ApprovalError::from)?;
+        let row = rows
+            .into_iter()
+            .find(|row| row.id == id && row.giver == me)
+            .ok_or_else(|| CallError::new(ErrorCode::InputInvalid, "you have lent no such say"))?;
+        self.record_delegation(giver, &row, "taken_back", evidence).await?;
+        self.store.delegation_revoke(&giver.workspace, id, now).await.map_err(ApprovalError::from)?;
+        Ok(())
+    }
+
+    fn open_delegation(&self, row: &DelegationRow) -> Result<Delegation, ApprovalError> {
+        let both = self.subjects.open_name(&names(&row.id), &row.names)?;
+        let (giver, taker) = both.split_once('\n').ok_or(ApprovalError::Damaged("a delegation"))?;
+        Ok(Delegation {
+            id: row.id.clone(),
+            giver: giver.to_owned(),
+            taker: taker.to_owned(),
+            roles: serde_json::from_str(&row.roles).map_err(|_| ApprovalError::Damaged("a delegation"))?,
+            until: Timestamp::from_micros(row.until_us),
+        })
+    }
+
+    async fn record_delegation(
+        &self,
+        giver: &Actor,
+        row: &DelegationRow,
+        what: &str,
+        evidence: &Evidence,
+    ) -> Result<(), ApprovalError> {
+        let subject = evidence.subjects.of(&giver.id).await?;
+        let draft = {
+            let mut record = Record::new(Event::ApprovalDelegated, evidence.clock.now());
+            let members = [("delegation", row.id.as_str()), ("state", what), ("roles", row.roles.as_str())];
+            let members = members.map(|(name, text)| (name.to_owned(), text.to_owned()));
+            record.actor = Some(actor_part(giver, &subject));
+            record.approval = Some(members.into());
+            record.on_behalf_of = Some(&row.taker);
+            record.config = Some(evidence.config.as_str());
+            record.workspace = Some(giver.workspace.to_shared());
+            Draft::from(record)
+        };
+        Ok(evidence.audit.append(draft, None, Durability::Durable).await?)
+    }
+}

@@ -1,0 +1,174 @@
+//! A request as people and programs see it, opened from its row.
+
+use std::collections::BTreeSet;
+
+use quaymaster_core::{ActorId, ApprovalId, Gate, Role, Timestamp, Workspace};
+use quaymaster_store::{ApprovalRow, VoteRow};
+
+use super::document::Document;
+use super::verdict::{Say, Verdict};
+use super::{ApprovalError, Approvals, State};
+
+/// The kind of a vote that decides. Reviews are of another kind.
+pub(super) const DECISION: &str = "decision";
+/// The kind of a vote about a call that was let through in an emergency.
+pub(super) const REVIEW: &str = "review";
+
+/// A request for approval.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The id.
+    pub id: ApprovalId,
+    /// Where it belongs.
+    pub workspace: Workspace,
+    /// Where it stands.
+    pub state: State,
+    /// Who asks: the account.
+    pub requester: ActorId,
+    /// Who is behind that account.
+    pub person: ActorId,
+    /// What has to be agreed to.
+    pub gates: Vec<Gate>,
+    /// What is decided on.
+    pub document: Document,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Until when it may be decided.
+    pub expires: Timestamp,
+    /// What was said so far, oldest first.
+    pub said: Vec<Said>,
+    /// Whether it was let through in an emergency and waits for a review.
+    pub review_due: bool,
+    /// The call that runs or ran for it.
+    pub call: Option<String>,
+}
+
+/// What somebody said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The account.
+    pub by: String,
+    /// In which roles.
+    pub roles: Vec<Role>,
+    /// What.
+    pub verdict: Verdict,
+    /// Whether it is the review of a call that was let through in an emergency.
+    pub review: bool,
+    /// In their own words.
+    pub comment: Option<String>,
+    /// By which way, such as `cli`.
+    pub channel: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// For what the requester's names are sealed.
+pub(super) fn names(id: &ApprovalId) -> String {
+    format!("who asked for {id}")
+}
+
+/// For what the call is sealed.
+pub(super) fn parked(id: &ApprovalId) -> String {
+    format!("the call of {id}")
+}
+
+/// For what the document is sealed.
+pub(super) fn document(id: &ApprovalId) -> String {
+    format!("the document of {id}")
+}
+
+/// For what the result is sealed.
+pub(super) fn result(id: &ApprovalId) -> String {
+    format!("the result of {id}")
+}
+
+/// For what is sealed what somebody says.
+pub(super) fn voice(id: &ApprovalId, what: &str) -> String {
+    format!("{what} of somebody who decides on {id}")
+}
+
+/// Account and person of whoever asked, as they are sealed together.
+pub(super) fn write_names(account: &ActorId, person: &ActorId) -> String {
+    format!("{account}\n{person}")
+}
+
+fn read_names(text: &str) -> Option<(ActorId, ActorId)> {
+    let (account, person) = text.split_once('\n')?;
+    Some((ActorId::parse(account).ok()?, ActorId::parse(person).ok()?))
+}
+
+impl Approvals {
+    /// Account and person of whoever asked.
+    pub(super) fn asker(&self, row: &ApprovalRow) -> Result<(ActorId, ActorId), ApprovalError> {
+        let text = self.subjects.open_name(&names(&row.id), &row.requester)?;
+        read_names(&text).ok_or(ApprovalError::Damaged("who asked"))
+    }
+
+    /// Opens a row with all that was said of it.
+    pub(super) async fn open(&self, row: &ApprovalRow) -> Result<Request, ApprovalError> {
+        let (requester, person) = self.asker(row)?;
+        let subject = self.subjects.of(&requester).await?;
+        let sealed = row.document.as_deref().ok_or(ApprovalError::Damaged("its document"))?;
+        let plain = subject.open_for(&document(&row.id), sealed)?;
+        let votes = self.store.approval_votes(&row.id).await?;
+        Ok(Request {
+            id: row.id.clone(),
+            workspace: row.workspace.clone(),
+            state: state(row)?,
+            requester,
+            person,
+            gates: gates(row)?,
+            document: serde_json::from_slice(&plain).map_err(|_| ApprovalError::Damaged("its document"))?,
+            created: Timestamp::from_micros(row.created_us),
+            expires: Timestamp::from_micros(row.expires_us),
+            said: votes.iter().map(|vote| self.said(row, vote)).collect::<Result<_, _>>()?,
+            review_due: row.review.as_deref() == Some("due"),
+            call: row.call_id.clone(),
+        })
+    }
+
+    fn said(&self, row: &ApprovalRow, vote: &VoteRow) -> Result<Said, ApprovalError> {
+        let comment = vote.comment.as_deref();
+        let comment = comment.map(|sealed| self.subjects.open_name(&voice(&row.id, "words"), sealed));
+        Ok(Said {
+            by: self.subjects.open_name(&voice(&row.id, "name"), &vote.name)?,
+            roles: roles(vote)?.into_iter().collect(),
+            verdict: verdict(vote)?,
+            review: vote.kind == REVIEW,
+            comment: comment.transpose()?,
+            channel: vote.channel.clone(),
+            at: Timestamp::from_micros(vote.time_us),
+        })
+    }
+}
+
+pub(super) fn state(row: &ApprovalRow) -> Result<State, ApprovalError> {
+    State::named(&row.state).ok_or(ApprovalError::Damaged("its state"))
+}
+
+pub(super) fn gates(row: &ApprovalRow) -> Result<Vec<Gate>, ApprovalError> {
+    serde_json::from_str(&row.gates).map_err(|_| ApprovalError::Damaged("its gates"))
+}
+
+fn roles(vote: &VoteRow) -> Result<BTreeSet<Role>, ApprovalError> {
+    serde_json::from_str(&vote.roles).map_err(|_| ApprovalError::Damaged("the roles of a vote"))
+}
+
+fn verdict(vote: &VoteRow) -> Result<Verdict, ApprovalError> {
+    Verdict::named(&vote.verdict).ok_or(ApprovalError::Damaged("a vote"))
+}
+
+/// What was said that decides.
+pub(super) fn says(votes: &[VoteRow]) -> Result<Vec<Say>, ApprovalError> {
+    let deciding = votes.iter().filter(|vote| vote.kind == DECISION);
+    let say = |vote: &VoteRow| {
+        Ok(Say {
+            person: vote.person.clone(),
+            stead: vote.stead.clone(),
+            roles: roles(vote)?,
+            verdict: verdict(vote)?,
+            time: Timestamp::from_micros(vote.time_us),
+        })
+    };
+    deciding.map(say).collect()
+}

@@ -1,0 +1,288 @@
+//! Running what was agreed to: once, by one process, and by another if that one is lost.
+//!
+//! A process that serves looks for what is due. It takes a request by changing it from `approved` to
+//! `running` under a lease, runs the call under an id that it wrote there first, and leaves the
+//! result. Where the lease of another process has run out, the audit log says what became of its call:
+//!
+//! | the log has | the call | then |
+//! |---|---|---|
+//! | nothing | did not run | it is run |
+//! | an intent | may have taken effect | a read is run again, anything else ends as `unknown` |
+//! | an outcome | ran to its end | a read is run again, of anything else the end is told |
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quaymaster_core::{Actor, ActorId, ApprovalId, CallId, CallRequest, Effect, ErrorCode, Reply};
+use quaymaster_store::{ApprovalKey, ApprovalRow, AuditFilter};
+use serde_json::Value;
+
+use super::document::Document;
+use super::opened::{document, parked, result, state};
+use super::parked::{Asker, Parked};
+use super::{ApprovalError, Approvals, State, StoredReply};
+use crate::audit::Subject;
+use crate::stages::Evidence;
+
+/// How long a process that says nothing is believed to be at it.
+const LEASE: Duration = Duration::from_secs(30);
+/// How long until what could not begin is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+/// How long after the decision the call has to have begun.
+const BEGIN_WITHIN: Duration = Duration::from_hours(24);
+/// How many requests are looked at together.
+const MOST_DUE: u32 = 32;
+
+/// A request that something has to be done about.
+#[derive(Debug)]
+pub struct Due(ApprovalRow);
+
+/// The right to run one call that was agreed to. Given once for each time that it may run.
+#[derive(Debug)]
+pub struct Grant {
+    id: ApprovalId,
+    digest: String,
+    call: CallId,
+}
+
+/// What is to be done about a request.
+#[derive(Debug)]
+pub enum Turn {
+    /// Run this call, for whoever is established anew from these.
+    Run(Box<Asker>, CallId, Grant),
+    /// Nothing more.
+    Nothing,
+}
+
+impl Grant {
+    /// The request.
+    pub fn id(&self) -> &ApprovalId {
+        &self.id
+    }
+
+    /// Whether it is for what this digest was made of.
+    pub(crate) fn fits(&self, digest: &str) -> bool {
+        self.digest == digest
+    }
+}
+
+impl Approvals {
+    /// The requests that something has to be done about, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`ApprovalError`] if the store fails.
+    pub async fn due(&self) -> Result<Vec<Due>, ApprovalError> {
+        let rows = self.store.approvals_due(self.clock.now().as_micros(), MOST_DUE).await?;
+        Ok(rows.into_iter().map(Due).collect())
+    }
+
+    /// Does what has to be done about a request, or says that its call is to be run now, by whoever
+    /// asked this. Of several processes one is told so.
+    ///
+    /// # Errors
+    ///
+    /// [`ApprovalError`] if the store, the log or a key fails.
+    pub async fn take(&self, due: Due, evidence: &Evidence) -> Result<Turn, ApprovalError> {
+        let row = due.0;
+        match state(&row)? {
+            State::Pending => {
+                self.expire(&row, evidence).await?;
+                Ok(Turn::Nothing)
+            }
+            State::Approved => self.claim(row, evidence).await,
+            State::Running => {
+                self.recover(row).await?;
+                Ok(Turn::Nothing)
+            }
+            _ => Ok(Turn::Nothing),
+        }
+    }
+
+    async fn claim(&self, row: ApprovalRow, evidence: &Evidence) -> Result<Turn, ApprovalError> {
+        let now = self.clock.now();
+        let decided = row.decided_us.unwrap_or(row.created_us);
+        if now.as_micros().saturating_sub(decided) > micros(BEGIN_WITHIN) {
+            self.expire(&row, evidence).await?;
+            return Ok(Turn::Nothing);
+        }
+        let subject = self.requester(&row).await?;
+        let sealed = row.parked.as_deref().ok_or(ApprovalError::Damaged("its call"))?;
+        let plain = subject.open_for(&parked(&row.id), sealed)?;
+        let waiting = Parked::read(&plain).ok_or(ApprovalError::Damaged("its call"))?;
+        let call = CallId::new(self.clock.as_ref(), self.randomness.as_ref());
+        let claimed = ApprovalRow {
+            state: State::Running.as_str().to_owned(),
+            call_id: Some(call.to_string()),
+            runner: Some(self.runner.clone()),
+            lease_us: Some(now.after(LEASE).as_micros()),
+            ..row.clone()
+        };
+        if !self.store.approval_save(&claimed, None).await? {
+            return Ok(Turn::Nothing);
+        }
+        self.tell();
+        let grant = Grant { id: row.id, digest: row.digest, call: call.clone() };
+        Ok(Turn::Run(Box::new(waiting.asker), call, grant))
+    }
+
+    /// The call that `grant` is for, asked by `actor`, who was established anew.
+    ///
+    /// # Errors
+    ///
+    /// [`ApprovalError`] if the store or a key fails, or somebody else has taken the call over.
+    pub async fn call_of(&self, grant: &Grant, actor: Arc<Actor>) -> Result<CallRequest, ApprovalError> {
+        let row = self.mine(grant).await?;
+        let subject = self.requester(&row).await?;
+        let sealed = row.parked.as_deref().ok_or(ApprovalError::Damaged("its call"))?;
+        let plain = subject.open_for(&parked(&row.id), sealed)?;
+        let waiting = Parked::read(&plain).ok_or(ApprovalError::Damaged("its call"))?;
+        let request = waiting.into_request(grant.call.clone(), actor, self.clock.now());
+        request.ok_or(ApprovalError::Damaged("its call"))
+    }
+
+    /// Says that the call still runs here. To be said more often than every [`Approvals::LEASE`].
+    ///
+    /// # Errors
+    ///
+    /// [`ApprovalError`] if the store fails or somebody else has taken the call over.
+    pub async fn renew(&self, grant: &Grant) -> Result<(), ApprovalError> {
+        let row = self.mine(grant).await?;
+        let renewed = ApprovalRow { lease_us: Some(self.clock.now().after(LEASE).as_micros()), ..row };
+        self.store.approval_save(&renewed, None).await?;
+        Ok(())
+    }
+
+    /// Leaves what came of the call for whoever asked.
+    ///
+    /// # Errors
+    ///
+    /// [`ApprovalError`] if the store, the log or a key fails. The audit log then says what became of
+    /// the call, and the request is put right from there.
+    pub async fn finish(
+        &self,
+        grant: Grant,
+        reply: &Reply,
+        evidence: &Evidence,
+    ) -> Result<(), ApprovalError> {
+        let row = self.mine(&grant).await?;
+        match reply.code {
+            // It was refused before it could begin, for reasons that pass.
+            Some(
+                ErrorCode::GatewayOverloaded
+                | ErrorCode::GatewayShuttingDown
+                | ErrorCode::LimitRate
+                | ErrorCode::LimitConcurrency,
+            ) => self.put_back(row, AGAIN).await,
+            Some(ErrorCode::ApprovalExpired) => self.end(&row, State::Void, (None, evidence)).await.map(drop),
+            _ => self.leave(row, State::Done, &StoredReply::of(reply)).await,
+        }
+    }
+
+    /// Refuses a call whose asker does not exist any more.
+    ///
+    /// # Errors
+    ///
+    /// [`ApprovalError`] if the store or the log fails.
+    pub async fn give_up(&self, grant: Grant, evidence: &Evidence) -> Result<(), ApprovalError> {
+        let row = self.mine(&grant).await?;
+        self.end(&row, State::Void, (None, evidence)).await.map(drop)
+    }
+
+    /// Puts a request right whose process was lost.
+    async fn recover(&self, row: ApprovalRow) -> Result<(), ApprovalError> {
+        let call: CallId =
+            row.call_id.as_deref().and_then(|id| id.parse().ok()).ok_or(ApprovalError::Damaged("its run"))?;
+        let trace = self.trace(&call).await?;
+        let only_reads = self.effect(&row).await? == Effect::Read.as_str();
+        match trace {
+            Trace::Nothing => self.put_back(row, Duration::ZERO).await,
+            _ if only_reads => self.put_back(row, Duration::ZERO).await,
+            Trace::Begun => self.leave(row, State::Unknown, &StoredReply::unknown(&call)).await,
+            Trace::Ended(status) => self.leave(row, State::Done, &StoredReply::lost(&call, &status)).await,
+        }
+    }
+
+    /// What the audit log has of a call.
+    async fn trace(&self, call: &CallId) -> Result<Trace, ApprovalError> {
+        let filter = AuditFilter { call_id: Some(call.to_string()), ..AuditFilter::default() };
+        let records = self.store.audit_find(&filter, 10).await?;
+        let mut trace = Trace::Nothing;
+        for record in records {
+            let body: Value = serde_json::from_slice(&record.body).unwrap_or_default();
+            let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            match text("event").as_str() {
+                "call.outcome" => return Ok(Trace::Ended(text("status"))),
+                "call.intent" => trace = Trace::Begun,
+                _ => {}
+            }
+        }
+        Ok(trace)
+    }
+
+    async fn effect(&self, row: &ApprovalRow) -> Result<String, ApprovalError> {
+        let subject = self.requester(row).await?;
+        let sealed = row.document.as_deref().ok_or(ApprovalError::Damaged("its document"))?;
+        let plain = subject.open_for(&document(&row.id), sealed)?;
+        let document: Document =
+            serde_json::from_slice(&plain).map_err(|_| ApprovalError::Damaged("its document"))?;
+        Ok(document.effect)
+    }
+
+    async fn put_back(&self, row: ApprovalRow, after: Duration) -> Result<(), ApprovalError> {
+        let back = ApprovalRow {
+            state: State::Approved.as_str().to_owned(),
+            call_id: None,
+            runner: None,
+            lease_us: Some(self.clock.now().after(after).as_micros()).filter(|_| !after.is_zero()),
+            ..row
+        };
+        self.store.approval_save(&back, None).await?;
+        self.tell();
+        Ok(())
+    }
+
+    async fn leave(&self, row: ApprovalRow, to: State, reply: &StoredReply) -> Result<(), ApprovalError> {
+        let subject = self.requester(&row).await?;
+        let text = serde_json::to_vec(reply).unwrap_or_default();
+        let left = ApprovalRow {
+            state: to.as_str().to_owned(),
+            parked: None,
+            result: Some(subject.seal_for(&result(&row.id), &text)?),
+            runner: None,
+            lease_us: None,
+            ended_us: Some(self.clock.now().as_micros()),
+            ..row
+        };
+        if !self.store.approval_save(&left, None).await? {
+            return Err(ApprovalError::Contended);
+        }
+        self.tell();
+        Ok(())
+    }
+
+    /// The request of `grant`, as long as it is this process that runs its call.
+    async fn mine(&self, grant: &Grant) -> Result<ApprovalRow, ApprovalError> {
+        let row = self.store.approval(&ApprovalKey::Id(grant.id.clone())).await?;
+        let is_mine = |row: &ApprovalRow| row.call_id.as_deref() == Some(grant.call.as_str());
+        row.filter(is_mine).ok_or(ApprovalError::Damaged("another process has taken the call over"))
+    }
+
+    async fn requester(&self, row: &ApprovalRow) -> Result<Arc<Subject>, ApprovalError> {
+        let account: ActorId = self.asker(row)?.0;
+        Ok(self.subjects.of(&account).await?)
+    }
+
+    /// How often a lease has to be renewed.
+    pub const LEASE: Duration = LEASE;
+}
+
+enum Trace {
+    Nothing,
+    Begun,
+    Ended(String),
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

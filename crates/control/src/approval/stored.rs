@@ -1,0 +1,78 @@
+//! A reply that waits for whoever asked.
+
+use quaymaster_core::result::{Envelope, tool_result};
+use quaymaster_core::{CallError, CallId, ErrorCode, Reply, Status};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A reply as it is sealed and kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredReply {
+    call: CallId,
+    status: Status,
+    code: Option<ErrorCode>,
+    message: Option<String>,
+    result: String,
+}
+
+impl StoredReply {
+    pub(super) fn of(reply: &Reply) -> Self {
+        Self {
+            call: reply.audit_id.clone(),
+            status: reply.status,
+            code: reply.code,
+            message: reply.message.clone(),
+            result: reply.result.clone(),
+        }
+    }
+
+    /// What is left of a call whose process was lost after it had ended with `status`.
+    pub(super) fn lost(call: &CallId, status: &str) -> Self {
+        if status != Status::Success.as_str() {
+            return Self::unknown(call);
+        }
+        let message = "the call was made and succeeded; its result was lost when the gateway stopped";
+        let hint = "look the effect up in the system behind the tool".to_owned();
+        let envelope = Envelope::success(call, message, Value::Null, vec![hint]);
+        Self {
+            call: call.clone(),
+            status: Status::Success,
+            code: None,
+            message: None,
+            result: tool_result(&envelope, message),
+        }
+    }
+
+    /// What is told of a call whose end nobody saw.
+    pub(super) fn unknown(call: &CallId) -> Self {
+        let message = "the gateway stopped while the call ran: it may have taken effect";
+        let error = CallError::new(ErrorCode::UpstreamOutcomeUnknown, message)
+            .hint("a person can look the effect up in the system behind the tool; do not call again");
+        let envelope = Envelope::failure(call, &error);
+        let text = format!("{}: {message}", error.code);
+        Self {
+            call: call.clone(),
+            status: envelope.status,
+            code: Some(error.code),
+            result: tool_result(&envelope, &text),
+            message: Some(text),
+        }
+    }
+
+    /// The call that made it.
+    pub fn call(&self) -> &CallId {
+        &self.call
+    }
+
+    /// How that call ended.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+}
+
+impl From<StoredReply> for Reply {
+    fn from(stored: StoredReply) -> Self {
+        let StoredReply { call, status, code, message, result } = stored;
+        Self { audit_id: call, status, code, message, required: None, result }
+    }
+}

@@ -1,0 +1,114 @@
+//! What the audit records: the words of the member `event`, which are only ever added to.
+
+use serde::Serialize;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Event {
+    /// A call is about to run.
+    #[serde(rename = "call.intent")]
+    CallIntent,
+    /// A call that was permitted has ended, however it ended.
+    #[serde(rename = "call.outcome")]
+    CallOutcome,
+    /// A call was refused before it could run.
+    #[serde(rename = "call.refused")]
+    CallRefused,
+    /// A request never became a call: malformed, unknown, or without valid credentials.
+    #[serde(rename = "request.refused")]
+    RequestRefused,
+    /// A configuration was put to work.
+    #[serde(rename = "config.applied")]
+    ConfigApplied,
+    /// A configuration was refused; the old one goes on.
+    #[serde(rename = "config.refused")]
+    ConfigRefused,
+    /// A bearer token was issued.
+    #[serde(rename = "token.created")]
+    TokenCreated,
+    /// A bearer token was revoked.
+    #[serde(rename = "token.revoked")]
+    TokenRevoked,
+    /// A key was put in front of the ring that seals handles.
+    #[serde(rename = "key.rotated")]
+    KeyRotated,
+    /// A call was parked until somebody agrees to it.
+    #[serde(rename = "approval.requested")]
+    ApprovalRequested,
+    /// Somebody said what they think of a request for approval.
+    #[serde(rename = "approval.voted")]
+    ApprovalVoted,
+    /// A request for approval came to its end without a call: nobody decided in time, or it was taken back.
+    #[serde(rename = "approval.ended")]
+    ApprovalEnded,
+    /// The result of a call that was agreed to was handed to whoever asked for it.
+    #[serde(rename = "approval.delivered")]
+    ApprovalDelivered,
+    /// Somebody reviewed a call that was let through in an emergency.
+    #[serde(rename = "approval.reviewed")]
+    ApprovalReviewed,
+    /// Somebody lent their say to somebody else, or took it back.
+    #[serde(rename = "approval.delegated")]
+    ApprovalDelegated,
+    /// A process began to write to the log.
+    #[serde(rename = "writer.started")]
+    WriterStarted,
+    /// A process stopped writing to the log, in order.
+    #[serde(rename = "writer.stopped")]
+    WriterStopped,
+}
+
+impl Event {
+    /// The event as it is written in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CallIntent => "call.intent",
+            Self::CallOutcome => "call.outcome",
+            Self::CallRefused => "call.refused",
+            Self::RequestRefused => "request.refused",
+            Self::ConfigApplied => "config.applied",
+            Self::ConfigRefused => "config.refused",
+            Self::TokenCreated => "token.created",
+            Self::TokenRevoked => "token.revoked",
+            Self::KeyRotated => "key.rotated",
+            Self::ApprovalRequested => "approval.requested",
+            Self::ApprovalVoted => "approval.voted",
+            Self::ApprovalEnded => "approval.ended",
+            Self::ApprovalDelivered => "approval.delivered",
+            Self::ApprovalReviewed => "approval.reviewed",
+            Self::ApprovalDelegated => "approval.delegated",
+            Self::WriterStarted => "writer.started",
+            Self::WriterStopped => "writer.stopped",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_written_as_its_word() {
+        for event in [
+            Event::CallIntent,
+            Event::CallOutcome,
+            Event::CallRefused,
+            Event::RequestRefused,
+            Event::ConfigApplied,
+            Event::ConfigRefused,
+            Event::TokenCreated,
+            Event::TokenRevoked,
+            Event::KeyRotated,
+            Event::ApprovalRequested,
+            Event::ApprovalVoted,
+            Event::ApprovalEnded,
+            Event::ApprovalDelivered,
+            Event::ApprovalReviewed,
+            Event::ApprovalDelegated,
+            Event::WriterStarted,
+            Event::WriterStopped,
+        ] {
+            assert_eq!(serde_json::to_value(event).ok(), Some(event.as_str().into()));
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Calls that wait for an agreement: running what was agreed to, and waiting for it.
+//!
+//! A process that serves looks for requests that were agreed to, from wherever, and runs their calls
+//! through the whole path of a call. An agent that wants to know waits with `await_approval`; it
+//! holds no place among the calls that run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quaymaster_connectors::Wire;
+use quaymaster_control::approval::{Approvals, Asker, Due, Grant, State, StoredReply, Turn};
+use quaymaster_control::{Refused, close};
+use quaymaster_core::result::{Envelope, tool_result};
+use quaymaster_core::{ApprovalId, CallError, CallId, CallRequest, ErrorCode, Reply, Status};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::call::call;
+use crate::gateway::Gateway;
+use crate::plane::Plane;
+
+/// How often it is looked for what other processes, such as the command line, have decided.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long after a fault it is looked again.
+const AFTER_A_FAULT: Duration = Duration::from_secs(5);
+/// Most calls that were agreed to that run at once.
+const MOST_AT_ONCE: usize = 32;
+/// Most agents that wait at once; beyond that they are told at once how things stand.
+const MOST_WAITING: usize = 256;
+
+/// Room for those who wait.
+#[derive(Debug)]
+pub(crate) struct Waiting(Semaphore);
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self(Semaphore::new(MOST_WAITING))
+    }
+}
+
+/// What an `await_approval` waits for, and how long.
+#[derive(Clone, Debug)]
+pub(crate) struct Awaited {
+    pub(crate) id: ApprovalId,
+    pub(crate) wait: Duration,
+}
+
+/// Runs what was agreed to until the gateway stops.
+pub(crate) fn run_what_was_agreed_to(gateway: &Arc<Gateway>) {
+    let gateway = Arc::clone(gateway);
+    tokio::spawn(async move {
+        let stopped = gateway.stopped.clone();
+        let room = Arc::new(Semaphore::new(MOST_AT_ONCE));
+        let mut changes = gateway.state.approvals.changes();
+        while !stopped.is_cancelled() {
+            let pause = match look(&gateway, &room).await {
+                Ok(()) => LOOK,
+                Err(error) => {
+                    tracing::error!(event = "approval.look", %error, "requests for approval cannot be looked at");
+                    AFTER_A_FAULT
+                }
+            };
+            tokio::select! {
+                () = stopped.cancelled() => {}
+                () = sleep(pause) => {}
+                Ok(()) = changes.changed() => {}
+            }
+        }
+    });
+}
+
+async fn look(
+    gateway: &Arc<Gateway>,
+    room: &Arc<Semaphore>,
+) -> Result<(), quaymaster_control::approval::ApprovalError> {
+    for due in gateway.state.approvals.due().await? {
+        let Ok(place) = Arc::clone(room).try_acquire_owned() else { return Ok(()) };
+        let gateway = Arc::clone(gateway);
+        // Claimed here, one after the other, so that the next look does not find it again.
+        let Some((asker, id, grant)) = taken(&gateway, due).await? else { continue };
+        tokio::spawn(async move {
+            run(&gateway, &asker, id, grant).await;
+            drop(place);
+        });
+    }
+    Ok(())
+}
+
+async fn taken(
+    gateway: &Gateway,
+    due: Due,
+) -> Result<Option<(Box<Asker>, CallId, Grant)>, quaymaster_control::approval::ApprovalError> {
+    let evidence = &gateway.plane().evidence;
+    Ok(match gateway.state.approvals.take(due, evidence).await? {
+        Turn::Run(asker, id, grant) => Some((asker, id, grant)),
+        Turn::Nothing => None,
+    })
+}
+
+/// Runs one call, and says meanwhile that it still runs here.
+async fn run(gateway: &Gateway, asker: &Asker, id: CallId, grant: Grant) {
+    let approval = grant.id().clone();
+    let ran = run_granted(gateway, asker, grant).await;
+    if let Err(error) = ran {
+        tracing::error!(event = "approval.run", %approval, call = %id, %error, "a call that was agreed to is left as it stands");
+    }
+}
+
+async fn run_granted(
+    gateway: &Gateway,
+    asker: &Asker,
+    grant: Grant,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let (plane, _running) = gateway.enter();
+    let approvals = &gateway.state.approvals;
+    let Some(actor) = plane.people.identity.again(asker).await? else {
+        return Ok(approvals.give_up(grant, &plane.evidence).await?);
+    };
+    let request = approvals.call_of(&grant, actor).await?;
+    let wire = Wire::default();
+    let reply = {
+        let running = call(&plane, (&gateway.admission, &gateway.calls), request, Some(&grant), &wire);
+        let mut running = std::pin::pin!(running);
+        loop {
+            match timeout(Approvals::LEASE / 3, &mut running).await {
+                Ok(reply) => break reply,
+                Err(_) => approvals.renew(&grant).await?,
+            }
+        }
+    };
+    Ok(approvals.finish(grant, &reply, &plane.evidence).await?)
+}
+
+impl Gateway {
+    /// Waits until somebody has decided and the call has run, or the time is over.
+    pub(crate) async fn await_approval(
+        &self,
+        plane: &Plane,
+        request: CallRequest,
+        awaited: Awaited,
+        cancel: &CancellationToken,
+    ) -> Reply {
+        match self.stand(plane, &request, &awaited, cancel).await {
+            Ok((State::Done | State::Unknown, _, Some(reply))) => reply.into(),
+            Ok((state, approval, _)) => standing(&request, state, approval),
+            Err(error) => close(Refused::at_the_door(request, error).into(), &plane.evidence).await,
+        }
+    }
+
+    async fn stand(
+        &self,
+        plane: &Plane,
+        request: &CallRequest,
+        awaited: &Awaited,
+        cancel: &CancellationToken,
+    ) -> Result<(State, Value, Option<StoredReply>), CallError> {
+        let approvals = &self.state.approvals;
+        let mut changes = approvals.changes();
+        let deadline = Instant::now() + awaited.wait;
+        let place = self.waiting.0.try_acquire().ok();
+        loop {
+            let now = approvals.collect(request, &awaited.id, &plane.evidence).await?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !now.0.is_open() || place.is_none() || left.is_zero() || cancel.is_cancelled() {
+                return Ok(now);
+            }
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = self.stopped.cancelled() => return Ok(now),
+                () = sleep(left.min(LOOK)) => {}
+                Ok(()) = changes.changed() => {}
+            }
+        }
+    }
+}
+
+/// How a request stands whose call has not run.
+fn standing(request: &CallRequest, state: State, approval: Value) -> Reply {
+    let (status, code, message) = match state.refusal() {
+        Some((code, message)) => (Status::Failed, Some(code), message.to_owned()),
+        None => {
+            let message = format!("the request is {}: call `await_approval` again later", state.as_str());
+            (Status::RequiresApproval, Some(ErrorCode::ApprovalRequired), message)
+        }
+    };
+    let error =
+        CallError::new(code.unwrap_or(ErrorCode::ApprovalRequired), message.clone()).waiting_for(approval);
+    let envelope =
+        Envelope { data: json!({"state": state.as_str()}), ..Envelope::failure(&request.id, &error) };
+    Reply {
+        audit_id: request.id.clone(),
+        status,
+        code,
+        result: tool_result(&envelope, &message),
+        message: Some(message),
+        required: None,
+    }
+}
