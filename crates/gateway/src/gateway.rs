@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -11,7 +11,9 @@ use quaymaster_connectors::mcp::Watch;
 use quaymaster_control::audit::{Durability, Event, Record};
 use quaymaster_control::identity::Identity;
 use quaymaster_control::{Evidence, Refused, RequestRefusal, close, close_request};
-use quaymaster_core::{Actor, AgentClaims, Arguments, CallError, CallId, CallRequest, Reach, Reply};
+use quaymaster_core::{
+    Actor, AgentClaims, Arguments, CallError, CallId, CallRequest, CallTool, Reach, Reply,
+};
 use quaymaster_operations::metrics::CallMetrics;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -106,6 +108,8 @@ impl Gateway {
             retired: Retired::default(),
             stopped: CancellationToken::new(),
         });
+        let reader: Weak<dyn CallTool> = Arc::<Self>::downgrade(&gateway);
+        gateway.state.approvals.read_by(reader);
         reload::follow_upstreams(&gateway, tools);
         Ok(gateway)
     }

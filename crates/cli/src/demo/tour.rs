@@ -274,7 +274,8 @@ mod tests {
                     let status =
                         if code == ErrorCode::ApprovalRequired { "requires_approval" } else { "failed" };
                     let error = json!({"code": code, "retry": "never"});
-                    let approval = json!({"id": "apr_1"});
+                    let waits = code == ErrorCode::ApprovalRequired;
+                    let approval = if waits { json!({"id": "apr_1"}) } else { Value::Null };
                     return json!({
                         "isError": true,
                         "structuredContent":

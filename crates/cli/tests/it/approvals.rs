@@ -55,6 +55,8 @@ fn a_manager_reads_and_agrees_in_a_terminal_and_the_agent_gets_the_result() {
     let listed = as_somebody(&demo, &demo.manager, &["list"]);
     assert!(listed.output.contains(&id) && listed.output.contains("Open a critical escalation for ACC-0007"));
     let shown = as_somebody(&demo, &demo.manager, &["show", &id]);
+    let before = shown.output.lines().find(|line| line.contains("total: ")).expect("what will change");
+    assert!(before.contains(" -> one more, critical: No order can be placed"), "{before}");
     for part in ["Asked by", "support@example.test", "the phones of those on call", "wakes people up"] {
         assert!(shown.output.contains(part), "{part}: {}", shown.output);
     }
