@@ -9,6 +9,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::actor::NeededScopes;
 use crate::input::InputAbilities;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -164,13 +165,15 @@ pub struct CallError {
     /// One sentence for the caller: lower case, no full stop, no arguments, no results.
     pub public_message: String,
     /// What would be right, where that is known.
-    pub hint: Option<String>,
+    pub hint: Option<Box<str>>,
     /// What the system behind the tool said, cut and without control characters. It
     /// is a result like any other: only release decides whether the caller may have
     /// it, and it is never logged.
     pub upstream_message: Option<Box<str>>,
     /// What the client would have to be able to, where it is that.
     pub required: Option<InputAbilities>,
+    /// All scopes that this needs, where it is those that lack.
+    pub scopes: Option<Box<NeededScopes>>,
     /// The cause, for logs. Never shown to the caller.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -188,13 +191,14 @@ impl CallError {
             hint: None,
             upstream_message: None,
             required: None,
+            scopes: None,
             source: None,
         }
     }
 
     /// Adds what would be right.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Box<str>>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -211,6 +215,13 @@ impl CallError {
     pub fn requiring(mut self, abilities: InputAbilities) -> Self {
         self.required = Some(abilities);
         self
+    }
+
+    /// The credentials lack one of the scopes that are needed.
+    pub fn lacking(scopes: NeededScopes) -> Self {
+        let message =
+            format!("the access token does not cover this: it needs the scopes `{}`", scopes.as_str());
+        Self { scopes: Some(Box::new(scopes)), ..Self::new(ErrorCode::AuthScope, message) }
     }
 
     /// Says otherwise than the table whether calling again can help.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use quaymaster_connectors::Wire;
 use quaymaster_control::audit::{Durability, Event, Record};
-use quaymaster_control::identity::Identity;
+use quaymaster_control::identity::{Declared, Federation, Identity};
 use quaymaster_control::{Evidence, Refused, RequestRefusal, close, close_request};
 use quaymaster_core::{
     Actor, ActorId, AgentClaims, Arguments, CallError, CallId, CallRequest, ErrorCode, Reach, Reply,
@@ -323,8 +323,7 @@ pub(crate) fn assemble(
     if found.has_errors() {
         return Err(found);
     }
-    let roles = loaded.settings.roles.clone();
-    let identity = Identity::new(state.store.clone(), Arc::clone(&state.clock), roles);
+    let identity = identity(state, loaded)?;
     let local_user = loaded.settings.local_user.clone().zip(local_id());
     let local_user = local_user.map(|(user, id)| identity.local_user(id, user.roles, user.workspace));
     let people = People { identity: Arc::new(identity), local_user };
@@ -334,6 +333,21 @@ pub(crate) fn assemble(
     let prefixes = metadata_and_prefix.map(|(metadata, prefix)| (metadata.name.clone(), prefix)).collect();
     let plane = plane.with_finding(Finding::of(loaded)).with_prefixes(prefixes);
     Ok(plane.with_expected(Expected::of(loaded, fleet)))
+}
+
+/// Who may authenticate, by `loaded`.
+fn identity(state: &State, loaded: &Loaded) -> Result<Identity, Diagnostics> {
+    let settings = &loaded.settings;
+    let declared = Declared {
+        roles: settings.roles.clone(),
+        workspaces: settings.workspaces.keys().cloned().collect(),
+        default_workspace: settings.default_workspace.clone(),
+    };
+    let federation =
+        Federation::try_new(&settings.identity, declared.clone(), &state.sources, &loaded.secrets());
+    let federation = federation.map_err(|error| loaded.identity_diagnostic(&error))?;
+    let identity = Identity::new(state.store.clone(), Arc::clone(&state.clock), declared);
+    Ok(identity.with_issuers(federation))
 }
 
 /// What the user of this machine is called; always there, as a number is a name.

@@ -46,7 +46,7 @@ mod watches;
 mod tests;
 
 pub use counters::RefusalCounters;
-pub use door::{Door, Page, RequestRefusal, Shelf, Wire};
+pub use door::{Arrival, Door, Page, Protection, RequestRefusal, Shelf, Wire};
 pub use front::ServerIdentity;
 pub use refusal::Refusal;
 pub use revision::Revision;

@@ -66,6 +66,12 @@ impl Office {
     pub fn check_token(&self, request: &TokenRequest) -> Result<(), String> {
         let settings = &self.loaded.settings;
         let list = |names: Vec<String>| names.join(", ");
+        if settings.identity.is_taken(request.actor.as_str()) {
+            return Err(format!(
+                "`{}` is what an actor of an issuer or of this machine is called: choose another name",
+                request.actor
+            ));
+        }
         if let Some(role) = request.roles.iter().find(|role| !settings.roles.contains_key(*role)) {
             let known = list(settings.roles.keys().map(ToString::to_string).collect());
             return Err(format!("unknown role `{role}`: the configuration has {known}"));

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use quaymaster_connectors::IssuerWeb;
 use quaymaster_control::Evidence;
 use quaymaster_control::audit::{Audit, AuditError, AuditSettings, Subjects};
 use quaymaster_control::crypto::{CryptoError, SealingKey};
+use quaymaster_control::identity::Sources;
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::{Clock, ConfigVersion, Randomness, WriterId};
 use quaymaster_store::{Store, StoreConfigError, StoreError};
@@ -88,6 +90,8 @@ pub(crate) struct State {
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) randomness: Arc<dyn Randomness>,
+    /// What issuers publish, whichever configuration is at work.
+    pub(crate) sources: Arc<Sources>,
 }
 
 impl State {
@@ -99,7 +103,9 @@ impl State {
         let subjects = open_subjects(&store, &folder.join(SEALING_KEY), &clock, &randomness).await?;
         let keys =
             KeyRing::open_or_create(&folder.join(KEY_RING), Arc::clone(&clock), Arc::clone(&randomness))?;
-        Ok(Self { store, subjects: Arc::new(subjects), keys: Arc::new(keys), clock, randomness })
+        let sources = Arc::new(Sources::new(Arc::new(IssuerWeb::default()), Arc::clone(&clock)));
+        let (subjects, keys) = (Arc::new(subjects), Arc::new(keys));
+        Ok(Self { store, subjects, keys, clock, randomness, sources })
     }
 
     /// Opens the audit log for writing. Its first record is that it was opened.

@@ -31,10 +31,16 @@ struct Migration {
 }
 
 /// Every change of the schema, oldest first. Never edit one that was released.
-const MIGRATIONS: &[Migration] = &[Migration {
-    sqlite: include_str!("../migrations/0001.sqlite.sql"),
-    postgres: include_str!("../migrations/0001.postgres.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        sqlite: include_str!("../migrations/0001.sqlite.sql"),
+        postgres: include_str!("../migrations/0001.postgres.sql"),
+    },
+    Migration {
+        sqlite: include_str!("../migrations/0002.sqlite.sql"),
+        postgres: include_str!("../migrations/0002.postgres.sql"),
+    },
+];
 
 /// Brings a SQLite store to the newest schema.
 pub(crate) fn migrate_sqlite(connection: &mut Connection) -> Result<(), StoreError> {

@@ -238,7 +238,7 @@ fn actor_part<'a>(actor: &'a Actor, subject: &Subject) -> ActorPart<'a> {
         roles: Arc::clone(&actor.roles),
         token: match &actor.authentication {
             quaymaster_core::Authentication::Token(id) => Some(id.as_str()),
-            quaymaster_core::Authentication::LocalUser => None,
+            quaymaster_core::Authentication::Issuer(_) | quaymaster_core::Authentication::LocalUser => None,
         },
     }
 }

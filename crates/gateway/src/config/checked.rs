@@ -3,12 +3,14 @@
 //! [`Settings`] is made of a [`SettingsConfig`] in one place, here, or not at all.
 //! Everything that is wrong comes back at once, each at its path in the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use quaymaster_control::address::address;
+use quaymaster_control::identity::{IdentityProblem, IdentitySettings};
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::setting::{ByteSize, Slug};
 use quaymaster_core::suggest::did_you_mean;
@@ -43,6 +45,8 @@ pub struct Settings {
     pub roles: BTreeMap<Role, RoleConfig>,
     /// Who the user of this machine is, if they may do anything.
     pub local_user: Option<LocalUser>,
+    /// The issuers whose access tokens are taken.
+    pub identity: IdentitySettings,
     /// The folder with one file for each secret, if there is one.
     pub secret_files: Option<PathBuf>,
     /// How calls are recorded.
@@ -54,6 +58,8 @@ pub struct Settings {
 pub struct Listen {
     /// On loopback unless that was expressly allowed otherwise.
     pub address: SocketAddr,
+    /// The URL under which clients reach the gateway, without a path or a slash at its end.
+    pub public_url: Option<String>,
     /// Hosts besides those of loopback, in lower case, each with its port where one was given.
     pub allowed_hosts: Vec<String>,
     /// Origins of web pages, in lower case: scheme, host and, where it was given, port.
@@ -119,12 +125,16 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
     problems.extend(page_problems(&config.workspaces));
     let audit = audit(&config.audit, &mut problems);
     let listen = listen(&config.listen, &mut problems);
+    let public_url = listen.as_ref().and_then(|listen| listen.public_url.as_deref());
+    let roles: BTreeSet<&str> = config.roles.keys().map(Slug::as_str).collect();
+    let identity = config.identity.check(config.listen.public_url.as_deref().and(public_url), &roles);
+    let identity = identity.map_err(|found| problems.extend(found.into_iter().map(identity_problem))).ok();
     let data_folder = path_below(folder, "dataFolder", &config.data_folder, &mut problems);
     let files = config.secrets.files.as_deref();
     let secret_files = files.and_then(|files| path_below(folder, "secrets.files", files, &mut problems));
     let local_user = config.local_user.map(|user| local_user(user, &config.default_workspace));
-    let settings = match (listen, data_folder) {
-        (Some(listen), Some(data_folder)) if problems.is_empty() => Some(Settings {
+    let settings = match (listen, data_folder, identity) {
+        (Some(listen), Some(data_folder), Some(identity)) if problems.is_empty() => Some(Settings {
             listen,
             store: config.store,
             data_folder,
@@ -132,6 +142,7 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
             default_workspace: config.default_workspace,
             roles: config.roles,
             local_user,
+            identity,
             secret_files,
             audit,
         }),
@@ -198,6 +209,12 @@ fn store_problem(error: &StoreConfigError) -> PathProblem {
     PathProblem::error(Code::Value, path, error.to_string())
 }
 
+fn identity_problem(problem: IdentityProblem) -> PathProblem {
+    let IdentityProblem { path, message, help } = problem;
+    let code = if message.starts_with("unknown role") { Code::UnknownRole } else { Code::Value };
+    PathProblem::error(code, path, message).help(help)
+}
+
 fn audit(config: &AuditConfig, problems: &mut Vec<PathProblem>) -> AuditSettings {
     let batch_window = config.batch_window.get();
     if batch_window > MAX_BATCH_WINDOW {
@@ -246,10 +263,15 @@ fn listen(config: &ListenConfig, problems: &mut Vec<PathProblem>) -> Option<List
             "a request has at most `64MiB`",
         ));
     }
-    let hosts = names(&config.allowed_hosts, "listen.allowedHosts", problems, host);
+    let public_url = config.public_url.as_deref().and_then(|text| public_url(text, problems));
+    let mut hosts = names(&config.allowed_hosts, "listen.allowedHosts", problems, host);
     let origins = names(&config.allowed_origins, "listen.allowedOrigins", problems, origin);
+    let own_host =
+        public_url.as_deref().and_then(|url| url.split_once("://")).map(|(_, host)| host.to_owned());
+    hosts.extend(own_host);
     Some(Listen {
         address: address?,
+        public_url,
         allowed_hosts: hosts,
         allowed_origins: origins,
         max_body_bytes: config.max_body_bytes.get(),
@@ -258,6 +280,18 @@ fn listen(config: &ListenConfig, problems: &mut Vec<PathProblem>) -> Option<List
         max_sessions_per_actor: count(config.max_sessions_per_actor),
         session_idle: config.session_idle.get(),
     })
+}
+
+/// Reads the URL of the gateway itself: an origin to which credentials may be sent.
+fn public_url(text: &str, problems: &mut Vec<PathProblem>) -> Option<String> {
+    let bare = text.strip_suffix('/').unwrap_or(text);
+    let read = address(bare).map(drop).and_then(|()| origin(bare).map_err(|_| "it has no path".to_owned()));
+    let expected = "a URL such as `https://gateway.example.test`, without a path";
+    read.map_err(|why| {
+        let message = format!("`{}` is not {expected}", text.escape_debug());
+        problems.push(PathProblem::error(Code::Value, "listen.publicUrl", message).help(why));
+    })
+    .ok()
 }
 
 fn count(number: NonZeroU32) -> usize {

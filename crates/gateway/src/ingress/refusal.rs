@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use quaymaster_core::actor::NeededScopes;
 use quaymaster_core::rpc::{self, RequestId, RpcError, code};
 use quaymaster_core::{CallError, ErrorCode, InputAbilities};
 use serde_json::{Value, json};
@@ -30,6 +31,8 @@ pub struct Refusal {
     pub message: String,
     /// When asking again can help.
     pub retry_after: Option<Duration>,
+    /// All scopes that are needed, where some lack.
+    pub(super) scopes: Option<Box<NeededScopes>>,
     /// What else the client is told that it needs to know.
     data: Option<Box<Value>>,
 }
@@ -42,7 +45,7 @@ impl Refusal {
         message: impl Into<String>,
     ) -> Self {
         let message = message.into();
-        Self { status, rpc_code, code, recorded: code, message, retry_after: None, data: None }
+        Self { status, rpc_code, code, recorded: code, message, retry_after: None, scopes: None, data: None }
     }
 
     /// The request is not one that this transport takes.
@@ -179,7 +182,8 @@ impl From<CallError> for Refusal {
             Some(hint) => format!("{}: {hint}", error.public_message),
             None => error.public_message,
         };
-        Self { retry_after: error.retry_after, ..Self::new(status, rpc_code, error.code, message) }
+        let (retry_after, scopes) = (error.retry_after, error.scopes);
+        Self { retry_after, scopes, ..Self::new(status, rpc_code, error.code, message) }
     }
 }
 
