@@ -6,6 +6,7 @@
 )]
 
 mod corpus;
+mod identity;
 mod installation;
 mod large_catalogue;
 mod resources;
