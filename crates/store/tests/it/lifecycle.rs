@@ -30,9 +30,9 @@ async fn a_newer_schema_is_refused_and_left_alone(database: &Database) {
     let error = database.open().await.expect_err("a newer schema");
     assert!(matches!(error, StoreError::NewerSchema { found: 4_000, .. }));
     insta::allow_duplicates! {
-        insta::assert_snapshot!(error, @"the store has schema 4000 and this version of Quaymaster knows 1 at most: use the version that wrote it, or a newer one");
+        insta::assert_snapshot!(error, @"the store has schema 4000 and this version of Quaymaster knows 2 at most: use the version that wrote it, or a newer one");
     }
-    database.tamper("UPDATE schema_version SET version = 1").await;
+    database.tamper("UPDATE schema_version SET version = 2").await;
     database.store().await.ping().await.expect("an answer");
 }
 
