@@ -3,7 +3,7 @@
 mod attacks;
 mod issuer;
 mod resource;
-mod world;
+pub(crate) mod world;
 
 use std::time::Duration;
 

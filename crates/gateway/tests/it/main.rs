@@ -12,5 +12,6 @@ mod large_catalogue;
 mod resources;
 mod routes;
 mod sealing;
+mod tenants;
 mod upstreams;
 mod workspaces;

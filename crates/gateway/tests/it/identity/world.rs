@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
 use quaymaster_control::crypto::SystemRandomness;
 use quaymaster_core::clock::FixedClock;
 use quaymaster_core::{Actor, Clock as _, Timestamp};
@@ -142,10 +143,14 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// A header of the answer.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
+        headers.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
     pub(crate) fn challenge(&self) -> &str {
-        let header =
-            |line: &str| line.get(..18).is_some_and(|name| name.eq_ignore_ascii_case("www-authenticate: "));
-        self.head.lines().find(|line| header(line)).map_or("", |line| &line[18..])
+        self.header("www-authenticate").unwrap_or_default()
     }
 }
 
@@ -172,16 +177,32 @@ pub(crate) async fn call(
     name: &str,
     arguments: &Value,
 ) -> Answer {
-    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
-        "name": name, "arguments": arguments, "_meta": {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-            "io.modelcontextprotocol/clientCapabilities": {},
-        },
-    }});
+    ask((address, path), token, "tools/call", json!({"name": name, "arguments": arguments})).await
+}
+
+/// Asks at a place for `method`, as a client of 2026-07-28.
+pub(crate) async fn ask(
+    (address, path): (SocketAddr, &str),
+    token: &str,
+    method: &str,
+    mut params: Value,
+) -> Answer {
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let name = match params["name"].as_str() {
+        Some(name) => {
+            let encoded = base64::engine::general_purpose::STANDARD.encode(name);
+            format!("mcp-name: =?base64?{encoded}?=\r\n")
+        }
+        None => String::new(),
+    };
     let headers = format!(
         "authorization: Bearer {token}\r\ncontent-type: application/json\r\naccept: application/json\r\n\
-         mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: {name}\r\n"
+         mcp-protocol-version: 2026-07-28\r\nmcp-method: {method}\r\n{name}"
     );
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
     send(address, &format!("POST {path}"), &headers, &body.to_string()).await
 }
