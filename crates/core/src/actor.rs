@@ -169,10 +169,9 @@ impl Actor {
     pub fn authority(&self) -> String {
         let roles: Vec<&str> = self.roles.iter().map(Role::as_str).collect();
         let own = format!("{} {} {}", self.clearance.as_str(), self.authentication.as_str(), roles.join(","));
-        match &self.authentication {
-            Authentication::Issuer(grant) => format!("{own} {}", grant.scopes.join(" ")),
-            Authentication::Token(_) | Authentication::LocalUser => own,
-        }
+        // Of its scopes the one for reading alone: with another token for a further effect, as after a
+        // challenge, its bearer goes on.
+        if self.lacks_scopes(Effect::Read).is_some() { format!("{own} blind") } else { own }
     }
 
     /// If the caller's credentials lack the scope that everything needs: that scope.
