@@ -193,6 +193,10 @@ impl Check<'_> {
         }
         let introspection = config.introspection.as_ref().map(|introspection| {
             self.reachable(".introspection.endpoint", introspection.endpoint.as_deref(), is_plain);
+            if introspection.endpoint.is_none() && config.jwks_uri.is_some() {
+                let help = "say `endpoint`, or leave out `jwksUri`, so that the issuer's metadata say both";
+                self.wrong_with(".introspection", "nothing says where the issuer is asked", help);
+            }
             self.at_most(".introspection.cache", introspection.cache.get(), MAX_CACHE);
             IntrospectionSettings {
                 endpoint: introspection.endpoint.clone(),

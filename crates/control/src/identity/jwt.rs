@@ -193,6 +193,7 @@ fn texts(value: Option<&Value>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -231,6 +232,26 @@ mod tests {
         assert_eq!(fault(&long, "{}"), Some("the name of the key is too long"));
         let padded = token(r#"{"alg":"RS256"}"#, "{}").replace('.', "=.");
         assert_eq!(Unverified::read(&padded).err(), Some("not base64url"));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_somebody_sends_is_read_or_refused(
+            text in "[A-Za-z0-9_.=-]{0,200}", header in "\\PC{0,80}", claims in "\\PC{0,80}"
+        ) {
+            prop_assert!(Unverified::read(&text).is_err());
+            prop_assert!(Unverified::read(&token(&header, &claims)).is_err());
+        }
+
+        #[test]
+        fn no_time_is_before_the_epoch_or_overflows(seconds in any::<f64>(), skew in 0..300_u64) {
+            let claims = json!({"exp": seconds, "nbf": seconds, "iat": seconds});
+            let now = Timestamp::from_micros(1_000_000_000);
+            let checked = check_times(claims.as_object().expect("claims"), now, Duration::from_secs(skew));
+            if let Ok(ends) = checked {
+                prop_assert!(ends > now);
+            }
+        }
     }
 
     #[test]

@@ -100,7 +100,7 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
     let listen = listen(&config.listen, &mut problems);
     let public_url = listen.as_ref().and_then(|listen| listen.public_url.as_deref());
     let roles: BTreeSet<&str> = config.roles.keys().map(Slug::as_str).collect();
-    let identity = config.identity.check(config.listen.public_url.as_deref().and(public_url), &roles);
+    let identity = config.identity.check(public_url.or(config.listen.public_url.as_deref()), &roles);
     let identity = identity.map_err(|found| problems.extend(found.into_iter().map(identity_problem))).ok();
     let data_folder = path_below(folder, "dataFolder", &config.data_folder, &mut problems);
     let files = config.secrets.files.as_deref();
@@ -285,6 +285,9 @@ mod tests {
              \x20   - name: corp\n      issuer: https://login.example.test/?a=b\n\
              \x20     introspection: { clientId: gate, clientSecret: '${secret:GATE}' }\n"
         ));
+        let unasked = "listen: { publicUrl: 'https://a.test' }\nidentity: { issuers: [{ name: corp, issuer: 'https://b.test', \
+                       jwksUri: 'https://b.test/keys', introspection: { clientId: c, clientSecret: '${secret:S}' } }] }\n";
+        assert!(found(unasked).contains("nothing says where the issuer is asked"));
         assert!(
             found("identity: { issuers: [{ name: corp, issuer: 'https://a.test' }] }\n")
                 .contains("listen.publicUrl")

@@ -27,7 +27,7 @@ async fn an_access_token_gives_an_actor_of_its_issuer_who_calls_tools() {
         world.token(&json!({"email": "ada@example.test", "groups": ["eng", "all"], "roles": ["boss"]}));
     let actor = world.who(&token, "/mcp").await.expect("an actor");
     assert_eq!((actor.id.as_str(), actor.person().as_str()), ("corp:ada", "ada@example.test"));
-    assert_eq!(actor.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>(), ["analyst"]);
+    assert_eq!(actor.roles.iter().map(quaymaster_core::Role::as_str).collect::<Vec<_>>(), ["analyst"]);
     assert_eq!((actor.clearance, actor.workspace.as_str()), (DataClass::Internal, "sales"));
     assert_eq!(actor.authentication.as_str(), "oauth");
 

@@ -29,13 +29,15 @@ struct Town {
 
 /// `numbers` is in both workspaces and one of its tools in `sales` alone; `ledger` is in `sales` alone.
 async fn town() -> Town {
+    town_with("pageSize: 1").await
+}
+
+async fn town_with(catalogue: &str) -> Town {
     let folder = folder();
     let path = |name: &str| folder.path().join(name);
     let settings = std::fs::read_to_string(path("quaymaster.yaml")).expect("settings");
-    let settings = settings.replace(
-        "sales: {}, lab: {}",
-        "sales: { catalogue: { pageSize: 1 } }, lab: { catalogue: { pageSize: 1 } }",
-    );
+    let both = format!("sales: {{ catalogue: {{ {catalogue} }} }}, lab: {{ catalogue: {{ {catalogue} }} }}");
+    let settings = settings.replace("sales: {}, lab: {}", &both);
     std::fs::write(path("quaymaster.yaml"), format!("{settings}listen: {{ address: '127.0.0.1:0' }}\n"))
         .expect("written");
     let ledger = std::fs::read_to_string(path("connectors/numbers.yaml")).expect("a connector");
@@ -102,9 +104,9 @@ impl Town {
             let params = if cursor.is_null() { json!({}) } else { json!({"cursor": cursor}) };
             let answer = ask((self.address, path), token, "tools/list", params).await;
             let body: Value = serde_json::from_str(&answer.body).expect("JSON");
-            let tools = body["result"]["tools"].as_array().expect("tools");
-            names.extend(tools.iter().filter_map(|tool| tool["name"].as_str()).map(ToOwned::to_owned));
-            cursor = body["result"]["nextCursor"].clone();
+            let tools = body.pointer("/result/tools").and_then(Value::as_array).expect("tools");
+            names.extend(tools.iter().filter_map(|tool| tool.get("name")?.as_str()).map(ToOwned::to_owned));
+            cursor = body.pointer("/result/nextCursor").cloned().unwrap_or_default();
             if cursor.is_null() {
                 return names;
             }
@@ -243,6 +245,25 @@ async fn a_cursor_and_a_session_of_one_workspace_are_none_in_the_other() {
     let end = format!("authorization: Bearer {}\r\nmcp-session-id: {session}\r\n", town.lab);
     assert_eq!(send(town.address, "DELETE /mcp", &end, "").await.status, 404);
     assert_eq!(ping(&town.sales, &session).await.0, 200);
+    town.end().await;
+}
+
+#[tokio::test]
+async fn a_search_finds_nothing_of_another_workspace() {
+    let town = town_with("search: always").await;
+    let find = async |token: &str| {
+        call(town.address, "/mcp", token, "find_tools", &json!({"query": "ledger number"})).await.body
+    };
+    assert!(find(&town.sales).await.contains("ledger_far"));
+    let of_lab = find(&town.lab).await;
+    assert!(of_lab.contains("numbers_far") && !of_lab.contains("ledger_"), "{of_lab}");
+    let by_name = async |name: &str| {
+        let arguments = json!({"name": name, "arguments": {}});
+        let (status, text) = told(&call(town.address, "/mcp", &town.lab, "call_tool", &arguments).await);
+        (status, text.replace(name, "numbers_none"))
+    };
+    assert_eq!(by_name("ledger_far").await, by_name("numbers_none").await);
+    assert_eq!(by_name("numbers_near").await, by_name("numbers_none").await);
     town.end().await;
 }
 

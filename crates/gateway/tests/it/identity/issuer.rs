@@ -44,7 +44,9 @@ impl SigningKey {
             }
             Self::Ec(pair) => {
                 let point = pair.public_key().as_ref();
-                let (x, y) = (base64url(&point[1..33]), base64url(&point[33..65]));
+                // A byte that says that both coordinates follow.
+                let (x, y) = point.split_at(1).1.split_at(32);
+                let (x, y) = (base64url(x), base64url(y));
                 json!({"kty": "EC", "crv": "P-256", "kid": id, "x": x, "y": y})
             }
         }

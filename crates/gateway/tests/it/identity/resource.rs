@@ -90,6 +90,39 @@ async fn whoever_lacks_a_scope_is_told_all_that_are_needed_and_only_of_what_they
 }
 
 #[tokio::test]
+async fn an_access_token_is_written_nowhere() {
+    let world = World::new(SCOPED).await;
+    let address = world.serve().await;
+    let good = world.token(&json!({"scope": "look use"}));
+    let bad = world.token(&json!({"aud": "https://other.example.test"}));
+    assert_eq!(call(address, "/mcp", &good, "numbers_far", &json!({})).await.status, 200);
+    let answer = call(address, "/mcp", &bad, "numbers_far", &json!({})).await;
+    assert_eq!(answer.status, 401);
+    assert!(!answer.body.contains(&bad) && !answer.challenge().contains(&bad));
+    world.gateway.shutdown().await;
+    let mut folders = vec![world.folder.path().to_owned()];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            files += 1;
+            let bytes = std::fs::read(&path).expect("a file");
+            for token in [&good, &bad] {
+                // The signature alone would be as bad.
+                let signature = token.rsplit('.').next().expect("a signature").as_bytes();
+                let holds = bytes.windows(signature.len()).any(|window| window == signature);
+                assert!(!holds, "a token is in {}", path.display());
+            }
+        }
+    }
+    assert!(files > 5, "{files} files");
+}
+
+#[tokio::test]
 async fn a_token_in_an_address_is_refused_whatever_else_is_shown() {
     let world = World::new(SCOPED).await;
     let address = world.serve().await;

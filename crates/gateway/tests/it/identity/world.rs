@@ -35,13 +35,14 @@ pub(crate) fn configured(issuers: &[(&str, &Issuer, &str)]) -> tempfile::TempDir
     let folder = folder();
     let path = folder.path().join("quaymaster.yaml");
     let mut text = std::fs::read_to_string(&path).expect("settings");
-    text.push_str(&format!("listen: {{ address: '127.0.0.1:0', publicUrl: '{GATEWAY}' }}\n"));
+    let listen = format!("listen: {{ address: '127.0.0.1:0', publicUrl: '{GATEWAY}' }}\n");
+    text.push_str(&listen);
     text.push_str("secrets: { files: ./secrets }\nidentity:\n  issuers:\n");
     for (name, issuer, more) in issuers {
-        text.push_str(&format!("    - name: {name}\n      issuer: '{}'\n", issuer.url));
-        for line in more.lines() {
-            text.push_str(&format!("      {line}\n"));
-        }
+        let entry = format!("    - name: {name}\n      issuer: '{}'\n", issuer.url);
+        text.push_str(&entry);
+        let lines = more.lines().map(|line| ["      ", line, "\n"].concat());
+        text.extend(lines);
     }
     std::fs::write(&path, text).expect("settings");
     let secrets = folder.path().join("secrets");
@@ -187,12 +188,13 @@ pub(crate) async fn ask(
     method: &str,
     mut params: Value,
 ) -> Answer {
-    params["_meta"] = json!({
+    let meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
         "io.modelcontextprotocol/clientCapabilities": {},
     });
-    let name = match params["name"].as_str() {
+    params.as_object_mut().expect("parameters").insert("_meta".into(), meta);
+    let name = match params.get("name").and_then(Value::as_str) {
         Some(name) => {
             let encoded = base64::engine::general_purpose::STANDARD.encode(name);
             format!("mcp-name: =?base64?{encoded}?=\r\n")
