@@ -11,5 +11,7 @@ mod invoke;
 pub mod mcp;
 pub mod problem;
 pub mod sql;
+mod web;
 
 pub use invoke::{Connector, Connectors, Wire};
+pub use web::IssuerWeb;

@@ -9,7 +9,6 @@ use arc_swap::ArcSwap;
 use quaymaster_connectors::Wire;
 use quaymaster_connectors::mcp::Watch;
 use quaymaster_control::audit::{Durability, Event, Record};
-use quaymaster_control::identity::Identity;
 use quaymaster_control::{Evidence, Refused, RequestRefusal, close, close_request};
 use quaymaster_core::{
     Actor, AgentClaims, Arguments, CallError, CallId, CallRequest, CallTool, Reach, Reply,
@@ -28,7 +27,7 @@ use crate::call::call;
 use crate::config::{Diagnostics, Loaded, SecretCheck, Settings, load};
 use crate::finder::{self, Finding, Met};
 use crate::ingress::{self, Occupancy, RefusalCounters};
-use crate::people::{People, local_user, no_local_user};
+use crate::people::{People, identity, local_user, no_local_user};
 use crate::plane::Plane;
 use crate::reload;
 use crate::retire::Retired;
@@ -370,8 +369,7 @@ pub(crate) fn assemble(
     if found.has_errors() {
         return Err(found);
     }
-    let roles = loaded.settings.roles.clone();
-    let identity = Identity::new(state.store.clone(), Arc::clone(&state.clock), roles);
+    let identity = identity(state, loaded)?;
     let local_user = local_user(&loaded.settings, &identity);
     let people = People { identity: Arc::new(identity), local_user, approvals: Arc::clone(&state.approvals) };
     let plane = Plane::new(catalogue, rulebook, fleet.connectors(), people, evidence);

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use quaymaster_control::Evidence;
 use quaymaster_control::approval::Approvals;
 use quaymaster_control::audit::{Durability, Event, Record, Subjects};
-use quaymaster_control::identity::{Identity, NewToken, TokenRequest, create_token};
+use quaymaster_control::identity::{Arrival, NewToken, TokenRequest, create_token};
 use quaymaster_control::keyring::KeyAge;
-use quaymaster_core::{Actor, CallError, TokenId, Workspace};
+use quaymaster_core::{Actor, CallError, ErrorCode, TokenId, Workspace};
 use quaymaster_store::Store;
 
 use crate::config::{Loaded, SecretCheck, load};
-use crate::people::{local_user, no_local_user};
+use crate::people::{identity, local_user, no_local_user};
 use crate::state::{StartError, StartOptions, State, open_store};
 
 /// An installation, open for administration.
@@ -69,10 +69,13 @@ impl Office {
     /// has no local user.
     pub async fn visitor(&self, token: Option<&str>) -> Result<Arc<Actor>, CallError> {
         let settings = &self.loaded.settings;
-        let (store, clock) = (self.state.store.clone(), Arc::clone(&self.state.clock));
-        let identity = Identity::new(store, clock, settings.roles.clone());
+        let identity = identity(&self.state, &self.loaded).map_err(|found| {
+            CallError::new(ErrorCode::GatewayInternal, "the issuers of the configuration cannot be used")
+                .because(found.to_string())
+        })?;
+        let arrival = |header| Arrival { authorization: Some(header), workspace: None, path: "/mcp" };
         match token {
-            Some(token) => identity.authenticate(Some(&format!("Bearer {token}")), None).await,
+            Some(token) => identity.authenticate(arrival(&format!("Bearer {token}"))).await,
             None => local_user(settings, &identity).ok_or_else(no_local_user),
         }
     }
@@ -99,6 +102,12 @@ impl Office {
     pub fn check_token(&self, request: &TokenRequest) -> Result<(), String> {
         let settings = &self.loaded.settings;
         let list = |names: Vec<String>| names.join(", ");
+        if settings.identity.is_taken(request.actor.as_str()) {
+            return Err(format!(
+                "`{}` is what an actor of an issuer or of this machine is called: choose another name",
+                request.actor
+            ));
+        }
         if let Some(role) = request.roles.iter().find(|role| !settings.roles.contains_key(*role)) {
             let known = list(settings.roles.keys().map(ToString::to_string).collect());
             return Err(format!("unknown role `{role}`: the configuration has {known}"));

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use quaymaster_control::approval::Approvals;
-use quaymaster_control::identity::Identity;
+use quaymaster_control::identity::{Declared, Federation, Identity};
 use quaymaster_core::{Actor, ActorId, CallError, ErrorCode};
 
-use crate::config::Settings;
+use crate::config::{Diagnostics, Loaded, Settings};
+use crate::state::State;
 
 /// Who there is.
 #[derive(Debug)]
@@ -32,4 +33,19 @@ pub(crate) fn no_local_user() -> CallError {
 /// What the user of this machine is called; always there, as a number is a name.
 fn local_id() -> Option<ActorId> {
     ActorId::parse(&format!("local:{}", rustix::process::getuid().as_raw())).ok()
+}
+
+/// Who may authenticate, by `loaded`.
+pub(crate) fn identity(state: &State, loaded: &Loaded) -> Result<Identity, Diagnostics> {
+    let settings = &loaded.settings;
+    let declared = Declared {
+        roles: settings.roles.clone(),
+        workspaces: settings.workspaces.keys().cloned().collect(),
+        default_workspace: settings.default_workspace.clone(),
+    };
+    let federation =
+        Federation::try_new(&settings.identity, declared.clone(), &state.sources, &loaded.secrets());
+    let federation = federation.map_err(|error| loaded.identity_diagnostic(&error))?;
+    let identity = Identity::new(state.store.clone(), Arc::clone(&state.clock), declared);
+    Ok(identity.with_issuers(federation))
 }

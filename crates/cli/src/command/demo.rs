@@ -120,6 +120,7 @@ impl Demo {
 async fn token(place: &Place, role: &str) -> Result<Zeroizing<String>, Failure> {
     let office = Office::open(place.options()).await?;
     let request = TokenRequest {
+        person: None,
         actor: ActorId::parse(&format!("{role}@example.test")).map_err(Failure::outside)?,
         roles: vec![Slug::parse(role).map_err(Failure::outside)?],
         workspace: office.default_workspace().clone(),

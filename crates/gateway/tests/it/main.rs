@@ -8,11 +8,13 @@
 
 mod announced;
 mod corpus;
+mod identity;
 mod installation;
 mod large_catalogue;
 mod metrics;
 mod resources;
 mod routes;
 mod sealing;
+mod tenants;
 mod upstreams;
 mod workspaces;
