@@ -14,17 +14,25 @@
 //! - An actor sees a tool if and only if some call of it could be permitted.
 
 mod access;
+mod annotation;
+mod context;
+mod decision;
+mod entities;
 mod problem;
+mod redaction;
 mod schema;
 mod slice;
 mod source;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use quaymaster_catalog::{Catalogue, Tool};
-use quaymaster_core::{Actor, AgentClaims, Arguments, Gate};
+use quaymaster_core::{Actor, Arguments, Zone};
 
+pub use decision::{Circumstances, Decision, DecisionEffect, Obligations, PolicyLimit};
 pub use problem::{PolicyProblem, Severity};
+pub use redaction::Redaction;
 pub use source::PolicyFile;
 
 use slice::Slice;
@@ -41,50 +49,22 @@ pub struct Known {
     pub connectors: BTreeSet<String>,
     /// The public names of all configured tools, also of those that are not there yet.
     pub tools: BTreeSet<String>,
+    /// The environments of workspaces, where they say one; [`DEFAULT_ENVIRONMENT`] elsewhere.
+    pub environments: BTreeMap<String, String>,
+    /// The environments of connectors, where they say one: it wins over that of the workspace.
+    pub connector_environments: BTreeMap<String, String>,
+    /// The time zones of workspaces, where they say one; UTC elsewhere.
+    pub zones: BTreeMap<String, Zone>,
 }
 
-/// What policy says of one call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// Whether it may run.
-    pub effect: DecisionEffect,
-    /// The policies that determined it, sorted by id.
-    pub policies: Vec<String>,
-    /// The reasons that those policies give, in the same order.
-    pub reasons: Vec<String>,
-    /// How many policies failed to evaluate.
-    pub errors: u64,
-}
-
-/// Whether a call may run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DecisionEffect {
-    /// It may.
-    Allow,
-    /// It may not.
-    Deny,
-    /// It may once each of these gates is open.
-    NeedsApproval {
-        /// What has to be agreed to, sorted; at least one.
-        gates: Vec<Gate>,
-    },
-}
-
-impl DecisionEffect {
-    /// The word for the audit record.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Deny => "deny",
-            Self::NeedsApproval { .. } => "approval",
-        }
-    }
-}
+/// The environment of what says nothing of its own: the one that most is forbidden in.
+pub const DEFAULT_ENVIRONMENT: &str = "production";
 
 /// All policies in force, ready to decide.
 #[derive(Debug, Default)]
 pub struct Policies {
     slices: HashMap<String, Slice>,
+    errors: AtomicU64,
 }
 
 impl Policies {
@@ -97,7 +77,7 @@ impl Policies {
         let (source, mut problems) = Source::read(files, known);
         let mut slices = HashMap::new();
         for tool in catalogue.offers() {
-            match Slice::build(&source, tool) {
+            match Slice::build(&source, tool, known) {
                 Ok(slice) => {
                     slices.insert(tool.name().to_string(), slice);
                 }
@@ -105,15 +85,31 @@ impl Policies {
             }
         }
         problems.dedup();
-        (Self { slices }, problems)
+        (Self { slices, errors: AtomicU64::new(0) }, problems)
     }
 
     /// Decides one call.
-    pub fn decide(&self, actor: &Actor, tool: &Tool, arguments: &Arguments, agent: &AgentClaims) -> Decision {
-        match self.slices.get(tool.name().as_str()) {
-            Some(slice) => slice.decide(actor, arguments, agent),
+    pub fn decide(
+        &self,
+        actor: &Actor,
+        tool: &Tool,
+        arguments: &Arguments,
+        circumstances: &Circumstances<'_>,
+    ) -> Decision {
+        let decision = match self.slices.get(tool.name().as_str()) {
+            Some(slice) => slice.decide(actor, arguments, circumstances),
             None => Decision::default_deny(),
+        };
+        if decision.errors > 0 {
+            self.errors.fetch_add(1, Ordering::Relaxed);
         }
+        decision
+    }
+
+    /// How many decisions were denied because something could not be evaluated, since these
+    /// policies were put to work.
+    pub fn evaluation_errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
     }
 
     /// Under what circumstances `tool` is permitted to `actor` at all, in the words of its policies.
@@ -125,13 +121,6 @@ impl Policies {
     /// Whether some call of `tool` by `actor` could be permitted, now or after an approval.
     pub fn could_permit(&self, actor: &Actor, tool: &Tool) -> bool {
         self.slices.get(tool.name().as_str()).is_some_and(|slice| slice.could_permit(actor))
-    }
-}
-
-impl Decision {
-    /// What holds where no policy says anything.
-    pub(crate) fn default_deny() -> Self {
-        Self { effect: DecisionEffect::Deny, policies: vec![], reasons: vec![], errors: 0 }
     }
 }
 

@@ -242,5 +242,6 @@ pub(crate) fn known(loaded: &Loaded) -> Known {
         workspaces: settings.workspaces.keys().map(ToString::to_string).collect(),
         connectors: loaded.connectors.iter().map(|c| c.connector.metadata().name.to_string()).collect(),
         tools: loaded.connectors.iter().flat_map(|c| c.connector.policy_names()).collect(),
+        ..Known::default()
     }
 }

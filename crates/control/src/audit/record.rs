@@ -239,6 +239,7 @@ mod tests {
                 token: Some("tok_1"),
             }),
             agent: Some(Box::leak(Box::new(AgentClaims {
+                auto_review: Some(true),
                 call: text("c-1"),
                 client: text("codex \u{e9}\u{1f600}\"\\\n\u{1}\u{7f}/0.169.0"),
                 model: text("m"),

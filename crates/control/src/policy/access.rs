@@ -4,6 +4,7 @@ use cedar_policy::{Policy, PolicyId};
 use quaymaster_catalog::Tool;
 use quaymaster_core::Gate;
 
+use super::annotation::Notes;
 use super::source::{Scope, SourcePolicy};
 
 /// One permit for each role that `access` names, and a forbid that the tool's approval lifts.
@@ -25,7 +26,7 @@ pub(super) fn policies(tool: &Tool) -> Result<Vec<SourcePolicy>, String> {
             "forbid (principal, action == Action::\"call\", resource == Tool::\"{name}\") unless {{ context.approved }};"
         );
         let mut gate = compile(tool, format!("approval/{name}"), &text)?;
-        gate.approval = Some(Gate::try_from(approval)?);
+        gate.notes.approval = Some(Gate::try_from(approval)?);
         policies.push(gate);
     }
     Ok(policies)
@@ -38,7 +39,6 @@ fn compile(tool: &Tool, id: String, text: &str) -> Result<SourcePolicy, String> 
         offset: 0,
         length: 0,
         scope: Scope::Tool(tool.name().to_string()),
-        approval: None,
-        reason: None,
+        notes: Notes::default(),
     })
 }

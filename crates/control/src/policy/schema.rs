@@ -151,11 +151,18 @@ fn decimal(number: &Number) -> Result<String, String> {
 pub(super) fn cedar_schema(arguments: &ArgumentType) -> String {
     let mut text = String::from(
         "entity Role; entity Workspace; entity Connector;\n\
-         entity Actor in [Role, Workspace] { authentication: String };\n\
-         entity Tool in [Connector, Workspace] { effect: String, kind: String, name: String };\n\
+         entity Actor in [Role, Workspace] { authentication: String, person: String };\n\
+         entity Tool in [Connector, Workspace] {\n\
+           classes: Set<String>, effect: String, environment: String, kind: String, name: String\n\
+         };\n\
          action call appliesTo { principal: [Actor], resource: [Tool], context: {\n\
-           agent: { client?: String, model?: String, sandbox_mode?: String },\n\
+           agent: { auto_review?: Bool, client?: String, model?: String, sandbox_mode?: String },\n\
            approved: Bool,\n\
+           environment: String,\n\
+           labels: Set<String>,\n\
+           reason?: String,\n\
+           session?: String,\n\
+           time: { hour: Long, minute_of_day: Long, unix: Long, weekday: Long },\n\
            arguments: ",
     );
     arguments.write(&mut text);

@@ -2,19 +2,16 @@
 //!
 //! What is checked here does not depend on a tool: syntax, ids, annotations, and
 //! whether every role, tool, connector and workspace that a policy names exists.
-//! An unknown annotation is an error, because a mistyped `@approval` would
-//! silently let calls through.
 
 use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
 
 use cedar_policy::{ActionConstraint, Policy, PolicyId, PolicySet, ResourceConstraint};
-use quaymaster_core::{Gate, Role, suggest};
+use quaymaster_core::suggest;
 
 use super::Known;
+use super::annotation::Notes;
 use super::problem::{PolicyProblem, Severity};
-
-const ANNOTATIONS: [&str; 4] = ["id", "reason", "description", "approval"];
 
 /// A file of Cedar policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +39,7 @@ pub(super) struct SourcePolicy {
     pub(super) offset: usize,
     pub(super) length: usize,
     pub(super) scope: Scope,
-    pub(super) approval: Option<Gate>,
-    pub(super) reason: Option<String>,
+    pub(super) notes: Notes,
 }
 
 /// All policies of all files, indexed by scope.
@@ -138,23 +134,9 @@ impl Reader<'_> {
         if !self.ids.insert(id.to_owned()) {
             problem(format!("another policy has the id `{id}`"), None);
         }
-        for (name, _) in policy.annotations().filter(|(name, _)| !ANNOTATIONS.contains(name)) {
-            problem(format!("unknown annotation `@{name}`"), suggest::near(name, ANNOTATIONS));
-        }
-        let approval = policy.annotation("approval").and_then(|text| match Gate::parse(text) {
-            Ok(gate) => Some(gate),
-            Err(message) => {
-                let help = "name who may decide, such as @approval(\"manager\")".to_owned();
-                problem(format!("`@approval`: {message}"), Some(help));
-                None
-            }
-        });
-        let unknown = |role: &&Role| !self.known.roles.contains(role.as_str());
-        for role in approval.iter().flat_map(Gate::all_roles).filter(unknown) {
-            problem(
-                format!("`@approval` names the unknown role `{role}`"),
-                suggest::near(role.as_str(), self.known.roles.iter().map(String::as_str)),
-            );
+        let (notes, told) = Notes::read(policy, id, &self.known.roles);
+        for (message, help) in told {
+            problem(message, help);
         }
         for (message, help) in unknown_entities(policy, self.known) {
             problem(message, help);
@@ -171,8 +153,7 @@ impl Reader<'_> {
             file: Some(file),
             offset: span.0,
             length: span.1,
-            approval,
-            reason: policy.annotation("reason").map(str::to_owned),
+            notes,
             scope,
         };
         self.source.by_scope.entry(read.scope.key()).or_default().push(read);

@@ -6,11 +6,15 @@ use quaymaster_core::connector::{Access, ApprovalConfig};
 use quaymaster_core::setting::Slug;
 use quaymaster_core::tool::ResultForm;
 use quaymaster_core::{
-    ActorId, Authentication, Classification, DataClass, Effect, ToolDeclaration, ToolName,
+    ActorId, AgentClaims, Authentication, Classification, DataClass, Effect, Gate, Timestamp,
+    ToolDeclaration, ToolName,
 };
 use serde_json::{Map, Value, json};
 
 use super::*;
+
+/// 18 November 2026, a Wednesday, at noon UTC.
+const NOON: Timestamp = Timestamp::from_micros(1_795_003_200_000_000);
 
 fn slug(text: &str) -> Slug {
     Slug::parse(text).expect("a slug")
@@ -67,6 +71,7 @@ fn known() -> Known {
         workspaces: set(&["sales"]),
         connectors: set(&["desk"]),
         tools: set(&["escalate", "search"]),
+        ..Known::default()
     }
 }
 
@@ -102,7 +107,12 @@ impl World {
     fn decide(&self, role: &str, arguments: &Value) -> Decision {
         let tool = self.catalogue.tool("escalate").expect("the tool");
         let map = arguments.as_object().cloned().unwrap_or_default();
-        self.policies.decide(&actor(role), tool, &Arguments::from_map(map), &AgentClaims::default())
+        self.policies.decide(
+            &actor(role),
+            tool,
+            &Arguments::from_map(map),
+            &Circumstances::new(&AgentClaims::default(), NOON),
+        )
     }
 
     fn sees(&self, role: &str) -> bool {
@@ -288,6 +298,12 @@ fn what_is_wrong_with_a_policy_is_said_with_its_place_and_what_would_be_right() 
         r#"@id("a") permit (principal, action, resource == Role::"analyst");"#,
         r#"@id("a") @approval("") permit (principal, action, resource);"#,
         r#"@id("a") @approval("boss") permit (principal, action, resource);"#,
+        r#"@id("a") @redact("data.email") permit (principal, action, resource);"#,
+        r#"@id("a") @redact("$.a[") permit (principal, action, resource);"#,
+        r#"@id("a") @redact("email") forbid (principal, action, resource);"#,
+        r#"@id("a") @limit("30/minute") permit (principal, action, resource);"#,
+        r#"@id("a") @reason_required("yes") permit (principal, action, resource);"#,
+        r#"@id("a") @label("Saw Customers") permit (principal, action, resource);"#,
         r#"@id("a") permit (principal, action, resource) when { context.arguments.severty == "low" };"#,
         r#"@id("a") permit (principal, action, resource) when { context.arguments.severity == 5 };"#,
         r#"@id("a") permit (principal, action, resource) when { principal.clearanse };"#,
@@ -307,6 +323,101 @@ fn what_is_wrong_with_a_policy_is_said_with_its_place_and_what_would_be_right() 
         })
         .collect();
     insta::assert_snapshot!(report.join("\n"));
+}
+
+fn texts<'a>(items: impl Iterator<Item = &'a Redaction>) -> Vec<&'a str> {
+    items.map(Redaction::as_str).collect()
+}
+
+#[test]
+fn every_permit_that_holds_adds_its_demands_and_none_lifts_those_of_another() {
+    let policy = r#"
+        @id("all") permit (principal in Role::"support", action, resource);
+        @id("low") @redact("email, $..phone") @limit("30/1m; rows 500") @label("saw:customers")
+        permit (principal in Role::"support", action, resource) when { context.arguments.severity == "low" };
+        @id("why") @reason_required @redact("email")
+        permit (principal in Role::"support", action, resource) when { context.arguments.severity != "high" };
+    "#;
+    let world = world(policy, vec![escalate(&[])]);
+    assert_eq!(world.problems, vec![]);
+    let of = |severity| world.decide("support", &json!({"severity": severity})).obligations;
+    assert!(of("high").is_empty());
+    assert_eq!(texts(of("critical").redactions.iter()), ["email"]);
+    let low = of("low");
+    assert_eq!(texts(low.redactions.iter()), ["$..phone", "email"]);
+    let limits: Vec<String> = low.limits.iter().map(|l| format!("{} {}", l.policy, l.limit)).collect();
+    assert_eq!(limits, ["low 30/1m", "low rows 500"]);
+    assert!(low.reason_required && low.labels.contains("saw:customers"));
+    assert!(world.decide("analyst", &json!({"severity": "low"})).obligations.is_empty());
+}
+
+#[test]
+fn a_forbid_that_an_approval_lifts_takes_no_demand_away() {
+    let policy = r#"
+        @id("all") permit (principal, action, resource);
+        @id("until") @redact("email") permit (principal, action, resource) unless { context.approved };
+    "#;
+    let before = world(policy, vec![escalate(&[])]).decide("support", &json!({"severity": "low"}));
+    assert_eq!((before.effect, before.obligations.redactions.len()), (DecisionEffect::Allow, 1));
+    let gated = ToolDeclaration { approval: Some(by(&["manager"])), ..escalate(&[]) };
+    let after = world(policy, vec![gated]).decide("support", &json!({"severity": "low"}));
+    assert_eq!(after.effect, self::gated(&["manager"]));
+    assert_eq!(after.obligations, before.obligations);
+}
+
+#[test]
+fn a_policy_sees_when_where_and_by_whom_a_call_is_made() {
+    let sees = |condition: &str, circumstances: &Circumstances<'_>| {
+        let policy = format!("@id(\"p\") permit (principal, action, resource) when {{ {condition} }};");
+        let (catalogue, _) = Catalogue::build(vec![escalate(&[])]);
+        let known = Known {
+            environments: [("sales".to_owned(), "staging".to_owned())].into(),
+            zones: [("sales".to_owned(), Zone::parse("Europe/Berlin").expect("a zone"))].into(),
+            ..known()
+        };
+        let (policies, problems) = Policies::build(&[file(&policy)], &catalogue, &known);
+        assert_eq!(problems, vec![], "{condition}");
+        let tool = catalogue.tool("escalate").expect("the tool");
+        let arguments = Arguments::from_map(Map::from_iter([("severity".to_owned(), "low".into())]));
+        policies.decide(&actor("support"), tool, &arguments, circumstances).effect == DecisionEffect::Allow
+    };
+    let claims = AgentClaims { auto_review: Some(true), ..AgentClaims::default() };
+    let labels = ["saw:customers".to_owned()];
+    let circumstances = Circumstances {
+        labels: &labels,
+        reason: Some("a customer asked"),
+        session: Some("ses_1"),
+        ..Circumstances::new(&claims, NOON)
+    };
+    for condition in [
+        "context.time.hour == 13 && context.time.minute_of_day == 780 && context.time.weekday == 3",
+        "context.time.unix == 1795003200",
+        "context.environment == \"staging\" && resource.environment == \"staging\"",
+        "resource.classes.contains(\"internal\") && !resource.classes.contains(\"restricted\")",
+        "context.labels.contains(\"saw:customers\")",
+        "context has reason && context has session && context.session == \"ses_1\"",
+        "principal.person == \"ada\"",
+        "context.agent has auto_review && context.agent.auto_review",
+    ] {
+        assert!(sees(condition, &circumstances), "{condition}");
+    }
+    let bare = Circumstances::new(&claims, NOON);
+    assert!(!sees("context has reason", &bare) && !sees("context has session", &bare));
+    assert!(!sees("context.labels.containsAny([\"saw:customers\"])", &bare));
+}
+
+#[test]
+fn a_decision_that_cannot_be_evaluated_is_counted() {
+    let policy = r#"
+        @id("all") permit (principal, action, resource);
+        @id("sum") forbid (principal, action, resource)
+        when { context.arguments has amount && context.arguments.amount + 1 < 0 };
+    "#;
+    let world = world(policy, vec![escalate(&[])]);
+    world.decide("analyst", &json!({"severity": "low", "amount": 1}));
+    assert_eq!(world.policies.evaluation_errors(), 0);
+    world.decide("analyst", &json!({"severity": "low", "amount": i64::MAX}));
+    assert_eq!(world.policies.evaluation_errors(), 1);
 }
 
 mod properties {

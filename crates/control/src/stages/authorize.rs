@@ -1,11 +1,11 @@
 //! Whether this actor may make this call: arguments valid, policy in favour.
 
 use quaymaster_catalog::Call;
-use quaymaster_core::{CallError, ErrorCode};
+use quaymaster_core::{CallError, ErrorCode, SessionId};
 
 use super::Rulebook;
 use super::facts::{Facts, Refused};
-use crate::policy::{Decision, DecisionEffect};
+use crate::policy::{Circumstances, Decision, DecisionEffect};
 
 /// A call that policy allows, perhaps after somebody has agreed.
 #[derive(Debug)]
@@ -26,7 +26,12 @@ pub fn authorize(call: Call, rulebook: &Rulebook) -> Result<Authorized, Refused>
         Ok(arguments) => arguments,
         Err(error) => return Err(Refused::new(facts, error)),
     };
-    let decision = rulebook.policies().decide(&facts.request.actor, &tool, &arguments, &facts.request.agent);
+    let request = &facts.request;
+    let circumstances = Circumstances {
+        session: request.session.as_ref().map(SessionId::as_str),
+        ..Circumstances::new(&request.agent, request.received)
+    };
+    let decision = rulebook.policies().decide(&request.actor, &tool, &arguments, &circumstances);
     let denied = (decision.effect == DecisionEffect::Deny).then(|| denial(&decision));
     facts.arguments = Some(arguments);
     facts.decision = Some(decision);

@@ -130,6 +130,7 @@ impl World {
             workspaces: set(&["sales"]),
             connectors: set(&["crm"]),
             tools: set(&["crm_account", "crm_table", "crm_status", "crm_refund"]),
+            ..Known::default()
         };
         let file = PolicyFile { path: "crm.cedar".into(), text: POLICY.into() };
         let (rulebook, problems) = Rulebook::build(&[file], &catalogue, &known);

@@ -1,0 +1,72 @@
+//! What policies see of a call: the values of `context`.
+
+use cedar_policy::{Context, RestrictedExpression};
+use quaymaster_core::{Arguments, Zone};
+
+use super::decision::Circumstances;
+use super::schema::ArgumentType;
+
+/// What a call's context is made of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) arguments: &'a Arguments,
+    pub(super) circumstances: &'a Circumstances<'a>,
+    pub(super) environment: &'a str,
+    pub(super) zone: &'a Zone,
+    /// As if somebody had agreed.
+    pub(super) approved: bool,
+}
+
+impl Asked<'_> {
+    /// The context of the call, with its arguments as `types` says.
+    pub(super) fn context(&self, types: &ArgumentType) -> Result<Context, String> {
+        let Circumstances { labels, reason, session, .. } = self.circumstances;
+        let labels = labels.iter().map(|label| text(label));
+        let mut pairs = vec![
+            ("agent".to_owned(), self.agent()?),
+            ("approved".to_owned(), RestrictedExpression::new_bool(self.approved)),
+            ("arguments".to_owned(), types.expression(self.arguments.value())?),
+            ("environment".to_owned(), text(self.environment)),
+            ("labels".to_owned(), RestrictedExpression::new_set(labels)),
+            ("time".to_owned(), self.time()?),
+        ];
+        pairs.extend(reason.map(|reason| ("reason".to_owned(), text(reason))));
+        pairs.extend(session.map(|session| ("session".to_owned(), text(session))));
+        Context::from_pairs(pairs).map_err(|e| e.to_string())
+    }
+
+    fn agent(&self) -> Result<RestrictedExpression, String> {
+        let agent = self.circumstances.agent;
+        let claims =
+            [("client", &agent.client), ("model", &agent.model), ("sandbox_mode", &agent.sandbox_mode)];
+        let claims = claims
+            .into_iter()
+            .filter_map(|(name, claim)| claim.as_ref().map(|claim| (name.to_owned(), text(claim))));
+        let review = agent.auto_review.map(RestrictedExpression::new_bool);
+        let review = review.map(|review| ("auto_review".to_owned(), review));
+        record(claims.chain(review))
+    }
+
+    fn time(&self) -> Result<RestrictedExpression, String> {
+        let at = self.circumstances.at;
+        let local = self.zone.at(at);
+        let unix = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
+        let parts = [
+            ("hour", i64::from(local.hour)),
+            ("minute_of_day", i64::from(local.minute)),
+            ("unix", unix),
+            ("weekday", i64::from(local.weekday)),
+        ];
+        record(parts.into_iter().map(|(name, part)| (name.to_owned(), RestrictedExpression::new_long(part))))
+    }
+}
+
+fn text(text: &str) -> RestrictedExpression {
+    RestrictedExpression::new_string(text.to_owned())
+}
+
+fn record(
+    members: impl Iterator<Item = (String, RestrictedExpression)>,
+) -> Result<RestrictedExpression, String> {
+    RestrictedExpression::new_record(members).map_err(|e| e.to_string())
+}
