@@ -14,7 +14,9 @@
 //! - An actor sees a tool if and only if some call of it could be permitted.
 
 mod access;
+mod action;
 mod annotation;
+mod aside;
 mod context;
 mod decision;
 mod entities;
@@ -23,18 +25,21 @@ mod redaction;
 mod schema;
 mod slice;
 mod source;
+mod validate;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use quaymaster_catalog::{Catalogue, Tool};
-use quaymaster_core::{Actor, Arguments, Zone};
+use quaymaster_core::{Actor, ActorId, Arguments, Timestamp, Zone};
 
 pub use decision::{Circumstances, Decision, DecisionEffect, Obligations, PolicyLimit};
 pub use problem::{PolicyProblem, Severity};
 pub use redaction::Redaction;
 pub use source::PolicyFile;
 
+use action::Action;
+use aside::Aside;
 use slice::Slice;
 use source::Source;
 
@@ -64,6 +69,7 @@ pub const DEFAULT_ENVIRONMENT: &str = "production";
 #[derive(Debug, Default)]
 pub struct Policies {
     slices: HashMap<String, Slice>,
+    administers: Option<Aside>,
     errors: AtomicU64,
 }
 
@@ -85,7 +91,9 @@ impl Policies {
             }
         }
         problems.dedup();
-        (Self { slices, errors: AtomicU64::new(0) }, problems)
+        // What does not compile was told above; without it nobody may.
+        let administers = Aside::build(Action::Administer, &source.about(Action::Administer)).ok().flatten();
+        (Self { slices, administers, errors: AtomicU64::new(0) }, problems)
     }
 
     /// Decides one call.
@@ -121,6 +129,40 @@ impl Policies {
     /// Whether some call of `tool` by `actor` could be permitted, now or after an approval.
     pub fn could_permit(&self, actor: &Actor, tool: &Tool) -> bool {
         self.slices.get(tool.name().as_str()).is_some_and(|slice| slice.could_permit(actor))
+    }
+
+    /// Whether policy says something of the fields of `tool`'s results.
+    pub fn restricts_fields(&self, tool: &Tool) -> bool {
+        self.slices.get(tool.name().as_str()).is_none_or(Slice::restricts_fields)
+    }
+
+    /// Whether `actor` sees the field called `field` in results of `tool`, as far as policy has a
+    /// say: the classification may say more.
+    pub fn sees_field(&self, actor: &Actor, tool: &Tool, field: &str) -> bool {
+        self.slices.get(tool.name().as_str()).is_some_and(|slice| slice.sees_field(actor, field))
+    }
+
+    /// Whether nothing forbids that `decider`, who has a role of the gate, decides at the time
+    /// `at` on a call of `tool` that the person `requester` asked for.
+    pub fn may_approve(&self, decider: &Actor, tool: &Tool, requester: &ActorId, at: Timestamp) -> bool {
+        let slice = self.slices.get(tool.name().as_str());
+        slice.is_some_and(|slice| slice.may_approve(decider, requester, at))
+    }
+
+    /// Whether `actor` may run the administrative `command` in its workspace. Denied unless a
+    /// permit for `administer` says otherwise.
+    pub fn may_administer(&self, actor: &Actor, command: &str) -> bool {
+        self.administers.as_ref().is_some_and(|policies| entities::administer(policies, actor, command))
+    }
+
+    /// Whether calls of `tool` may be refused for want of a business reason.
+    pub fn asks_reason(&self, tool: &Tool) -> bool {
+        self.slices.get(tool.name().as_str()).is_some_and(Slice::asks_reason)
+    }
+
+    /// Whether policy may take a field out of `tool`'s results.
+    pub fn takes_fields_out(&self, tool: &Tool) -> bool {
+        self.slices.get(tool.name().as_str()).is_some_and(Slice::takes_fields_out)
     }
 }
 

@@ -10,6 +10,7 @@ mod authorize;
 mod close;
 mod facts;
 mod glance;
+mod input;
 mod permit;
 mod release;
 mod rulebook;

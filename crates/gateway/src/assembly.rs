@@ -218,6 +218,7 @@ pub(crate) fn rules(loaded: &Loaded, fleet: &Fleet, drift: Drift) -> (Catalogue,
         );
     }
     found.add(told.iter().map(|problem| loaded.policy_diagnostic(problem)).collect::<Vec<Diagnostic>>());
+    let catalogue = catalogue.with_rules(|tool| rulebook.told(tool));
     (catalogue, rulebook, found)
 }
 
@@ -242,6 +243,17 @@ pub(crate) fn known(loaded: &Loaded) -> Known {
         workspaces: settings.workspaces.keys().map(ToString::to_string).collect(),
         connectors: loaded.connectors.iter().map(|c| c.connector.metadata().name.to_string()).collect(),
         tools: loaded.connectors.iter().flat_map(|c| c.connector.policy_names()).collect(),
-        ..Known::default()
+        environments: environments(settings.workspaces.iter().map(|(name, w)| (name, &w.environment))),
+        connector_environments: environments(loaded.connectors.iter().map(|c| {
+            let metadata = c.connector.metadata();
+            (&metadata.name, &metadata.environment)
+        })),
+        zones: settings.workspaces.iter().map(|(name, w)| (name.to_string(), w.zone())).collect(),
     }
+}
+
+fn environments<'a>(named: impl Iterator<Item = (&'a Slug, &'a Option<Slug>)>) -> BTreeMap<String, String> {
+    named
+        .filter_map(|(name, environment)| Some((name.to_string(), environment.as_ref()?.to_string())))
+        .collect()
 }

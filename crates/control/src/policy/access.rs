@@ -4,8 +4,9 @@ use cedar_policy::{Policy, PolicyId};
 use quaymaster_catalog::Tool;
 use quaymaster_core::Gate;
 
+use super::action::Action;
 use super::annotation::Notes;
-use super::source::{Scope, SourcePolicy};
+use super::source::{Scope, SourcePolicy, mentions_context};
 
 /// One permit for each role that `access` names, and a forbid that the tool's approval lifts.
 ///
@@ -33,12 +34,16 @@ pub(super) fn policies(tool: &Tool) -> Result<Vec<SourcePolicy>, String> {
 }
 
 fn compile(tool: &Tool, id: String, text: &str) -> Result<SourcePolicy, String> {
+    let policy = Policy::parse(Some(PolicyId::new(id)), text).map_err(|e| e.to_string())?;
+    let mentions_context = mentions_context(&policy);
     Ok(SourcePolicy {
-        policy: Policy::parse(Some(PolicyId::new(id)), text).map_err(|e| e.to_string())?,
+        policy,
         file: None,
         offset: 0,
         length: 0,
         scope: Scope::Tool(tool.name().to_string()),
+        actions: vec![Action::Call],
+        mentions_context,
         notes: Notes::default(),
     })
 }

@@ -1,7 +1,7 @@
 //! What policies see of a call: the values of `context`.
 
 use cedar_policy::{Context, RestrictedExpression};
-use quaymaster_core::{Arguments, Zone};
+use quaymaster_core::{Arguments, Timestamp, Zone};
 
 use super::decision::Circumstances;
 use super::schema::ArgumentType;
@@ -28,7 +28,7 @@ impl Asked<'_> {
             ("arguments".to_owned(), types.expression(self.arguments.value())?),
             ("environment".to_owned(), text(self.environment)),
             ("labels".to_owned(), RestrictedExpression::new_set(labels)),
-            ("time".to_owned(), self.time()?),
+            ("time".to_owned(), time_of(self.zone, self.circumstances.at)?),
         ];
         pairs.extend(reason.map(|reason| ("reason".to_owned(), text(reason))));
         pairs.extend(session.map(|session| ("session".to_owned(), text(session))));
@@ -46,19 +46,19 @@ impl Asked<'_> {
         let review = review.map(|review| ("auto_review".to_owned(), review));
         record(claims.chain(review))
     }
+}
 
-    fn time(&self) -> Result<RestrictedExpression, String> {
-        let at = self.circumstances.at;
-        let local = self.zone.at(at);
-        let unix = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
-        let parts = [
-            ("hour", i64::from(local.hour)),
-            ("minute_of_day", i64::from(local.minute)),
-            ("unix", unix),
-            ("weekday", i64::from(local.weekday)),
-        ];
-        record(parts.into_iter().map(|(name, part)| (name.to_owned(), RestrictedExpression::new_long(part))))
-    }
+/// An instant as policies see it: the clock on the wall in `zone`.
+pub(super) fn time_of(zone: &Zone, at: Timestamp) -> Result<RestrictedExpression, String> {
+    let local = zone.at(at);
+    let unix = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
+    let parts = [
+        ("hour", i64::from(local.hour)),
+        ("minute_of_day", i64::from(local.minute)),
+        ("unix", unix),
+        ("weekday", i64::from(local.weekday)),
+    ];
+    record(parts.into_iter().map(|(name, part)| (name.to_owned(), RestrictedExpression::new_long(part))))
 }
 
 fn text(text: &str) -> RestrictedExpression {

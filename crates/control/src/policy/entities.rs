@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
+use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 use quaymaster_catalog::Tool;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{Actor, Handling, Zone};
 
+use super::aside::Aside;
 use super::{DEFAULT_ENVIRONMENT, Known};
 
 /// A tool in one of its workspaces.
@@ -46,6 +47,18 @@ impl Placed {
     pub(super) fn entities(&self, actor: &Actor) -> Result<Entities, String> {
         Entities::from_entities([actor_entity(actor)?, self.tool.clone()], None).map_err(|e| e.to_string())
     }
+}
+
+/// Whether `actor` may run an administrative command in its workspace.
+pub(super) fn administer(policies: &Aside, actor: &Actor, command: &str) -> bool {
+    let ask = || -> Result<bool, String> {
+        let context =
+            Context::from_pairs([("command".to_owned(), text(command))]).map_err(|e| e.to_string())?;
+        let entities = Entities::from_entities([actor_entity(actor)?], None).map_err(|e| e.to_string())?;
+        let workspace = uid("Workspace", actor.workspace.as_str())?;
+        Ok(policies.permits(actor_uid(actor)?, workspace, context, &entities))
+    };
+    ask().unwrap_or(false)
 }
 
 /// An actor as policies see it.

@@ -49,6 +49,11 @@ impl Redaction {
         Ok(Self(Arc::new(Inner { text: text.to_owned(), target })))
     }
 
+    /// The members called `name`, whatever it holds.
+    pub(crate) fn named(name: &str) -> Self {
+        Self(Arc::new(Inner { text: name.to_owned(), target: Target::Name(name.to_owned()) }))
+    }
+
     /// Reads what a `@redact` annotation says: fields, separated by commas.
     ///
     /// # Errors

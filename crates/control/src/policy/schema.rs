@@ -12,6 +12,8 @@ use std::fmt::Write as _;
 use cedar_policy::RestrictedExpression;
 use serde_json::{Number, Value};
 
+use super::action::Action;
+
 /// A type that arguments can have in policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ArgumentType {
@@ -147,23 +149,30 @@ fn decimal(number: &Number) -> Result<String, String> {
     Ok(format!("{whole}.{fraction}"))
 }
 
-/// The schema of one tool in Cedar's syntax.
+/// The entities of every schema.
+pub(super) const ENTITIES: &str = "entity Role; entity Workspace; entity Connector;
+entity Actor in [Role, Workspace] { authentication: String, person: String };
+entity Tool in [Connector, Workspace] {
+  classes: Set<String>, effect: String, environment: String, kind: String, name: String
+};
+";
+
+/// The schema of one tool in Cedar's syntax: that of its calls.
 pub(super) fn cedar_schema(arguments: &ArgumentType) -> String {
-    let mut text = String::from(
-        "entity Role; entity Workspace; entity Connector;\n\
-         entity Actor in [Role, Workspace] { authentication: String, person: String };\n\
-         entity Tool in [Connector, Workspace] {\n\
-           classes: Set<String>, effect: String, environment: String, kind: String, name: String\n\
-         };\n\
-         action call appliesTo { principal: [Actor], resource: [Tool], context: {\n\
-           agent: { auto_review?: Bool, client?: String, model?: String, sandbox_mode?: String },\n\
-           approved: Bool,\n\
-           environment: String,\n\
-           labels: Set<String>,\n\
-           reason?: String,\n\
-           session?: String,\n\
-           time: { hour: Long, minute_of_day: Long, unix: Long, weekday: Long },\n\
-           arguments: ",
+    let mut text = String::from(ENTITIES);
+    for action in Action::ASIDE {
+        let _ = writeln!(text, "action {};", action.as_str());
+    }
+    text.push_str(
+        "action call appliesTo { principal: [Actor], resource: [Tool], context: {
+  agent: { auto_review?: Bool, client?: String, model?: String, sandbox_mode?: String },
+  approved: Bool,
+  environment: String,
+  labels: Set<String>,
+  reason?: String,
+  session?: String,
+  time: { hour: Long, minute_of_day: Long, unix: Long, weekday: Long },
+  arguments: ",
     );
     arguments.write(&mut text);
     text.push_str("\n} };\n");

@@ -3,21 +3,25 @@
 mod sight;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use cedar_policy::{
     Authorizer, Context, Decision as Verdict, Effect, Entities, EntityUid, PolicyId, PolicySet, Request,
-    Response, Schema, ValidationMode, Validator,
+    Response, Schema,
 };
 use quaymaster_catalog::Tool;
-use quaymaster_core::{Actor, Arguments, Gate, PerActor};
+use quaymaster_core::{Actor, Arguments, Gate, Memory, PerActor};
 
+use super::action::Action;
 use super::annotation::Notes;
+use super::aside::Aside;
 use super::context::Asked;
 use super::decision::{Circumstances, Decision, DecisionEffect, Obligations};
 use super::entities::{Placed, actor_uid, uid};
 use super::problem::{PolicyProblem, Severity};
 use super::schema::{ArgumentType, cedar_schema};
 use super::source::{Source, SourcePolicy};
+use super::validate::validate;
 use super::{Known, access};
 
 /// The policies of one tool, ready to decide.
@@ -34,6 +38,12 @@ pub(super) struct Slice {
     /// No policy looks at the context, so what was decided for an actor holds for all its calls.
     ignores_context: bool,
     remembered: PerActor<Decision>,
+    asks_reason: bool,
+    lists: Option<Aside>,
+    fields: Option<Aside>,
+    /// Which fields each actor sees, as far as somebody asked.
+    seen_fields: PerActor<Arc<Memory<String, bool>>>,
+    approves: Option<Aside>,
 }
 
 impl Slice {
@@ -56,24 +66,44 @@ impl Slice {
         let mut policies =
             source.bearing_on(tool.name().as_str(), declaration.connector.as_str(), &workspaces);
         policies.extend(&compiled);
+        let aside = |action| Aside::build(action, &policies);
+        let lists = aside(Action::List).map_err(fault)?;
+        let fields = aside(Action::ReadField).map_err(fault)?;
+        let approves = aside(Action::Approve).map_err(fault)?;
+        policies.retain(|policy| policy.actions.contains(&Action::Call));
         let arguments = ArgumentType::of_arguments(&declaration.input_schema);
         let (schema, _) =
             Schema::from_cedarschema_str(&cedar_schema(&arguments)).map_err(|e| fault(e.to_string()))?;
         let set = set_of(policies.iter().copied()).map_err(fault)?;
-        validate(&set, &schema, &policies, tool)?;
+        validate(&set, &schema, &policies, Some(tool.name()))?;
         let permits = || policies.iter().copied().filter(|p| p.policy.effect() == Effect::Permit);
         let demands = permits().any(|p| !p.notes.obligations.is_empty());
         Ok(Self {
             demanding: demands.then(|| set_of(permits())).transpose().map_err(fault)?,
-            ignores_context: !policies.iter().any(|p| mentions_context(p)),
+            ignores_context: !policies.iter().any(|p| p.mentions_context),
             notes: policies.iter().map(|p| (p.policy.id().clone(), p.notes.clone())).collect(),
             places: Placed::all(tool, known).map_err(fault)?,
             action: uid("Action", "call").map_err(fault)?,
             remembered: PerActor::default(),
+            asks_reason: policies.iter().any(|p| asks_reason(p)),
             set,
             schema,
             arguments,
+            lists,
+            fields,
+            seen_fields: PerActor::default(),
+            approves,
         })
+    }
+
+    /// Whether a call may be refused for want of a business reason.
+    pub(super) fn asks_reason(&self) -> bool {
+        self.asks_reason
+    }
+
+    /// Whether something may be taken out of a result.
+    pub(super) fn takes_fields_out(&self) -> bool {
+        self.fields.is_some() || self.notes.values().any(|notes| !notes.obligations.redactions.is_empty())
     }
 
     /// Decides one call. In a workspace without the tool nobody may call it.
@@ -207,30 +237,10 @@ fn set_of<'a>(policies: impl Iterator<Item = &'a SourcePolicy>) -> Result<Policy
     PolicySet::from_policies(policies.map(|p| p.policy.clone())).map_err(|e| e.to_string())
 }
 
-fn validate(
-    set: &PolicySet,
-    schema: &Schema,
-    policies: &[&SourcePolicy],
-    tool: &Tool,
-) -> Result<(), Vec<PolicyProblem>> {
-    let result = Validator::new(schema.clone()).validate(set, ValidationMode::Strict);
-    let problems: Vec<PolicyProblem> = result
-        .validation_errors()
-        .map(|error| {
-            let origin = policies.iter().find(|p| p.policy.id() == error.policy_id());
-            let mut problem = PolicyProblem::of_diagnostic(origin.and_then(|p| p.file), error);
-            if problem.span.is_none() {
-                problem.span = origin.filter(|p| p.length > 0).map(|p| (p.offset, p.length));
-            }
-            problem.tool = Some(tool.name().to_string());
-            problem.message = format!("{} (checked for tool `{}`)", problem.message, tool.name());
-            problem
-        })
-        .collect();
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
-}
-
-/// Whether a policy looks at the context. Where that cannot be told, it does.
-fn mentions_context(policy: &SourcePolicy) -> bool {
-    policy.policy.to_json().map_or(true, |json| json.to_string().contains(r#""context""#))
+/// Whether what the policy says may depend on whether a business reason is given.
+fn asks_reason(policy: &SourcePolicy) -> bool {
+    let mentions = || {
+        policy.policy.to_json().map_or(true, |json| json["conditions"].to_string().contains(r#""reason""#))
+    };
+    policy.notes.obligations.reason_required || (policy.mentions_context && mentions())
 }

@@ -6,12 +6,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
 
-use cedar_policy::{ActionConstraint, Policy, PolicyId, PolicySet, ResourceConstraint};
+use cedar_policy::{ActionConstraint, Effect, Policy, PolicyId, PolicySet, ResourceConstraint, Schema};
 use quaymaster_core::suggest;
 
 use super::Known;
+use super::action::Action;
 use super::annotation::Notes;
 use super::problem::{PolicyProblem, Severity};
+use super::validate::validate;
 
 /// A file of Cedar policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,9 @@ pub(super) struct SourcePolicy {
     pub(super) offset: usize,
     pub(super) length: usize,
     pub(super) scope: Scope,
+    /// What it is about.
+    pub(super) actions: Vec<Action>,
+    pub(super) mentions_context: bool,
     pub(super) notes: Notes,
 }
 
@@ -60,7 +65,18 @@ impl Source {
                 }
             }
         }
+        for action in Action::ASIDE {
+            reader.check_aside(action);
+        }
         (reader.source, reader.problems)
+    }
+
+    /// The policies of the files that are about `action`.
+    pub(super) fn about(&self, action: Action) -> Vec<&SourcePolicy> {
+        let all = self.by_scope.values().flatten();
+        let mut about: Vec<_> = all.filter(|policy| policy.actions.contains(&action)).collect();
+        about.sort_by(|a, b| a.policy.id().cmp(b.policy.id()));
+        about
     }
 
     /// The policies whose scope admits a tool, in the order of their ids.
@@ -93,6 +109,17 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Validates what is said of an action whose schema does not depend on a tool.
+    fn check_aside(&mut self, action: Action) {
+        let about = self.source.about(action);
+        let set = PolicySet::from_policies(about.iter().map(|policy| policy.policy.clone()));
+        let schema = Schema::from_cedarschema_str(&action.schema());
+        if let (Ok(set), Ok((schema, _)), false) = (set, schema, about.is_empty()) {
+            let found = validate(&set, &schema, &about, None).err().unwrap_or_default();
+            self.problems.extend(found);
+        }
+    }
+
     fn read_file(&mut self, index: usize, file: &PolicyFile, set: &PolicySet) {
         if set.templates().next().is_some() {
             self.problems.push(PolicyProblem {
@@ -141,6 +168,18 @@ impl Reader<'_> {
         for (message, help) in unknown_entities(policy, self.known) {
             problem(message, help);
         }
+        let mentions_context = mentions_context(policy);
+        let actions = Action::of(policy, mentions_context);
+        let follows = |action: &Action| action.is_open();
+        if let (Effect::Permit, Some(open), true) =
+            (policy.effect(), actions.first(), actions.iter().all(follows))
+        {
+            problem(
+                format!("a permit for `{}` changes nothing: only a `forbid` does", open.as_str()),
+                Some("a tool is listed where it could be called, a field is seen where the classification lets it, \
+                      and who decides on a call is said by its `@approval`".into()),
+            );
+        }
         let Some(scope) = scope_of(policy) else {
             problem(
                 "a policy for `call` has a tool, a connector or a workspace as its resource".into(),
@@ -148,6 +187,10 @@ impl Reader<'_> {
             );
             return;
         };
+        let of_gateway = actions == [Action::Administer];
+        if of_gateway && !matches!(scope, Scope::Any | Scope::Workspace(_)) {
+            problem("`administer` has a workspace as its resource".into(), None);
+        }
         let read = SourcePolicy {
             policy: policy.new_id(PolicyId::new(id)),
             file: Some(file),
@@ -155,6 +198,8 @@ impl Reader<'_> {
             length: span.1,
             notes,
             scope,
+            actions,
+            mentions_context,
         };
         self.source.by_scope.entry(read.scope.key()).or_default().push(read);
     }
@@ -162,7 +207,7 @@ impl Reader<'_> {
 
 /// Every role, tool, connector, workspace and action that a policy names and that does not exist.
 fn unknown_entities(policy: &Policy, known: &Known) -> Vec<(String, Option<String>)> {
-    let actions = BTreeSet::from(["call".to_owned()]);
+    let actions: BTreeSet<String> = Action::ALL.iter().map(|action| action.as_str().to_owned()).collect();
     let mut unknown = Vec::new();
     let named_actions = match policy.action_constraint() {
         ActionConstraint::Any => vec![],
@@ -189,6 +234,11 @@ fn unknown_entities(policy: &Policy, known: &Known) -> Vec<(String, Option<Strin
         }
     }
     unknown
+}
+
+/// Whether a policy looks at the context. Where that cannot be told, it does.
+pub(super) fn mentions_context(policy: &Policy) -> bool {
+    policy.to_json().map_or(true, |json| json.to_string().contains(r#""context""#))
 }
 
 fn scope_of(policy: &Policy) -> Option<Scope> {

@@ -1,6 +1,6 @@
 //! Whether this actor may make this call: arguments valid, policy in favour.
 
-use quaymaster_catalog::Call;
+use quaymaster_catalog::{Call, CheckedArguments};
 use quaymaster_core::{CallError, ErrorCode, SessionId};
 
 use super::Rulebook;
@@ -20,18 +20,27 @@ pub struct Authorized {
 /// [`Refused`] with `input.invalid` or `policy.denied`.
 pub fn authorize(call: Call, rulebook: &Rulebook) -> Result<Authorized, Refused> {
     let (request, tool) = call.into_parts();
-    let mut facts =
-        Facts { request, tool: Some(tool.clone()), arguments: None, decision: None, subject: None };
-    let arguments = match tool.check_arguments(&facts.request) {
-        Ok(arguments) => arguments,
+    let mut facts = Facts {
+        request,
+        tool: Some(tool.clone()),
+        arguments: None,
+        reason: None,
+        decision: None,
+        subject: None,
+    };
+    let CheckedArguments { arguments, reason } = match tool.check_arguments(&facts.request) {
+        Ok(checked) => checked,
         Err(error) => return Err(Refused::new(facts, error)),
     };
     let request = &facts.request;
     let circumstances = Circumstances {
         session: request.session.as_ref().map(SessionId::as_str),
+        reason: reason.as_deref(),
         ..Circumstances::new(&request.agent, request.received)
     };
     let decision = rulebook.policies().decide(&request.actor, &tool, &arguments, &circumstances);
+    let lacks_reason = decision.obligations.reason_required && reason.is_none();
+    facts.reason = reason;
     let denied = (decision.effect == DecisionEffect::Deny).then(|| denial(&decision));
     facts.arguments = Some(arguments);
     facts.decision = Some(decision);
@@ -40,8 +49,14 @@ pub fn authorize(call: Call, rulebook: &Rulebook) -> Result<Authorized, Refused>
             let hints = rulebook.policies().permit_reasons(&facts.request.actor, &tool);
             Err(Refused::new(facts, if hints.is_empty() { error } else { error.hint(hints.join("; ")) }))
         }
+        None if lacks_reason => Err(Refused::new(facts, without_reason())),
         None => Ok(Authorized { facts }),
     }
+}
+
+fn without_reason() -> CallError {
+    CallError::new(ErrorCode::InputInvalid, "this call needs a business reason")
+        .hint("say in the argument `reason`, in one sentence, why it is made")
 }
 
 fn denial(decision: &Decision) -> CallError {

@@ -15,6 +15,8 @@ pub(crate) struct Facts {
     pub(crate) tool: Option<Arc<Tool>>,
     /// The arguments that are decided on and run, once they were checked.
     pub(crate) arguments: Option<Arguments>,
+    /// The business reason that the caller gave beside the arguments.
+    pub(crate) reason: Option<String>,
     pub(crate) decision: Option<Decision>,
     /// The actor's key, once the intent was written with it: the outcome names the
     /// same commitment, and needs no store to do so.
@@ -35,7 +37,10 @@ impl Refused {
 
     /// A request that is refused before anyone looks at what it asks for.
     pub fn at_the_door(request: CallRequest, error: CallError) -> Self {
-        Self::new(Facts { request, tool: None, arguments: None, decision: None, subject: None }, error)
+        Self::new(
+            Facts { request, tool: None, arguments: None, reason: None, decision: None, subject: None },
+            error,
+        )
     }
 
     /// Why it was refused.

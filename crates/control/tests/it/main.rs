@@ -6,6 +6,7 @@
 )]
 
 mod audit;
+mod demands;
 mod identity;
 mod release;
 mod shapes;

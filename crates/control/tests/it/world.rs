@@ -117,6 +117,10 @@ impl World {
     }
 
     pub(crate) async fn with(declarations: Vec<ToolDeclaration>) -> Self {
+        Self::governed(declarations, POLICY).await
+    }
+
+    pub(crate) async fn governed(declarations: Vec<ToolDeclaration>, policy: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(StoreTarget::Sqlite { path: folder.path().join("quaymaster.db") })
             .await
@@ -132,9 +136,10 @@ impl World {
             tools: set(&["crm_account", "crm_table", "crm_status", "crm_refund"]),
             ..Known::default()
         };
-        let file = PolicyFile { path: "crm.cedar".into(), text: POLICY.into() };
+        let file = PolicyFile { path: "crm.cedar".into(), text: policy.into() };
         let (rulebook, problems) = Rulebook::build(&[file], &catalogue, &known);
         assert_eq!(problems, vec![]);
+        let catalogue = catalogue.with_rules(|tool| rulebook.told(tool));
         Self { folder, store, catalogue, rulebook, evidence }
     }
 
