@@ -18,6 +18,7 @@ pub mod secrets;
 mod stages;
 
 pub use stages::{
-    Approved, Authorized, Ended, Evidence, Job, Permit, Receipt, Refused, RequestRefusal, Rulebook, Voice,
-    approve, authorize, close, close_request, may_read, record, release, voice,
+    Approved, Authorized, DecisionInput, Ended, Evidence, Job, Permit, Receipt, Refused, RequestRefusal,
+    Rulebook, Voice, approve, authentication, authorize, close, close_request, may_read, record, release,
+    voice,
 };

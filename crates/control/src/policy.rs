@@ -20,6 +20,7 @@ mod aside;
 mod context;
 mod decision;
 mod entities;
+mod explain;
 mod problem;
 mod redaction;
 mod schema;
@@ -34,6 +35,7 @@ use quaymaster_catalog::{Catalogue, Tool};
 use quaymaster_core::{Actor, ActorId, Arguments, Timestamp, Zone};
 
 pub use decision::{Circumstances, Decision, DecisionEffect, Obligations, PolicyLimit};
+pub use explain::{Residual, Written};
 pub use problem::{PolicyProblem, Severity};
 pub use redaction::Redaction;
 pub use source::PolicyFile;
@@ -58,6 +60,10 @@ pub struct Known {
     pub environments: BTreeMap<String, String>,
     /// The environments of connectors, where they say one: it wins over that of the workspace.
     pub connector_environments: BTreeMap<String, String>,
+    /// Tools whose arguments nobody knows, because their server was not asked: policies about them
+    /// are not validated, and their arguments have the types that they are given with. Only for
+    /// questions about a configuration; no call is decided so.
+    pub untyped: BTreeSet<String>,
     /// The time zones of workspaces, where they say one; UTC elsewhere.
     pub zones: BTreeMap<String, Zone>,
 }
@@ -129,6 +135,17 @@ impl Policies {
     /// Whether some call of `tool` by `actor` could be permitted, now or after an approval.
     pub fn could_permit(&self, actor: &Actor, tool: &Tool) -> bool {
         self.slices.get(tool.name().as_str()).is_some_and(|slice| slice.could_permit(actor))
+    }
+
+    /// A policy that bears on `tool`, as it is written.
+    pub fn written(&self, tool: &Tool, id: &str) -> Option<Written> {
+        self.slices.get(tool.name().as_str())?.written(id)
+    }
+
+    /// What it depends on whether `actor` may call `tool`: of every policy that only looks at
+    /// the context what is left of its conditions, in Cedar.
+    pub fn residuals(&self, actor: &Actor, tool: &Tool) -> Vec<Residual> {
+        self.slices.get(tool.name().as_str()).map(|slice| slice.residuals(actor)).unwrap_or_default()
     }
 
     /// Whether policy says something of the fields of `tool`'s results.

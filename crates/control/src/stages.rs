@@ -21,6 +21,7 @@ pub use authorize::{Authorized, authorize};
 pub use close::{Ended, Evidence, RequestRefusal, close, close_request};
 pub use facts::Refused;
 pub use glance::may_read;
+pub use input::{DecisionInput, authentication};
 pub use permit::{Job, Permit, Receipt, record};
 pub use release::release;
 pub use rulebook::Rulebook;

@@ -6,6 +6,7 @@
 
 mod admission;
 mod assembly;
+mod backtest;
 mod call;
 mod check;
 pub mod config;
@@ -17,11 +18,14 @@ mod office;
 pub mod plane;
 mod reload;
 mod retire;
+mod rules;
 mod state;
 mod upstreams;
 
+pub use backtest::{Backtest, Difference, NotReplayable, backtest};
 pub use check::{check, check_connected};
 pub use gateway::Gateway;
 pub use office::Office;
+pub use rules::{Answer, Question, Rules, outcome};
 pub use state::{StartError, StartOptions};
 pub use upstreams::{MISSING_UPSTREAMS, MissingUpstream, UpstreamReport, look_at_upstreams};

@@ -40,12 +40,13 @@ pub(crate) struct Written {
     pub(crate) kept: Vec<&'static str>,
 }
 
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("README.md", include_str!("files/README.md")),
     ("quaymaster.yaml", include_str!("files/quaymaster.yaml")),
     ("connectors/business-metrics.yaml", include_str!("files/connectors/business-metrics.yaml")),
     ("connectors/support-desk.yaml", include_str!("files/connectors/support-desk.yaml")),
     ("policies/escalations.cedar", include_str!("files/policies/escalations.cedar")),
+    ("policies/escalations.test.yaml", include_str!("files/policies/escalations.test.yaml")),
 ];
 
 /// Writes the configuration into `folder`, which is created if need be.

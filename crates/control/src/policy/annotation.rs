@@ -26,6 +26,8 @@ pub(super) struct Notes {
     pub(super) reason: Option<String>,
     /// What binds the calls that it permits.
     pub(super) obligations: Obligations,
+    /// Where it is written, as `file:line`, where it is in a file.
+    pub(super) place: Option<String>,
 }
 
 /// What is wrong, and what would be right.

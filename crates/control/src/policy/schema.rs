@@ -23,6 +23,8 @@ pub(super) enum ArgumentType {
     Decimal,
     Set(Box<ArgumentType>),
     Record(BTreeMap<String, Member>),
+    /// Whatever is given.
+    Given,
 }
 
 /// A member of a record.
@@ -66,6 +68,8 @@ impl ArgumentType {
                 item.write(out);
                 out.push('>');
             }
+            // No schema is made of these.
+            Self::Given => out.push_str("{}"),
             Self::Record(members) => {
                 out.push('{');
                 for (name, member) in members {
@@ -103,8 +107,30 @@ impl ArgumentType {
                 }
                 RestrictedExpression::new_record(pairs).map_err(|e| e.to_string())
             }
+            (Self::Given, value) => given(value),
             _ => Err("an argument has another type than its schema says".into()),
         }
+    }
+}
+
+/// The value with the type that it has by itself.
+fn given(value: &Value) -> Result<RestrictedExpression, String> {
+    match value {
+        Value::String(_) => ArgumentType::Text.expression(value),
+        Value::Bool(_) => ArgumentType::Bool.expression(value),
+        Value::Number(number) if number.is_f64() => ArgumentType::Decimal.expression(value),
+        Value::Number(_) => ArgumentType::Long.expression(value),
+        Value::Array(items) => {
+            let items: Result<Vec<_>, _> = items.iter().map(given).collect();
+            Ok(RestrictedExpression::new_set(items?))
+        }
+        Value::Object(members) => {
+            let known = members.iter().filter(|(_, value)| !value.is_null());
+            let pairs: Result<Vec<_>, String> =
+                known.map(|(name, value)| Ok((name.clone(), given(value)?))).collect();
+            RestrictedExpression::new_record(pairs?).map_err(|e| e.to_string())
+        }
+        Value::Null => Err("policies do not know `null`".into()),
     }
 }
 

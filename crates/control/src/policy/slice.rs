@@ -2,6 +2,8 @@
 
 mod sight;
 
+pub(super) use sight::could_be_for;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -27,14 +29,15 @@ use super::{Known, access};
 /// The policies of one tool, ready to decide.
 #[derive(Debug)]
 pub(super) struct Slice {
-    set: PolicySet,
+    pub(super) set: PolicySet,
     /// The permits alone, where some of them demands something.
     demanding: Option<PolicySet>,
-    schema: Schema,
+    pub(super) schema: Schema,
     arguments: ArgumentType,
-    notes: HashMap<PolicyId, Notes>,
-    places: Vec<Placed>,
-    action: EntityUid,
+    pub(super) typed: bool,
+    pub(super) notes: HashMap<PolicyId, Notes>,
+    pub(super) places: Vec<Placed>,
+    pub(super) action: EntityUid,
     /// No policy looks at the context, so what was decided for an actor holds for all its calls.
     ignores_context: bool,
     remembered: PerActor<Decision>,
@@ -71,11 +74,17 @@ impl Slice {
         let fields = aside(Action::ReadField).map_err(fault)?;
         let approves = aside(Action::Approve).map_err(fault)?;
         policies.retain(|policy| policy.actions.contains(&Action::Call));
-        let arguments = ArgumentType::of_arguments(&declaration.input_schema);
+        let typed = !known.untyped.contains(tool.name().as_str());
+        let arguments = match typed {
+            true => ArgumentType::of_arguments(&declaration.input_schema),
+            false => ArgumentType::Given,
+        };
         let (schema, _) =
             Schema::from_cedarschema_str(&cedar_schema(&arguments)).map_err(|e| fault(e.to_string()))?;
         let set = set_of(policies.iter().copied()).map_err(fault)?;
-        validate(&set, &schema, &policies, Some(tool.name()))?;
+        if typed {
+            validate(&set, &schema, &policies, Some(tool.name()))?;
+        }
         let permits = || policies.iter().copied().filter(|p| p.policy.effect() == Effect::Permit);
         let demands = permits().any(|p| !p.notes.obligations.is_empty());
         Ok(Self {
@@ -89,6 +98,7 @@ impl Slice {
             set,
             schema,
             arguments,
+            typed,
             lists,
             fields,
             seen_fields: PerActor::default(),
@@ -161,7 +171,7 @@ impl Slice {
         // Without a look at the context an empty one stands in for it, which no schema fits.
         let (context, schema) = match self.ignores_context {
             true => (Context::empty(), None),
-            false => (asked.context(&self.arguments)?, Some(&self.schema)),
+            false => (asked.context(&self.arguments)?, self.typed.then_some(&self.schema)),
         };
         let request = Request::new(actor_uid(actor)?, self.action.clone(), place.tool.uid(), context, schema)
             .map_err(|e| e.to_string())?;

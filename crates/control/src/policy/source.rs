@@ -136,11 +136,13 @@ impl Reader<'_> {
         for policy in set.policies() {
             let text = policy.to_string();
             let offset = file.text.find(&text).unwrap_or(0);
-            self.read_policy(policy, index, (offset, text.len()));
+            let before = file.text.get(..offset).unwrap_or_default();
+            let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+            self.read_policy(policy, index, (offset, text.len()), &format!("{}:{line}", file.path));
         }
     }
 
-    fn read_policy(&mut self, policy: &Policy, file: usize, span: (usize, usize)) {
+    fn read_policy(&mut self, policy: &Policy, file: usize, span: (usize, usize), place: &str) {
         let mut problem = |message: String, help: Option<String>| {
             self.problems.push(PolicyProblem {
                 file: Some(file),
@@ -161,7 +163,8 @@ impl Reader<'_> {
         if !self.ids.insert(id.to_owned()) {
             problem(format!("another policy has the id `{id}`"), None);
         }
-        let (notes, told) = Notes::read(policy, id, &self.known.roles);
+        let (mut notes, told) = Notes::read(policy, id, &self.known.roles);
+        notes.place = Some(place.to_owned());
         for (message, help) in told {
             problem(message, help);
         }

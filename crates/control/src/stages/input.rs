@@ -4,9 +4,16 @@
 //! Version 1 has no `reason`, `session` and `time`, nor the actor's `person`; readers take both.
 //! Environment and time zone are not here: they are of the configuration, as the policies are.
 
+use std::sync::Arc;
+
 use quaymaster_catalog::Tool;
-use quaymaster_core::json::ObjectWriter;
-use quaymaster_core::{SessionId, Workspace};
+use quaymaster_core::json::{ObjectWriter, parse_strict};
+use quaymaster_core::setting::Slug;
+use quaymaster_core::{
+    Actor, ActorId, AgentClaims, Arguments, Authentication, DataClass, SessionId, Timestamp, TokenId,
+    Workspace,
+};
+use serde_json::Value;
 
 use super::facts::Facts;
 
@@ -36,4 +43,88 @@ pub(super) fn decision_input(facts: &Facts, tool: &Tool, arguments: &str) -> Str
     input.number("v", FORM);
     input.end();
     text
+}
+
+/// A sealed input, opened: enough to make its decision again.
+#[derive(Clone, Debug)]
+pub struct DecisionInput {
+    /// Who asked. The clearance is the lowest: no decision depends on it.
+    pub actor: Actor,
+    /// The tool, by its public name.
+    pub tool: String,
+    /// The arguments that were decided on.
+    pub arguments: Arguments,
+    /// What the client said of its agent.
+    pub agent: AgentClaims,
+    /// When it was asked.
+    pub at: Timestamp,
+    /// The business reason that was given.
+    pub reason: Option<String>,
+    /// The client's session.
+    pub session: Option<String>,
+}
+
+impl DecisionInput {
+    /// Reads what was opened. `recorded` is the time of the record, for inputs that say none.
+    ///
+    /// # Errors
+    ///
+    /// Says which part cannot be read; never what it holds.
+    pub fn parse(bytes: &[u8], recorded: Timestamp) -> Result<Self, String> {
+        let text = std::str::from_utf8(bytes).map_err(|_| "not text")?;
+        let value = parse_strict(text).map_err(|_| "not JSON")?;
+        let version = value.get("v").and_then(Value::as_u64);
+        if !version.is_some_and(|version| version <= FORM) {
+            return Err("of a later version".into());
+        }
+        let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let arguments = value.get("arguments").and_then(Value::as_object).ok_or("without arguments")?;
+        Ok(Self {
+            actor: actor(&value)?,
+            tool: text("/tool").ok_or("without a tool")?,
+            arguments: Arguments::from_map(arguments.clone()),
+            agent: AgentClaims {
+                auto_review: value.pointer("/agent/auto_review").and_then(Value::as_bool),
+                call: text("/agent/call"),
+                client: text("/agent/client"),
+                model: text("/agent/model"),
+                parent_thread: text("/agent/parent_thread"),
+                sandbox_mode: text("/agent/sandbox_mode"),
+                session: text("/agent/session"),
+                thread: text("/agent/thread"),
+            },
+            at: value.get("time").and_then(Value::as_u64).map_or(recorded, Timestamp::from_micros),
+            reason: text("/reason"),
+            session: text("/session"),
+        })
+    }
+}
+
+fn actor(value: &Value) -> Result<Actor, String> {
+    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
+    let roles = value.pointer("/actor/roles").and_then(Value::as_array).ok_or("without roles")?;
+    let roles: Result<Vec<Slug>, String> =
+        roles.iter().map(|role| Slug::parse(role.as_str().unwrap_or_default())).collect();
+    Ok(Actor {
+        id: ActorId::parse(text("/actor/id").ok_or("without an actor")?)?,
+        person: text("/actor/person").map(ActorId::parse).transpose()?,
+        roles: Arc::from(roles?),
+        workspace: Slug::parse(text("/actor/workspace").ok_or("without a workspace")?)?,
+        clearance: DataClass::Public,
+        authentication: authentication(text("/actor/authentication").unwrap_or_default())?,
+    })
+}
+
+/// How an actor was established, by the word for it. Which token it was no policy can see.
+///
+/// # Errors
+///
+/// Names the words that there are.
+pub fn authentication(word: &str) -> Result<Authentication, String> {
+    let any_token = || "tok_00000000000000000000000000000000".parse::<TokenId>().map_err(|e| e.to_string());
+    match word {
+        "token" => Ok(Authentication::Token(any_token()?)),
+        "local_user" => Ok(Authentication::LocalUser),
+        _ => Err("established in a way that this version does not know: `token` or `local_user`".into()),
+    }
 }

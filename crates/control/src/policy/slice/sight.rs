@@ -60,6 +60,13 @@ impl Slice {
     }
 
     fn could_call(&self, actor: &Actor, place: &Placed) -> bool {
+        let mut permits = self.set.policies().filter(|policy| policy.effect() == Effect::Permit);
+        if !permits.any(|permit| could_be_for(permit, actor)) {
+            return false;
+        }
+        if !self.typed {
+            return true;
+        }
         let partial = || -> Result<bool, String> {
             let entities = place.entities(actor)?;
             let entities =
@@ -102,7 +109,7 @@ fn approval_context(place: &Placed, requester: &ActorId, at: Timestamp) -> Resul
 }
 
 /// Whether the principal that a policy names is this actor, its workspace or one of its roles.
-fn could_be_for(policy: &Policy, actor: &Actor) -> bool {
+pub(in crate::policy) fn could_be_for(policy: &Policy, actor: &Actor) -> bool {
     let named = match policy.principal_constraint() {
         PrincipalConstraint::Any | PrincipalConstraint::Is(_) => return true,
         PrincipalConstraint::In(named)
