@@ -4,7 +4,7 @@ use cedar_policy::{Context, RestrictedExpression};
 use quaymaster_core::{Arguments, Timestamp, Zone};
 
 use super::decision::Circumstances;
-use super::schema::ArgumentType;
+use super::schema::{ArgumentType, NOT_COMPARABLE};
 
 /// What a call's context is made of.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +32,7 @@ impl Asked<'_> {
         ];
         pairs.extend(reason.map(|reason| ("reason".to_owned(), text(reason))));
         pairs.extend(session.map(|session| ("session".to_owned(), text(session))));
-        Context::from_pairs(pairs).map_err(|e| e.to_string())
+        Context::from_pairs(pairs).map_err(|_| NOT_COMPARABLE.to_owned())
     }
 
     fn agent(&self) -> Result<RestrictedExpression, String> {
@@ -68,5 +68,5 @@ fn text(text: &str) -> RestrictedExpression {
 fn record(
     members: impl Iterator<Item = (String, RestrictedExpression)>,
 ) -> Result<RestrictedExpression, String> {
-    RestrictedExpression::new_record(members).map_err(|e| e.to_string())
+    RestrictedExpression::new_record(members).map_err(|_| NOT_COMPARABLE.to_owned())
 }

@@ -14,6 +14,9 @@ use serde_json::{Number, Value};
 
 use super::action::Action;
 
+/// What is said of a value that Cedar does not take: its own words would repeat the value.
+pub(super) const NOT_COMPARABLE: &str = "an argument has a form that policies cannot compare";
+
 /// A type that arguments can have in policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ArgumentType {
@@ -105,7 +108,7 @@ impl ArgumentType {
                         pairs.push((name.clone(), member.kind.expression(value)?));
                     }
                 }
-                RestrictedExpression::new_record(pairs).map_err(|e| e.to_string())
+                RestrictedExpression::new_record(pairs).map_err(|_| NOT_COMPARABLE.to_owned())
             }
             (Self::Given, value) => given(value),
             _ => Err("an argument has another type than its schema says".into()),
@@ -128,7 +131,7 @@ fn given(value: &Value) -> Result<RestrictedExpression, String> {
             let known = members.iter().filter(|(_, value)| !value.is_null());
             let pairs: Result<Vec<_>, String> =
                 known.map(|(name, value)| Ok((name.clone(), given(value)?))).collect();
-            RestrictedExpression::new_record(pairs?).map_err(|e| e.to_string())
+            RestrictedExpression::new_record(pairs?).map_err(|_| NOT_COMPARABLE.to_owned())
         }
         Value::Null => Err("policies do not know `null`".into()),
     }

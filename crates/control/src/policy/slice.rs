@@ -173,8 +173,9 @@ impl Slice {
             true => (Context::empty(), None),
             false => (asked.context(&self.arguments)?, self.typed.then_some(&self.schema)),
         };
+        // What Cedar says of a request that does not fit repeats the arguments.
         let request = Request::new(actor_uid(actor)?, self.action.clone(), place.tool.uid(), context, schema)
-            .map_err(|e| e.to_string())?;
+            .map_err(|_| "the arguments do not fit the schema by which policies know them".to_owned())?;
         Ok(Authorizer::new().is_authorized(&request, set, entities))
     }
 
