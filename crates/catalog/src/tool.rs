@@ -198,9 +198,10 @@ impl Tool {
     /// `input.invalid` with every problem, what would be right and where.
     pub fn check_arguments(&self, request: &CallRequest) -> Result<CheckedArguments, CallError> {
         let own = reason::is_own(&self.declaration.input_schema);
-        let (given, beside) = match self.ruled.asks_reason && !own {
-            true => reason::taken_out(&request.arguments)?,
-            false => (request.arguments.clone(), None),
+        let (given, beside) = if self.ruled.asks_reason && !own {
+            reason::taken_out(&request.arguments)?
+        } else {
+            (request.arguments.clone(), None)
         };
         self.input.check(given.value())?;
         let arguments = hidden::effective_arguments(&self.declaration, request, &given);

@@ -140,11 +140,11 @@ fn decisions(catalogue: &Catalogue, policies: &Policies) -> String {
     let mut took = Vec::new();
     let mut allowed = 0_usize;
     for n in 0..50_000_usize {
-        let (Some(tool), Some(actor)) = (tools.get(n * 7 % TOOLS), actors.get(n % 50)) else { continue };
+        let (Some(tool), Some(caller)) = (tools.get(n * 7 % TOOLS), actors.get(n % 50)) else { continue };
         let circumstances =
             Circumstances::new(&claims, Timestamp::from_micros(1_795_003_200_000_000 + n as u64));
         let began = Instant::now();
-        let decision = policies.decide(actor, tool, &arguments, &circumstances);
+        let decision = policies.decide(caller, tool, &arguments, &circumstances);
         took.push(began.elapsed());
         assert_eq!(decision.errors, 0);
         allowed += usize::from(decision.effect.as_str() == "allow");

@@ -102,10 +102,7 @@ impl Rules {
         connected: bool,
     ) -> Result<Self, Diagnostics> {
         let (catalogue, rulebook, found) = rules_for(&loaded, fleet, Drift::Refuse, unasked);
-        match found.has_errors() {
-            true => Err(found),
-            false => Ok(Self { catalogue, rulebook, loaded, connected }),
-        }
+        if found.has_errors() { Err(found) } else { Ok(Self { catalogue, rulebook, loaded, connected }) }
     }
 
     /// The tools.

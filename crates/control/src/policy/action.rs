@@ -1,5 +1,7 @@
 //! What policies can permit and forbid.
 
+use std::fmt::Write as _;
+
 use cedar_policy::{ActionConstraint, Effect, Policy};
 
 /// Something that an actor does with a tool, or with the gateway itself.
@@ -72,13 +74,14 @@ impl Action {
         let resource = if self == Self::Administer { "Workspace" } else { "Tool" };
         let mut text = String::from(super::schema::ENTITIES);
         for other in Self::ALL.into_iter().filter(|other| *other != self) {
-            text.push_str(&format!("action {};\n", other.as_str()));
+            let _ = writeln!(text, "action {};", other.as_str());
         }
-        text.push_str(&format!(
-            "action {} appliesTo {{ principal: [Actor], resource: [{resource}], context: {} }};\n",
+        let _ = writeln!(
+            text,
+            "action {} appliesTo {{ principal: [Actor], resource: [{resource}], context: {} }};",
             self.as_str(),
             self.context()
-        ));
+        );
         text
     }
 }

@@ -92,12 +92,14 @@ fn labels(text: &str) -> Result<Vec<String>, String> {
     };
     let labels = text.split(',').map(str::trim);
     labels
-        .map(|label| match fits(label) {
-            true => Ok(label.to_owned()),
-            false => Err(format!(
-                "`{}` is not a label: expected 1 to {MAX_LABEL_BYTES} of a-z, 0-9, `-`, `_`, `.` and `:`",
-                label.escape_debug()
-            )),
+        .map(|label| {
+            let wrong = || {
+                format!(
+                    "`{}` is not a label: expected 1 to {MAX_LABEL_BYTES} of a-z, 0-9, `-`, `_`, `.` and `:`",
+                    label.escape_debug()
+                )
+            };
+            fits(label).then(|| label.to_owned()).ok_or_else(wrong)
         })
         .collect()
 }

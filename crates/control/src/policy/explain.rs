@@ -72,7 +72,7 @@ impl Slice {
 
     fn residual(&self, id: &PolicyId) -> Option<Residual> {
         let policy = self.set.policy(id)?;
-        let Written { id: name, place, text } = self.written(&id.to_string())?;
+        let Written { id: name, place, text } = self.written(id.as_ref())?;
         let approval = self.notes.get(id).is_some_and(|notes| notes.approval.is_some());
         Some(Residual { id: name, permits: policy.effect() == Effect::Permit, approval, text, place })
     }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use serde_json_path::JsonPath;
+use serde_json_path::{JsonPath, NormalizedPath};
 
 /// A field, or fields, that are taken out.
 #[derive(Clone)]
@@ -73,7 +73,7 @@ impl Redaction {
         let mut places = Vec::new();
         match &self.0.target {
             Target::Path(path) => {
-                places.extend(path.query_located(value).locations().map(|place| place.to_json_pointer()));
+                places.extend(path.query_located(value).locations().map(NormalizedPath::to_json_pointer));
             }
             Target::Name(name) => named(value, name, &mut String::new(), &mut places),
         }
@@ -137,7 +137,6 @@ fn split(text: &str) -> Vec<&str> {
                 continue;
             }
             (Some(open), c) if c == open && !escaped => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(c),
             (None, '[' | '(') => depth += 1,
             (None, ']' | ')') => depth -= 1,
@@ -145,7 +144,7 @@ fn split(text: &str) -> Vec<&str> {
                 parts.push(text.get(from..at).unwrap_or_default());
                 from = at + 1;
             }
-            (None, _) => {}
+            (Some(_) | None, _) => {}
         }
         escaped = false;
     }

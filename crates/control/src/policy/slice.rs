@@ -75,10 +75,8 @@ impl Slice {
         let approves = aside(Action::Approve).map_err(fault)?;
         policies.retain(|policy| policy.actions.contains(&Action::Call));
         let typed = !known.untyped.contains(tool.name().as_str());
-        let arguments = match typed {
-            true => ArgumentType::of_arguments(&declaration.input_schema),
-            false => ArgumentType::Given,
-        };
+        let arguments =
+            if typed { ArgumentType::of_arguments(&declaration.input_schema) } else { ArgumentType::Given };
         let (schema, _) =
             Schema::from_cedarschema_str(&cedar_schema(&arguments)).map_err(|e| fault(e.to_string()))?;
         let set = set_of(policies.iter().copied()).map_err(fault)?;
@@ -169,9 +167,10 @@ impl Slice {
         set: &PolicySet,
     ) -> Result<Response, String> {
         // Without a look at the context an empty one stands in for it, which no schema fits.
-        let (context, schema) = match self.ignores_context {
-            true => (Context::empty(), None),
-            false => (asked.context(&self.arguments)?, self.typed.then_some(&self.schema)),
+        let (context, schema) = if self.ignores_context {
+            (Context::empty(), None)
+        } else {
+            (asked.context(&self.arguments)?, self.typed.then_some(&self.schema))
         };
         // What Cedar says of a request that does not fit repeats the arguments.
         let request = Request::new(actor_uid(actor)?, self.action.clone(), place.tool.uid(), context, schema)
@@ -251,7 +250,9 @@ fn set_of<'a>(policies: impl Iterator<Item = &'a SourcePolicy>) -> Result<Policy
 /// Whether what the policy says may depend on whether a business reason is given.
 fn asks_reason(policy: &SourcePolicy) -> bool {
     let mentions = || {
-        policy.policy.to_json().map_or(true, |json| json["conditions"].to_string().contains(r#""reason""#))
+        policy.policy.to_json().map_or(true, |json| {
+            json.get("conditions").is_some_and(|asked| asked.to_string().contains(r#""reason""#))
+        })
     };
     policy.notes.obligations.reason_required || (policy.mentions_context && mentions())
 }

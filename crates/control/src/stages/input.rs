@@ -74,7 +74,7 @@ impl DecisionInput {
         let text = std::str::from_utf8(bytes).map_err(|_| "not text")?;
         let value = parse_strict(text).map_err(|_| "not JSON")?;
         let version = value.get("v").and_then(Value::as_u64);
-        if !version.is_some_and(|version| version <= FORM) {
+        if version.is_none_or(|version| version > FORM) {
             return Err("of a later version".into());
         }
         let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);

@@ -24,9 +24,10 @@ pub(super) struct Asked {
 impl Asked {
     /// The rules, with the policies of another folder where one is given.
     pub(super) async fn rules(&self, policies: Option<&Path>) -> Result<Rules, Failure> {
-        let rules = match self.connect {
-            true => Rules::connect(&self.place.config, policies).await,
-            false => Rules::load(&self.place.config, policies),
+        let rules = if self.connect {
+            Rules::connect(&self.place.config, policies).await
+        } else {
+            Rules::load(&self.place.config, policies)
         };
         rules.map_err(|found| Failure::Configuration(Box::new(found)))
     }

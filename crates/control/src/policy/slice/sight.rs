@@ -19,7 +19,7 @@ impl Slice {
     /// nothing forbids that the actor knows of the tool.
     pub(in crate::policy) fn could_permit(&self, actor: &Actor) -> bool {
         let Some(place) = Placed::of(&self.places, actor) else { return false };
-        self.may(self.lists.as_ref(), actor, place, Context::empty()) && self.could_call(actor, place)
+        may(self.lists.as_ref(), actor, place, Context::empty()) && self.could_call(actor, place)
     }
 
     /// Whether something is said of fields at all.
@@ -38,7 +38,7 @@ impl Slice {
         }
         let name = RestrictedExpression::new_string(field.clone());
         let context = Context::from_pairs([("field".to_owned(), name)]);
-        let sees = context.is_ok_and(|context| self.may(Some(fields), actor, place, context));
+        let sees = context.is_ok_and(|context| may(Some(fields), actor, place, context));
         known.insert(field, sees);
         sees
     }
@@ -47,16 +47,7 @@ impl Slice {
     pub(in crate::policy) fn may_approve(&self, decider: &Actor, requester: &ActorId, at: Timestamp) -> bool {
         let Some(place) = Placed::of(&self.places, decider) else { return false };
         let context = approval_context(place, requester, at);
-        context.is_ok_and(|context| self.may(self.approves.as_ref(), decider, place, context))
-    }
-
-    /// Whether `actor` may do something beside calls, which all may of which nothing is said.
-    fn may(&self, aside: Option<&Aside>, actor: &Actor, place: &Placed, context: Context) -> bool {
-        let Some(aside) = aside else { return true };
-        match (actor_uid(actor), place.entities(actor)) {
-            (Ok(principal), Ok(entities)) => aside.permits(principal, place.tool.uid(), context, &entities),
-            _ => false,
-        }
+        context.is_ok_and(|context| may(self.approves.as_ref(), decider, place, context))
     }
 
     fn could_call(&self, actor: &Actor, place: &Placed) -> bool {
@@ -95,6 +86,15 @@ impl Slice {
         let reasons: BTreeSet<String> =
             permits.filter_map(|p| self.notes.get(p.id())?.reason.clone()).collect();
         reasons.into_iter().collect()
+    }
+}
+
+/// Whether `actor` may do something beside calls; all may of which nothing is said.
+fn may(aside: Option<&Aside>, actor: &Actor, place: &Placed, context: Context) -> bool {
+    let Some(aside) = aside else { return true };
+    match (actor_uid(actor), place.entities(actor)) {
+        (Ok(principal), Ok(entities)) => aside.permits(principal, place.tool.uid(), context, &entities),
+        _ => false,
     }
 }
 

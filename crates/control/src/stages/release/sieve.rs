@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use quaymaster_catalog::Tool;
 use quaymaster_core::{Actor, DataClass, Handling};
 use serde_json::Value;
+use serde_json_path::NormalizedPath;
 
 use super::Tally;
 use super::fields::{FieldRules, in_document_order, take_out};
@@ -100,7 +101,7 @@ impl<'a> Sieve<'a> {
         let mut places: Vec<String> = by_name.collect();
         for path in self.rules.paths().filter(|path| !self.sees(&path.to_string())) {
             let located = path.query_located(value);
-            places.extend(located.locations().map(|place| place.to_json_pointer()));
+            places.extend(located.locations().map(NormalizedPath::to_json_pointer));
         }
         places
     }
@@ -114,10 +115,12 @@ impl<'a> Sieve<'a> {
         let declaration = self.tool.declaration();
         let (class, handling) = declaration.classification.column(&declaration.local_name, name);
         let redacted = || self.redactions.iter().any(|field| !field.columns([name].into_iter()).is_empty());
-        match handling == Handling::Allow && class <= self.clearance() {
-            false => Err(Some(class)),
-            true if redacted() || (self.restricts_fields && !self.sees(name)) => Err(None),
-            true => Ok(class),
+        if handling != Handling::Allow || class > self.clearance() {
+            Err(Some(class))
+        } else if redacted() || (self.restricts_fields && !self.sees(name)) {
+            Err(None)
+        } else {
+            Ok(class)
         }
     }
 }
