@@ -137,7 +137,7 @@ fn decisions(catalogue: &Catalogue, policies: &Policies) -> String {
     let arguments = json!({"region": "EMEA", "limit": 50, "note": "a note"});
     let arguments = Arguments::from_map(arguments.as_object().cloned().unwrap_or_default());
     let claims = AgentClaims { client: Some("codex/0.169.0".into()), ..AgentClaims::default() };
-    let mut took = Vec::new();
+    let mut times = Vec::new();
     let mut allowed = 0_usize;
     for n in 0..50_000_usize {
         let (Some(tool), Some(caller)) = (tools.get(n * 7 % TOOLS), actors.get(n % 50)) else { continue };
@@ -145,28 +145,29 @@ fn decisions(catalogue: &Catalogue, policies: &Policies) -> String {
             Circumstances::new(&claims, Timestamp::from_micros(1_795_003_200_000_000 + n as u64));
         let began = Instant::now();
         let decision = policies.decide(caller, tool, &arguments, &circumstances);
-        took.push(began.elapsed());
+        times.push(began.elapsed());
         assert_eq!(decision.errors, 0);
         allowed += usize::from(decision.effect.as_str() == "allow");
     }
-    format!("{}   ({allowed} of {} allowed)", quantiles(took), 50_000)
+    format!("{}   ({allowed} of {} allowed)", quantiles(times), 50_000)
 }
 
 fn lists(catalogue: &Catalogue, policies: &Policies) -> String {
-    let mut took = Vec::new();
+    let mut times = Vec::new();
     let mut seen = 0;
     for n in 0..100 {
         let actor = actor(1_000 + n);
         let began = Instant::now();
         let view = catalogue.view(|tool| policies.could_permit(&actor, tool));
-        took.push(began.elapsed());
+        times.push(began.elapsed());
         seen += view.tools().count();
     }
-    format!("{}   ({} tools on average)", quantiles(took), seen / 100)
+    format!("{}   ({} tools on average)", quantiles(times), seen / 100)
 }
 
-fn quantiles(mut took: Vec<Duration>) -> String {
-    took.sort_unstable();
-    let at = |part: usize| took.get(took.len() * part / 100).copied().unwrap_or_default().as_secs_f64() * 1e6;
+fn quantiles(mut times: Vec<Duration>) -> String {
+    times.sort_unstable();
+    let at =
+        |part: usize| times.get(times.len() * part / 100).copied().unwrap_or_default().as_secs_f64() * 1e6;
     format!("{:>9.1} µs {:>9.1} µs", at(50), at(99))
 }

@@ -80,15 +80,15 @@ impl Access {
         if self.json {
             return out::json(&json!({"workspace": workspace, "tools": matrix}));
         }
-        let roles: Vec<String> =
+        let columns: Vec<String> =
             rules.configuration().settings.roles.keys().map(ToString::to_string).collect();
         let row = |name: &str, cells: &mut dyn Iterator<Item = &str>| {
-            let cells: String = cells.map(|cell| format!(" {cell:<18}")).collect();
-            out::line(format!("{name:<44}{}", cells.trim_end()))
+            let cells: Vec<String> = cells.map(|cell| format!("{cell:<18}")).collect();
+            out::line(format!("{name:<44} {}", cells.join(" ").trim_end()))
         };
-        row("", &mut roles.iter().map(String::as_str))?;
+        row("", &mut columns.iter().map(String::as_str))?;
         for (tool, cells) in &matrix {
-            row(tool, &mut roles.iter().filter_map(|role| cells.get(role).copied()))?;
+            row(tool, &mut columns.iter().filter_map(|role| cells.get(role).copied()))?;
         }
         Ok(())
     }

@@ -54,10 +54,10 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    /// The actor with `roles` instead of its own.
-    pub(super) fn with(&self, rules: &Rules, roles: &[Slug]) -> Result<Actor, Failure> {
+    /// The actor with the roles `held` instead of its own.
+    pub(super) fn with(&self, rules: &Rules, held: &[Slug]) -> Result<Actor, Failure> {
         let by = authentication(&self.authentication).map_err(Failure::Usage)?;
-        let actor = rules.actor(self.actor.clone(), roles, self.workspace.as_ref(), by);
+        let actor = rules.actor(self.actor.clone(), held, self.workspace.as_ref(), by);
         Ok(Actor { person: self.person.clone(), ..actor.map_err(Failure::Usage)? })
     }
 

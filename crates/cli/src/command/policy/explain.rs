@@ -99,8 +99,8 @@ impl Explain {
         for role in rules.configuration().settings.roles.keys() {
             let has = self.asker.roles.contains(role);
             let others = self.asker.roles.iter().filter(|other| *other != role).cloned();
-            let roles: Vec<Slug> = others.chain((!has).then(|| role.clone())).collect();
-            let actor = self.asker.with(rules, &roles)?;
+            let held: Vec<Slug> = others.chain((!has).then(|| role.clone())).collect();
+            let actor = self.asker.with(rules, &held)?;
             let then = rules.ask(&Question { actor, ..question.clone() }).map_err(Failure::Usage)?;
             let then = outcome(&then.decision.effect);
             if then != was {

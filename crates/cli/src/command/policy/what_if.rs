@@ -102,8 +102,8 @@ impl WhatIf {
             return Err(Failure::Usage(message.into()));
         }
         let kept = self.asker.roles.iter().filter(|role| !self.remove_role.contains(role));
-        let roles: Vec<Slug> = kept.chain(&self.add_role).cloned().collect();
-        let (before, after) = (self.asker.actor(rules)?, self.asker.with(rules, &roles)?);
+        let held: Vec<Slug> = kept.chain(&self.add_role).cloned().collect();
+        let (before, after) = (self.asker.actor(rules)?, self.asker.with(rules, &held)?);
         let mut differences = Vec::new();
         for tool in rules.catalogue().offers() {
             let (was, would_be) = (access(rules, &before, tool)?, access(rules, &after, tool)?);
