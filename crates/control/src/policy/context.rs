@@ -5,6 +5,7 @@ use quaymaster_core::{Arguments, Timestamp, Zone};
 
 use super::decision::Circumstances;
 use super::schema::{ArgumentType, NOT_COMPARABLE};
+use super::source::SourcePolicy;
 
 /// What a call's context is made of.
 #[derive(Clone, Copy, Debug)]
@@ -17,19 +18,57 @@ pub(super) struct Asked<'a> {
     pub(super) approved: bool,
 }
 
+/// Which parts of the context the policies of a slice may ask for: making a part takes time.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each part")]
+pub(super) struct Wants {
+    agent: bool,
+    arguments: bool,
+    environment: bool,
+    labels: bool,
+    time: bool,
+}
+
+impl Wants {
+    /// What `policies` name, whatever they mean by it: too much does no harm.
+    pub(super) fn of(policies: &[&SourcePolicy]) -> Self {
+        let texts: Option<Vec<String>> =
+            policies.iter().map(|source| Some(source.policy.to_json().ok()?.to_string())).collect();
+        let names = |part: &str| {
+            let quoted = format!("\"{part}\"");
+            texts.as_ref().is_none_or(|texts| texts.iter().any(|text| text.contains(&quoted)))
+        };
+        Self {
+            agent: names("agent"),
+            arguments: names("arguments"),
+            environment: names("environment"),
+            labels: names("labels"),
+            time: names("time"),
+        }
+    }
+}
+
 impl Asked<'_> {
-    /// The context of the call, with its arguments as `types` says.
-    pub(super) fn context(&self, types: &ArgumentType) -> Result<Context, String> {
+    /// The context of the call, as far as it is wanted, with its arguments as `types` says.
+    pub(super) fn context(&self, types: &ArgumentType, wants: Wants) -> Result<Context, String> {
         let Circumstances { labels, reason, session, .. } = self.circumstances;
-        let labels = labels.iter().map(|label| text(label));
-        let mut pairs = vec![
-            ("agent".to_owned(), self.agent()?),
-            ("approved".to_owned(), RestrictedExpression::new_bool(self.approved)),
-            ("arguments".to_owned(), types.expression(self.arguments.value())?),
-            ("environment".to_owned(), text(self.environment)),
-            ("labels".to_owned(), RestrictedExpression::new_set(labels)),
-            ("time".to_owned(), time_of(self.zone, self.circumstances.at)?),
-        ];
+        let mut pairs = vec![("approved".to_owned(), RestrictedExpression::new_bool(self.approved))];
+        if wants.agent {
+            pairs.push(("agent".to_owned(), self.agent()?));
+        }
+        if wants.arguments {
+            pairs.push(("arguments".to_owned(), types.expression(self.arguments.value())?));
+        }
+        if wants.environment {
+            pairs.push(("environment".to_owned(), text(self.environment)));
+        }
+        if wants.labels {
+            let labels = labels.iter().map(|label| text(label));
+            pairs.push(("labels".to_owned(), RestrictedExpression::new_set(labels)));
+        }
+        if wants.time {
+            pairs.push(("time".to_owned(), time_of(self.zone, self.circumstances.at)?));
+        }
         pairs.extend(reason.map(|reason| ("reason".to_owned(), text(reason))));
         pairs.extend(session.map(|session| ("session".to_owned(), text(session))));
         Context::from_pairs(pairs).map_err(|_| NOT_COMPARABLE.to_owned())

@@ -1,8 +1,9 @@
 //! The policies that can bear on one tool, validated against its types.
 
+mod audience;
 mod sight;
 
-pub(super) use sight::could_be_for;
+pub(super) use audience::could_be_for;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use quaymaster_core::{Actor, Arguments, Gate, Memory, PerActor};
 use super::action::Action;
 use super::annotation::Notes;
 use super::aside::Aside;
-use super::context::Asked;
+use super::context::{Asked, Wants};
 use super::decision::{Circumstances, Decision, DecisionEffect, Obligations};
 use super::entities::{Placed, actor_uid, uid};
 use super::problem::{PolicyProblem, Severity};
@@ -25,6 +26,7 @@ use super::schema::{ArgumentType, cedar_schema};
 use super::source::{Source, SourcePolicy};
 use super::validate::validate;
 use super::{Known, access};
+use audience::Audiences;
 
 /// The policies of one tool, ready to decide.
 #[derive(Debug)]
@@ -41,6 +43,10 @@ pub(super) struct Slice {
     /// No policy looks at the context, so what was decided for an actor holds for all its calls.
     ignores_context: bool,
     remembered: PerActor<Decision>,
+    /// Some policy says who may agree, so a denial is looked at twice.
+    has_gates: bool,
+    wants: Wants,
+    audiences: Audiences,
     asks_reason: bool,
     lists: Option<Aside>,
     fields: Option<Aside>,
@@ -92,6 +98,9 @@ impl Slice {
             places: Placed::all(tool, known).map_err(fault)?,
             action: uid("Action", "call").map_err(fault)?,
             remembered: PerActor::default(),
+            has_gates: policies.iter().any(|p| p.notes.approval.is_some()),
+            wants: Wants::of(&policies),
+            audiences: Audiences::of(&policies).map_err(fault)?,
             asks_reason: policies.iter().any(|p| asks_reason(p)),
             set,
             schema,
@@ -112,6 +121,12 @@ impl Slice {
     /// Whether something may be taken out of a result.
     pub(super) fn takes_fields_out(&self) -> bool {
         self.fields.is_some() || self.notes.values().any(|notes| !notes.obligations.redactions.is_empty())
+    }
+
+    /// What partial evaluation alone says of whether `actor` could call.
+    #[cfg(test)]
+    pub(super) fn could_call_at_all(&self, actor: &Actor) -> bool {
+        Placed::of(&self.places, actor).is_some_and(|place| self.partially(actor, place))
     }
 
     /// Decides one call. In a workspace without the tool nobody may call it.
@@ -138,7 +153,8 @@ impl Slice {
         let entities = place.entities(actor)?;
         let now = self.respond(actor, place, asked, &entities, &self.set)?;
         let decision = self.read(&now);
-        if decision.effect != DecisionEffect::Deny || decision.errors > 0 || self.ignores_context {
+        let is_final = decision.effect != DecisionEffect::Deny || decision.errors > 0;
+        if is_final || self.ignores_context || !self.has_gates {
             return Ok(decision);
         }
         let asked_then = Asked { approved: true, ..asked };
@@ -166,15 +182,15 @@ impl Slice {
         entities: &Entities,
         set: &PolicySet,
     ) -> Result<Response, String> {
-        // Without a look at the context an empty one stands in for it, which no schema fits.
-        let (context, schema) = if self.ignores_context {
-            (Context::empty(), None)
+        let context = if self.ignores_context {
+            Context::empty()
         } else {
-            (asked.context(&self.arguments)?, self.typed.then_some(&self.schema))
+            asked.context(&self.arguments, self.wants)?
         };
-        // What Cedar says of a request that does not fit repeats the arguments.
-        let request = Request::new(actor_uid(actor)?, self.action.clone(), place.tool.uid(), context, schema)
-            .map_err(|_| "the arguments do not fit the schema by which policies know them".to_owned())?;
+        // The context is made as the schema says, so Cedar need not look at it again; it would have to be
+        // whole for that, and what Cedar says of one that does not fit repeats the arguments.
+        let request = Request::new(actor_uid(actor)?, self.action.clone(), place.tool.uid(), context, None)
+            .map_err(|_| "the request cannot be put together".to_owned())?;
         Ok(Authorizer::new().is_authorized(&request, set, entities))
     }
 

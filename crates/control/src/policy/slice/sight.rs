@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cedar_policy::{
-    Context, Decision as Verdict, Effect, PartialEntities, PartialEntityUid, PartialRequest, Policy,
-    PrincipalConstraint, RestrictedExpression,
+    Authorizer, Context, Decision as Verdict, Effect, PartialEntities, PartialEntityUid, PartialRequest,
+    Request, RestrictedExpression,
 };
 use quaymaster_core::{Actor, ActorId, Timestamp};
 
 use super::Slice;
+use super::audience::could_be_for;
 use crate::policy::aside::Aside;
 use crate::policy::context::time_of;
 use crate::policy::entities::{Placed, actor_uid};
@@ -51,13 +52,38 @@ impl Slice {
     }
 
     fn could_call(&self, actor: &Actor, place: &Placed) -> bool {
-        let mut permits = self.set.policies().filter(|policy| policy.effect() == Effect::Permit);
-        if !permits.any(|permit| could_be_for(permit, actor)) {
-            return false;
+        let Some(likeness) = self.audiences.likeness(actor) else { return self.find_out(actor, place) };
+        self.audiences.alike.get(&likeness).unwrap_or_else(|| {
+            let could = self.find_out(actor, place);
+            self.audiences.alike.insert(likeness, could);
+            could
+        })
+    }
+
+    /// First by what is known without the context, then by partial evaluation, which is slow.
+    fn find_out(&self, actor: &Actor, place: &Placed) -> bool {
+        let let_in = self.audiences.let_in(actor);
+        if !let_in.permits || !self.typed {
+            return let_in.permits;
         }
-        if !self.typed {
-            return true;
+        match self.plainly(actor, place) {
+            Some(Verdict::Allow) if !let_in.conditional_forbids => true,
+            Some(Verdict::Deny) if !let_in.conditional_permits => false,
+            _ => self.partially(actor, place),
         }
+    }
+
+    /// What the policies say that ask nothing of the context; nothing if one of them fails.
+    fn plainly(&self, actor: &Actor, place: &Placed) -> Option<Verdict> {
+        let entities = place.entities(actor).ok()?;
+        let (principal, resource) = (actor_uid(actor).ok()?, place.tool.uid());
+        let request = Request::new(principal, self.action.clone(), resource, Context::empty(), None).ok()?;
+        let response = Authorizer::new().is_authorized(&request, &self.audiences.plain, &entities);
+        response.diagnostics().errors().next().is_none().then(|| response.decision())
+    }
+
+    /// What type-aware partial evaluation says, with the context unknown.
+    pub(in crate::policy) fn partially(&self, actor: &Actor, place: &Placed) -> bool {
         let partial = || -> Result<bool, String> {
             let entities = place.entities(actor)?;
             let entities =
@@ -106,21 +132,4 @@ fn approval_context(place: &Placed, requester: &ActorId, at: Timestamp) -> Resul
         ("time".to_owned(), time_of(&place.zone, at)?),
     ];
     Context::from_pairs(pairs).map_err(|e| e.to_string())
-}
-
-/// Whether the principal that a policy names is this actor, its workspace or one of its roles.
-pub(in crate::policy) fn could_be_for(policy: &Policy, actor: &Actor) -> bool {
-    let named = match policy.principal_constraint() {
-        PrincipalConstraint::Any | PrincipalConstraint::Is(_) => return true,
-        PrincipalConstraint::In(named)
-        | PrincipalConstraint::Eq(named)
-        | PrincipalConstraint::IsIn(_, named) => named,
-    };
-    let id = named.id().unescaped();
-    match named.type_name().to_string().as_str() {
-        "Actor" => id == actor.id.as_str(),
-        "Role" => actor.roles.iter().any(|role| role.as_str() == id),
-        "Workspace" => id == actor.workspace.as_str(),
-        _ => false,
-    }
 }

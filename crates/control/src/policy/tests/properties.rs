@@ -153,6 +153,20 @@ proptest! {
     }
 
     #[test]
+    fn what_is_seen_by_short_cuts_is_what_partial_evaluation_says(
+        policies in prop::collection::vec(any_policy(), 0..7),
+    ) {
+        let world = shops(&policies);
+        for role in ["analyst", "support", "manager", "analyst"] {
+            for tool in ["escalate", "search"] {
+                let slice = &world.policies.slices[tool];
+                let seen = world.policies.could_permit(&actor(role), world.catalogue.tool(tool).expect("a tool"));
+                prop_assert_eq!(seen, slice.could_call_at_all(&actor(role)));
+            }
+        }
+    }
+
+    #[test]
     fn adding_a_forbid_never_allows_more_and_takes_no_demand_away(
         policies in prop::collection::vec(any_policy(), 0..6),
         forbid in any_policy().prop_filter("a forbid", |policy| policy.contains("forbid (")),
