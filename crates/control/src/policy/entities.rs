@@ -1,6 +1,7 @@
 //! The entities that policies speak of: actors, tools, and what they belong to.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::LazyLock;
 
 use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 use quaymaster_catalog::Tool;
@@ -104,7 +105,13 @@ pub(super) fn actor_uid(actor: &Actor) -> Result<EntityUid, String> {
     uid("Actor", actor.id.as_str())
 }
 
+/// The types of entities. They are parsed once, because that takes longer than a decision.
+static TYPES: LazyLock<HashMap<&'static str, EntityTypeName>> = LazyLock::new(|| {
+    let all = ["Action", "Actor", "Connector", "Role", "Tool", "Workspace"];
+    all.into_iter().filter_map(|name| Some((name, name.parse().ok()?))).collect()
+});
+
 pub(super) fn uid(kind: &str, id: &str) -> Result<EntityUid, String> {
-    let kind: EntityTypeName = kind.parse().map_err(|_| format!("`{kind}` is not an entity type"))?;
+    let kind = TYPES.get(kind).cloned().ok_or_else(|| format!("`{kind}` is not an entity type"))?;
     Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
 }

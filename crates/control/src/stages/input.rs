@@ -128,3 +128,28 @@ pub fn authentication(word: &str) -> Result<Authentication, String> {
         _ => Err("established in a way that this version does not know: `token` or `local_user`".into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: &str = r#"{"action":"call","actor":{"authentication":"token","id":"ada","roles":["analyst"],"workspace":"sales"},"agent":{"model":"m"},"arguments":{"id":"a"},"tool":"crm_account","v":1}"#;
+
+    #[test]
+    fn an_input_of_the_first_version_is_read_with_the_time_of_its_record() {
+        let recorded = Timestamp::from_micros(7);
+        let input = DecisionInput::parse(FIRST.as_bytes(), recorded).expect("an input");
+        assert_eq!((input.at, input.reason, input.session), (recorded, None, None));
+        assert_eq!((input.actor.id.as_str(), input.tool.as_str()), ("ada", "crm_account"));
+        assert_eq!((input.actor.person, input.agent.model.as_deref()), (None, Some("m")));
+        assert_eq!(input.arguments.as_json(), r#"{"id":"a"}"#);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_without_what_it_holds() {
+        for bad in ["", "[]", &FIRST.replace("\"v\":1", "\"v\":9"), &FIRST.replace("token", "private")] {
+            let told = DecisionInput::parse(bad.as_bytes(), Timestamp::from_micros(0)).expect_err("no input");
+            assert!(!told.contains("private"), "{told}");
+        }
+    }
+}
