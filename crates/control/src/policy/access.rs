@@ -6,7 +6,7 @@ use quaymaster_core::Gate;
 
 use super::action::Action;
 use super::annotation::Notes;
-use super::source::{Scope, SourcePolicy, mentions_context};
+use super::source::{Scope, SourcePolicy, json_of, mentions_context};
 
 /// One permit for each role that `access` names, and a forbid that the tool's approval lifts.
 ///
@@ -35,7 +35,7 @@ pub(super) fn policies(tool: &Tool) -> Result<Vec<SourcePolicy>, String> {
 
 fn compile(tool: &Tool, id: String, text: &str) -> Result<SourcePolicy, String> {
     let policy = Policy::parse(Some(PolicyId::new(id)), text).map_err(|e| e.to_string())?;
-    let mentions_context = mentions_context(&policy);
+    let (mentions_context, json) = (mentions_context(&policy), json_of(&policy));
     Ok(SourcePolicy {
         policy,
         file: None,
@@ -44,6 +44,7 @@ fn compile(tool: &Tool, id: String, text: &str) -> Result<SourcePolicy, String> 
         scope: Scope::Tool(tool.name().to_string()),
         actions: vec![Action::Call],
         mentions_context,
+        json,
         notes: Notes::default(),
     })
 }

@@ -32,8 +32,7 @@ pub(super) struct Wants {
 impl Wants {
     /// What `policies` name, whatever they mean by it: too much does no harm.
     pub(super) fn of(policies: &[&SourcePolicy]) -> Self {
-        let texts: Option<Vec<String>> =
-            policies.iter().map(|source| Some(source.policy.to_json().ok()?.to_string())).collect();
+        let texts: Option<Vec<&str>> = policies.iter().map(|source| source.json.as_deref()).collect();
         let names = |part: &str| {
             let quoted = format!("\"{part}\"");
             texts.as_ref().is_none_or(|texts| texts.iter().any(|text| text.contains(&quoted)))

@@ -30,6 +30,7 @@ use audience::Audiences;
 
 /// The policies of one tool, ready to decide.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of their own, each found out once at load")]
 pub(super) struct Slice {
     pub(super) set: PolicySet,
     /// The permits alone, where some of them demands something.
@@ -265,10 +266,6 @@ fn set_of<'a>(policies: impl Iterator<Item = &'a SourcePolicy>) -> Result<Policy
 
 /// Whether what the policy says may depend on whether a business reason is given.
 fn asks_reason(policy: &SourcePolicy) -> bool {
-    let mentions = || {
-        policy.policy.to_json().map_or(true, |json| {
-            json.get("conditions").is_some_and(|asked| asked.to_string().contains(r#""reason""#))
-        })
-    };
+    let mentions = || policy.json.as_deref().is_none_or(|json| json.contains(r#""reason""#));
     policy.notes.obligations.reason_required || (policy.mentions_context && mentions())
 }

@@ -44,6 +44,8 @@ pub(super) struct SourcePolicy {
     /// What it is about.
     pub(super) actions: Vec<Action>,
     pub(super) mentions_context: bool,
+    /// The policy as JSON, to look for names in; nothing if it cannot be written so.
+    pub(super) json: Option<String>,
     pub(super) notes: Notes,
 }
 
@@ -203,6 +205,7 @@ impl Reader<'_> {
             scope,
             actions,
             mentions_context,
+            json: json_of(policy),
         };
         self.source.by_scope.entry(read.scope.key()).or_default().push(read);
     }
@@ -237,6 +240,13 @@ fn unknown_entities(policy: &Policy, known: &Known) -> Vec<(String, Option<Strin
         }
     }
     unknown
+}
+
+/// What a policy names, without its annotations.
+pub(super) fn json_of(policy: &Policy) -> Option<String> {
+    let mut json = policy.to_json().ok()?;
+    json.as_object_mut()?.remove("annotations");
+    Some(json.to_string())
 }
 
 /// Whether a policy looks at the context. Where that cannot be told, it does.

@@ -118,7 +118,7 @@ impl Audiences {
 fn named_roles(policies: &[&SourcePolicy]) -> Option<BTreeSet<String>> {
     let mut roles = BTreeSet::new();
     for source in policies {
-        let text = source.policy.to_json().ok()?.to_string();
+        let text = source.json.as_deref()?;
         if text.contains(r#""Actor""#) || text.contains(r#""person""#) {
             return None;
         }
