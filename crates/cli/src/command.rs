@@ -10,6 +10,7 @@ pub(crate) mod demo;
 pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod place;
+pub(crate) mod policy;
 pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod signals;

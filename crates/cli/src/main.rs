@@ -74,6 +74,8 @@ enum Command {
     Approvals(command::approvals::Approvals),
     /// Reads and verifies the audit log.
     Audit(command::audit::Audit),
+    /// Explains, tests and compares policies.
+    Policy(command::policy::Policy),
     /// Drafts connectors from the MCP servers that another client is set up with.
     Import(command::import::Import),
     /// Sets a client up to use Quaymaster, or takes that back.
@@ -128,6 +130,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Upstreams(upstreams) => within(upstreams.run()),
         Command::Approvals(approvals) => within(approvals.run()),
         Command::Audit(audit) => within(audit.run()),
+        Command::Policy(policy) => within(policy.run()),
         Command::Import(import) => within(import.run()),
         Command::Connect(connect) => within(connect.run()),
     }

@@ -20,7 +20,7 @@ pub mod secrets;
 mod stages;
 
 pub use stages::{
-    Approved, Authorized, Ended, Evidence, Job, Permit, Receipt, Refused, RequestRefusal, Rulebook, Voice,
-    Waited, approve, approve_unasked, authorize, close, close_refused_watch, close_request, close_watch,
-    may_read, record, release, voice, watchable,
+    Approved, Authorized, DecisionInput, Ended, Evidence, Job, Permit, Receipt, Refused, RequestRefusal,
+    Rulebook, Voice, Waited, approve, approve_unasked, authentication, authorize, close, close_refused_watch,
+    close_request, close_watch, may_read, record, release, voice, watchable,
 };

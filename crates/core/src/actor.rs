@@ -203,6 +203,9 @@ impl Actor {
 /// The members are in alphabetical order, because the audit writes them as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AgentClaims {
+    /// Whether a model instead of a person answers what the agent asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_review: Option<bool>,
     /// The client's own id for the call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub call: Option<String>,
@@ -230,8 +233,11 @@ impl AgentClaims {
     /// Writes the claims as canonical JSON.
     pub fn write_canonical(&self, out: &mut String) {
         // Taken apart, so that a member which is added cannot be forgotten.
-        let Self { call, client, model, parent_thread, sandbox_mode, session, thread } = self;
+        let Self { auto_review, call, client, model, parent_thread, sandbox_mode, session, thread } = self;
         let mut object = ObjectWriter::begin(out);
+        if let Some(flag) = auto_review {
+            object.boolean("auto_review", *flag);
+        }
         object.optional("call", call.as_deref());
         object.optional("client", client.as_deref());
         object.optional("model", model.as_deref());
@@ -288,6 +294,7 @@ mod tests {
     fn claims_are_written_as_the_canonical_writer_would() {
         let text = |text: &str| Some(text.to_owned());
         let all = AgentClaims {
+            auto_review: Some(true),
             call: text("c-1"),
             client: text("codex \u{e9}\u{1f600}\"\\\n\u{1}\u{7f}/0.169.0"),
             model: text("m"),

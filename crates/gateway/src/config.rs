@@ -13,6 +13,7 @@
 //! - A secret that stands in a file is neither repeated nor shown.
 
 mod across;
+mod cases;
 mod checked;
 mod connector;
 mod decode;
@@ -41,6 +42,10 @@ use self::checked::{Known, PathProblem};
 use self::document::Document;
 use self::folder::Contents;
 
+pub use self::cases::{
+    Expected, ExpectedObligations, PolicyCase, PolicyCases, PolicyTests, TestActor, TestAgent, TestContext,
+    load_tests,
+};
 pub use self::checked::{AuditSettings, LocalUser, Settings};
 pub use self::connector::Connector;
 pub use self::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Source, Span};
@@ -94,6 +99,16 @@ impl Loaded {
     pub fn secrets(&self) -> Secrets {
         Secrets::new(self.settings.secret_files.clone())
     }
+}
+
+/// Reads the policies of a folder that is no part of a configuration.
+///
+/// # Errors
+///
+/// Says which file cannot be read.
+pub fn read_policies(folder: &Path) -> Result<Vec<Arc<Source>>, Diagnostics> {
+    let (files, found) = folder::read_policies(folder);
+    if found.has_errors() { Err(found) } else { Ok(files.into_iter().map(Arc::new).collect()) }
 }
 
 /// Reads and checks the configuration in `folder`.

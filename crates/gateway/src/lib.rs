@@ -7,6 +7,7 @@
 mod admission;
 mod approvals;
 mod assembly;
+mod backtest;
 mod call;
 mod check;
 pub mod config;
@@ -20,12 +21,15 @@ pub mod people;
 mod plane;
 mod reload;
 mod retire;
+mod rules;
 mod state;
 mod upstreams;
 mod watch;
 
+pub use backtest::{Backtest, Difference, NotReplayable, backtest};
 pub use check::{check, check_connected};
 pub use gateway::Gateway;
 pub use office::Office;
+pub use rules::{Answer, Question, Rules, outcome};
 pub use state::{StartError, StartOptions};
 pub use upstreams::{MISSING_UPSTREAMS, MissingUpstream, UpstreamReport, look_at_upstreams};

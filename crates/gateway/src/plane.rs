@@ -105,7 +105,8 @@ impl Plane {
                 let name = tool.name();
                 awaits |= policies.may_need_approval(tool);
                 shown.insert(name.to_string());
-                let may_read = |uri: &str| may_read(actor, tool, uri, &self.rulebook);
+                let may_read =
+                    |uri: &str| may_read(actor, tool, uri, &self.rulebook, self.evidence.clock.now());
                 let listed = tool.listed().filter(|(uri, _)| may_read(uri));
                 shown.extend(listed.map(|(uri, _)| place(name, uri)));
             }
@@ -139,8 +140,8 @@ impl Plane {
     /// Watches a resource, without a record (see `watch`), that `actor` may read; none if there is no such, or it cannot
     /// be watched.
     pub(crate) fn watch(&self, actor: &Actor, reach: &Reach, uri: &str) -> Option<Watch> {
-        let view = self.reached(actor, reach);
-        let group = view.resource(uri).filter(|group| may_read(actor, group, uri, &self.rulebook))?;
+        let (view, now) = (self.reached(actor, reach), self.evidence.clock.now());
+        let group = view.resource(uri).filter(|group| may_read(actor, group, uri, &self.rulebook, now))?;
         match self.connectors.connector(&group.declaration().connector)? {
             Connector::Mcp(upstream) => upstream.watch(actor, uri),
             Connector::Sql(_) => None,

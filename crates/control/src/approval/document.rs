@@ -103,7 +103,7 @@ impl Document {
             roles: request.actor.roles.to_vec(),
             agent: claims(facts),
             workspace: request.actor.workspace.to_string(),
-            reason: None,
+            reason: facts.reason.as_deref().map(plain),
             systems: if briefing.systems.is_empty() {
                 connector.into_iter().collect()
             } else {

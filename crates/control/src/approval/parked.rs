@@ -36,6 +36,7 @@ pub struct Asker {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims {
+    auto_review: Option<bool>,
     call: Option<String>,
     client: Option<String>,
     model: Option<String>,
@@ -103,13 +104,13 @@ impl Asker {
 
 impl Parked {
     pub(super) fn of(request: &CallRequest) -> Self {
-        let AgentClaims { call, client, model, parent_thread, sandbox_mode, session, thread } =
+        let AgentClaims { auto_review, call, client, model, parent_thread, sandbox_mode, session, thread } =
             request.agent.clone();
         Self {
             form: FORM,
             asker: Asker::of(&request.actor),
             call: request.id.clone(),
-            agent: Claims { call, client, model, parent_thread, sandbox_mode, session, thread },
+            agent: Claims { auto_review, call, client, model, parent_thread, sandbox_mode, session, thread },
             arguments: request.arguments.as_json().to_owned(),
             correlation: request.correlation_id.clone(),
             kind: request.kind.as_str().to_owned(),
@@ -136,7 +137,8 @@ impl Parked {
 
     /// The call again, for `actor`, who is established anew, under the id of its run.
     pub(super) fn into_request(self, id: CallId, actor: Arc<Actor>, now: Timestamp) -> Option<CallRequest> {
-        let Claims { call, client, model, parent_thread, sandbox_mode, session, thread } = self.agent;
+        let Claims { auto_review, call, client, model, parent_thread, sandbox_mode, session, thread } =
+            self.agent;
         let arguments = Arguments::parse(Some(Raw::read(&self.arguments).ok()?)).ok()?;
         Some(CallRequest {
             id,
@@ -144,7 +146,16 @@ impl Parked {
             actor,
             reach: self.reach.map_or(Reach::All, Reach::One),
             session: self.session,
-            agent: AgentClaims { call, client, model, parent_thread, sandbox_mode, session, thread },
+            agent: AgentClaims {
+                auto_review,
+                call,
+                client,
+                model,
+                parent_thread,
+                sandbox_mode,
+                session,
+                thread,
+            },
             trace_id: self.trace,
             sampled: self.sampled,
             correlation_id: self.correlation,

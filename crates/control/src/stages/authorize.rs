@@ -1,11 +1,11 @@
 //! Whether this actor may make this call: covered by its credentials, arguments valid, policy in favour.
 
-use quaymaster_catalog::Call;
-use quaymaster_core::{CallError, ErrorCode};
+use quaymaster_catalog::{Call, CheckedArguments};
+use quaymaster_core::{CallError, ErrorCode, SessionId};
 
 use super::Rulebook;
 use super::facts::{Facts, Refused};
-use crate::policy::{Decision, DecisionEffect};
+use crate::policy::{Circumstances, Decision, DecisionEffect};
 
 /// A call that policy allows, perhaps after somebody has agreed.
 #[derive(Debug)]
@@ -24,11 +24,19 @@ pub fn authorize(call: Call, rulebook: &Rulebook) -> Result<Authorized, Refused>
     if let Some(scope) = facts.request.actor.lacks_scopes(tool.declaration().effect) {
         return Err(Refused::new(facts, CallError::lacking(scope)));
     }
-    let arguments = match tool.check_arguments(&facts.request) {
-        Ok(arguments) => arguments,
+    let CheckedArguments { arguments, reason } = match tool.check_arguments(&facts.request) {
+        Ok(checked) => checked,
         Err(error) => return Err(Refused::new(facts, error)),
     };
-    let decision = rulebook.policies().decide(&facts.request.actor, &tool, &arguments, &facts.request.agent);
+    let request = &facts.request;
+    let circumstances = Circumstances {
+        session: request.session.as_ref().map(SessionId::as_str),
+        reason: reason.as_deref(),
+        ..Circumstances::new(&request.agent, request.received)
+    };
+    let decision = rulebook.policies().decide(&request.actor, &tool, &arguments, &circumstances);
+    let lacks_reason = decision.obligations.reason_required && reason.is_none();
+    facts.reason = reason;
     let denied = (decision.effect == DecisionEffect::Deny).then(|| denial(&decision));
     facts.rules = rulebook.policies().digest(&tool);
     facts.arguments = Some(arguments);
@@ -38,8 +46,14 @@ pub fn authorize(call: Call, rulebook: &Rulebook) -> Result<Authorized, Refused>
             let hints = rulebook.policies().permit_reasons(&facts.request.actor, &tool);
             Err(Refused::new(facts, if hints.is_empty() { error } else { error.hint(hints.join("; ")) }))
         }
+        None if lacks_reason => Err(Refused::new(facts, without_reason())),
         None => Ok(Authorized { facts }),
     }
+}
+
+fn without_reason() -> CallError {
+    CallError::new(ErrorCode::InputInvalid, "this call needs a business reason")
+        .hint("say in the argument `reason`, in one sentence, why it is made")
 }
 
 fn denial(decision: &Decision) -> CallError {

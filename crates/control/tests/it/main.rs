@@ -7,6 +7,7 @@
 
 mod approvals;
 mod audit;
+mod demands;
 mod identity;
 mod release;
 mod shapes;

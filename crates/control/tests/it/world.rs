@@ -126,6 +126,15 @@ impl World {
 
     /// The same at another time.
     pub(crate) async fn at(clock: Arc<dyn Clock>, declarations: Vec<ToolDeclaration>) -> Self {
+        Self::put_together(clock, declarations, POLICY).await
+    }
+
+    /// The same under other policies.
+    pub(crate) async fn governed(declarations: Vec<ToolDeclaration>, policy: &str) -> Self {
+        Self::put_together(Arc::new(SystemClock), declarations, policy).await
+    }
+
+    async fn put_together(clock: Arc<dyn Clock>, declarations: Vec<ToolDeclaration>, policy: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(StoreTarget::Sqlite { path: folder.path().join("quaymaster.db") })
             .await
@@ -133,7 +142,8 @@ impl World {
         let evidence = evidence(folder.path(), store.clone(), clock).await;
         let (catalogue, problems) = Catalogue::build(declarations);
         assert_eq!(problems, vec![]);
-        let rulebook = rulebook(&catalogue, POLICY);
+        let rulebook = rulebook(&catalogue, policy);
+        let catalogue = catalogue.with_rules(|tool| rulebook.told(tool));
         let time_and_chance: (Arc<dyn Clock>, Arc<dyn Randomness>) =
             (Arc::clone(&evidence.clock), Arc::new(SystemRandomness));
         let subjects = Arc::clone(&evidence.subjects);
@@ -205,6 +215,7 @@ fn rulebook(catalogue: &Catalogue, policies: &str) -> Rulebook {
         workspaces: set(&["sales"]),
         connectors: set(&["crm"]),
         tools: set(&["crm_account", "crm_table", "crm_status", "crm_refund"]),
+        ..Known::default()
     };
     let file = PolicyFile { path: "crm.cedar".into(), text: policies.into() };
     let (rulebook, problems) = Rulebook::build(&[file], catalogue, &known);

@@ -11,7 +11,7 @@ use quaymaster_control::identity::{IdentityProblem, IdentitySettings};
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::suggest::did_you_mean;
-use quaymaster_core::{Role, Workspace};
+use quaymaster_core::{Role, Workspace, Zone};
 use quaymaster_store::{StoreConfig, StoreConfigError};
 
 use super::diagnostic::{Code, Problem};
@@ -96,6 +96,7 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
     }
     problems.extend(config.store.check().err().as_ref().map(store_problem));
     problems.extend(page_problems(&config.workspaces));
+    problems.extend(zone_problems(&config.workspaces));
     let audit = audit(&config.audit, &mut problems);
     let listen = listen(&config.listen, &mut problems);
     let public_url = listen.as_ref().and_then(|listen| listen.public_url.as_deref());
@@ -171,6 +172,13 @@ fn page_problems(workspaces: &BTreeMap<Workspace, WorkspaceConfig>) -> impl Iter
     too_long.map(|(name, _)| {
         let path = format!("workspaces.{name}.catalogue.pageSize");
         PathProblem::error(Code::Value, path, format!("a page has at most {MAX_PAGE} objects"))
+    })
+}
+
+fn zone_problems(workspaces: &BTreeMap<Workspace, WorkspaceConfig>) -> impl Iterator<Item = PathProblem> {
+    workspaces.iter().filter_map(|(name, config)| {
+        let message = Zone::parse(config.time_zone.as_deref()?).err()?;
+        Some(PathProblem::error(Code::Value, format!("workspaces.{name}.timeZone"), message))
     })
 }
 

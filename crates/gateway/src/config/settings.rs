@@ -11,6 +11,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use quaymaster_control::identity::IdentityConfig;
+use quaymaster_core::Zone;
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::setting::{ByteSize, DurationSetting, Slug};
 use quaymaster_store::StoreConfig;
@@ -171,6 +172,21 @@ pub struct WorkspaceConfig {
     /// How its tools are shown to agents.
     #[serde(default)]
     pub catalogue: CatalogueConfig,
+    /// What kind of place it is, such as `production` or `staging`: `context.environment` in
+    /// policies. `production` if absent.
+    #[serde(default)]
+    pub environment: Option<Slug>,
+    /// Whose time policies see in `context.time`: a zone of the IANA database, such as
+    /// `Europe/Berlin`. `UTC` if absent.
+    #[serde(default)]
+    pub time_zone: Option<String>,
+}
+
+impl WorkspaceConfig {
+    /// Whose time it is in it; UTC where nothing is said, or where it says nothing that is a zone.
+    pub fn zone(&self) -> Zone {
+        self.time_zone.as_deref().and_then(|name| Zone::parse(name).ok()).unwrap_or_default()
+    }
 }
 
 /// How a workspace's tools are shown to agents.

@@ -48,6 +48,7 @@ pub(super) fn read(meta: &Meta<'_>, client: Option<String>, aside: Aside<'_>) ->
     let in_meta = text(meta.traceparent);
     Claims {
         agent: AgentClaims {
+            auto_review: turn.auto_review_enabled.and_then(flag),
             call: claim(meta.call_id),
             client: implementation(meta.client_info).or(client),
             model: claim(turn.model),
@@ -76,6 +77,10 @@ pub(super) fn cleaned(text: &str) -> Option<String> {
     let kept: String = text.chars().take(MAX_CLAIM_BYTES).filter(|c| !misleads(*c)).collect();
     let kept = bounded(&kept, MAX_CLAIM_BYTES).trim();
     (!kept.is_empty()).then(|| kept.to_owned())
+}
+
+fn flag(raw: Raw<'_>) -> Option<bool> {
+    raw.get().parse().ok()
 }
 
 fn claim(raw: Option<Raw<'_>>) -> Option<String> {
@@ -135,10 +140,12 @@ mod tests {
     fn what_codex_says_of_a_call_is_kept() {
         let turn = json!({
             "session_id": "s-1", "thread_id": "t-1", "turn_id": "u-1", "parent_thread_id": "t-0",
-            "model": "gpt-5.2-codex", "sandbox_mode": "read-only", "thread_source": "user"
+            "model": "gpt-5.2-codex", "sandbox_mode": "read-only", "thread_source": "user",
+            "auto_review_enabled": true
         });
         let expected = Claims {
             agent: AgentClaims {
+                auto_review: Some(true),
                 call: Some("call_9".into()),
                 client: Some("from-elsewhere".into()),
                 model: Some("gpt-5.2-codex".into()),

@@ -115,6 +115,7 @@ members! {
         parent_thread_id = "parent_thread_id",
         model = "model",
         sandbox_mode = "sandbox_mode",
+        auto_review_enabled = "auto_review_enabled",
     }
 }
 
