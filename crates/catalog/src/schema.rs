@@ -195,7 +195,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_told_of_in_its_number() {
         let schema = json!({"type": "object", "minProperties": 1, "properties": {"a": {"multipleOf": 2}}});
-        let schema = InputSchema::compile(&schema, std::iter::empty()).expect("a usable schema");
+        let schema =
+            InputSchema::compile(&schema, schema.clone(), std::iter::empty()).expect("a usable schema");
         for (arguments, expected) in [
             (json!({}), "the arguments do not fit the schema at `/minProperties`"),
             (json!({"a": 3}), "`a` does not fit the schema at `/properties/a/multipleOf`"),
