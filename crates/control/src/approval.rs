@@ -30,11 +30,13 @@ mod verdict;
 
 use std::sync::{Arc, OnceLock, Weak};
 
+use arc_swap::ArcSwapOption;
 use quaymaster_core::{CallError, CallTool, Clock, ErrorCode, Randomness};
 use quaymaster_store::{Store, StoreError};
 use tokio::sync::watch;
 
 use crate::audit::{AuditError, Subjects};
+use crate::policy::Policies;
 
 pub(crate) use ask::{Asked, binding};
 pub use decide::{Decider, Spoken};
@@ -56,6 +58,8 @@ pub struct Approvals {
     randomness: Arc<dyn Randomness>,
     /// What this process is called where it says that it runs something.
     runner: String,
+    /// What policy says of who decides. Without any, nobody does.
+    policies: ArcSwapOption<Policies>,
     /// Who calls the tools that read what a call will change.
     reader: OnceLock<Weak<dyn CallTool>>,
     /// Counts what this process changed, for those who wait here.
@@ -79,6 +83,13 @@ pub enum ApprovalError {
     Contended,
 }
 
+impl ApprovalError {
+    /// Whether the request is to blame, now and for ever: its key is gone or it is damaged.
+    pub fn is_of_the_request(&self) -> bool {
+        matches!(self, Self::Damaged(_) | Self::Audit(AuditError::Crypto(_)))
+    }
+}
+
 impl From<ApprovalError> for CallError {
     fn from(error: ApprovalError) -> Self {
         let message = "requests for approval cannot be read or written at the moment, so nothing runs";
@@ -95,7 +106,13 @@ impl Approvals {
         runner: impl Into<String>,
     ) -> Self {
         let (runner, changed) = (runner.into(), watch::Sender::new(0));
-        Self { store, subjects, clock, randomness, runner, reader: OnceLock::new(), changed }
+        let (policies, reader) = (ArcSwapOption::empty(), OnceLock::new());
+        Self { store, subjects, clock, randomness, runner, policies, reader, changed }
+    }
+
+    /// From now on policy says by `policies` who may not decide.
+    pub fn obey(&self, policies: &Arc<Policies>) {
+        self.policies.store(Some(Arc::clone(policies)));
     }
 
     /// Has what a call will change read by `gateway`, once and for all.

@@ -38,7 +38,7 @@ fn pass(message: &[u8]) -> Option<usize> {
         let (name, raw) = member.ok()?;
         found += 1;
         if name == "result" {
-            found += raw.members()?.filter(Result::is_ok).count();
+            found += raw.members()?.flatten().count();
         }
     }
     Some(found)

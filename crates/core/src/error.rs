@@ -151,6 +151,15 @@ impl fmt::Display for ErrorCode {
     }
 }
 
+/// What few errors have beside the others.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Aside {
+    /// The request for approval that the call waits for, as the caller is told of it.
+    pub approval: Option<Value>,
+    /// All scopes that this needs, where it is those that lack.
+    pub scopes: Option<NeededScopes>,
+}
+
 /// Why a call did not succeed, as its caller is told.
 #[derive(thiserror::Error)]
 #[error("{code}: {public_message}")]
@@ -173,10 +182,8 @@ pub struct CallError {
     pub upstream_message: Option<Box<str>>,
     /// What the client would have to be able to, where it is that.
     pub required: Option<InputAbilities>,
-    /// The request for approval that the call waits for, as the caller is told of it.
-    pub approval: Option<Box<Value>>,
-    /// All scopes that this needs, where it is those that lack.
-    pub scopes: Option<Box<NeededScopes>>,
+    /// What else the caller is told.
+    pub aside: Option<Box<Aside>>,
     /// The cause, for logs. Never shown to the caller.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -194,8 +201,7 @@ impl CallError {
             hint: None,
             upstream_message: None,
             required: None,
-            approval: None,
-            scopes: None,
+            aside: None,
             source: None,
         }
     }
@@ -217,7 +223,7 @@ impl CallError {
     /// Adds the request for approval that the call waits for.
     #[must_use]
     pub fn waiting_for(mut self, approval: Value) -> Self {
-        self.approval = Some(Box::new(approval));
+        self.aside.get_or_insert_default().approval = Some(approval);
         self
     }
 
@@ -232,7 +238,9 @@ impl CallError {
     pub fn lacking(scopes: NeededScopes) -> Self {
         let message =
             format!("the access token does not cover this: it needs the scopes `{}`", scopes.as_str());
-        Self { scopes: Some(Box::new(scopes)), ..Self::new(ErrorCode::AuthScope, message) }
+        let mut error = Self::new(ErrorCode::AuthScope, message);
+        error.aside.get_or_insert_default().scopes = Some(scopes);
+        error
     }
 
     /// Says otherwise than the table whether calling again can help.

@@ -115,7 +115,7 @@ impl Envelope {
             data: Value::Null,
             progress: None,
             warnings: vec![],
-            approval: error.approval.as_deref().cloned(),
+            approval: error.aside.as_deref().and_then(|aside| aside.approval.clone()),
             error: Some(ErrorBody {
                 code: error.code,
                 retry: error.retry,

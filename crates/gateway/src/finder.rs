@@ -91,10 +91,6 @@ impl Finding {
 }
 
 /// What a request comes to before the path of a call begins.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are calls, and a box would cost each an allocation"
-)]
 pub(crate) enum Met {
     /// A call of a tool.
     Call(CallRequest),

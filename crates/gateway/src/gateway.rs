@@ -107,6 +107,7 @@ impl Gateway {
             retired: Retired::default(),
             stopped: CancellationToken::new(),
         });
+        gateway.state.approvals.obey(gateway.plane().rulebook.policies());
         let reader: Weak<dyn CallTool> = Arc::<Self>::downgrade(&gateway);
         gateway.state.approvals.read_by(reader);
         reload::follow_upstreams(&gateway, tools);
@@ -120,6 +121,7 @@ impl Gateway {
 
     /// Puts a new plane to work. Calls that run go on with the old one.
     pub(crate) fn put_to_work(&self, plane: Plane) {
+        self.state.approvals.obey(plane.rulebook.policies());
         let before = self.plane.swap(Arc::new(plane));
         self.retired.add(&before.calls);
         self.look_again();
@@ -342,6 +344,10 @@ impl Gateway {
         self.stopped.cancel();
         if !self.admission.drain(DRAIN).await {
             tracing::warn!(event = "gateway.drain", "calls still ran when the time to drain was over");
+        }
+        self.waiting.runs.close();
+        if tokio::time::timeout(DRAIN, self.waiting.runs.wait()).await.is_err() {
+            tracing::warn!(event = "approval.drain", "results of calls that were agreed to are not left yet");
         }
         self.retired.end().await;
         self.at_work().fleet.stop_except(&Fleet::default()).await;

@@ -13,8 +13,9 @@ use quaymaster_control::keyring::KeyAge;
 use quaymaster_core::{Actor, CallError, ErrorCode, TokenId, Workspace};
 use quaymaster_store::Store;
 
-use crate::config::{Loaded, SecretCheck, load};
+use crate::config::{Diagnostics, Loaded, SecretCheck, load};
 use crate::people::{identity, local_user, no_local_user};
+use crate::rules::Rules;
 use crate::state::{StartError, StartOptions, State, open_store};
 
 /// An installation, open for administration.
@@ -69,10 +70,9 @@ impl Office {
     /// has no local user.
     pub async fn visitor(&self, token: Option<&str>) -> Result<Arc<Actor>, CallError> {
         let settings = &self.loaded.settings;
-        let identity = identity(&self.state, &self.loaded).map_err(|found| {
-            CallError::new(ErrorCode::GatewayInternal, "the issuers of the configuration cannot be used")
-                .because(found.to_string())
-        })?;
+        let rules = Rules::load(&self.loaded.folder, None).map_err(|found| unusable("policies", &found))?;
+        self.state.approvals.obey(rules.policies());
+        let identity = identity(&self.state, &self.loaded).map_err(|found| unusable("issuers", &found))?;
         let arrival = |header| Arrival { authorization: Some(header), workspace: None, path: "/mcp" };
         match token {
             Some(token) => identity.authenticate(arrival(&format!("Bearer {token}"))).await,
@@ -185,4 +185,9 @@ impl Office {
             tracing::error!(event = "store.close", %error, "the store could not be closed in order");
         }
     }
+}
+
+fn unusable(what: &str, found: &Diagnostics) -> CallError {
+    let message = format!("the {what} of the configuration cannot be used");
+    CallError::new(ErrorCode::GatewayInternal, message).because(found.to_string())
 }

@@ -111,7 +111,7 @@ impl Rules {
     }
 
     /// The policies.
-    pub fn policies(&self) -> &Policies {
+    pub fn policies(&self) -> &Arc<Policies> {
         self.rulebook.policies()
     }
 

@@ -235,10 +235,10 @@ impl Answer {
         let evidence = visit.office.evidence().await?;
         let decider = Decider { actor: &visit.actor, channel: "cli" };
         let spoken = Spoken { verdict, comment: self.comment };
-        let decided = visit.requests().decide(decider, &self.one.id, spoken, &evidence).await;
+        let answered = visit.requests().decide(decider, &self.one.id, spoken, &evidence).await;
         evidence.audit.close().await;
         visit.office.close().await;
-        let state = decided.map_err(refused)?;
+        let state = answered.map_err(refused)?;
         out::line(format!("{} is {}", self.one.id, state.as_str()))
     }
 }
@@ -298,6 +298,7 @@ impl TakeBack {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
 fn refused(error: CallError) -> Failure {
     let hint = error.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
     Failure::Refused(format!("{error}{hint}"))

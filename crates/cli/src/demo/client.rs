@@ -130,10 +130,10 @@ impl Demo for Visitor {
             let evidence = office.evidence().await?;
             let decider = Decider { actor: &manager, channel: "tour" };
             let yes = Spoken { verdict: Verdict::Approve, comment: Some("seen on the tour".into()) };
-            let decided = office.approvals().decide(decider, &id, yes, &evidence).await;
+            let answered = office.approvals().decide(decider, &id, yes, &evidence).await;
             evidence.audit.close().await;
             office.close().await;
-            decided?;
+            answered?;
             Ok(request.document.action)
         })
     }

@@ -223,7 +223,8 @@ fn attempt(demo: &mut impl Demo, mut step: Step, checker: &mut Checker) -> Resul
     if step.expect == Expect::Agreed {
         let id = checker.waits_for().ok_or("nothing waits for an agreement")?;
         agreed = format!("agreed to \"{}\", ", demo.agree(id).map_err(failed)?);
-        step.arguments["id"] = id.into();
+        let arguments = step.arguments.as_object_mut().ok_or("the arguments are no object")?;
+        arguments.insert("id".into(), id.into());
     }
     let result = demo.call(&step).map_err(failed)?;
     let effects = Effects { before, after: demo.effects().map_err(failed)? };

@@ -9,10 +9,10 @@ use std::time::Duration;
 use quaymaster_core::briefing::{PreviewConfig, fill, fill_object, in_a_sentence};
 use quaymaster_core::text::plain;
 use quaymaster_core::{Arguments, CallId, CallRequest, Kind, Reach, Reply, Status};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Approvals;
-use super::document::{Change, Document};
+use super::document::{Change, Document, NOT_SHOWN};
 use crate::stages::Facts;
 
 /// Longest time that parking a call waits for it.
@@ -28,7 +28,9 @@ impl Approvals {
         let arguments = facts.arguments.as_ref().unwrap_or(&facts.request.arguments).value();
         document.changes_unknown = match self.read(&facts.request, preview, arguments).await {
             Ok(now) => {
-                document.changes = changes(preview, arguments, &now);
+                let hidden = |name: &str| document.redacted.contains(name).then(|| NOT_SHOWN.to_owned());
+                let shown = |name: &str| hidden(name).or_else(|| arguments.get(name).map(in_a_sentence));
+                document.changes = changes(preview, shown, &now);
                 None
             }
             Err(why) => Some(format!("the data could not be read beforehand: {why}")),
@@ -73,19 +75,17 @@ fn content(reply: &Reply) -> Option<Value> {
     }
 }
 
-/// What each field is and will be.
-fn changes(preview: &PreviewConfig, arguments: &Value, now: &Value) -> Vec<Change> {
-    let whole: Map<String, Value> = fill_object(&preview.after, arguments);
-    let shown = |name: &str| arguments.get(name).map(in_a_sentence);
-    let change = |(field, value): (&String, Value)| Change {
+/// What each field is and will be. `shown` gives what is shown of an argument.
+fn changes(preview: &PreviewConfig, shown: impl Fn(&str) -> Option<String>, now: &Value) -> Vec<Change> {
+    let change = |(field, value): (&String, &Value)| Change {
         field: plain(field),
         before: now.get(field).map(text),
         after: Some(match value.as_str() {
-            Some(sentence) => plain(&fill(sentence, shown)),
-            None => text(&value),
+            Some(sentence) => fill(sentence, &shown),
+            None => text(value),
         }),
     };
-    whole.iter().map(|(field, value)| change((field, value.clone()))).collect()
+    preview.after.iter().map(change).collect()
 }
 
 fn text(value: &Value) -> String {
@@ -108,7 +108,8 @@ mod tests {
         }))
         .expect("a preview");
         let arguments = json!({"severity": "high", "account": "A\u{202e}"});
-        let seen = changes(&preview, &arguments, &json!({"severity": "low", "total": 3}));
+        let shown = |name: &str| arguments.get(name).map(in_a_sentence);
+        let seen = changes(&preview, shown, &json!({"severity": "low", "total": 3}));
         let mut seen: Vec<String> =
             seen.into_iter().map(|c| format!("{}: {:?} -> {:?}", c.field, c.before, c.after)).collect();
         seen.sort();
@@ -116,6 +117,7 @@ mod tests {
             seen,
             [
                 r#"closed: None -> Some("true")"#,
+                r#"gone: None -> Some("(not given)")"#,
                 r#"severity: Some("low") -> Some("high")"#,
                 r#"total: Some("3") -> Some("one more for A\\u{202e}")"#,
             ]

@@ -2,23 +2,25 @@
 //!
 //! A process that serves looks for what is due. It takes a request by changing it from `approved` to
 //! `running` under a lease, runs the call under an id that it wrote there first, and leaves the
-//! result. Where the lease of another process has run out, the audit log says what became of its call:
+//! result. Before the call leaves anything behind, the request is changed to `begun` on the version that
+//! the process has seen: one that slept through its lease finds that the request is not its own any more.
+//! Where the lease of a process has run out, state and audit log say what became of its call:
 //!
-//! | the log has | the call | then |
+//! | state | the log has | then |
 //! |---|---|---|
-//! | nothing | did not run | it is run |
-//! | an intent | may have taken effect | a read is run again, anything else ends as `unknown` |
-//! | an outcome | ran to its end | a read is run again, of anything else the end is told |
+//! | running | | it did not begin: it is run |
+//! | begun | no outcome | a read is run again, anything else may have taken effect: `unknown` |
+//! | begun | an outcome | a read is run again, of anything else the end is told |
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use quaymaster_core::{Actor, ActorId, ApprovalId, CallId, CallRequest, Effect, ErrorCode, Reply};
+use quaymaster_core::{Actor, ActorId, ApprovalId, CallId, CallRequest, Effect, ErrorCode, Gate, Reply};
 use quaymaster_store::{ApprovalKey, ApprovalRow, AuditFilter};
 use serde_json::Value;
 
 use super::document::Document;
-use super::opened::{document, parked, result, state};
+use super::opened::{document, gates, parked, result, state};
 use super::parked::{Asker, Parked};
 use super::{ApprovalError, Approvals, State, StoredReply};
 use crate::audit::Subject;
@@ -28,6 +30,8 @@ use crate::stages::Evidence;
 const LEASE: Duration = Duration::from_secs(30);
 /// How long until what could not begin is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
+/// How long until it is looked again for what a call needs that is not there.
+const LATER: Duration = Duration::from_mins(1);
 /// How long after the decision the call has to have begun.
 const BEGIN_WITHIN: Duration = Duration::from_hours(24);
 /// How many requests are looked at together.
@@ -37,11 +41,19 @@ const MOST_DUE: u32 = 32;
 #[derive(Debug)]
 pub struct Due(ApprovalRow);
 
+impl Due {
+    /// Which request.
+    pub fn id(&self) -> &ApprovalId {
+        &self.0.id
+    }
+}
+
 /// The right to run one call that was agreed to. Given once for each time that it may run.
 #[derive(Debug)]
 pub struct Grant {
     id: ApprovalId,
     digest: String,
+    gates: Vec<Gate>,
     call: CallId,
 }
 
@@ -60,9 +72,9 @@ impl Grant {
         &self.id
     }
 
-    /// Whether it is for what this digest was made of.
-    pub(crate) fn fits(&self, digest: &str) -> bool {
-        self.digest == digest
+    /// Whether it is for what this digest was made of, and everybody agreed whom `demanded` names now.
+    pub(crate) fn fits(&self, digest: &str, demanded: &[Gate]) -> bool {
+        self.digest == digest && demanded.iter().all(|gate| self.gates.contains(gate))
     }
 }
 
@@ -92,6 +104,10 @@ impl Approvals {
             }
             State::Approved => self.claim(row, evidence).await,
             State::Running => {
+                self.put_back(row, Duration::ZERO).await?;
+                Ok(Turn::Nothing)
+            }
+            State::Begun => {
                 self.recover(row).await?;
                 Ok(Turn::Nothing)
             }
@@ -122,7 +138,7 @@ impl Approvals {
             return Ok(Turn::Nothing);
         }
         self.tell();
-        let grant = Grant { id: row.id, digest: row.digest, call: call.clone() };
+        let grant = Grant { gates: gates(&row)?, id: row.id, digest: row.digest, call: call.clone() };
         Ok(Turn::Run(Box::new(waiting.asker), call, grant))
     }
 
@@ -139,6 +155,22 @@ impl Approvals {
         let waiting = Parked::read(&plain).ok_or(ApprovalError::Damaged("its call"))?;
         let request = waiting.into_request(grant.call.clone(), actor, self.clock.now());
         request.ok_or(ApprovalError::Damaged("its call"))
+    }
+
+    /// Says that the call begins: from here on it may take effect. False if the request is not this
+    /// process's any more, and then nothing may be done.
+    ///
+    /// # Errors
+    ///
+    /// [`ApprovalError`] if the store fails.
+    pub(crate) async fn begin(&self, grant: &Grant) -> Result<bool, ApprovalError> {
+        let row = self.mine(grant).await?;
+        let begun = ApprovalRow {
+            state: State::Begun.as_str().to_owned(),
+            lease_us: Some(self.clock.now().after(LEASE).as_micros()),
+            ..row
+        };
+        Ok(self.store.approval_save(&begun, None).await?)
     }
 
     /// Says that the call still runs here. To be said more often than every [`Approvals::LEASE`].
@@ -161,11 +193,11 @@ impl Approvals {
     /// the call, and the request is put right from there.
     pub async fn finish(
         &self,
-        grant: Grant,
+        grant: &Grant,
         reply: &Reply,
         evidence: &Evidence,
     ) -> Result<(), ApprovalError> {
-        let row = self.mine(&grant).await?;
+        let row = self.mine(grant).await?;
         match reply.code {
             // It was refused before it could begin, for reasons that pass.
             Some(
@@ -174,8 +206,26 @@ impl Approvals {
                 | ErrorCode::LimitRate
                 | ErrorCode::LimitConcurrency,
             ) => self.put_back(row, AGAIN).await,
+            // The system behind the tool, or the log, is not there yet.
+            Some(ErrorCode::ToolNotFound | ErrorCode::AuditUnavailable)
+                if matches!(self.trace(&grant.call).await?, Trace::Nothing) =>
+            {
+                self.put_back(row, LATER).await
+            }
             Some(ErrorCode::ApprovalExpired) => self.end(&row, State::Void, (None, evidence)).await.map(drop),
             _ => self.leave(row, State::Done, &StoredReply::of(reply)).await,
+        }
+    }
+
+    /// Ends a request that cannot be read any more, as where the requester's key was destroyed.
+    ///
+    /// # Errors
+    ///
+    /// [`ApprovalError`] if the store or the log fails.
+    pub async fn forget(&self, id: &ApprovalId, evidence: &Evidence) -> Result<(), ApprovalError> {
+        match self.store.approval(&ApprovalKey::Id(id.clone())).await? {
+            Some(row) => self.end(&row, State::Void, (None, evidence)).await.map(drop),
+            None => Ok(()),
         }
     }
 
@@ -184,8 +234,8 @@ impl Approvals {
     /// # Errors
     ///
     /// [`ApprovalError`] if the store or the log fails.
-    pub async fn give_up(&self, grant: Grant, evidence: &Evidence) -> Result<(), ApprovalError> {
-        let row = self.mine(&grant).await?;
+    pub async fn give_up(&self, grant: &Grant, evidence: &Evidence) -> Result<(), ApprovalError> {
+        let row = self.mine(grant).await?;
         self.end(&row, State::Void, (None, evidence)).await.map(drop)
     }
 
@@ -196,9 +246,10 @@ impl Approvals {
         let trace = self.trace(&call).await?;
         let only_reads = self.effect(&row).await? == Effect::Read.as_str();
         match trace {
-            Trace::Nothing => self.put_back(row, Duration::ZERO).await,
             _ if only_reads => self.put_back(row, Duration::ZERO).await,
-            Trace::Begun => self.leave(row, State::Unknown, &StoredReply::unknown(&call)).await,
+            Trace::Nothing | Trace::Begun => {
+                self.leave(row, State::Unknown, &StoredReply::unknown(&call)).await
+            }
             Trace::Ended(status) => self.leave(row, State::Done, &StoredReply::lost(&call, &status)).await,
         }
     }
@@ -264,7 +315,9 @@ impl Approvals {
     /// The request of `grant`, as long as it is this process that runs its call.
     async fn mine(&self, grant: &Grant) -> Result<ApprovalRow, ApprovalError> {
         let row = self.store.approval(&ApprovalKey::Id(grant.id.clone())).await?;
-        let is_mine = |row: &ApprovalRow| row.call_id.as_deref() == Some(grant.call.as_str());
+        let is_mine = |row: &ApprovalRow| {
+            row.call_id.as_deref() == Some(grant.call.as_str()) && row.runner.as_deref() == Some(&self.runner)
+        };
         row.filter(is_mine).ok_or(ApprovalError::Damaged("another process has taken the call over"))
     }
 

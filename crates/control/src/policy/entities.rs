@@ -14,7 +14,7 @@ use super::{DEFAULT_ENVIRONMENT, Known};
 /// A tool in one of its workspaces.
 #[derive(Debug)]
 pub(super) struct Placed {
-    workspace: Slug,
+    pub(super) workspace: Slug,
     /// The tool as policies see it there.
     pub(super) tool: Entity,
     /// The environment that the workspace, or the connector itself, is.

@@ -94,13 +94,14 @@ impl Slice {
         }
         let permits = || policies.iter().copied().filter(|p| p.policy.effect() == Effect::Permit);
         let demands = permits().any(|p| !p.notes.obligations.is_empty());
+        let places = Placed::all(tool, known).map_err(fault)?;
         Ok(Self {
             demanding: demands.then(|| set_of(permits())).transpose().map_err(fault)?,
             ignores_context: !policies.iter().any(|p| p.mentions_context),
             notes: policies.iter().map(|p| (p.policy.id().clone(), p.notes.clone())).collect(),
-            places: Placed::all(tool, known).map_err(fault)?,
+            digest: digest(&policies, &places).into(),
+            places,
             action: uid("Action", "call").map_err(fault)?,
-            digest: digest(&policies).into(),
             remembered: PerActor::default(),
             has_gates: policies.iter().any(|p| p.notes.approval.is_some()),
             wants: Wants::of(&policies),
@@ -277,10 +278,12 @@ fn set_of<'a>(policies: impl Iterator<Item = &'a SourcePolicy>) -> Result<Policy
     PolicySet::from_policies(policies.map(|p| p.policy.clone())).map_err(|e| e.to_string())
 }
 
-/// SHA-256 over the texts of the policies, which are in the order of their ids.
-fn digest(policies: &[&SourcePolicy]) -> String {
-    let text: Vec<String> = policies.iter().map(|p| p.policy.to_string()).collect();
-    sha256_text(text.join("\n").as_bytes())
+/// SHA-256 over the texts of the policies, which are in the order of their ids, and over what each
+/// workspace is, such as production.
+fn digest(policies: &[&SourcePolicy], places: &[Placed]) -> String {
+    let texts = policies.iter().map(|p| p.policy.to_string());
+    let environments = places.iter().map(|place| format!("{} is {}", place.workspace, place.environment));
+    sha256_text(texts.chain(environments).collect::<Vec<_>>().join("\n").as_bytes())
 }
 
 /// Whether what the policy says may depend on whether a business reason is given.

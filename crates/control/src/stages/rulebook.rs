@@ -12,7 +12,7 @@ use crate::policy::{Known, Policies, PolicyFile, PolicyProblem, Severity};
 /// The rules in force.
 #[derive(Debug, Default)]
 pub struct Rulebook {
-    policies: Policies,
+    policies: Arc<Policies>,
     fields: HashMap<String, Arc<FieldRules>>,
 }
 
@@ -44,11 +44,11 @@ impl Rulebook {
             }
         }
         problems.dedup();
-        (Self { policies, fields }, problems)
+        (Self { policies: Arc::new(policies), fields }, problems)
     }
 
     /// What policy says.
-    pub fn policies(&self) -> &Policies {
+    pub fn policies(&self) -> &Arc<Policies> {
         &self.policies
     }
 

@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::panic,
     reason = "a test may fail; Clippy sees that of test functions alone, not of what they share"
 )]
 

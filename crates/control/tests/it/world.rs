@@ -148,6 +148,7 @@ impl World {
             (Arc::clone(&evidence.clock), Arc::new(SystemRandomness));
         let subjects = Arc::clone(&evidence.subjects);
         let approvals = Approvals::new(store.clone(), subjects, time_and_chance, "a test");
+        approvals.obey(rulebook.policies());
         Self { folder, store, catalogue, rulebook, evidence, approvals }
     }
 
@@ -193,6 +194,7 @@ impl World {
     /// Puts one more policy to work.
     pub(crate) fn add_policy(&mut self, text: &str) {
         self.rulebook = rulebook(&self.catalogue, &format!("{POLICY}\n{text}"));
+        self.approvals.obey(self.rulebook.policies());
     }
 
     /// The path of a call up to its permit.

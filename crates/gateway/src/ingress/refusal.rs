@@ -208,7 +208,8 @@ impl From<CallError> for Refusal {
             Some(hint) => format!("{}: {hint}", error.public_message),
             None => error.public_message,
         };
-        let (retry_after, scopes) = (error.retry_after, error.scopes);
+        let (retry_after, scopes) =
+            (error.retry_after, error.aside.and_then(|aside| aside.scopes).map(Box::new));
         Self { retry_after, scopes, ..Self::new(status, rpc_code, error.code, message) }
     }
 }

@@ -57,7 +57,7 @@ fn who_may_decide_can_be_forbidden_and_not_permitted() {
     let night = Timestamp::from_micros(NOON.as_micros() - 8 * 3_600_000_000);
     let may = |role: &str, requester: &str, at| {
         let requester = ActorId::parse(requester).expect("an id");
-        world.policies.may_approve(&actor(role), world.tool(), &requester, at)
+        world.policies.may_approve(&actor(role), world.tool().name().as_str(), &requester, at)
     };
     assert!(may("manager", "bo", NOON));
     assert!(!may("manager", "bo", night) && !may("analyst", "bo", NOON) && !may("manager", "boss", NOON));
@@ -67,8 +67,8 @@ fn who_may_decide_can_be_forbidden_and_not_permitted() {
 fn a_forbid_that_names_no_action_is_about_everything_done_with_tools() {
     let world = with(r#"@id("none") forbid (principal in Role::"analyst", action, resource);"#);
     let bo = ActorId::parse("bo").expect("an id");
-    assert!(!world.policies.may_approve(&actor("analyst"), world.tool(), &bo, NOON));
-    assert!(world.policies.may_approve(&actor("manager"), world.tool(), &bo, NOON));
+    assert!(!world.policies.may_approve(&actor("analyst"), world.tool().name().as_str(), &bo, NOON));
+    assert!(world.policies.may_approve(&actor("manager"), world.tool().name().as_str(), &bo, NOON));
     assert!(!world.sees("analyst") && !world.sees_field("analyst", "name"));
 }
 
