@@ -51,9 +51,8 @@ fn says_nothing(caller: &Caller) -> Vec<TcpStream> {
 fn says_it_slowly(caller: &Caller) -> Vec<TcpStream> {
     let mut streams: Vec<TcpStream> = (0..50).map(|_| caller.connect().expect("a connection")).collect();
     for letter in b"POST /mcp HTTP/1.1\r\nHost: 127" {
-        for stream in &mut streams {
-            stream.write_all(&[*letter]).expect("sent");
-        }
+        // The gateway may have had enough of one of them; then it is closed, which is as well.
+        streams.retain_mut(|stream| stream.write_all(&[*letter]).is_ok());
         std::thread::sleep(Duration::from_millis(20));
     }
     streams
