@@ -248,7 +248,7 @@ fn said(gate: &Gate) -> String {
 fn answers() -> BTreeMap<String, String> {
     let answers = [
         ("approve", "the call runs once, as it stands here, when everybody needed has agreed"),
-        ("reject", "the call does not run, and whoever asked is told so with your words"),
+        ("reject", "the call does not run, and whoever asked is told so"),
         ("withdraw", "for whoever asked: the call does not run"),
     ];
     answers.into_iter().map(|(answer, effect)| (answer.to_owned(), effect.to_owned())).collect()

@@ -15,7 +15,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quaymaster_core::{Actor, ActorId, ApprovalId, CallId, CallRequest, Effect, ErrorCode, Gate, Reply};
+use quaymaster_core::{
+    Actor, ActorId, ApprovalId, CallId, CallRequest, Effect, ErrorCode, Gate, Reply, Timestamp,
+};
 use quaymaster_store::{ApprovalKey, ApprovalRow, AuditFilter};
 use serde_json::Value;
 
@@ -117,8 +119,8 @@ impl Approvals {
 
     async fn claim(&self, row: ApprovalRow, evidence: &Evidence) -> Result<Turn, ApprovalError> {
         let now = self.clock.now();
-        let decided = row.decided_us.unwrap_or(row.created_us);
-        if now.as_micros().saturating_sub(decided) > micros(BEGIN_WITHIN) {
+        let decided = Timestamp::from_micros(row.decided_us.unwrap_or(row.created_us));
+        if now.since(decided) > BEGIN_WITHIN {
             self.expire(&row, evidence).await?;
             return Ok(Turn::Nothing);
         }
@@ -334,8 +336,4 @@ enum Trace {
     Nothing,
     Begun,
     Ended(String),
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
