@@ -12,4 +12,5 @@ pub mod mcp;
 pub mod problem;
 pub mod sql;
 
+pub use egress::post;
 pub use invoke::{Connector, Connectors, Wire};

@@ -19,6 +19,7 @@ mod ask;
 mod decide;
 mod delegate;
 mod document;
+mod letters;
 mod opened;
 mod parked;
 mod record;
@@ -30,6 +31,7 @@ mod verdict;
 use std::sync::Arc;
 
 use quaymaster_core::{CallError, Clock, ErrorCode, Randomness};
+pub use quaymaster_store::NewsEvent;
 use quaymaster_store::{Store, StoreError};
 use tokio::sync::watch;
 
@@ -39,6 +41,7 @@ pub(crate) use ask::{Asked, binding};
 pub use decide::{Decider, Spoken};
 pub use delegate::Delegation;
 pub use document::{Change, Document};
+pub use letters::{GIVEN_UP, Letter, News};
 pub use opened::{Request, Said};
 pub use parked::Asker;
 pub use run::{Due, Grant, Turn};

@@ -13,6 +13,7 @@
 //! - A secret that stands in a file is neither repeated nor shown.
 
 mod across;
+mod approvals;
 mod checked;
 mod connector;
 mod decode;

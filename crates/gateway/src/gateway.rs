@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -28,6 +28,7 @@ use crate::call::call;
 use crate::config::{Diagnostics, Loaded, SecretCheck, Settings, load};
 use crate::finder::{self, Finding, Met};
 use crate::ingress::{self, Occupancy, RefusalCounters};
+use crate::letters;
 use crate::plane::{People, Plane};
 use crate::reload;
 use crate::retire::Retired;
@@ -63,6 +64,8 @@ pub struct Gateway {
     pub(crate) requests: reload::Requests,
     pub(crate) followers: reload::Followers,
     pub(crate) retired: Retired,
+    /// Where the console listens, once it does.
+    pub(crate) console: OnceLock<SocketAddr>,
     pub(crate) stopped: CancellationToken,
 }
 
@@ -105,6 +108,7 @@ impl Gateway {
             requests: reload::Requests::default(),
             followers: reload::Followers::default(),
             retired: Retired::default(),
+            console: OnceLock::new(),
             stopped: CancellationToken::new(),
         });
         reload::follow_upstreams(&gateway, tools);
@@ -260,6 +264,7 @@ impl Gateway {
     pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
         reload::follow_configuration(&self);
         approvals::run_what_was_agreed_to(&self);
+        letters::deliver(&self);
         let settings = self.http_settings();
         ingress::http::serve(listener, self, settings, stop).await;
     }
@@ -301,6 +306,7 @@ impl Gateway {
         self.local_user()?;
         reload::follow_configuration(&self);
         approvals::run_what_was_agreed_to(&self);
+        letters::deliver(&self);
         let settings = ingress::stdio::StdioSettings {
             counters: Arc::clone(&self.counters),
             reach,
@@ -373,7 +379,10 @@ pub(crate) fn assemble(
     let roles = loaded.settings.roles.clone();
     let identity = Identity::new(state.store.clone(), Arc::clone(&state.clock), roles);
     let local_user = loaded.settings.local_user.clone().zip(local_id());
-    let local_user = local_user.map(|(user, id)| identity.local_user(id, user.roles, user.workspace));
+    let local_user = local_user.map(|(user, id)| {
+        let actor = identity.local_user(id, user.roles, user.workspace);
+        Arc::new(Actor { person: user.person, ..Actor::clone(&actor) })
+    });
     let approvals = Arc::clone(&state.approvals);
     let people = People { identity: Arc::new(identity), local_user, approvals };
     let plane = Plane::new(catalogue, rulebook, fleet.connectors(), people, evidence);
@@ -385,7 +394,7 @@ pub(crate) fn assemble(
 }
 
 /// What the user of this machine is called; always there, as a number is a name.
-fn local_id() -> Option<ActorId> {
+pub(crate) fn local_id() -> Option<ActorId> {
     ActorId::parse(&format!("local:{}", rustix::process::getuid().as_raw())).ok()
 }
 

@@ -6,12 +6,15 @@
 use std::sync::Arc;
 
 use quaymaster_control::audit::{Durability, Event, Record, Subjects};
-use quaymaster_control::identity::{NewToken, TokenRequest, create_token};
+use quaymaster_control::console::{make_code, note};
+use quaymaster_control::identity::{Identity, NewToken, TokenRequest, create_token};
 use quaymaster_control::keyring::KeyAge;
 use quaymaster_core::{TokenId, Workspace};
 use quaymaster_store::Store;
+use zeroize::Zeroizing;
 
 use crate::config::{Loaded, SecretCheck, load};
+use crate::gateway::local_id;
 use crate::state::{StartError, StartOptions, State, open_store};
 
 /// An installation, open for administration.
@@ -108,6 +111,26 @@ impl Office {
             self.write(record).await?;
         }
         Ok(revoked)
+    }
+
+    /// Makes a code that logs a browser in to the console, once, as the account of this machine that
+    /// runs this; none if the configuration has no local user. That it was made is in the audit log
+    /// before it is shown.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if the store or the log fails.
+    pub async fn console_code(&self) -> Result<Option<Zeroizing<String>>, StartError> {
+        let settings = &self.loaded.settings;
+        let Some((user, account)) = settings.local_user.clone().zip(local_id()) else { return Ok(None) };
+        let (clock, randomness) = (Arc::clone(&self.state.clock), self.state.randomness.as_ref());
+        let code = make_code(&self.state.store, account.clone(), clock.as_ref(), randomness).await?;
+        let identity = Identity::new(self.state.store.clone(), clock, settings.roles.clone());
+        let actor = identity.local_user(account, user.roles, user.workspace);
+        let evidence = self.state.evidence(&self.loaded).await?;
+        note(Event::ConsoleCodeCreated, &actor, &evidence).await?;
+        evidence.audit.close().await;
+        Ok(Some(code))
     }
 
     /// The keys that seal handles, newest first, without their secrets.

@@ -7,14 +7,17 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::setting::{ByteSize, Slug};
 use quaymaster_core::suggest::did_you_mean;
-use quaymaster_core::{Role, Workspace};
+use quaymaster_core::{ActorId, Role, Workspace};
+use quaymaster_operations::notify::config::ApprovalsConfig;
 use quaymaster_store::{StoreConfig, StoreConfigError};
 
+use super::approvals;
 use super::diagnostic::{Code, Problem};
 use super::settings::{AuditConfig, ListenConfig, LocalUserConfig, SettingsConfig, WorkspaceConfig};
 
@@ -43,6 +46,8 @@ pub struct Settings {
     pub roles: BTreeMap<Role, RoleConfig>,
     /// Who the user of this machine is, if they may do anything.
     pub local_user: Option<LocalUser>,
+    /// Who is told of calls that wait until somebody agrees.
+    pub approvals: Arc<ApprovalsConfig>,
     /// The folder with one file for each secret, if there is one.
     pub secret_files: Option<PathBuf>,
     /// How calls are recorded.
@@ -56,6 +61,8 @@ pub struct Listen {
     pub address: SocketAddr,
     /// Where scrapers connect, on loopback unless that was expressly allowed otherwise.
     pub metrics: Option<SocketAddr>,
+    /// Where browsers reach the console, on loopback unless that was expressly allowed otherwise.
+    pub console: Option<SocketAddr>,
     /// Hosts besides those of loopback, in lower case, each with its port where one was given.
     pub allowed_hosts: Vec<String>,
     /// Origins of web pages, in lower case: scheme, host and, where it was given, port.
@@ -79,6 +86,8 @@ pub struct LocalUser {
     pub roles: Vec<Role>,
     /// A declared workspace.
     pub workspace: Workspace,
+    /// Who that is under another name.
+    pub person: Option<ActorId>,
 }
 
 /// How calls are recorded.
@@ -116,9 +125,11 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
     if let Some(user) = &config.local_user {
         problems.extend(known.roles("localUser.roles", &user.roles));
         problems.extend(user.workspace.iter().filter_map(|w| known.workspace("localUser.workspace", w)));
+        problems.extend(approvals::person_problem(user));
     }
     problems.extend(config.store.check().err().as_ref().map(store_problem));
     problems.extend(page_problems(&config.workspaces));
+    problems.extend(approvals::problems(&config.approvals, known));
     let audit = audit(&config.audit, &mut problems);
     let listen = listen(&config.listen, &mut problems);
     let data_folder = path_below(folder, "dataFolder", &config.data_folder, &mut problems);
@@ -134,6 +145,7 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
             default_workspace: config.default_workspace,
             roles: config.roles,
             local_user,
+            approvals: Arc::new(config.approvals),
             secret_files,
             audit,
         }),
@@ -181,7 +193,8 @@ fn local_user(config: LocalUserConfig, default: &Workspace) -> LocalUser {
     let mut roles = config.roles;
     roles.sort();
     roles.dedup();
-    LocalUser { roles, workspace: config.workspace.unwrap_or_else(|| default.clone()) }
+    let person = config.person.and_then(|name| ActorId::parse(&name).ok());
+    LocalUser { roles, workspace: config.workspace.unwrap_or_else(|| default.clone()), person }
 }
 
 fn page_problems(workspaces: &BTreeMap<Workspace, WorkspaceConfig>) -> impl Iterator<Item = PathProblem> {
@@ -226,6 +239,14 @@ fn listen(config: &ListenConfig, problems: &mut Vec<PathProblem>) -> Option<List
         let message = "metrics have a port of their own, which clients do not reach";
         problems.push(PathProblem::error(Code::Value, "listen.metrics", message));
     }
+    let console = config.console.as_deref();
+    let console =
+        console.and_then(|text| socket("listen.console", text, config.allow_non_loopback, problems));
+    let is_taken = |console: SocketAddr| console.port() != 0 && [address, metrics].contains(&Some(console));
+    if console.is_some_and(is_taken) {
+        let message = "the console has a port of its own, which clients do not reach";
+        problems.push(PathProblem::error(Code::Value, "listen.console", message));
+    }
     if config.max_body_bytes.get() > MAX_BODY.get() {
         problems.push(PathProblem::error(
             Code::Value,
@@ -238,6 +259,7 @@ fn listen(config: &ListenConfig, problems: &mut Vec<PathProblem>) -> Option<List
     Some(Listen {
         address: address?,
         metrics,
+        console,
         allowed_hosts: hosts,
         allowed_origins: origins,
         max_body_bytes: config.max_body_bytes.get(),
