@@ -3,10 +3,12 @@
 //! Wiring alone: pages are `quaymaster_operations::console`, the listener is `ingress::http`.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use quaymaster_control::console::Codes;
-use quaymaster_core::{Actor, ActorId};
+use quaymaster_core::{Actor, ActorId, ApprovalId};
 use quaymaster_operations::console::{Console, Desk, House};
+use quaymaster_operations::links::Links;
 use tokio::net::TcpListener;
 
 use crate::gateway::{Gateway, bind};
@@ -55,6 +57,14 @@ impl Gateway {
     pub fn console_url(&self) -> Option<String> {
         let configured = self.settings().approvals.url.clone();
         configured.or_else(|| self.console.get().map(|address| format!("http://{address}")))
+    }
+
+    /// A link to the page of the request `id` that suggests `answer` for an hour, as messages have;
+    /// none if there is no console.
+    pub fn answer_link(&self, id: &str, answer: &str) -> Option<String> {
+        let (id, base) = (id.parse::<ApprovalId>().ok()?, self.console_url()?);
+        let links = Links { base: &base, keys: &self.state.keys };
+        links.answer(&id, answer, Duration::from_hours(1)).ok()
     }
 
     /// Answers browsers on `listener` until the gateway has drained and shuts down.

@@ -7,9 +7,12 @@
 )]
 
 mod announced;
+mod console;
 mod corpus;
+mod harbour_office;
 mod installation;
 mod large_catalogue;
+mod letters;
 mod metrics;
 mod resources;
 mod routes;
