@@ -20,13 +20,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use quaymaster_control::approval::{ApprovalError, Approvals, Letter, News, NewsEvent, Request};
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_control::secrets::Secrets;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{Clock, SecretRef, SecretSource};
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +41,9 @@ const LOOK: Duration = Duration::from_millis(500);
 const AFTER_A_FAULT: Duration = Duration::from_secs(5);
 /// How long one delivery may take.
 const DELIVERY: Duration = Duration::from_secs(10);
+
+/// With how many deliveries under way no more are begun; each look begins at most as many more.
+const MOST_AT_ONCE: usize = 64;
 
 const WEBHOOK: &str = "webhook:";
 const MAIL: &str = "mail:";
@@ -86,12 +89,16 @@ pub struct Bag {
 /// Delivers letters until `stop`, or until `bag` gives none.
 pub async fn deliver(
     bag: impl Fn() -> Option<Bag> + Send + Sync,
-    carrier: impl Carrier,
+    carrier: impl Carrier + 'static,
     stop: CancellationToken,
 ) {
+    let carrier: Arc<dyn Carrier> = Arc::new(carrier);
+    // What is under way when this ends is taken up by the next process.
+    let mut under_way = JoinSet::new();
     while let Some(now) = bag().filter(|_| !stop.is_cancelled()) {
         let mut changes = now.approvals.changes();
-        let pause = match now.round(&carrier).await {
+        while under_way.try_join_next().is_some() {}
+        let pause = match now.round(&carrier, &mut under_way).await {
             Ok(()) => LOOK,
             Err(error) => {
                 tracing::error!(event = "approval.letters", %error, "nobody is told of requests for approval");
@@ -108,17 +115,31 @@ pub async fn deliver(
 }
 
 impl Bag {
-    /// Has letters made of what is new, and delivers those that are due.
-    async fn round(&self, carrier: &dyn Carrier) -> Result<(), ApprovalError> {
+    /// Has letters made of what is new, and begins to deliver those that are due.
+    async fn round(
+        &self,
+        carrier: &Arc<dyn Carrier>,
+        under_way: &mut JoinSet<()>,
+    ) -> Result<(), ApprovalError> {
         if self.config.is_silent() {
             return Ok(());
         }
         for news in self.approvals.news().await? {
             self.approvals.write_letters(&news, &self.targets(&news)).await?;
         }
-        let letters = self.approvals.take_letters().await?;
-        let delivered = join_all(letters.into_iter().map(|letter| self.see_to(letter, carrier))).await;
-        delivered.into_iter().collect()
+        if under_way.len() >= MOST_AT_ONCE {
+            return Ok(());
+        }
+        for letter in self.approvals.take_letters().await? {
+            let (bag, carrier) = (self.clone(), Arc::clone(carrier));
+            under_way.spawn(async move {
+                let id = letter.id().to_owned();
+                if let Err(error) = bag.see_to(letter, carrier.as_ref()).await {
+                    tracing::error!(event = "approval.letter", letter = id, %error, "left as it stands");
+                }
+            });
+        }
+        Ok(())
     }
 
     /// Who is told of `news`.

@@ -8,6 +8,7 @@
 mod approvals;
 mod audit;
 mod identity;
+mod letters;
 mod release;
 mod shapes;
 mod stages;

@@ -40,3 +40,24 @@ pub(super) fn person_problem(user: &LocalUserConfig) -> Option<PathProblem> {
     let error = user.person.as_deref().and_then(|name| ActorId::parse(name).err());
     error.map(|message| PathProblem::error(Code::Value, "localUser.person", message))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{SETTINGS, folder};
+    use super::super::{SETTINGS_FILE, SecretCheck, Style, load};
+
+    #[test]
+    fn who_is_told_is_checked_and_what_is_wrong_is_shown_at_its_place() {
+        let text = format!(
+            "{SETTINGS}\napprovals:\n  url: https://approvals.example.test/console\n  webhooks:\n    - name: desk\n      \
+             url: http://desk.example.test/\n      workspaces: [nowhere]\n      events: [requested, answered]\n  email:\n    \
+             host: mail.example.test\n    password: hunter2\n    from: nobody\n    to: {{ boss: [mo] }}\n    workspaces: []\n"
+        );
+        let found = load(folder(&[(SETTINGS_FILE, &text)]).path(), SecretCheck::Skip).expect_err("a bad one");
+        let shown = found.render(Style::Plain);
+        assert!(!shown.contains("hunter2"), "{shown}");
+        let text = text.replace(", answered", "").replace("hunter2", "'${secret:MAIL}'");
+        let more = load(folder(&[(SETTINGS_FILE, &text)]).path(), SecretCheck::Skip).expect_err("a bad one");
+        insta::assert_snapshot!(format!("{shown}\n{}", more.render(Style::Plain)));
+    }
+}
