@@ -1,5 +1,6 @@
 //! A gateway on which one tool needs an agreement, with people who ask and a browser to decide by.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +58,7 @@ spec:
 ";
 
 /// How long something is awaited that has to come.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A gateway that serves its console and runs what was agreed to.
 pub(crate) struct Harbour {
@@ -154,7 +155,7 @@ impl Harbour {
     pub(crate) async fn asked(&self, actor: &Arc<Actor>, who: &str) -> String {
         let reply = self.greet(actor, who).await;
         let result: Value = serde_json::from_str(&reply.result).expect("JSON");
-        let id = result["structuredContent"]["approval"]["id"].as_str();
+        let id = result.pointer("/structuredContent/approval/id").and_then(Value::as_str);
         id.unwrap_or_else(|| panic!("no request: {result}")).to_owned()
     }
 
@@ -251,9 +252,9 @@ impl Browser {
         let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
         let cookie = self.cookie.iter().map(|cookie| ("cookie", cookie.as_str()));
         for (name, value) in headers.iter().copied().chain(cookie) {
-            request.push_str(&format!("{name}: {value}\r\n"));
+            let _ = write!(request, "{name}: {value}\r\n");
         }
-        request.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
+        let _ = write!(request, "content-length: {}\r\n\r\n{body}", body.len());
         let mut stream = TcpStream::connect(&self.address).await.expect("connected");
         stream.write_all(request.as_bytes()).await.expect("sent");
         let mut text = String::new();

@@ -29,7 +29,7 @@ async fn of_an_event_letters_are_made_once(database: &Database) {
     let parked = row(1, "a", "pending");
     assert!(store.approval_park(&parked).await.expect("an answer"));
     let news = async |event| store.news(event, 0, 10).await.expect("an answer");
-    assert_eq!(news(NewsEvent::Requested).await, [parked.id.clone()]);
+    assert_eq!(news(NewsEvent::Requested).await, std::slice::from_ref(&parked.id));
     assert_eq!(store.news(NewsEvent::Requested, 102, 10).await.expect("an answer"), []);
     assert_eq!((news(NewsEvent::Decided).await, news(NewsEvent::Ended).await), (vec![], vec![]));
     let made = async |id: &str| {
@@ -44,7 +44,7 @@ async fn of_an_event_letters_are_made_once(database: &Database) {
     let read = store.approval(&ApprovalKey::Id(parked.id.clone())).await.expect("an answer").expect("a row");
     let done = ApprovalRow { state: "done".into(), decided_us: Some(600), ended_us: Some(700), ..read };
     assert!(store.approval_save(&done, None).await.expect("an answer"));
-    assert_eq!(news(NewsEvent::Decided).await, [parked.id.clone()]);
+    assert_eq!(news(NewsEvent::Decided).await, std::slice::from_ref(&parked.id));
     assert_eq!(news(NewsEvent::Ended).await, [parked.id]);
 }
 
