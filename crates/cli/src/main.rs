@@ -72,6 +72,8 @@ enum Command {
     Call(command::call::Call),
     /// Starts the MCP servers, says how each one is, and stops them.
     Upstreams(command::upstreams::Upstreams),
+    /// Reads requests for approval and decides on them.
+    Approvals(command::approvals::Approvals),
     /// Reads and verifies the audit log.
     Audit(command::audit::Audit),
     /// Drafts connectors from the MCP servers that another client is set up with.
@@ -127,6 +129,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Tools(tools) => within(tools.run()),
         Command::Call(call) => within(call.run()),
         Command::Upstreams(upstreams) => within(upstreams.run()),
+        Command::Approvals(approvals) => within(approvals.run()),
         Command::Audit(audit) => within(audit.run()),
         Command::Import(import) => within(import.run()),
         Command::Connect(connect) => within(connect.run()),

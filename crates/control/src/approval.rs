@@ -22,15 +22,16 @@ mod document;
 mod letters;
 mod opened;
 mod parked;
+mod preview;
 mod record;
 mod run;
 mod state;
 mod stored;
 mod verdict;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
-use quaymaster_core::{CallError, Clock, ErrorCode, Randomness};
+use quaymaster_core::{CallError, CallTool, Clock, ErrorCode, Randomness};
 pub use quaymaster_store::NewsEvent;
 use quaymaster_store::{Store, StoreError};
 use tokio::sync::watch;
@@ -58,6 +59,8 @@ pub struct Approvals {
     randomness: Arc<dyn Randomness>,
     /// What this process is called where it says that it runs something.
     runner: String,
+    /// Who calls the tools that read what a call will change.
+    reader: OnceLock<Weak<dyn CallTool>>,
     /// Counts what this process changed, for those who wait here.
     changed: watch::Sender<u64>,
 }
@@ -94,7 +97,14 @@ impl Approvals {
         (clock, randomness): (Arc<dyn Clock>, Arc<dyn Randomness>),
         runner: impl Into<String>,
     ) -> Self {
-        Self { store, subjects, clock, randomness, runner: runner.into(), changed: watch::Sender::new(0) }
+        let (runner, changed) = (runner.into(), watch::Sender::new(0));
+        Self { store, subjects, clock, randomness, runner, reader: OnceLock::new(), changed }
+    }
+
+    /// Has what a call will change read by `gateway`, once and for all.
+    pub fn read_by(&self, gateway: Weak<dyn CallTool>) {
+        // A second gateway over the same requests would read the same.
+        let _ = self.reader.set(gateway);
     }
 
     /// Tells of every change that this process makes. Those of others are found in the store alone.

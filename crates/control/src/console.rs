@@ -2,8 +2,8 @@
 //!
 //! A code is 20 random bytes as eight groups of four letters and digits; the store keeps its
 //! SHA-256, so looking one up tells nothing of another by its time. Whoever can open the data
-//! folder makes one, and it logs in as their account of this machine. Sessions are the console's
-//! own, in `quaymaster-operations`.
+//! folder makes one for themselves, as the user of this machine or with a token. Sessions are the
+//! console's own, in `quaymaster-operations`.
 //!
 //! Invariants:
 //! - A code counts once, within [`LIFETIME`].
@@ -13,13 +13,14 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use quaymaster_core::{Actor, ActorId, CallError, Clock, ErrorCode, Randomness, Timestamp};
-use quaymaster_store::{CodeRow, Store, StoreError};
+use quaymaster_core::{Actor, CallError, Clock, ErrorCode, Randomness, Timestamp};
+use quaymaster_store::{CodeRow, Store};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::approval::Asker;
 use crate::audit::record::{Event, Record};
-use crate::audit::{AuditError, Durability};
+use crate::audit::{AuditError, Durability, Subjects};
 use crate::stages::{Evidence, actor_part};
 
 /// How long a code counts.
@@ -33,17 +34,20 @@ const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
 const GROUPS: usize = 8;
 const GROUP: usize = 4;
 
-/// Makes a code that logs `account` in, and gives its text. It is shown once and kept nowhere.
+/// For what the holder of a code is sealed.
+const HOLDER: &str = "whom a code for the console logs in";
+
+/// Makes a code that logs `actor` in, and gives its text. It is shown once and kept nowhere.
 ///
 /// # Errors
 ///
-/// [`StoreError`] if the store does not take it.
+/// [`AuditError`] if the store does not take it or a key fails.
 pub async fn make_code(
     store: &Store,
-    account: ActorId,
-    clock: &dyn Clock,
-    randomness: &dyn Randomness,
-) -> Result<Zeroizing<String>, StoreError> {
+    subjects: &Subjects,
+    actor: &Actor,
+    (clock, randomness): (&dyn Clock, &dyn Randomness),
+) -> Result<Zeroizing<String>, AuditError> {
     let mut bytes = Zeroizing::new([0_u8; GROUPS * GROUP]);
     randomness.fill(bytes.as_mut());
     let mut text = Zeroizing::new(String::with_capacity(GROUPS * (GROUP + 1)));
@@ -56,9 +60,10 @@ pub async fn make_code(
         text.push(char::from(letter));
     }
     let now = clock.now();
+    let holder = serde_json::to_string(&Asker::of(actor)).unwrap_or_default();
     let row = CodeRow {
         hash: hash(&text),
-        account,
+        holder: subjects.seal_name(HOLDER, &holder)?,
         created_us: now.as_micros(),
         expires_us: now.after(LIFETIME).as_micros(),
     };
@@ -77,14 +82,15 @@ fn hash(code: &str) -> [u8; 32] {
 #[derive(Debug)]
 pub struct Codes {
     store: Store,
+    subjects: Arc<Subjects>,
     clock: Arc<dyn Clock>,
     tries: Mutex<VecDeque<Timestamp>>,
 }
 
 impl Codes {
     /// The codes in `store`.
-    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, tries: Mutex::default() }
+    pub fn new(store: Store, subjects: Arc<Subjects>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, subjects, clock, tries: Mutex::default() }
     }
 
     /// Whom `code` logs in. It counts no more then.
@@ -93,19 +99,18 @@ impl Codes {
     ///
     /// `limit.rate` if too many were tried; `auth.invalid` if it does not count, whatever the reason;
     /// `gateway.internal` if the store fails.
-    pub async fn redeem(&self, code: &str) -> Result<ActorId, CallError> {
+    pub async fn redeem(&self, code: &str) -> Result<Asker, CallError> {
         let now = self.clock.now();
         if !self.may_try(now) {
             let message = "too many codes were tried; wait a minute";
             return Err(CallError::new(ErrorCode::LimitRate, message).retry_after(A_MINUTE));
         }
-        let account = self.store.code_use(&hash(code), now.as_micros()).await.map_err(|error| {
-            CallError::new(ErrorCode::GatewayInternal, "the code cannot be checked at the moment")
-                .because(error)
-        })?;
-        account.ok_or_else(|| {
+        let holder = self.store.code_use(&hash(code), now.as_micros()).await.map_err(unchecked)?;
+        let holder = holder.ok_or_else(|| {
             CallError::new(ErrorCode::AuthInvalid, "this code is unknown, was used or is over")
-        })
+        })?;
+        let text = self.subjects.open_name(HOLDER, &holder).map_err(unchecked)?;
+        serde_json::from_str(&text).map_err(unchecked)
     }
 
     fn may_try(&self, now: Timestamp) -> bool {
@@ -120,6 +125,10 @@ impl Codes {
         tries.push_back(now);
         true
     }
+}
+
+fn unchecked(error: impl std::error::Error + Send + Sync + 'static) -> CallError {
+    CallError::new(ErrorCode::GatewayInternal, "the code cannot be checked at the moment").because(error)
 }
 
 /// Records that somebody logged in to the console or out of it, or that a code for it was made.

@@ -7,6 +7,7 @@
 //! Beside them: [`approval`], [`identity`], [`policy`], [`audit`], [`console`], [`secrets`], [`crypto`] and [`keyring`].
 //! Nothing here runs a tool; `quaymaster-connectors` does.
 
+pub mod address;
 pub mod approval;
 pub mod audit;
 pub mod console;

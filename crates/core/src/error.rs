@@ -9,6 +9,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::actor::NeededScopes;
 use crate::input::InputAbilities;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -165,7 +166,7 @@ pub struct CallError {
     /// One sentence for the caller: lower case, no full stop, no arguments, no results.
     pub public_message: String,
     /// What would be right, where that is known.
-    pub hint: Option<String>,
+    pub hint: Option<Box<str>>,
     /// What the system behind the tool said, cut and without control characters. It
     /// is a result like any other: only release decides whether the caller may have
     /// it, and it is never logged.
@@ -174,6 +175,8 @@ pub struct CallError {
     pub required: Option<InputAbilities>,
     /// The request for approval that the call waits for, as the caller is told of it.
     pub approval: Option<Box<Value>>,
+    /// All scopes that this needs, where it is those that lack.
+    pub scopes: Option<Box<NeededScopes>>,
     /// The cause, for logs. Never shown to the caller.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -192,13 +195,14 @@ impl CallError {
             upstream_message: None,
             required: None,
             approval: None,
+            scopes: None,
             source: None,
         }
     }
 
     /// Adds what would be right.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Box<str>>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -222,6 +226,13 @@ impl CallError {
     pub fn requiring(mut self, abilities: InputAbilities) -> Self {
         self.required = Some(abilities);
         self
+    }
+
+    /// The credentials lack one of the scopes that are needed.
+    pub fn lacking(scopes: NeededScopes) -> Self {
+        let message =
+            format!("the access token does not cover this: it needs the scopes `{}`", scopes.as_str());
+        Self { scopes: Some(Box::new(scopes)), ..Self::new(ErrorCode::AuthScope, message) }
     }
 
     /// Says otherwise than the table whether calling again can help.

@@ -44,6 +44,11 @@ impl<K: Eq + Hash, V: Clone> Memory<K, V> {
         self.entries().remove(key);
     }
 
+    /// Forgets everything.
+    pub fn clear(&self) {
+        self.entries().clear();
+    }
+
     fn entries(&self) -> MutexGuard<'_, HashMap<K, V>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -120,7 +120,7 @@ impl Envelope {
                 code: error.code,
                 retry: error.retry,
                 retry_after_seconds: error.retry_after.map(|d| d.as_secs().max(1)),
-                hint: error.hint.clone(),
+                hint: error.hint.as_deref().map(str::to_owned),
             }),
         }
     }

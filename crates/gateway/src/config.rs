@@ -21,6 +21,7 @@ mod diagnostic;
 mod document;
 mod folder;
 mod late;
+mod listen;
 mod render;
 pub mod schema;
 mod settings;
@@ -41,10 +42,11 @@ use self::checked::{Known, PathProblem};
 use self::document::Document;
 use self::folder::Contents;
 
-pub use self::checked::{AuditSettings, Listen, LocalUser, Settings};
+pub use self::checked::{AuditSettings, LocalUser, Settings};
 pub use self::connector::Connector;
 pub use self::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Source, Span};
 pub use self::folder::SETTINGS_FILE;
+pub use self::listen::Listen;
 pub use self::render::Style;
 pub use self::settings::{
     AuditConfig, CatalogueConfig, ListenConfig, LocalUserConfig, SearchMode, SecretsConfig, SettingsConfig,

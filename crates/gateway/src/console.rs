@@ -2,11 +2,14 @@
 //!
 //! Wiring alone: pages are `quaymaster_operations::console`, the listener is `ingress::http`.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use quaymaster_control::approval::Asker;
 use quaymaster_control::console::Codes;
-use quaymaster_core::{Actor, ActorId, ApprovalId};
+use quaymaster_core::{Actor, ApprovalId, Authentication};
 use quaymaster_operations::console::{Console, Desk, House};
 use quaymaster_operations::links::Links;
 use tokio::net::TcpListener;
@@ -33,9 +36,19 @@ impl House for Running {
         })
     }
 
-    fn local_user(&self, account: &ActorId) -> Option<Arc<Actor>> {
-        let user = self.gateway.upgrade()?.plane().people.local_user.clone()?;
-        Some(Arc::new(Actor { id: account.clone(), ..Actor::clone(&user) }))
+    fn again<'a>(&'a self, who: &'a Asker) -> Pin<Box<dyn Future<Output = Option<Arc<Actor>>> + Send + 'a>> {
+        Box::pin(async move {
+            let plane = self.gateway.upgrade()?.plane();
+            if who.authentication == Authentication::LocalUser.as_str() {
+                // In the roles of now; under which number is whose code it was.
+                let user = plane.people.local_user.as_ref()?;
+                return Some(Arc::new(Actor { id: who.actor()?, ..Actor::clone(user) }));
+            }
+            plane.people.identity.again(who).await.unwrap_or_else(|error| {
+                tracing::error!(event = "console.again", %error, "it cannot be looked up who is logged in");
+                None
+            })
+        })
     }
 }
 
@@ -73,7 +86,11 @@ impl Gateway {
         let own = self.settings().approvals.url.clone();
         let host = own.as_deref().and_then(|url| url.split_once("://")).map(|(_, host)| host.to_owned());
         settings.allowed_hosts.extend(host);
-        let codes = Codes::new(self.state.store.clone(), Arc::clone(&self.state.clock));
+        let codes = Codes::new(
+            self.state.store.clone(),
+            Arc::clone(&self.state.subjects),
+            Arc::clone(&self.state.clock),
+        );
         let house = Running { gateway: Arc::downgrade(&self), codes: Arc::new(codes) };
         let stopped = self.stopped.clone();
         drop(self);

@@ -2,17 +2,16 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use quaymaster_connectors::Wire;
 use quaymaster_connectors::mcp::Watch;
 use quaymaster_control::audit::{Durability, Event, Record};
-use quaymaster_control::identity::Identity;
 use quaymaster_control::{Evidence, Refused, RequestRefusal, close, close_request};
 use quaymaster_core::{
-    Actor, ActorId, AgentClaims, Arguments, CallError, CallId, CallRequest, ErrorCode, Reach, Reply,
+    Actor, AgentClaims, Arguments, CallError, CallId, CallRequest, CallTool, Reach, Reply,
 };
 use quaymaster_operations::metrics::CallMetrics;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -29,7 +28,8 @@ use crate::config::{Diagnostics, Loaded, SecretCheck, Settings, load};
 use crate::finder::{self, Finding, Met};
 use crate::ingress::{self, Occupancy, RefusalCounters};
 use crate::letters;
-use crate::plane::{People, Plane};
+use crate::people::{People, identity, local_user, no_local_user};
+use crate::plane::Plane;
 use crate::reload;
 use crate::retire::Retired;
 use crate::state::{StartError, StartOptions, State};
@@ -111,6 +111,8 @@ impl Gateway {
             console: OnceLock::new(),
             stopped: CancellationToken::new(),
         });
+        let reader: Weak<dyn CallTool> = Arc::<Self>::downgrade(&gateway);
+        gateway.state.approvals.read_by(reader);
         reload::follow_upstreams(&gateway, tools);
         Ok(gateway)
     }
@@ -232,10 +234,7 @@ impl Gateway {
     ///
     /// `auth.missing` if the configuration has no local user.
     pub fn local_user(&self) -> Result<Arc<Actor>, CallError> {
-        self.plane().people.local_user.clone().ok_or_else(|| {
-            CallError::new(ErrorCode::AuthMissing, "the configuration has no local user")
-                .hint("add `localUser: {roles: [...]}` to quaymaster.yaml")
-        })
+        self.plane().people.local_user.clone().ok_or_else(no_local_user)
     }
 
     /// Records a request that never became a call.
@@ -376,26 +375,15 @@ pub(crate) fn assemble(
     if found.has_errors() {
         return Err(found);
     }
-    let roles = loaded.settings.roles.clone();
-    let identity = Identity::new(state.store.clone(), Arc::clone(&state.clock), roles);
-    let local_user = loaded.settings.local_user.clone().zip(local_id());
-    let local_user = local_user.map(|(user, id)| {
-        let actor = identity.local_user(id, user.roles, user.workspace);
-        Arc::new(Actor { person: user.person, ..Actor::clone(&actor) })
-    });
-    let approvals = Arc::clone(&state.approvals);
-    let people = People { identity: Arc::new(identity), local_user, approvals };
+    let identity = identity(state, loaded)?;
+    let local_user = local_user(&loaded.settings, &identity);
+    let people = People { identity: Arc::new(identity), local_user, approvals: Arc::clone(&state.approvals) };
     let plane = Plane::new(catalogue, rulebook, fleet.connectors(), people, evidence);
     let metadata_and_prefix =
         loaded.connectors.iter().map(|c| (c.connector.metadata(), c.connector.prefix()));
     let prefixes = metadata_and_prefix.map(|(metadata, prefix)| (metadata.name.clone(), prefix)).collect();
     let plane = plane.with_finding(Finding::of(loaded)).with_prefixes(prefixes);
     Ok(plane.with_expected(Expected::of(loaded, fleet)))
-}
-
-/// What the user of this machine is called; always there, as a number is a name.
-pub(crate) fn local_id() -> Option<ActorId> {
-    ActorId::parse(&format!("local:{}", rustix::process::getuid().as_raw())).ok()
 }
 
 /// Records that the configuration with `digest` was put to work, or refused and why.

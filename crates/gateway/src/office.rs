@@ -5,16 +5,18 @@
 
 use std::sync::Arc;
 
+use quaymaster_control::Evidence;
+use quaymaster_control::approval::Approvals;
 use quaymaster_control::audit::{Durability, Event, Record, Subjects};
 use quaymaster_control::console::{make_code, note};
-use quaymaster_control::identity::{Identity, NewToken, TokenRequest, create_token};
+use quaymaster_control::identity::{Arrival, NewToken, TokenRequest, create_token};
 use quaymaster_control::keyring::KeyAge;
-use quaymaster_core::{TokenId, Workspace};
+use quaymaster_core::{Actor, CallError, ErrorCode, TokenId, Workspace};
 use quaymaster_store::Store;
 use zeroize::Zeroizing;
 
 use crate::config::{Loaded, SecretCheck, load};
-use crate::gateway::local_id;
+use crate::people::{identity, local_user, no_local_user};
 use crate::state::{StartError, StartOptions, State, open_store};
 
 /// An installation, open for administration.
@@ -56,6 +58,39 @@ impl Office {
         &self.state.subjects
     }
 
+    /// The requests for approval.
+    pub fn approvals(&self) -> &Approvals {
+        &self.state.approvals
+    }
+
+    /// Who is at the counter: whoever `token` says, else the local user.
+    ///
+    /// # Errors
+    ///
+    /// `auth.invalid` if the token does not count; `auth.missing` without one, if the configuration
+    /// has no local user.
+    pub async fn visitor(&self, token: Option<&str>) -> Result<Arc<Actor>, CallError> {
+        let settings = &self.loaded.settings;
+        let identity = identity(&self.state, &self.loaded).map_err(|found| {
+            CallError::new(ErrorCode::GatewayInternal, "the issuers of the configuration cannot be used")
+                .because(found.to_string())
+        })?;
+        let arrival = |header| Arrival { authorization: Some(header), workspace: None, path: "/mcp" };
+        match token {
+            Some(token) => identity.authenticate(arrival(&format!("Bearer {token}"))).await,
+            None => local_user(settings, &identity).ok_or_else(no_local_user),
+        }
+    }
+
+    /// Opens the audit log for writing. Whoever opens it closes it.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if the log cannot be opened.
+    pub async fn evidence(&self) -> Result<Evidence, StartError> {
+        Ok(self.state.evidence(&self.loaded).await?)
+    }
+
     /// The workspace that is meant where none is named.
     pub fn default_workspace(&self) -> &Workspace {
         &self.loaded.settings.default_workspace
@@ -69,6 +104,12 @@ impl Office {
     pub fn check_token(&self, request: &TokenRequest) -> Result<(), String> {
         let settings = &self.loaded.settings;
         let list = |names: Vec<String>| names.join(", ");
+        if settings.identity.is_taken(request.actor.as_str()) {
+            return Err(format!(
+                "`{}` is what an actor of an issuer or of this machine is called: choose another name",
+                request.actor
+            ));
+        }
         if let Some(role) = request.roles.iter().find(|role| !settings.roles.contains_key(*role)) {
             let known = list(settings.roles.keys().map(ToString::to_string).collect());
             return Err(format!("unknown role `{role}`: the configuration has {known}"));
@@ -113,24 +154,19 @@ impl Office {
         Ok(revoked)
     }
 
-    /// Makes a code that logs a browser in to the console, once, as the account of this machine that
-    /// runs this; none if the configuration has no local user. That it was made is in the audit log
-    /// before it is shown.
+    /// Makes a code that logs a browser in to the console as `actor`, once. That it was made is in the
+    /// audit log before it is shown.
     ///
     /// # Errors
     ///
-    /// [`StartError`] if the store or the log fails.
-    pub async fn console_code(&self) -> Result<Option<Zeroizing<String>>, StartError> {
-        let settings = &self.loaded.settings;
-        let Some((user, account)) = settings.local_user.clone().zip(local_id()) else { return Ok(None) };
-        let (clock, randomness) = (Arc::clone(&self.state.clock), self.state.randomness.as_ref());
-        let code = make_code(&self.state.store, account.clone(), clock.as_ref(), randomness).await?;
-        let identity = Identity::new(self.state.store.clone(), clock, settings.roles.clone());
-        let actor = identity.local_user(account, user.roles, user.workspace);
-        let evidence = self.state.evidence(&self.loaded).await?;
-        note(Event::ConsoleCodeCreated, &actor, &evidence).await?;
+    /// [`StartError`] if the store, a key or the log fails.
+    pub async fn console_code(&self, actor: &Actor) -> Result<Zeroizing<String>, StartError> {
+        let State { store, subjects, clock, randomness, .. } = &self.state;
+        let code = make_code(store, subjects, actor, (clock.as_ref(), randomness.as_ref())).await?;
+        let evidence = self.evidence().await?;
+        note(Event::ConsoleCodeCreated, actor, &evidence).await?;
         evidence.audit.close().await;
-        Ok(Some(code))
+        Ok(code)
     }
 
     /// The keys that seal handles, newest first, without their secrets.

@@ -10,25 +10,14 @@ use quaymaster_catalog::own::AWAIT_APPROVAL;
 use quaymaster_catalog::{Catalogue, Page, Shelf, Tool, View};
 use quaymaster_connectors::mcp::{Announced, Watch};
 use quaymaster_connectors::{Connector, Connectors};
-use quaymaster_control::approval::Approvals;
-use quaymaster_control::identity::Identity;
 use quaymaster_control::{Evidence, Rulebook, may_read};
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{Actor, Caller, Memory, PerActor, Reach, ToolName};
 use tokio_util::task::TaskTracker;
 
 use crate::finder::Finding;
+use crate::people::People;
 use crate::upstreams::{Expected, servers};
-
-/// Who there is.
-#[derive(Debug)]
-pub(crate) struct People {
-    pub(crate) identity: Arc<Identity>,
-    /// The user of this machine, if the configuration lets them in.
-    pub(crate) local_user: Option<Arc<Actor>>,
-    /// What they agree to.
-    pub(crate) approvals: Arc<Approvals>,
-}
 
 /// Catalogue, rules, systems and evidence of one configuration.
 #[derive(Debug)]

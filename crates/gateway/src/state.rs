@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use quaymaster_connectors::IssuerWeb;
 use quaymaster_control::Evidence;
 use quaymaster_control::approval::Approvals;
 use quaymaster_control::audit::{Audit, AuditError, AuditSettings, Subjects};
 use quaymaster_control::crypto::{CryptoError, SealingKey};
+use quaymaster_control::identity::Sources;
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::{Clock, ConfigVersion, Randomness, WriterId};
 use quaymaster_store::{Store, StoreConfigError, StoreError};
@@ -90,6 +92,8 @@ pub(crate) struct State {
     pub(crate) approvals: Arc<Approvals>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) randomness: Arc<dyn Randomness>,
+    /// What issuers publish, whichever configuration is at work.
+    pub(crate) sources: Arc<Sources>,
 }
 
 impl State {
@@ -105,7 +109,9 @@ impl State {
         let runner = WriterId::new(clock.as_ref(), randomness.as_ref()).to_string();
         let time_and_chance = (Arc::clone(&clock), Arc::clone(&randomness));
         let approvals = Approvals::new(store.clone(), Arc::clone(&subjects), time_and_chance, runner);
-        Ok(Self { store, subjects, keys: Arc::new(keys), approvals: Arc::new(approvals), clock, randomness })
+        let sources = Arc::new(Sources::new(Arc::new(IssuerWeb::default()), Arc::clone(&clock)));
+        let (keys, approvals) = (Arc::new(keys), Arc::new(approvals));
+        Ok(Self { store, subjects, keys, approvals, clock, randomness, sources })
     }
 
     /// Opens the audit log for writing. Its first record is that it was opened.

@@ -17,6 +17,8 @@ mod session;
 mod view;
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -27,11 +29,11 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use quaymaster_control::Evidence;
-use quaymaster_control::approval::{Approvals, Decider, Spoken, Verdict};
+use quaymaster_control::approval::{Approvals, Asker, Decider, Spoken, Verdict};
 use quaymaster_control::audit::Event;
 use quaymaster_control::console::{Codes, note};
 use quaymaster_control::keyring::KeyRing;
-use quaymaster_core::{Actor, ActorId, ApprovalId, CallError, ErrorCode, Randomness};
+use quaymaster_core::{Actor, ApprovalId, CallError, ErrorCode, Randomness};
 
 use self::form::Form;
 use self::origin::Place;
@@ -53,9 +55,9 @@ pub trait House: Send + Sync + fmt::Debug {
     /// What there is now; none while the gateway stops.
     fn open(&self) -> Option<Desk>;
 
-    /// The account of this machine with this name, in the roles that the configuration gives now;
-    /// none if the configuration has no local user.
-    fn local_user(&self, account: &ActorId) -> Option<Arc<Actor>>;
+    /// Whoever logged in, as they are now; none if they are nobody any more: the token was revoked,
+    /// the configuration has no local user.
+    fn again<'a>(&'a self, who: &'a Asker) -> Pin<Box<dyn Future<Output = Option<Arc<Actor>>> + Send + 'a>>;
 }
 
 /// What pages are made of.
@@ -113,7 +115,7 @@ impl Console {
             (&Method::GET, "", None, None) => Answer::go("/approvals"),
             (&Method::GET, "style.css", None, None) => Answer::style(STYLE),
             (&Method::GET, "sign-in", None, None) => page::sign_in(StatusCode::OK, "/approvals", ""),
-            (&Method::GET, "approvals", id, None) => match self.visit(desk, head, &place) {
+            (&Method::GET, "approvals", id, None) => match self.visit(desk, head, &place).await {
                 Some(visit) => visit.show(id, &Form::parse(head.uri.query().unwrap_or_default())).await,
                 None => page::sign_in(StatusCode::FORBIDDEN, path, ""),
             },
@@ -144,7 +146,7 @@ impl Console {
         if head.uri.path() == "/sign-in" {
             return self.sign_in(desk, (head, place), form).await;
         }
-        let Some(visit) = self.visit(desk, head, place) else {
+        let Some(visit) = self.visit(desk, head, place).await else {
             return page::sign_in(StatusCode::FORBIDDEN, head.uri.path(), "You are not logged in any more.");
         };
         if !visit.session.is_its_word(form.value("word")) {
@@ -162,16 +164,16 @@ impl Console {
     async fn sign_in(&self, desk: &Desk, (head, place): (&Parts, &Place), form: &Form) -> Answer {
         let to = local_path(form.value("to"));
         let refused = |status, why: &str| page::sign_in(status, &to, why);
-        let account = match desk.codes.redeem(form.value("code")).await {
-            Ok(account) => account,
+        let who = match desk.codes.redeem(form.value("code")).await {
+            Ok(who) => who,
             Err(error) => {
                 let code = error.code.as_str();
                 tracing::warn!(event = "console.refused", code, "a code did not log in to the console");
                 return refused(status(&error), &sentence(&error));
             }
         };
-        let Some(actor) = self.house.local_user(&account) else {
-            return refused(StatusCode::FORBIDDEN, "The configuration has no local user.");
+        let Some(actor) = self.house.again(&who).await else {
+            return refused(StatusCode::FORBIDDEN, "Whoever made this code is nobody here any more.");
         };
         if let Err(error) = note(Event::ConsoleSignedIn, &actor, &desk.evidence).await {
             tracing::error!(event = "console.sign_in", %error, "a log-in could not be recorded");
@@ -182,7 +184,7 @@ impl Console {
         }
         // Whatever cookie came along is put away: a session never outlives a log-in.
         self.sessions.close(&cookie(head, place));
-        let id = self.sessions.open(account, desk.evidence.clock.now(), desk.randomness.as_ref());
+        let id = self.sessions.open(who, desk.evidence.clock.now(), desk.randomness.as_ref());
         Answer::go(&to).with_cookie(place.cookie(&id, session::LONGEST))
     }
 
@@ -195,9 +197,9 @@ impl Console {
     }
 
     /// Who asks, if they are logged in and there still is such an account.
-    fn visit<'a>(&self, desk: &'a Desk, head: &Parts, place: &Place) -> Option<Visit<'a>> {
+    async fn visit<'a>(&self, desk: &'a Desk, head: &Parts, place: &Place) -> Option<Visit<'a>> {
         let session = self.sessions.find(&cookie(head, place), desk.evidence.clock.now())?;
-        let actor = self.house.local_user(session.account())?;
+        let actor = self.house.again(session.who()).await?;
         Some(Visit { desk, actor, session })
     }
 }

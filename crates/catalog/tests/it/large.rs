@@ -55,7 +55,7 @@ impl Definition {
             form: ResultForm::Upstream,
             access: Access { roles: vec![], workspaces: None },
             approval: None,
-            briefing: Arc::default(),
+            briefing: std::sync::Arc::default(),
             idempotency: None,
             fixed: Map::new(),
             defaults: Map::new(),

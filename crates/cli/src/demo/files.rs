@@ -261,7 +261,7 @@ mod tests {
             form: ResultForm::Upstream,
             access: Access { roles: vec![], workspaces: None },
             approval: None,
-            briefing: Arc::default(),
+            briefing: std::sync::Arc::default(),
             idempotency: None,
             fixed: Map::new(),
             defaults: Map::new(),

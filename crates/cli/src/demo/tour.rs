@@ -12,6 +12,7 @@ mod check;
 
 use std::io::Write;
 
+use quaymaster_catalog::own::AWAIT_APPROVAL;
 use quaymaster_core::ErrorCode;
 use quaymaster_core::result::AUDIT_ID_META;
 use serde_json::{Value, json};
@@ -67,6 +68,8 @@ pub(crate) enum Expect {
     Escalated,
     /// The escalation of the step before, and no further effect.
     SameEscalation,
+    /// The escalation that waited, created once a manager has agreed to it.
+    Agreed,
 }
 
 /// How the tour reaches a demo that serves.
@@ -77,6 +80,13 @@ pub(crate) trait Demo {
     ///
     /// If there is no result, a JSON-RPC error included.
     fn call(&mut self, step: &Step) -> anyhow::Result<Value>;
+
+    /// Reads the request for approval `id` as the support manager and agrees to it; says what it is about.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such request, or the manager may not agree.
+    fn agree(&mut self, id: &str) -> anyhow::Result<String>;
 
     /// How many escalations there really are (see [`super::ticketing::effects`]).
     ///
@@ -93,9 +103,9 @@ pub(crate) trait Demo {
     fn verify_audit(&mut self) -> anyhow::Result<String>;
 }
 
-/// The steps, in their order.
-pub(crate) fn steps() -> Vec<Step> {
-    reads().into_iter().chain(writes()).collect()
+/// The steps, in their order. What a manager agrees to is another thing in each `tour` of a folder.
+pub(crate) fn steps(tour: u64) -> Vec<Step> {
+    reads().into_iter().chain(writes(tour)).collect()
 }
 
 fn reads() -> [Step; 4] {
@@ -134,9 +144,10 @@ fn reads() -> [Step; 4] {
     ]
 }
 
-fn writes() -> [Step; 5] {
+fn writes(tour: u64) -> [Step; 6] {
     let refused_orders = "Orders from the customer portal are refused since this morning.";
-    let escalate = |title, persona, severity, summary, expect| Step {
+    let stopped = format!("No order can be placed since this morning, case {tour}.");
+    let escalate = |title, persona, severity, summary: &str, expect| Step {
         title,
         persona,
         tool: "desk_create_support_escalation",
@@ -162,9 +173,16 @@ fn writes() -> [Step; 5] {
             "Support escalates as critical: a person has to agree first.",
             Persona::Support,
             "critical",
-            refused_orders,
+            &stopped,
             Expect::Refused(ErrorCode::ApprovalRequired),
         ),
+        Step {
+            title: "A manager reads what would happen and agrees: the call is made, and support gets its result.",
+            persona: Persona::Support,
+            tool: AWAIT_APPROVAL,
+            arguments: json!({"wait_seconds": 20}),
+            expect: Expect::Agreed,
+        },
         escalate("Support escalates as high.", Persona::Support, "high", refused_orders, Expect::Escalated),
         escalate(
             "The agent is not sure and sends the same again: nothing happens twice.",
@@ -182,14 +200,14 @@ fn writes() -> [Step; 5] {
 ///
 /// If `out` cannot be written to. What goes wrong in a step is printed and counts as a failed step.
 pub(crate) fn run(demo: &mut impl Demo, out: &mut impl Write) -> anyhow::Result<bool> {
-    let steps = steps();
+    let steps = steps(demo.effects()?);
     let total = steps.len() + 1;
     let mut checker = Checker::default();
     let mut good = 0;
     for (number, step) in (1..).zip(&steps) {
         writeln!(out, "{number:>2}. {}", step.title)?;
         writeln!(out, "    {} calls {} {}", step.persona.as_str(), step.tool, step.arguments)?;
-        good += report(out, attempt(demo, step, &mut checker))?;
+        good += report(out, attempt(demo, step.clone(), &mut checker))?;
     }
     writeln!(out, "{total:>2}. Every one of these calls is in the audit log, and none was changed since.")?;
     writeln!(out, "    quaymaster audit verify")?;
@@ -198,14 +216,20 @@ pub(crate) fn run(demo: &mut impl Demo, out: &mut impl Write) -> anyhow::Result<
     Ok(good == total)
 }
 
-fn attempt(demo: &mut impl Demo, step: &Step, checker: &mut Checker) -> Result<String, String> {
+fn attempt(demo: &mut impl Demo, mut step: Step, checker: &mut Checker) -> Result<String, String> {
     let failed = |error: anyhow::Error| format!("{error:#}");
     let before = demo.effects().map_err(failed)?;
-    let result = demo.call(step).map_err(failed)?;
+    let mut agreed = String::new();
+    if step.expect == Expect::Agreed {
+        let id = checker.waits_for().ok_or("nothing waits for an agreement")?;
+        agreed = format!("agreed to \"{}\", ", demo.agree(id).map_err(failed)?);
+        step.arguments["id"] = id.into();
+    }
+    let result = demo.call(&step).map_err(failed)?;
     let effects = Effects { before, after: demo.effects().map_err(failed)? };
     let line = checker.check(step.expect, &result, effects)?;
     Ok(match result.get("_meta").and_then(|meta| meta.get(AUDIT_ID_META)).and_then(Value::as_str) {
-        Some(id) => format!("{line} ({id})"),
+        Some(id) => format!("{agreed}{line} ({id})"),
         None => return Err(format!("{line}, but the result names no audit record")),
     })
 }
@@ -230,11 +254,12 @@ mod tests {
         broken: Option<usize>,
         calls: usize,
         effects: u64,
+        escalated: bool,
     }
 
     impl Scripted {
         fn new(broken: Option<usize>) -> Self {
-            Self { broken, calls: 0, effects: 0 }
+            Self { broken, calls: 0, effects: 0, escalated: false }
         }
 
         fn answer(&mut self, step: &Step) -> Value {
@@ -249,14 +274,22 @@ mod tests {
                     let status =
                         if code == ErrorCode::ApprovalRequired { "requires_approval" } else { "failed" };
                     let error = json!({"code": code, "retry": "never"});
+                    let waits = code == ErrorCode::ApprovalRequired;
+                    let approval = if waits { json!({"id": "apr_1"}) } else { Value::Null };
                     return json!({
                         "isError": true,
-                        "structuredContent": {"status": status, "message": "no", "error": error}
+                        "structuredContent":
+                            {"status": status, "message": "no", "error": error, "approval": approval}
                     });
                 }
+                Expect::Agreed => {
+                    self.effects += 1;
+                    return json!({"structuredContent": {"escalation_id": "ESC-0002", "repeated": false}});
+                }
                 Expect::Escalated | Expect::SameEscalation => {
-                    let repeated = self.effects > 0;
+                    let repeated = self.escalated;
                     self.effects += u64::from(!repeated);
+                    self.escalated = true;
                     return json!({"structuredContent": {"escalation_id": "ESC-0001", "repeated": repeated}});
                 }
             };
@@ -273,6 +306,10 @@ mod tests {
             let mut result = self.answer(step);
             result["_meta"][AUDIT_ID_META] = format!("call_{}", self.calls).into();
             Ok(result)
+        }
+
+        fn agree(&mut self, _id: &str) -> anyhow::Result<String> {
+            Ok("Open an escalation".into())
         }
 
         fn effects(&mut self) -> anyhow::Result<u64> {
@@ -302,14 +339,16 @@ mod tests {
 
     #[test]
     fn one_step_that_goes_wrong_makes_the_tour_fail_and_stops_nothing() {
-        for broken in 0..=steps().len() {
+        for broken in 0..=steps(0).len() {
             let mut demo = Scripted::new(Some(broken));
             let (good, text) = printed(&mut demo);
             assert!(!good, "{text}");
-            assert_eq!(demo.calls, steps().len());
+            // Without the request that waits, nobody can agree to it.
+            let skipped = usize::from(broken == 7);
+            assert_eq!(demo.calls, steps(0).len() - skipped);
             assert!(text.contains("WRONG: "), "{text}");
             let last = text.lines().last().expect("a line");
-            assert!(last.ends_with("of 10 steps went as they should.") && !last.starts_with("10"), "{last}");
+            assert!(last.ends_with("of 11 steps went as they should.") && !last.starts_with("11"), "{last}");
         }
     }
 
@@ -318,7 +357,7 @@ mod tests {
         let mut demo = Scripted::new(None);
         assert!(printed(&mut demo).0);
         assert!(printed(&mut demo).0);
-        assert_eq!(demo.effects, 1);
+        assert_eq!(demo.effects, 3);
     }
 
     #[test]
@@ -327,6 +366,9 @@ mod tests {
         impl Demo for Unrecorded {
             fn call(&mut self, step: &Step) -> anyhow::Result<Value> {
                 Ok(self.0.answer(step))
+            }
+            fn agree(&mut self, id: &str) -> anyhow::Result<String> {
+                self.0.agree(id)
             }
             fn effects(&mut self) -> anyhow::Result<u64> {
                 self.0.effects()
@@ -344,7 +386,7 @@ mod tests {
     fn the_arguments_of_the_tour_fit_the_sample_company() {
         let folder = tempfile::tempdir().expect("a folder");
         let lines: String = (1..)
-            .zip(steps().iter().filter(|step| step.tool.starts_with("desk_")))
+            .zip(steps(0).iter().filter(|step| step.tool.starts_with("desk_")))
             .map(|(id, step)| {
                 let mut arguments = step.arguments.clone();
                 if step.tool == "desk_create_support_escalation" {

@@ -78,7 +78,7 @@ impl Approvals {
                 Join::Asked(asked) => return Ok(asked),
                 Join::Changed => {}
                 Join::Anew => {
-                    let row = self.row(facts, gates, &digest, &subject)?;
+                    let row = self.row(facts, gates, &digest, &subject).await?;
                     if self.store.approval_park(&row).await? {
                         self.note(Event::ApprovalRequested, &row, &facts.request, evidence).await?;
                         self.tell();
@@ -90,7 +90,7 @@ impl Approvals {
         Err(ApprovalError::Contended)
     }
 
-    fn row(
+    async fn row(
         &self,
         facts: &Facts,
         gates: &[Gate],
@@ -102,7 +102,9 @@ impl Approvals {
         let id = ApprovalId::new(self.clock.as_ref(), self.randomness.as_ref());
         let lifetime = gates.iter().map(|gate| gate.expires).min().unwrap_or_default();
         let expires = now.after(lifetime);
-        let text = serde_json::to_vec(&Document::of(facts, &id, gates, expires)).unwrap_or_default();
+        let mut shown = Document::of(facts, &id, gates, expires);
+        self.preview(facts, &mut shown).await;
+        let text = serde_json::to_vec(&shown).unwrap_or_default();
         let asker = write_names(&request.actor.id, request.actor.person());
         Ok(ApprovalRow {
             version: 0,

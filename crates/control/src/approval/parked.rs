@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
-    Actor, ActorId, AgentClaims, Arguments, CallId, CallRequest, Kind, Raw, Reach, Role, SessionId,
-    Timestamp, Workspace,
+    Actor, ActorId, AgentClaims, Arguments, Authentication, CallId, CallRequest, Kind, Raw, Reach, Role,
+    SessionId, Timestamp, Workspace,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,8 +28,10 @@ pub struct Asker {
     pub workspace: Slug,
     /// How they were established.
     pub authentication: String,
-    /// The token, where one was used.
+    /// The token, where one of this installation was used.
     pub token: Option<String>,
+    /// The issuer and the scopes, where an access token was used.
+    pub issuer: Option<(Slug, Vec<String>)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,7 +65,8 @@ pub(super) struct Parked {
 }
 
 impl Asker {
-    fn of(actor: &Actor) -> Self {
+    /// `actor`, to be established again.
+    pub fn of(actor: &Actor) -> Self {
         Self {
             id: actor.id.to_string(),
             person: actor.person.as_ref().map(ToString::to_string),
@@ -71,6 +74,10 @@ impl Asker {
             workspace: actor.workspace.clone(),
             authentication: actor.authentication.as_str().to_owned(),
             token: actor.authentication.token().map(ToString::to_string),
+            issuer: match &actor.authentication {
+                Authentication::Issuer(grant) => Some((grant.issuer.clone(), grant.scopes.to_vec())),
+                Authentication::Token(_) | Authentication::LocalUser => None,
+            },
         }
     }
 

@@ -16,7 +16,7 @@ pub use super::event::Event;
 /// Who acted, as the record may say it.
 #[derive(Clone, Debug)]
 pub struct ActorPart<'a> {
-    /// How the actor was established: `token` or `local_user`.
+    /// How the actor was established: `token`, `oauth` or `local_user`.
     pub authentication: &'static str,
     /// Keyed commitment to the actor's id.
     pub id: Arc<str>,

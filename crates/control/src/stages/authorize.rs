@@ -1,4 +1,4 @@
-//! Whether this actor may make this call: arguments valid, policy in favour.
+//! Whether this actor may make this call: covered by its credentials, arguments valid, policy in favour.
 
 use quaymaster_catalog::Call;
 use quaymaster_core::{CallError, ErrorCode};
@@ -13,14 +13,17 @@ pub struct Authorized {
     pub(super) facts: Facts,
 }
 
-/// Checks the arguments and asks policy.
+/// Checks the scopes and the arguments, and asks policy.
 ///
 /// # Errors
 ///
-/// [`Refused`] with `input.invalid` or `policy.denied`.
+/// [`Refused`] with `auth.scope`, `input.invalid` or `policy.denied`.
 pub fn authorize(call: Call, rulebook: &Rulebook) -> Result<Authorized, Refused> {
     let (request, tool) = call.into_parts();
     let mut facts = Facts { tool: Some(tool.clone()), ..Facts::of(request) };
+    if let Some(scope) = facts.request.actor.lacks_scopes(tool.declaration().effect) {
+        return Err(Refused::new(facts, CallError::lacking(scope)));
+    }
     let arguments = match tool.check_arguments(&facts.request) {
         Ok(arguments) => arguments,
         Err(error) => return Err(Refused::new(facts, error)),

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use quaymaster_control::identity::IdentityConfig;
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::setting::{ByteSize, DurationSetting, Slug};
 use quaymaster_operations::notify::config::ApprovalsConfig;
@@ -48,6 +49,9 @@ pub struct SettingsConfig {
     /// Who is told of calls that wait until somebody agrees.
     #[serde(default)]
     pub approvals: ApprovalsConfig,
+    /// Who may authenticate callers, besides this installation itself.
+    #[serde(default)]
+    pub identity: IdentityConfig,
     /// Where secrets come from, besides the environment.
     #[serde(default)]
     pub secrets: SecretsConfig,
@@ -86,6 +90,11 @@ pub struct ListenConfig {
     /// Whether `address`, `metrics` and `console` may be reachable from other machines.
     #[serde(default)]
     pub allow_non_loopback: bool,
+    /// The URL under which clients reach the gateway, such as `https://gateway.example.test`: scheme and
+    /// host, and a port where one is needed, without a path. Access tokens are issued for it. Its host
+    /// is an allowed one.
+    #[serde(default)]
+    pub public_url: Option<String>,
     /// Host names under which clients reach the gateway, besides those of loopback, such as
     /// `gateway.example.test`. A request for another host is refused.
     #[serde(default)]
@@ -145,6 +154,7 @@ impl Default for ListenConfig {
             metrics: None,
             console: None,
             allow_non_loopback: false,
+            public_url: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             max_body_bytes: default_max_body(),

@@ -16,6 +16,9 @@ use super::refusal::bounded;
 /// How long a claim may be, in bytes.
 const MAX_CLAIM_BYTES: usize = 200;
 
+/// How long the turn may be where it is a header.
+const MAX_TURN_BYTES: usize = 4 * 1024;
+
 /// What a request says of where it comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Claims {
@@ -27,11 +30,21 @@ pub(super) struct Claims {
     pub(super) correlation_id: Option<String>,
 }
 
-/// Reads the claims of `meta`. `client` is what is known of the client from
-/// elsewhere, `traceparent` the header of that name.
-pub(super) fn read(meta: &Meta<'_>, client: Option<String>, traceparent: Option<&str>) -> Claims {
+/// What a request says of itself beside its message, in headers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Aside<'a> {
+    /// The header `traceparent` (W3C Trace Context).
+    pub(super) traceparent: Option<&'a str>,
+    /// The header `x-codex-turn-metadata`, JSON as it is in `_meta`.
+    pub(super) turn: Option<&'a str>,
+}
+
+/// Reads the claims of `meta`, and where it says nothing those beside it. `client` is what is known of
+/// the client from elsewhere.
+pub(super) fn read(meta: &Meta<'_>, client: Option<String>, aside: Aside<'_>) -> Claims {
     let turn_text = text(meta.turn);
-    let turn = turn(meta.turn, turn_text.as_deref());
+    let beside = aside.turn.filter(|turn| meta.turn.is_none() && turn.len() <= MAX_TURN_BYTES);
+    let turn = turn(meta.turn, turn_text.as_deref().or(beside));
     let in_meta = text(meta.traceparent);
     Claims {
         agent: AgentClaims {
@@ -43,7 +56,7 @@ pub(super) fn read(meta: &Meta<'_>, client: Option<String>, traceparent: Option<
             session: claim(meta.session_id).or_else(|| claim(turn.session_id)),
             thread: claim(meta.thread_id).or_else(|| claim(turn.thread_id)),
         },
-        trace: in_meta.as_deref().or(traceparent).and_then(trace),
+        trace: in_meta.as_deref().or(aside.traceparent).and_then(trace),
         correlation_id: claim(turn.turn_id),
     }
 }
@@ -114,7 +127,7 @@ mod tests {
         read(
             &Meta::read(Some(Raw::read(&text).expect("JSON"))).expect("meta"),
             Some("from-elsewhere".into()),
-            None,
+            Aside::default(),
         )
     }
 
@@ -139,6 +152,24 @@ mod tests {
         };
         assert_eq!(claims(&json!({"callId": "call_9", "x-codex-turn-metadata": turn})), expected);
         assert_eq!(claims(&json!({"callId": "call_9", "x-codex-turn-metadata": turn.to_string()})), expected);
+    }
+
+    #[test]
+    fn what_a_header_says_counts_where_the_message_says_nothing() {
+        let of = |meta: serde_json::Value, turn: &str| {
+            let text = meta.to_string();
+            let meta = Meta::read(Some(Raw::read(&text).expect("JSON"))).expect("meta");
+            let agent = read(&meta, None, Aside { traceparent: None, turn: Some(turn) }).agent;
+            (agent.thread, agent.parent_thread)
+        };
+        let turn = r#"{"thread_id": "t-1", "parent_thread_id": "t-0"}"#;
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(of(json!({}), turn), (text("t-1"), text("t-0")));
+        assert_eq!(of(json!({"threadId": "t-2"}), turn), (text("t-2"), text("t-0")));
+        assert_eq!(of(json!({"x-codex-turn-metadata": {"thread_id": "t-3"}}), turn), (text("t-3"), None));
+        for bad in ["", "t-1", "[]", &format!(r#"{{"thread_id": "{}"}}"#, "t".repeat(MAX_TURN_BYTES))] {
+            assert_eq!(of(json!({}), bad), (None, None), "{bad}");
+        }
     }
 
     #[test]

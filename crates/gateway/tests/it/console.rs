@@ -1,10 +1,10 @@
 //! The console's pages: who decides on them, and what nobody gets by them.
 
 use quaymaster_core::Status;
-use quaymaster_gateway::Gateway;
+use quaymaster_gateway::{Gateway, Office};
 
-use crate::harbour_office::{Answer, Browser, Harbour, PATIENCE};
-use crate::installation::{folder, start};
+use crate::harbour_office::{Answer, Browser, Harbour, PATIENCE, code};
+use crate::installation::{folder, options, start};
 use crate::routes::records;
 
 /// What is not to be read as markup.
@@ -256,4 +256,27 @@ async fn the_console_is_for_its_own_host_and_absent_unless_it_is_configured() {
     let gateway: std::sync::Arc<Gateway> = start(folder.path()).await.expect("started");
     assert!(gateway.listen_for_console().await.expect("nothing to open").is_none());
     gateway.shutdown().await;
+}
+
+#[tokio::test]
+async fn whoever_has_a_token_logs_in_with_it_until_it_is_revoked() {
+    let harbour = Harbour::start("").await;
+    let local = harbour.gateway.local_user().expect("a local user");
+    let (mo, token) = harbour.with_token("mo@example.test", "manager").await;
+    let (first, second) = (harbour.asked(&local, "me").await, harbour.asked(&local, "you").await);
+    let mut browser = harbour.browser();
+    let code = code(harbour.folder.path(), Some(&token)).await;
+    assert_eq!(browser.sign_in(&code).await.status, 303);
+    assert!(browser.get("/approvals").await.body.contains("mo@example.test in sales"));
+    assert_eq!(browser.answer(&first, "approve", "").await.status, 200);
+    let word = browser.get(&format!("/approvals/{second}")).await.word();
+    let office = Office::open(options(harbour.folder.path())).await.expect("an office");
+    assert!(office.revoke_token(mo.authentication.token().expect("a token")).await.expect("revoked"));
+    office.close().await;
+    let path = format!("/approvals/{second}");
+    let told = browser.post(&path, &[("word", &word), ("answer", "approve")]).await;
+    assert!(told.status == 403 && told.body.contains("One-time code"), "{}", told.body);
+    let mut local = harbour.signed_in().await;
+    assert_eq!(state(&mut local, &second).await, "pending");
+    harbour.end().await;
 }

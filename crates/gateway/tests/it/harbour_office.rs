@@ -112,13 +112,19 @@ impl Harbour {
         Self::open(self.end().await).await
     }
 
-    /// Somebody with a token of this installation.
+    /// Somebody with a token of this installation, who asks.
     pub(crate) async fn somebody(&self, name: &str) -> Arc<Actor> {
+        self.with_token(name, "analyst").await.0
+    }
+
+    /// Somebody with a token of this installation, and the token.
+    pub(crate) async fn with_token(&self, name: &str, role: &str) -> (Arc<Actor>, String) {
         let user = self.gateway.local_user().expect("a local user");
         let id = ActorId::parse(name).expect("a name");
         let request = TokenRequest {
             actor: id.clone(),
-            roles: vec![Slug::parse("analyst").expect("a role")],
+            person: None,
+            roles: vec![Slug::parse(role).expect("a role")],
             workspace: user.workspace.clone(),
             lifetime: Duration::from_hours(1),
             note: None,
@@ -126,9 +132,10 @@ impl Harbour {
         let office = Office::open(options(self.folder.path())).await.expect("an office");
         let token = office.create_token(request).await.expect("a token");
         office.close().await;
-        let roles = [Slug::parse("analyst").expect("a role")].into();
+        let roles = [Slug::parse(role).expect("a role")].into();
         let authentication = Authentication::Token(token.row.id);
-        Arc::new(Actor { id, person: None, roles, authentication, ..Actor::clone(&user) })
+        let actor = Actor { id, person: None, roles, authentication, ..Actor::clone(&user) };
+        (Arc::new(actor), token.text.to_string())
     }
 
     /// What `actor` is answered who has somebody greeted.
@@ -160,7 +167,7 @@ impl Harbour {
     }
 
     pub(crate) async fn code(&self) -> String {
-        code(self.folder.path()).await
+        code(self.folder.path(), None).await
     }
 
     pub(crate) fn browser(&self) -> Browser {
@@ -176,9 +183,10 @@ impl Harbour {
     }
 }
 
-pub(crate) async fn code(folder: &Path) -> String {
+pub(crate) async fn code(folder: &Path, token: Option<&str>) -> String {
     let office = Office::open(options(folder)).await.expect("an office");
-    let code = office.console_code().await.expect("made").expect("a local user");
+    let actor = office.visitor(token).await.expect("somebody");
+    let code = office.console_code(&actor).await.expect("made");
     office.close().await;
     code.to_string()
 }

@@ -11,7 +11,8 @@ use std::time::Duration;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use quaymaster_core::{ActorId, Randomness, Timestamp};
+use quaymaster_control::approval::Asker;
+use quaymaster_core::{Randomness, Timestamp};
 use sha2::{Digest, Sha256};
 
 /// How long a session lasts.
@@ -23,7 +24,7 @@ const MAX_SESSIONS: usize = 256;
 
 #[derive(Debug)]
 struct Held {
-    account: ActorId,
+    who: Asker,
     word: String,
     opened: Timestamp,
     used: Timestamp,
@@ -37,7 +38,7 @@ pub(super) struct Sessions(Mutex<HashMap<[u8; 32], Held>>);
 #[derive(Debug)]
 pub(super) struct SignedIn {
     id: String,
-    account: ActorId,
+    who: Asker,
     word: String,
 }
 
@@ -46,8 +47,8 @@ impl SignedIn {
         &self.id
     }
 
-    pub(super) fn account(&self) -> &ActorId {
-        &self.account
+    pub(super) fn who(&self) -> &Asker {
+        &self.who
     }
 
     /// What every form of this session says, and no page of another knows.
@@ -61,15 +62,15 @@ impl SignedIn {
 }
 
 impl Sessions {
-    /// Opens a session for `account` and gives its id, for the cookie.
-    pub(super) fn open(&self, account: ActorId, now: Timestamp, randomness: &dyn Randomness) -> String {
+    /// Opens a session for `who` and gives its id, for the cookie.
+    pub(super) fn open(&self, who: Asker, now: Timestamp, randomness: &dyn Randomness) -> String {
         let (id, word) = (random(randomness), random(randomness));
         let mut held = self.held(now);
         if held.len() >= MAX_SESSIONS {
             let oldest = held.iter().min_by_key(|(_, held)| held.used).map(|(hash, _)| *hash);
             oldest.and_then(|hash| held.remove(&hash));
         }
-        held.insert(hash(&id), Held { account, word, opened: now, used: now });
+        held.insert(hash(&id), Held { who, word, opened: now, used: now });
         id
     }
 
@@ -78,7 +79,7 @@ impl Sessions {
         let mut held = self.held(now);
         let session = held.get_mut(&hash(id))?;
         session.used = session.used.max(now);
-        Some(SignedIn { id: id.to_owned(), account: session.account.clone(), word: session.word.clone() })
+        Some(SignedIn { id: id.to_owned(), who: session.who.clone(), word: session.word.clone() })
     }
 
     /// Ends a session, if there is one.
@@ -112,8 +113,16 @@ mod tests {
 
     const START: Timestamp = Timestamp::from_micros(1_000_000_000);
 
-    fn ada() -> ActorId {
-        ActorId::parse("local:1000").expect("a name")
+    fn ada() -> Asker {
+        Asker {
+            id: "ada".into(),
+            person: None,
+            roles: vec![],
+            workspace: quaymaster_core::Workspace::parse("sales").expect("a name"),
+            authentication: "local_user".into(),
+            token: None,
+            issuer: None,
+        }
     }
 
     #[test]

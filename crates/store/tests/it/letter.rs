@@ -1,6 +1,6 @@
 //! Letters about requests for approval, and codes for the console: each once.
 
-use quaymaster_core::{ActorId, ApprovalId};
+use quaymaster_core::ApprovalId;
 use quaymaster_store::{ApprovalKey, ApprovalRow, CodeRow, LetterRow, NewsEvent};
 
 use crate::approval::row;
@@ -67,15 +67,15 @@ async fn a_letter_is_taken_by_one_and_there_until_it_is_removed(database: &Datab
 
 async fn a_code_counts_once_and_until_its_end(database: &Database) {
     let store = database.store().await;
-    let account = ActorId::parse("local:1000").expect("a name");
-    let code = |n: u8| CodeRow { hash: [n; 32], account: account.clone(), created_us: 100, expires_us: 200 };
+    let holder = b"ada".to_vec();
+    let code = |n: u8| CodeRow { hash: [n; 32], holder: holder.clone(), created_us: 100, expires_us: 200 };
     for n in 1..=2 {
         store.code_insert(&code(n)).await.expect("stored");
     }
     let used = async |n: u8, now| store.code_use(&[n; 32], now).await.expect("an answer");
     assert_eq!(used(3, 150).await, None, "there is none");
     assert_eq!(used(1, 200).await, None, "it is over");
-    assert_eq!(used(1, 199).await, Some(account.clone()));
+    assert_eq!(used(1, 199).await, Some(holder.clone()));
     assert_eq!(used(1, 199).await, None, "it was used");
     let (one, other) = tokio::join!(used(2, 150), used(2, 150));
     assert!(one.is_some() != other.is_some(), "of two at once one counts");
