@@ -6,6 +6,7 @@ pub(crate) mod call;
 pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod connect;
+pub(crate) mod console;
 pub(crate) mod demo;
 pub(crate) mod import;
 pub(crate) mod keys;

@@ -62,6 +62,8 @@ enum Command {
     Schema(command::schema::Schema),
     /// Makes, lists and revokes bearer tokens.
     Token(command::token::Token),
+    /// Logs people in to the console.
+    Console(command::console::Console),
     /// Lists and rotates the keys that seal handles: cursors, states and the like.
     Keys(command::keys::Keys),
     /// Lists and shows tools.
@@ -124,6 +126,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(serve) => within(serve.run()),
         Command::Stdio(stdio) => within(stdio.run()),
         Command::Token(token) => within(token.run()),
+        Command::Console(console) => within(console.run()),
         Command::Keys(keys) => within(keys.run()),
         Command::Tools(tools) => within(tools.run()),
         Command::Call(call) => within(call.run()),

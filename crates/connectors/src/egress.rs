@@ -16,6 +16,7 @@
 mod body;
 mod connection;
 mod idle;
+mod outlet;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub(crate) use self::body::{BodyError, Incoming};
 use self::connection::Connection;
 pub(crate) use self::connection::Payload;
 use self::idle::Idle;
+pub use self::outlet::post;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// Shorter than the 5 s after which Node closes an idle connection: a request

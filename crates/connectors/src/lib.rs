@@ -13,5 +13,6 @@ pub mod problem;
 pub mod sql;
 mod web;
 
+pub use egress::post;
 pub use invoke::{Connector, Connectors, Wire};
 pub use web::IssuerWeb;

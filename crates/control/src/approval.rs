@@ -19,6 +19,7 @@ mod ask;
 mod decide;
 mod delegate;
 mod document;
+mod letters;
 mod opened;
 mod parked;
 mod preview;
@@ -32,6 +33,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwapOption;
 use quaymaster_core::{CallError, CallTool, Clock, ErrorCode, Randomness};
+pub use quaymaster_store::NewsEvent;
 use quaymaster_store::{Store, StoreError};
 use tokio::sync::watch;
 
@@ -42,6 +44,7 @@ pub(crate) use ask::{Asked, binding};
 pub use decide::{Decider, Spoken};
 pub use delegate::Delegation;
 pub use document::{Change, Document};
+pub use letters::{GIVEN_UP, Letter, News};
 pub use opened::{Request, Said};
 pub use parked::Asker;
 pub use run::{Due, Grant, Turn};

@@ -4,12 +4,13 @@
 //! record: [`authorize`], [`approve`], [`record`], [`release`] and [`close`].
 //! Each takes what the one before gave, by value; the types have private fields
 //! and no other way to be made, so a stage cannot be skipped or taken twice.
-//! Beside them: [`approval`], [`identity`], [`policy`], [`audit`], [`secrets`], [`crypto`] and [`keyring`].
+//! Beside them: [`approval`], [`identity`], [`policy`], [`audit`], [`console`], [`secrets`], [`crypto`] and [`keyring`].
 //! Nothing here runs a tool; `quaymaster-connectors` does.
 
 pub mod address;
 pub mod approval;
 pub mod audit;
+pub mod console;
 pub mod crypto;
 pub mod identity;
 mod keyfile;

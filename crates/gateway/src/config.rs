@@ -13,6 +13,7 @@
 //! - A secret that stands in a file is neither repeated nor shown.
 
 mod across;
+mod approvals;
 mod cases;
 mod checked;
 mod connector;

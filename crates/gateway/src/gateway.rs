@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -27,6 +27,7 @@ use crate::call::call;
 use crate::config::{Diagnostics, Loaded, SecretCheck, Settings, load};
 use crate::finder::{self, Finding, Met};
 use crate::ingress::{self, Occupancy, RefusalCounters};
+use crate::letters;
 use crate::people::{People, identity, local_user, no_local_user};
 use crate::plane::Plane;
 use crate::reload;
@@ -63,6 +64,8 @@ pub struct Gateway {
     pub(crate) requests: reload::Requests,
     pub(crate) followers: reload::Followers,
     pub(crate) retired: Retired,
+    /// Where the console listens, once it does.
+    pub(crate) console: OnceLock<SocketAddr>,
     pub(crate) stopped: CancellationToken,
 }
 
@@ -105,6 +108,7 @@ impl Gateway {
             requests: reload::Requests::default(),
             followers: reload::Followers::default(),
             retired: Retired::default(),
+            console: OnceLock::new(),
             stopped: CancellationToken::new(),
         });
         gateway.state.approvals.obey(gateway.plane().rulebook.policies());
@@ -261,6 +265,7 @@ impl Gateway {
     pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
         reload::follow_configuration(&self);
         approvals::run_what_was_agreed_to(&self);
+        letters::deliver(&self);
         let settings = self.http_settings();
         ingress::http::serve(listener, self, settings, stop).await;
     }
@@ -302,6 +307,7 @@ impl Gateway {
         self.local_user()?;
         reload::follow_configuration(&self);
         approvals::run_what_was_agreed_to(&self);
+        letters::deliver(&self);
         let settings = ingress::stdio::StdioSettings {
             counters: Arc::clone(&self.counters),
             reach,

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use quaymaster_control::Evidence;
 use quaymaster_control::approval::Approvals;
 use quaymaster_control::audit::{Durability, Event, Record, Subjects};
+use quaymaster_control::console::{make_code, note};
 use quaymaster_control::identity::{Arrival, NewToken, TokenRequest, create_token};
 use quaymaster_control::keyring::KeyAge;
 use quaymaster_core::{Actor, CallError, ErrorCode, TokenId, Workspace};
 use quaymaster_store::Store;
+use zeroize::Zeroizing;
 
 use crate::config::{Diagnostics, Loaded, SecretCheck, load};
 use crate::people::{identity, local_user, no_local_user};
@@ -150,6 +152,21 @@ impl Office {
             self.write(record).await?;
         }
         Ok(revoked)
+    }
+
+    /// Makes a code that logs a browser in to the console as `actor`, once. That it was made is in the
+    /// audit log before it is shown.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if the store, a key or the log fails.
+    pub async fn console_code(&self, actor: &Actor) -> Result<Zeroizing<String>, StartError> {
+        let State { store, subjects, clock, randomness, .. } = &self.state;
+        let code = make_code(store, subjects, actor, (clock.as_ref(), randomness.as_ref())).await?;
+        let evidence = self.evidence().await?;
+        note(Event::ConsoleCodeCreated, actor, &evidence).await?;
+        evidence.audit.close().await;
+        Ok(code)
     }
 
     /// The keys that seal handles, newest first, without their secrets.

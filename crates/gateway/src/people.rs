@@ -22,7 +22,10 @@ pub(crate) struct People {
 /// The user of this machine, as `settings` have it.
 pub(crate) fn local_user(settings: &Settings, identity: &Identity) -> Option<Arc<Actor>> {
     let local_user = settings.local_user.clone().zip(local_id());
-    local_user.map(|(user, id)| identity.local_user(id, user.roles, user.workspace))
+    local_user.map(|(user, id)| {
+        let actor = identity.local_user(id, user.roles, user.workspace);
+        Arc::new(Actor { person: user.person, ..Actor::clone(&actor) })
+    })
 }
 
 pub(crate) fn no_local_user() -> CallError {

@@ -20,9 +20,11 @@
 mod approval;
 mod audit;
 mod cell;
+mod code;
 mod config;
 mod delegation;
 mod error;
+mod letter;
 mod number;
 mod postgres;
 pub mod postgres_link;
@@ -37,8 +39,10 @@ pub use audit::{
     AppendError, AuditFilter, MAX_APPEND, MAX_PAGE, NewRecord, StoredColumns, StoredRecord, TreeState,
     searchable,
 };
+pub use code::CodeRow;
 pub use config::{PoolConfig, StoreConfig, StoreConfigError, StoreEngine, StoreTarget};
 pub use delegation::DelegationRow;
 pub use error::{StoreError, StoreFault};
+pub use letter::{LetterRow, NewsEvent};
 pub use store::Store;
 pub use token::{MAX_TOKENS, TokenRow};

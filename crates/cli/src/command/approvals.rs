@@ -50,7 +50,7 @@ enum Action {
 
 /// Who looks or decides.
 #[derive(Debug, Args)]
-struct Viewer {
+pub(super) struct Viewer {
     #[command(flatten)]
     place: Place,
     /// A file with a token of this installation that says who you are; `-` for standard input. The
@@ -153,9 +153,9 @@ impl Approvals {
 }
 
 /// Somebody at the counter.
-struct Visit {
-    office: Office,
-    actor: Arc<Actor>,
+pub(super) struct Visit {
+    pub(super) office: Office,
+    pub(super) actor: Arc<Actor>,
 }
 
 impl Visit {
@@ -165,7 +165,7 @@ impl Visit {
 }
 
 impl Viewer {
-    async fn enter(&self) -> Result<Visit, Failure> {
+    pub(super) async fn enter(&self) -> Result<Visit, Failure> {
         let token = match &self.token_file {
             None => None,
             Some(path) if path.as_os_str() == "-" => Some(std::io::read_to_string(std::io::stdin())),

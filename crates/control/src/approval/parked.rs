@@ -66,7 +66,8 @@ pub(super) struct Parked {
 }
 
 impl Asker {
-    fn of(actor: &Actor) -> Self {
+    /// `actor`, to be established again.
+    pub fn of(actor: &Actor) -> Self {
         Self {
             id: actor.id.to_string(),
             person: actor.person.as_ref().map(ToString::to_string),

@@ -50,6 +50,15 @@ pub enum Event {
     /// Somebody lent their say to somebody else, or took it back.
     #[serde(rename = "approval.delegated")]
     ApprovalDelegated,
+    /// A one-time code was made that logs a browser in to the console.
+    #[serde(rename = "console.code_created")]
+    ConsoleCodeCreated,
+    /// Somebody logged in to the console.
+    #[serde(rename = "console.signed_in")]
+    ConsoleSignedIn,
+    /// Somebody logged out of the console.
+    #[serde(rename = "console.signed_out")]
+    ConsoleSignedOut,
     /// A process began to write to the log.
     #[serde(rename = "writer.started")]
     WriterStarted,
@@ -77,6 +86,9 @@ impl Event {
             Self::ApprovalDelivered => "approval.delivered",
             Self::ApprovalReviewed => "approval.reviewed",
             Self::ApprovalDelegated => "approval.delegated",
+            Self::ConsoleCodeCreated => "console.code_created",
+            Self::ConsoleSignedIn => "console.signed_in",
+            Self::ConsoleSignedOut => "console.signed_out",
             Self::WriterStarted => "writer.started",
             Self::WriterStopped => "writer.stopped",
         }
@@ -105,6 +117,9 @@ mod tests {
             Event::ApprovalDelivered,
             Event::ApprovalReviewed,
             Event::ApprovalDelegated,
+            Event::ConsoleCodeCreated,
+            Event::ConsoleSignedIn,
+            Event::ConsoleSignedOut,
             Event::WriterStarted,
             Event::WriterStopped,
         ] {

@@ -18,7 +18,7 @@ mod lent;
 mod lost;
 
 /// A world whose clock stands, and the clock.
-async fn world() -> (World, Arc<FixedClock>) {
+pub(crate) async fn world() -> (World, Arc<FixedClock>) {
     let clock = Arc::new(FixedClock::new(Timestamp::from_micros(1_795_255_200_000_000)));
     (World::at(clock.clone(), declarations()).await, clock)
 }
@@ -27,7 +27,7 @@ fn refund(amount: u32) -> CallRequest {
     World::request("support", DataClass::Internal, "crm_refund", &json!({"id": "a", "amount": amount}))
 }
 
-fn person(name: &str, role: &str) -> Actor {
+pub(crate) fn person(name: &str, role: &str) -> Actor {
     let request = World::request(role, DataClass::Internal, "crm_refund", &json!({}));
     Actor { id: ActorId::parse(name).expect("a name"), ..Actor::clone(&request.actor) }
 }
@@ -36,7 +36,7 @@ fn yes() -> Spoken {
     Spoken { verdict: Verdict::Approve, comment: Some("fine by me".into()) }
 }
 
-fn no() -> Spoken {
+pub(crate) fn no() -> Spoken {
     Spoken { verdict: Verdict::Reject, comment: Some("too much".into()) }
 }
 
@@ -55,17 +55,22 @@ fn id(reply: &Reply) -> ApprovalId {
     approval(reply).get("id").and_then(Value::as_str).and_then(|id| id.parse().ok()).expect("an id")
 }
 
-async fn parked(world: &World, amount: u32) -> ApprovalId {
+pub(crate) async fn parked(world: &World, amount: u32) -> ApprovalId {
     id(&answered(world, refund(amount)).await)
 }
 
-async fn say(world: &World, actor: &Actor, request: &ApprovalId, spoken: Spoken) -> Result<State, ErrorCode> {
+pub(crate) async fn say(
+    world: &World,
+    actor: &Actor,
+    request: &ApprovalId,
+    spoken: Spoken,
+) -> Result<State, ErrorCode> {
     let decider = Decider { actor, channel: "test" };
     let said = world.approvals.decide(decider, request, spoken, &world.evidence).await;
     said.map_err(|error| error.code)
 }
 
-async fn agree(world: &World, request: &ApprovalId) {
+pub(crate) async fn agree(world: &World, request: &ApprovalId) {
     let said = say(world, &person("mo", "manager"), request, yes()).await;
     assert_eq!(said, Ok(State::Approved));
 }

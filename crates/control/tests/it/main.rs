@@ -10,6 +10,7 @@ mod approvals;
 mod audit;
 mod demands;
 mod identity;
+mod letters;
 mod release;
 mod shapes;
 mod stages;

@@ -5,15 +5,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use quaymaster_control::identity::{IdentityProblem, IdentitySettings};
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::suggest::did_you_mean;
-use quaymaster_core::{Role, Workspace, Zone};
+use quaymaster_core::{ActorId, Role, Workspace, Zone};
+use quaymaster_operations::notify::config::ApprovalsConfig;
 use quaymaster_store::{StoreConfig, StoreConfigError};
 
+use super::approvals;
 use super::diagnostic::{Code, Problem};
 use super::listen::{Listen, listen};
 use super::settings::{AuditConfig, LocalUserConfig, SettingsConfig, WorkspaceConfig};
@@ -41,6 +44,8 @@ pub struct Settings {
     pub roles: BTreeMap<Role, RoleConfig>,
     /// Who the user of this machine is, if they may do anything.
     pub local_user: Option<LocalUser>,
+    /// Who is told of calls that wait until somebody agrees.
+    pub approvals: Arc<ApprovalsConfig>,
     /// The issuers whose access tokens are taken.
     pub identity: IdentitySettings,
     /// The folder with one file for each secret, if there is one.
@@ -56,6 +61,8 @@ pub struct LocalUser {
     pub roles: Vec<Role>,
     /// A declared workspace.
     pub workspace: Workspace,
+    /// Who that is under another name.
+    pub person: Option<ActorId>,
 }
 
 /// How calls are recorded.
@@ -93,10 +100,12 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
     if let Some(user) = &config.local_user {
         problems.extend(known.roles("localUser.roles", &user.roles));
         problems.extend(user.workspace.iter().filter_map(|w| known.workspace("localUser.workspace", w)));
+        problems.extend(approvals::person_problem(user));
     }
     problems.extend(config.store.check().err().as_ref().map(store_problem));
     problems.extend(page_problems(&config.workspaces));
     problems.extend(zone_problems(&config.workspaces));
+    problems.extend(approvals::problems(&config.approvals, known));
     let audit = audit(&config.audit, &mut problems);
     let listen = listen(&config.listen, &mut problems);
     let public_url = listen.as_ref().and_then(|listen| listen.public_url.as_deref());
@@ -116,6 +125,7 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
             default_workspace: config.default_workspace,
             roles: config.roles,
             local_user,
+            approvals: Arc::new(config.approvals),
             identity,
             secret_files,
             audit,
@@ -164,7 +174,8 @@ fn local_user(config: LocalUserConfig, default: &Workspace) -> LocalUser {
     let mut roles = config.roles;
     roles.sort();
     roles.dedup();
-    LocalUser { roles, workspace: config.workspace.unwrap_or_else(|| default.clone()) }
+    let person = config.person.and_then(|name| ActorId::parse(&name).ok());
+    LocalUser { roles, workspace: config.workspace.unwrap_or_else(|| default.clone()), person }
 }
 
 fn page_problems(workspaces: &BTreeMap<Workspace, WorkspaceConfig>) -> impl Iterator<Item = PathProblem> {

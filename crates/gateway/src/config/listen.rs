@@ -21,6 +21,8 @@ pub struct Listen {
     pub address: SocketAddr,
     /// Where scrapers connect, on loopback unless that was expressly allowed otherwise.
     pub metrics: Option<SocketAddr>,
+    /// Where browsers reach the console, on loopback unless that was expressly allowed otherwise.
+    pub console: Option<SocketAddr>,
     /// The URL under which clients reach the gateway, without a path or a slash at its end.
     pub public_url: Option<String>,
     /// Hosts besides those of loopback, in lower case, each with its port where one was given.
@@ -49,6 +51,14 @@ pub(super) fn listen(config: &ListenConfig, problems: &mut Vec<PathProblem>) -> 
         let message = "metrics have a port of their own, which clients do not reach";
         problems.push(PathProblem::error(Code::Value, "listen.metrics", message));
     }
+    let console = config.console.as_deref();
+    let console =
+        console.and_then(|text| socket("listen.console", text, config.allow_non_loopback, problems));
+    let is_taken = |console: SocketAddr| console.port() != 0 && [address, metrics].contains(&Some(console));
+    if console.is_some_and(is_taken) {
+        let message = "the console has a port of its own, which clients do not reach";
+        problems.push(PathProblem::error(Code::Value, "listen.console", message));
+    }
     if config.max_body_bytes.get() > MAX_BODY.get() {
         problems.push(PathProblem::error(
             Code::Value,
@@ -65,6 +75,7 @@ pub(super) fn listen(config: &ListenConfig, problems: &mut Vec<PathProblem>) -> 
     Some(Listen {
         address: address?,
         metrics,
+        console,
         public_url,
         allowed_hosts: hosts,
         allowed_origins: origins,

@@ -14,6 +14,7 @@ use quaymaster_control::identity::IdentityConfig;
 use quaymaster_core::Zone;
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::setting::{ByteSize, DurationSetting, Slug};
+use quaymaster_operations::notify::config::ApprovalsConfig;
 use quaymaster_store::StoreConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -46,6 +47,9 @@ pub struct SettingsConfig {
     /// Without it they may do nothing.
     #[serde(default)]
     pub local_user: Option<LocalUserConfig>,
+    /// Who is told of calls that wait until somebody agrees.
+    #[serde(default)]
+    pub approvals: ApprovalsConfig,
     /// Who may authenticate callers, besides this installation itself.
     #[serde(default)]
     pub identity: IdentityConfig,
@@ -80,7 +84,11 @@ pub struct ListenConfig {
     /// server with its state, without a token. Without it there is none.
     #[serde(default)]
     pub metrics: Option<String>,
-    /// Whether `address` and `metrics` may be reachable from other machines.
+    /// Address and port of the console, such as `127.0.0.1:8090`: pages on which people decide on
+    /// requests for approval. Without it there is none.
+    #[serde(default)]
+    pub console: Option<String>,
+    /// Whether `address`, `metrics` and `console` may be reachable from other machines.
     #[serde(default)]
     pub allow_non_loopback: bool,
     /// The URL under which clients reach the gateway, such as `https://gateway.example.test`: scheme and
@@ -145,6 +153,7 @@ impl Default for ListenConfig {
         Self {
             address: default_address(),
             metrics: None,
+            console: None,
             allow_non_loopback: false,
             public_url: None,
             allowed_hosts: Vec::new(),
@@ -242,6 +251,10 @@ pub struct LocalUserConfig {
     /// The workspace that the local user acts in. The default workspace if absent.
     #[serde(default)]
     pub workspace: Option<Slug>,
+    /// Who that is under another name, such as `ada@example.test` in bearer tokens: one person, who
+    /// never decides on what they asked for under the other.
+    #[serde(default)]
+    pub person: Option<String>,
 }
 
 /// Where secrets come from, besides the environment.

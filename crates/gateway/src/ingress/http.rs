@@ -9,10 +9,12 @@
 //! - When the server stops, calls that were begun have the drain time to end;
 //!   then they are taken back, and no answer is promised to anyone.
 
+mod aside;
 mod batch;
 mod body;
 mod calling;
 mod connection;
+mod console;
 mod endpoint;
 mod event_id;
 mod guard;
@@ -26,6 +28,7 @@ mod stall;
 mod stream;
 mod waiting;
 
+pub use self::console::serve_console;
 pub use self::scrape::serve_metrics;
 
 use std::sync::Arc;
