@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod import;
+pub(crate) mod incident;
 pub(crate) mod keys;
 pub(crate) mod place;
 pub(crate) mod schema;

@@ -72,6 +72,8 @@ enum Command {
     Upstreams(command::upstreams::Upstreams),
     /// Reads and verifies the audit log.
     Audit(command::audit::Audit),
+    /// Stops calls at once and everywhere, for a time.
+    Incident(command::incident::Incident),
     /// Drafts connectors from the MCP servers that another client is set up with.
     Import(command::import::Import),
     /// Sets a client up to use Quaymaster, or takes that back.
@@ -125,6 +127,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Call(call) => within(call.run()),
         Command::Upstreams(upstreams) => within(upstreams.run()),
         Command::Audit(audit) => within(audit.run()),
+        Command::Incident(incident) => within(incident.run()),
         Command::Import(import) => within(import.run()),
         Command::Connect(connect) => within(connect.run()),
     }

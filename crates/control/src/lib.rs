@@ -11,6 +11,7 @@ pub mod approval;
 pub mod audit;
 pub mod crypto;
 pub mod identity;
+pub mod incident;
 mod keyfile;
 pub mod keyring;
 pub mod output;
@@ -19,7 +20,7 @@ pub mod secrets;
 mod stages;
 
 pub use stages::{
-    Approved, Authorized, Ended, Evidence, Job, Permit, Receipt, Refused, RequestRefusal, Rulebook, Voice,
-    Waited, approve, approve_unasked, authorize, close, close_refused_watch, close_request, close_watch,
-    may_read, record, release, voice, watchable,
+    Approved, Authorized, Ended, Evidence, Guards, Job, Permit, Receipt, Refused, RequestRefusal, Rulebook,
+    Voice, Waited, approve, approve_unasked, authorize, close, close_refused_watch, close_request,
+    close_watch, may_read, record, release, voice, watchable,
 };

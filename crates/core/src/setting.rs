@@ -53,6 +53,17 @@ impl DurationSetting {
     }
 }
 
+/// As it is written, in the largest unit that it is a whole number of.
+impl fmt::Display for DurationSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.as_millis();
+        let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+        let (size, unit) =
+            units.into_iter().find(|(size, _)| millis.is_multiple_of(*size)).unwrap_or((1, "ms"));
+        write!(f, "{}{unit}", millis / size)
+    }
+}
+
 /// A number of bytes, such as `512B`, `256KiB` or `4MiB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]

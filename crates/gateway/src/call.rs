@@ -4,7 +4,8 @@
 //! ```text
 //! request → admission  → room for one more                        else gateway.overloaded
 //!         → resolve    → Call        the actor may see the tool   else tool.not_found
-//!         → authorize  → Authorized  arguments valid, policy      else input.invalid, policy.denied
+//!         → authorize  → Authorized  no switch stands against it  else incident.stopped
+//!                                    arguments valid, policy      else input.invalid, policy.denied
 //!         → approve    → Approved    nobody has to agree, or somebody has (`Grant`)
 //!                                                                 else parked: approval.required
 //!         → record     → Permit      the intent is in the audit   else audit.unavailable
@@ -67,7 +68,7 @@ pub(crate) async fn call(
 /// Everything that must hold before a call may run.
 async fn permitted(plane: &Plane, request: CallRequest, grant: Option<&Grant>) -> Result<Permit, Ended> {
     let call = plane.reached(&request.actor, &request.reach).resolve(request).map_err(Refused::from)?;
-    let authorized = authorize(call, &plane.rulebook)?;
+    let authorized = authorize(call, &plane.rulebook, &plane.guards).await?;
     let approved = approve(authorized, grant, &plane.people.approvals, &plane.evidence).await?;
     Ok(record(approved, &plane.evidence).await?)
 }

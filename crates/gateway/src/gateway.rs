@@ -10,7 +10,7 @@ use quaymaster_connectors::Wire;
 use quaymaster_connectors::mcp::Watch;
 use quaymaster_control::audit::{Durability, Event, Record};
 use quaymaster_control::identity::Identity;
-use quaymaster_control::{Evidence, Refused, RequestRefusal, close, close_request};
+use quaymaster_control::{Evidence, Guards, Refused, RequestRefusal, close, close_request};
 use quaymaster_core::{
     Actor, ActorId, AgentClaims, Arguments, CallError, CallId, CallRequest, ErrorCode, Reach, Reply,
 };
@@ -108,6 +108,7 @@ impl Gateway {
             stopped: CancellationToken::new(),
         });
         reload::follow_upstreams(&gateway, tools);
+        tokio::spawn(Arc::clone(&gateway.state.incidents).follow(gateway.stopped.clone()));
         Ok(gateway)
     }
 
@@ -376,7 +377,8 @@ pub(crate) fn assemble(
     let local_user = local_user.map(|(user, id)| identity.local_user(id, user.roles, user.workspace));
     let approvals = Arc::clone(&state.approvals);
     let people = People { identity: Arc::new(identity), local_user, approvals };
-    let plane = Plane::new(catalogue, rulebook, fleet.connectors(), people, evidence);
+    let guards = Guards { incidents: Arc::clone(&state.incidents) };
+    let plane = Plane::new(catalogue, rulebook, fleet.connectors(), people, (evidence, guards));
     let metadata_and_prefix =
         loaded.connectors.iter().map(|c| (c.connector.metadata(), c.connector.prefix()));
     let prefixes = metadata_and_prefix.map(|(metadata, prefix)| (metadata.name.clone(), prefix)).collect();
@@ -385,7 +387,7 @@ pub(crate) fn assemble(
 }
 
 /// What the user of this machine is called; always there, as a number is a name.
-fn local_id() -> Option<ActorId> {
+pub(crate) fn local_id() -> Option<ActorId> {
     ActorId::parse(&format!("local:{}", rustix::process::getuid().as_raw())).ok()
 }
 

@@ -25,6 +25,6 @@ mod watch;
 
 pub use check::{check, check_connected};
 pub use gateway::Gateway;
-pub use office::Office;
+pub use office::{Office, OfficeError};
 pub use state::{StartError, StartOptions};
 pub use upstreams::{MISSING_UPSTREAMS, MissingUpstream, UpstreamReport, look_at_upstreams};

@@ -24,6 +24,7 @@ impl Gateway {
                 .collect(),
             calls_in_flight: self.admission.running(),
             sessions: self.occupancy.sessions(),
+            incident_switches: self.state.incidents.count(),
             connections: self.occupancy.connections(),
             tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
             refusals: self.refusals().counts().collect(),

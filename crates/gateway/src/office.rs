@@ -7,12 +7,29 @@ use std::sync::Arc;
 
 use quaymaster_control::audit::{Durability, Event, Record, Subjects};
 use quaymaster_control::identity::{NewToken, TokenRequest, create_token};
+use quaymaster_control::incident::{self, IncidentError, Stop, Switch, Target};
 use quaymaster_control::keyring::KeyAge;
-use quaymaster_core::{TokenId, Workspace};
+use quaymaster_core::setting::Slug;
+use quaymaster_core::{ActorId, IncidentId, TokenId, Workspace};
 use quaymaster_store::Store;
 
 use crate::config::{Loaded, SecretCheck, load};
+use crate::gateway::local_id;
 use crate::state::{StartError, StartOptions, State, open_store};
+
+/// Why something could not be administered.
+#[derive(Debug, thiserror::Error)]
+pub enum OfficeError {
+    /// The installation is not in order.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Incident switches fail.
+    #[error(transparent)]
+    Incident(#[from] IncidentError),
+    /// What was asked for makes no sense here.
+    #[error("{0}")]
+    Refused(String),
+}
 
 /// An installation, open for administration.
 #[derive(Debug)]
@@ -128,6 +145,82 @@ impl Office {
     pub async fn rotate_keys(&self) -> Result<u32, StartError> {
         self.write(Record::new(Event::KeyRotated, self.state.clock.now())).await?;
         Ok(self.state.keys.rotate()?)
+    }
+
+    /// Stops calls from now on. That it is done is in the audit log before it is.
+    ///
+    /// # Errors
+    ///
+    /// [`OfficeError`] if it names what there is not, or the store or the log fails.
+    pub async fn stop_calls(&self, stop: Stop) -> Result<Switch, OfficeError> {
+        self.check_target(&stop.target).map_err(OfficeError::Refused)?;
+        let evidence = self.state.evidence(&self.loaded).await.map_err(StartError::from)?;
+        let stopped =
+            incident::stop(&self.state.store, stop, self.state.randomness.as_ref(), &evidence).await;
+        evidence.audit.close().await;
+        Ok(stopped?)
+    }
+
+    /// Lifts an incident switch before its time is over; none if none of that id stands.
+    ///
+    /// # Errors
+    ///
+    /// [`OfficeError`] if the store or the log fails.
+    pub async fn lift_switch(&self, id: &IncidentId) -> Result<Option<Switch>, OfficeError> {
+        let evidence = self.state.evidence(&self.loaded).await.map_err(StartError::from)?;
+        let lifted = incident::lift(&self.state.store, id, &self.local_id()?, &evidence).await;
+        evidence.audit.close().await;
+        Ok(lifted?)
+    }
+
+    /// The incident switches that stand, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`OfficeError`] if the store fails.
+    pub async fn switches(&self) -> Result<Vec<Switch>, OfficeError> {
+        Ok(incident::standing(&self.state.store, self.state.clock.as_ref()).await?)
+    }
+
+    /// Who the user of this machine is.
+    ///
+    /// # Errors
+    ///
+    /// [`OfficeError::Refused`] if the system does not say.
+    pub fn local_id(&self) -> Result<ActorId, OfficeError> {
+        local_id().ok_or_else(|| OfficeError::Refused("the user of this machine has no name".into()))
+    }
+
+    /// A switch for a name that nothing has would stop nothing, and whoever made it would not notice.
+    fn check_target(&self, target: &Target) -> Result<(), String> {
+        let connectors = || self.loaded.connectors.iter().map(|c| &c.connector.metadata().name);
+        if let Some(name) = &target.connector
+            && !connectors().any(|known| known == name)
+        {
+            let known: Vec<&str> = connectors().map(Slug::as_str).collect();
+            return Err(format!("unknown connector `{name}`: the configuration has {}", known.join(", ")));
+        }
+        if let Some(name) = &target.workspace
+            && !self.loaded.settings.workspaces.contains_key(name)
+        {
+            let known: Vec<&str> = self.loaded.settings.workspaces.keys().map(Slug::as_str).collect();
+            return Err(format!("unknown workspace `{name}`: the configuration has {}", known.join(", ")));
+        }
+        match target.tool.as_deref() {
+            Some(tool) if !self.knows(tool) => Err(format!(
+                "no connector's tools have names like `{}`: it takes the full name",
+                tool.escape_debug()
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a connector of the configuration may have a tool of this name. What servers offer
+    /// beyond the configuration is not known here, so their prefix is enough.
+    fn knows(&self, tool: &str) -> bool {
+        self.loaded.connectors.iter().any(|c| {
+            tool.starts_with(&c.connector.prefix()) || c.connector.policy_names().any(|name| name == tool)
+        })
     }
 
     async fn write(&self, record: Record<'_>) -> Result<(), StartError> {

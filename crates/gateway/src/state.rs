@@ -7,6 +7,7 @@ use quaymaster_control::Evidence;
 use quaymaster_control::approval::Approvals;
 use quaymaster_control::audit::{Audit, AuditError, AuditSettings, Subjects};
 use quaymaster_control::crypto::{CryptoError, SealingKey};
+use quaymaster_control::incident::Incidents;
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::{Clock, ConfigVersion, Randomness, WriterId};
 use quaymaster_store::{Store, StoreConfigError, StoreError};
@@ -88,6 +89,7 @@ pub(crate) struct State {
     pub(crate) subjects: Arc<Subjects>,
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) approvals: Arc<Approvals>,
+    pub(crate) incidents: Arc<Incidents>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) randomness: Arc<dyn Randomness>,
 }
@@ -105,7 +107,9 @@ impl State {
         let runner = WriterId::new(clock.as_ref(), randomness.as_ref()).to_string();
         let time_and_chance = (Arc::clone(&clock), Arc::clone(&randomness));
         let approvals = Approvals::new(store.clone(), Arc::clone(&subjects), time_and_chance, runner);
-        Ok(Self { store, subjects, keys: Arc::new(keys), approvals: Arc::new(approvals), clock, randomness })
+        let incidents = Arc::new(Incidents::new(store.clone(), Arc::clone(&clock)));
+        let (keys, approvals) = (Arc::new(keys), Arc::new(approvals));
+        Ok(Self { store, subjects, keys, approvals, incidents, clock, randomness })
     }
 
     /// Opens the audit log for writing. Its first record is that it was opened.

@@ -23,6 +23,9 @@ mod cell;
 mod config;
 mod delegation;
 mod error;
+mod incident;
+mod ledger;
+mod limit;
 mod number;
 mod postgres;
 pub mod postgres_link;
@@ -40,5 +43,7 @@ pub use audit::{
 pub use config::{PoolConfig, StoreConfig, StoreConfigError, StoreEngine, StoreTarget};
 pub use delegation::DelegationRow;
 pub use error::{StoreError, StoreFault};
+pub use incident::{IncidentRow, MAX_INCIDENTS};
+pub use ledger::{LedgerRow, MAX_LEDGER};
 pub use store::Store;
 pub use token::{MAX_TOKENS, TokenRow};

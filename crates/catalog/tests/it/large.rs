@@ -7,6 +7,8 @@
 #[path = "large_systems.rs"]
 mod systems;
 
+use std::sync::Arc;
+
 use quaymaster_core::connector::Access;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::tool::ResultForm;

@@ -143,6 +143,8 @@ fn yaml_text(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use quaymaster_catalog::Catalogue;
     use quaymaster_control::policy::{DecisionEffect, Known, Policies, PolicyFile};
     use quaymaster_core::connector::Access;

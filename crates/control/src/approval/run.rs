@@ -28,6 +28,8 @@ use crate::stages::Evidence;
 const LEASE: Duration = Duration::from_secs(30);
 /// How long until what could not begin is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
+/// The same where a person has to do something first, or the day to end.
+const LATER: Duration = Duration::from_secs(60);
 /// How long after the decision the call has to have begun.
 const BEGIN_WITHIN: Duration = Duration::from_hours(24);
 /// How many requests are looked at together.
@@ -166,14 +168,13 @@ impl Approvals {
         evidence: &Evidence,
     ) -> Result<(), ApprovalError> {
         let row = self.mine(&grant).await?;
+        if let Some(after) = reply.code.and_then(passes) {
+            // Refused before it could begin. What was cancelled while it ran may have taken effect.
+            if self.trace(&grant.call).await? == Trace::Nothing {
+                return self.put_back(row, after).await;
+            }
+        }
         match reply.code {
-            // It was refused before it could begin, for reasons that pass.
-            Some(
-                ErrorCode::GatewayOverloaded
-                | ErrorCode::GatewayShuttingDown
-                | ErrorCode::LimitRate
-                | ErrorCode::LimitConcurrency,
-            ) => self.put_back(row, AGAIN).await,
             Some(ErrorCode::ApprovalExpired) => self.end(&row, State::Void, (None, evidence)).await.map(drop),
             _ => self.leave(row, State::Done, &StoredReply::of(reply)).await,
         }
@@ -277,6 +278,19 @@ impl Approvals {
     pub const LEASE: Duration = LEASE;
 }
 
+/// How long until a call may be tried again that was refused for a reason that passes.
+fn passes(code: ErrorCode) -> Option<Duration> {
+    match code {
+        ErrorCode::GatewayOverloaded
+        | ErrorCode::GatewayShuttingDown
+        | ErrorCode::LimitRate
+        | ErrorCode::LimitConcurrency => Some(AGAIN),
+        ErrorCode::IncidentStopped | ErrorCode::LimitQuota | ErrorCode::LimitBudget => Some(LATER),
+        _ => None,
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
 enum Trace {
     Nothing,
     Begun,

@@ -50,6 +50,15 @@ pub enum Event {
     /// Somebody lent their say to somebody else, or took it back.
     #[serde(rename = "approval.delegated")]
     ApprovalDelegated,
+    /// An incident switch was made.
+    #[serde(rename = "incident.stopped")]
+    IncidentStopped,
+    /// An incident switch was lifted before its time was over.
+    #[serde(rename = "incident.lifted")]
+    IncidentLifted,
+    /// Somebody said what became of a write whose end nobody had seen.
+    #[serde(rename = "idempotency.resolved")]
+    IdempotencyResolved,
     /// A process began to write to the log.
     #[serde(rename = "writer.started")]
     WriterStarted,
@@ -77,6 +86,9 @@ impl Event {
             Self::ApprovalDelivered => "approval.delivered",
             Self::ApprovalReviewed => "approval.reviewed",
             Self::ApprovalDelegated => "approval.delegated",
+            Self::IncidentStopped => "incident.stopped",
+            Self::IncidentLifted => "incident.lifted",
+            Self::IdempotencyResolved => "idempotency.resolved",
             Self::WriterStarted => "writer.started",
             Self::WriterStopped => "writer.stopped",
         }
@@ -105,6 +117,9 @@ mod tests {
             Event::ApprovalDelivered,
             Event::ApprovalReviewed,
             Event::ApprovalDelegated,
+            Event::IncidentStopped,
+            Event::IncidentLifted,
+            Event::IdempotencyResolved,
             Event::WriterStarted,
             Event::WriterStopped,
         ] {

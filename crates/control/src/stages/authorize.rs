@@ -5,6 +5,8 @@ use quaymaster_core::{CallError, ErrorCode};
 
 use super::Rulebook;
 use super::facts::{Facts, Refused};
+use super::guards::Guards;
+use crate::incident::Called;
 use crate::policy::{Decision, DecisionEffect};
 
 /// A call that policy allows, perhaps after somebody has agreed.
@@ -13,14 +15,32 @@ pub struct Authorized {
     pub(super) facts: Facts,
 }
 
-/// Checks the arguments and asks policy.
+/// Looks for a switch that stops the call, checks the arguments and asks policy.
 ///
 /// # Errors
 ///
-/// [`Refused`] with `input.invalid` or `policy.denied`.
-pub fn authorize(call: Call, rulebook: &Rulebook) -> Result<Authorized, Refused> {
+/// [`Refused`] with `incident.stopped`, `input.invalid` or `policy.denied`; with `audit.unavailable` if
+/// nobody can say whether a switch stands.
+pub async fn authorize(call: Call, rulebook: &Rulebook, guards: &Guards) -> Result<Authorized, Refused> {
+    let entered = guards.incidents.enter(call.request().id.clone(), Called::of(&call)).await;
     let (request, tool) = call.into_parts();
-    let mut facts = Facts { tool: Some(tool.clone()), ..Facts::of(request) };
+    let mut facts = Facts { tool: Some(tool), ..Facts::of(request) };
+    match entered {
+        Ok(running) => facts.running = Some(running),
+        Err((error, switch)) => {
+            facts.incident = switch.map(|switch| switch.id);
+            return Err(Refused::new(facts, error));
+        }
+    }
+    decide(facts, rulebook)
+}
+
+/// Checks the arguments and asks policy.
+fn decide(mut facts: Facts, rulebook: &Rulebook) -> Result<Authorized, Refused> {
+    let Some(tool) = facts.tool.clone() else {
+        let error = CallError::new(ErrorCode::GatewayInternal, "the call has no tool");
+        return Err(Refused::new(facts, error));
+    };
     let arguments = match tool.check_arguments(&facts.request) {
         Ok(arguments) => arguments,
         Err(error) => return Err(Refused::new(facts, error)),

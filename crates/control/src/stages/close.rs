@@ -3,6 +3,7 @@
 //! Refused calls come here as well as those that ran, so there is one place
 //! where a reply is made and one where an outcome is written.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quaymaster_core::result::{Envelope, tool_result};
@@ -227,6 +228,7 @@ pub(super) fn begin_record<'a>(
     record.session = request.session.as_ref().map(SessionId::as_str);
     record.workspace = Some(request.actor.workspace.to_shared());
     record.method = facts.method;
+    record.incident = facts.incident().map(|id| BTreeMap::from([("id".to_owned(), id.to_string())]));
     record.effect = facts.tool.as_ref().map(|t| t.effect().as_str());
     let kind = Some(request.kind).filter(|kind| *kind != Kind::Tool).map(Kind::as_str);
     record.tool = Some(match &facts.tool {

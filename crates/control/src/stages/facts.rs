@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use quaymaster_catalog::{Tool, Unresolved};
-use quaymaster_core::{ActorId, ApprovalId, Arguments, CallError, CallRequest};
+use quaymaster_core::{ActorId, ApprovalId, Arguments, CallError, CallRequest, IncidentId};
 
 use crate::approval::StoredReply;
 use crate::audit::Subject;
+use crate::incident::{Running, Switch};
 use crate::policy::Decision;
 
 /// Facts gathered on the path of one call.
@@ -21,6 +22,10 @@ pub(crate) struct Facts {
     pub(crate) rules: Option<Arc<str>>,
     /// The request for approval that the call waits for or runs by.
     pub(crate) approval: Option<ApprovalId>,
+    /// The incident switch that stopped the call before it was entered.
+    pub(crate) incident: Option<IncidentId>,
+    /// Where a switch finds the call while it runs.
+    pub(crate) running: Option<Running>,
     /// The actor's key, once the intent was written with it: the outcome names the
     /// same commitment, and needs no store to do so.
     pub(crate) subject: Option<Arc<Subject>>,
@@ -38,9 +43,22 @@ impl Facts {
             decision: None,
             rules: None,
             approval: None,
+            incident: None,
+            running: None,
             subject: None,
             method: None,
         }
+    }
+
+    /// The incident switch that stopped the call or wants it to end.
+    pub(crate) fn incident(&self) -> Option<&IncidentId> {
+        let running = self.running.as_ref().and_then(Running::stopped_by);
+        self.incident.as_ref().or(running.map(|switch| &switch.id))
+    }
+
+    /// How the call ends if a switch wants it to.
+    pub(crate) fn stopped(&self) -> Option<CallError> {
+        self.running.as_ref().and_then(Running::stopped_by).map(Switch::refusal)
     }
 }
 

@@ -8,6 +8,7 @@
 mod approvals;
 mod audit;
 mod identity;
+mod incidents;
 mod release;
 mod shapes;
 mod stages;

@@ -212,7 +212,7 @@ async fn who_may_not_have_the_whole_watches_nothing_and_that_is_recorded() {
         let request = World::request("analyst", clearance, "crm_account", &json!({"id": "a"}));
         let id = request.id.to_string();
         let call = world.resolve(request).expect("it is there");
-        let authorized = authorize(call, &world.rulebook).expect("it may be called");
+        let authorized = authorize(call, &world.rulebook, &world.guards).await.expect("it may be called");
         let watched = watchable(approve_unasked(authorized).expect("no approval"), &world.rulebook);
         let events = match watched {
             Ok(approved) => {

@@ -8,8 +8,9 @@ use quaymaster_control::approval::{Approvals, Grant};
 use quaymaster_control::audit::writer::AuditSettings;
 use quaymaster_control::audit::{Audit, Subjects};
 use quaymaster_control::crypto::{SealingKey, SystemRandomness};
+use quaymaster_control::incident::Incidents;
 use quaymaster_control::policy::{Known, PolicyFile};
-use quaymaster_control::{Ended, Evidence, Permit, Refused, Rulebook, approve, authorize, record};
+use quaymaster_control::{Ended, Evidence, Guards, Permit, Refused, Rulebook, approve, authorize, record};
 use quaymaster_core::class::FieldRule;
 use quaymaster_core::connector::{Access, IdempotencyConfig};
 use quaymaster_core::setting::Slug;
@@ -113,6 +114,7 @@ pub(crate) struct World {
     pub(crate) rulebook: Rulebook,
     pub(crate) evidence: Evidence,
     pub(crate) approvals: Approvals,
+    pub(crate) guards: Guards,
 }
 
 impl World {
@@ -138,7 +140,9 @@ impl World {
             (Arc::clone(&evidence.clock), Arc::new(SystemRandomness));
         let subjects = Arc::clone(&evidence.subjects);
         let approvals = Approvals::new(store.clone(), subjects, time_and_chance, "a test");
-        Self { folder, store, catalogue, rulebook, evidence, approvals }
+        let incidents = Arc::new(Incidents::new(store.clone(), Arc::clone(&evidence.clock)));
+        let guards = Guards { incidents };
+        Self { folder, store, catalogue, rulebook, evidence, approvals, guards }
     }
 
     pub(crate) fn request(role: &str, clearance: DataClass, tool: &str, arguments: &Value) -> CallRequest {
@@ -187,7 +191,7 @@ impl World {
 
     /// The path of a call up to its permit.
     pub(crate) async fn path(&self, request: CallRequest, grant: Option<&Grant>) -> Result<Permit, Ended> {
-        let authorized = authorize(self.resolve(request)?, &self.rulebook)?;
+        let authorized = authorize(self.resolve(request)?, &self.rulebook, &self.guards).await?;
         let approved = approve(authorized, grant, &self.approvals, &self.evidence).await?;
         Ok(record(approved, &self.evidence).await?)
     }
