@@ -23,7 +23,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use quaymaster_catalog::{Catalogue, Tool};
-use quaymaster_core::{Actor, AgentClaims, Arguments, Gate};
+use quaymaster_core::{Actor, AgentClaims, Arguments, Gate, Limit};
 
 pub use problem::{PolicyProblem, Severity};
 pub use source::PolicyFile;
@@ -55,6 +55,24 @@ pub struct Decision {
     pub reasons: Vec<String>,
     /// How many policies failed to evaluate.
     pub errors: u64,
+    /// What binds the call if it runs; nothing for one that may not.
+    pub obligations: Obligations,
+}
+
+/// What binds a call that may run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Obligations {
+    /// How much may be used; each limit is counted for the policy that sets it.
+    pub limits: BTreeSet<PolicyLimit>,
+}
+
+/// A limit with the policy that sets it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PolicyLimit {
+    /// The policy's id: calls that different policies permit are counted apart.
+    pub policy: String,
+    /// The limit.
+    pub limit: Limit,
 }
 
 /// Whether a call may run.
@@ -142,7 +160,13 @@ impl Policies {
 impl Decision {
     /// What holds where no policy says anything.
     pub(crate) fn default_deny() -> Self {
-        Self { effect: DecisionEffect::Deny, policies: vec![], reasons: vec![], errors: 0 }
+        Self {
+            effect: DecisionEffect::Deny,
+            policies: vec![],
+            reasons: vec![],
+            errors: 0,
+            obligations: Obligations::default(),
+        }
     }
 }
 

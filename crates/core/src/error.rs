@@ -150,6 +150,17 @@ impl fmt::Display for ErrorCode {
     }
 }
 
+/// What is left of the limit that refused a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LimitLeft {
+    /// What the limit is called.
+    pub name: String,
+    /// How much it lets through, as it is written.
+    pub limit: String,
+    /// How much of it is left, in what it counts.
+    pub left: u64,
+}
+
 /// Why a call did not succeed, as its caller is told.
 #[derive(thiserror::Error)]
 #[error("{code}: {public_message}")]
@@ -174,6 +185,8 @@ pub struct CallError {
     pub required: Option<InputAbilities>,
     /// The request for approval that the call waits for, as the caller is told of it.
     pub approval: Option<Box<Value>>,
+    /// What is left of the limit that refused the call, where one did.
+    pub limit: Option<Box<LimitLeft>>,
     /// The cause, for logs. Never shown to the caller.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -192,6 +205,7 @@ impl CallError {
             upstream_message: None,
             required: None,
             approval: None,
+            limit: None,
             source: None,
         }
     }
@@ -214,6 +228,13 @@ impl CallError {
     #[must_use]
     pub fn waiting_for(mut self, approval: Value) -> Self {
         self.approval = Some(Box::new(approval));
+        self
+    }
+
+    /// Adds what is left of the limit that refused the call.
+    #[must_use]
+    pub fn limited_by(mut self, limit: LimitLeft) -> Self {
+        self.limit = Some(Box::new(limit));
         self
     }
 

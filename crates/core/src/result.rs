@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::error::{CallError, ErrorCode, Retry};
+use crate::error::{CallError, ErrorCode, LimitLeft, Retry};
 use crate::id::CallId;
 use crate::input::InputAbilities;
 
@@ -56,6 +56,9 @@ pub struct ErrorBody {
     /// What would be right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// What is left of the limit that refused the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<LimitLeft>,
 }
 
 /// The structured result of a call.
@@ -121,6 +124,7 @@ impl Envelope {
                 retry: error.retry,
                 retry_after_seconds: error.retry_after.map(|d| d.as_secs().max(1)),
                 hint: error.hint.clone(),
+                limit: error.limit.as_deref().cloned(),
             }),
         }
     }

@@ -10,6 +10,7 @@ use quaymaster_connectors::Wire;
 use quaymaster_connectors::mcp::Watch;
 use quaymaster_control::audit::{Durability, Event, Record};
 use quaymaster_control::identity::Identity;
+use quaymaster_control::limits::Limits;
 use quaymaster_control::{Evidence, Guards, Refused, RequestRefusal, close, close_request};
 use quaymaster_core::{
     Actor, ActorId, AgentClaims, Arguments, CallError, CallId, CallRequest, ErrorCode, Reach, Reply,
@@ -109,6 +110,8 @@ impl Gateway {
         });
         reload::follow_upstreams(&gateway, tools);
         tokio::spawn(Arc::clone(&gateway.state.incidents).follow(gateway.stopped.clone()));
+        tokio::spawn(Arc::clone(&gateway.state.ledger).keep(gateway.stopped.clone()));
+        tokio::spawn(Arc::clone(&gateway.state.counts).keep(gateway.stopped.clone()));
         Ok(gateway)
     }
 
@@ -217,6 +220,7 @@ impl Gateway {
             trace_id: None,
             sampled: false,
             correlation_id: None,
+            idempotency_key: None,
             tool: tool.to_owned(),
             arguments,
         };
@@ -377,7 +381,11 @@ pub(crate) fn assemble(
     let local_user = local_user.map(|(user, id)| identity.local_user(id, user.roles, user.workspace));
     let approvals = Arc::clone(&state.approvals);
     let people = People { identity: Arc::new(identity), local_user, approvals };
-    let guards = Guards { incidents: Arc::clone(&state.incidents) };
+    let guards = Guards {
+        incidents: Arc::clone(&state.incidents),
+        ledger: Arc::clone(&state.ledger),
+        limits: Limits::new(loaded.settings.limits.clone(), Arc::clone(&state.counts)),
+    };
     let plane = Plane::new(catalogue, rulebook, fleet.connectors(), people, (evidence, guards));
     let metadata_and_prefix =
         loaded.connectors.iter().map(|c| (c.connector.metadata(), c.connector.prefix()));

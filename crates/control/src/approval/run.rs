@@ -14,14 +14,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quaymaster_core::{Actor, ActorId, ApprovalId, CallId, CallRequest, Effect, ErrorCode, Reply};
-use quaymaster_store::{ApprovalKey, ApprovalRow, AuditFilter};
-use serde_json::Value;
+use quaymaster_store::{ApprovalKey, ApprovalRow};
 
 use super::document::Document;
 use super::opened::{document, parked, result, state};
 use super::parked::{Asker, Parked};
 use super::{ApprovalError, Approvals, State, StoredReply};
 use crate::audit::Subject;
+use crate::audit::trace::{Trace, trace};
 use crate::stages::Evidence;
 
 /// How long a process that says nothing is believed to be at it.
@@ -170,7 +170,7 @@ impl Approvals {
         let row = self.mine(&grant).await?;
         if let Some(after) = reply.code.and_then(passes) {
             // Refused before it could begin. What was cancelled while it ran may have taken effect.
-            if self.trace(&grant.call).await? == Trace::Nothing {
+            if trace(&self.store, &grant.call).await? == Trace::Nothing {
                 return self.put_back(row, after).await;
             }
         }
@@ -194,31 +194,16 @@ impl Approvals {
     async fn recover(&self, row: ApprovalRow) -> Result<(), ApprovalError> {
         let call: CallId =
             row.call_id.as_deref().and_then(|id| id.parse().ok()).ok_or(ApprovalError::Damaged("its run"))?;
-        let trace = self.trace(&call).await?;
+        let seen = trace(&self.store, &call).await?;
         let only_reads = self.effect(&row).await? == Effect::Read.as_str();
-        match trace {
+        match seen {
             Trace::Nothing => self.put_back(row, Duration::ZERO).await,
             _ if only_reads => self.put_back(row, Duration::ZERO).await,
             Trace::Begun => self.leave(row, State::Unknown, &StoredReply::unknown(&call)).await,
-            Trace::Ended(status) => self.leave(row, State::Done, &StoredReply::lost(&call, &status)).await,
-        }
-    }
-
-    /// What the audit log has of a call.
-    async fn trace(&self, call: &CallId) -> Result<Trace, ApprovalError> {
-        let filter = AuditFilter { call_id: Some(call.to_string()), ..AuditFilter::default() };
-        let records = self.store.audit_find(&filter, 10).await?;
-        let mut trace = Trace::Nothing;
-        for record in records {
-            let body: Value = serde_json::from_slice(&record.body).unwrap_or_default();
-            let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            match text("event").as_str() {
-                "call.outcome" => return Ok(Trace::Ended(text("status"))),
-                "call.intent" => trace = Trace::Begun,
-                _ => {}
+            Trace::Ended { status, .. } => {
+                self.leave(row, State::Done, &StoredReply::lost(&call, &status)).await
             }
         }
-        Ok(trace)
     }
 
     async fn effect(&self, row: &ApprovalRow) -> Result<String, ApprovalError> {
@@ -288,13 +273,6 @@ fn passes(code: ErrorCode) -> Option<Duration> {
         ErrorCode::IncidentStopped | ErrorCode::LimitQuota | ErrorCode::LimitBudget => Some(LATER),
         _ => None,
     }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Trace {
-    Nothing,
-    Begun,
-    Ended(String),
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -16,7 +16,7 @@ pub struct StoredReply {
 }
 
 impl StoredReply {
-    pub(super) fn of(reply: &Reply) -> Self {
+    pub(crate) fn of(reply: &Reply) -> Self {
         Self {
             call: reply.audit_id.clone(),
             status: reply.status,
@@ -27,7 +27,7 @@ impl StoredReply {
     }
 
     /// What is left of a call whose process was lost after it had ended with `status`.
-    pub(super) fn lost(call: &CallId, status: &str) -> Self {
+    pub(crate) fn lost(call: &CallId, status: &str) -> Self {
         if status != Status::Success.as_str() {
             return Self::unknown(call);
         }
@@ -44,7 +44,7 @@ impl StoredReply {
     }
 
     /// What is told of a call whose end nobody saw.
-    pub(super) fn unknown(call: &CallId) -> Self {
+    pub(crate) fn unknown(call: &CallId) -> Self {
         let message = "the gateway stopped while the call ran: it may have taken effect";
         let error = CallError::new(ErrorCode::UpstreamOutcomeUnknown, message)
             .hint("a person can look the effect up in the system behind the tool; do not call again");

@@ -11,6 +11,9 @@ pub enum Event {
     /// A call that was permitted has ended, however it ended.
     #[serde(rename = "call.outcome")]
     CallOutcome,
+    /// A write was made before, and its first receipt is handed out.
+    #[serde(rename = "call.repeated")]
+    CallRepeated,
     /// A call was refused before it could run.
     #[serde(rename = "call.refused")]
     CallRefused,
@@ -73,6 +76,7 @@ impl Event {
         match self {
             Self::CallIntent => "call.intent",
             Self::CallOutcome => "call.outcome",
+            Self::CallRepeated => "call.repeated",
             Self::CallRefused => "call.refused",
             Self::RequestRefused => "request.refused",
             Self::ConfigApplied => "config.applied",
@@ -104,6 +108,7 @@ mod tests {
         for event in [
             Event::CallIntent,
             Event::CallOutcome,
+            Event::CallRepeated,
             Event::CallRefused,
             Event::RequestRefused,
             Event::ConfigApplied,

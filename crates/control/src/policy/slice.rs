@@ -16,7 +16,7 @@ use super::access;
 use super::problem::{PolicyProblem, Severity};
 use super::schema::{ArgumentType, cedar_schema};
 use super::source::{Source, SourcePolicy};
-use super::{Decision, DecisionEffect};
+use super::{Decision, DecisionEffect, Obligations};
 
 /// What the annotations of a policy say.
 #[derive(Debug)]
@@ -201,6 +201,7 @@ impl Slice {
             policies: determining.iter().map(ToString::to_string).collect(),
             reasons: determining.iter().filter_map(|id| self.notes.get(*id)?.reason.clone()).collect(),
             errors,
+            obligations: Obligations::default(),
         }
     }
 

@@ -7,6 +7,7 @@ use super::Rulebook;
 use super::facts::{Facts, Refused};
 use super::guards::Guards;
 use crate::incident::Called;
+use crate::limits::Bound;
 use crate::policy::{Decision, DecisionEffect};
 
 /// A call that policy allows, perhaps after somebody has agreed.
@@ -15,12 +16,14 @@ pub struct Authorized {
     pub(super) facts: Facts,
 }
 
-/// Looks for a switch that stops the call, checks the arguments and asks policy.
+/// Looks for a switch that stops the call, checks the arguments, asks policy, and takes what the call
+/// needs of its limits.
 ///
 /// # Errors
 ///
-/// [`Refused`] with `incident.stopped`, `input.invalid` or `policy.denied`; with `audit.unavailable` if
-/// nobody can say whether a switch stands.
+/// [`Refused`] with `incident.stopped`, `input.invalid`, `policy.denied`, `limit.rate`,
+/// `limit.concurrency`, `limit.quota` or `limit.budget`; with `audit.unavailable` if nobody can say
+/// whether a switch stands or what is left of a quota.
 pub async fn authorize(call: Call, rulebook: &Rulebook, guards: &Guards) -> Result<Authorized, Refused> {
     let entered = guards.incidents.enter(call.request().id.clone(), Called::of(&call)).await;
     let (request, tool) = call.into_parts();
@@ -32,7 +35,27 @@ pub async fn authorize(call: Call, rulebook: &Rulebook, guards: &Guards) -> Resu
             return Err(Refused::new(facts, error));
         }
     }
-    decide(facts, rulebook)
+    within_limits(decide(facts, rulebook)?, guards).await
+}
+
+/// Takes what the call needs of the limits that bear on it.
+async fn within_limits(authorized: Authorized, guards: &Guards) -> Result<Authorized, Refused> {
+    let mut facts = authorized.facts;
+    let actor = &facts.request.actor;
+    let bearing = |tool| guards.limits.bearing(actor, tool, facts.decision.as_ref());
+    let bounds = facts.tool.as_deref().map(bearing).unwrap_or_default();
+    if bounds.is_empty() {
+        return Ok(Authorized { facts });
+    }
+    let taken = guards.limits.take(&bounds, &actor.id).await;
+    facts.limits = bounds.iter().map(Bound::described).collect();
+    match taken {
+        Ok(held) => {
+            facts.held = held.bound_by(bounds);
+            Ok(Authorized { facts })
+        }
+        Err(error) => Err(Refused::new(facts, error)),
+    }
 }
 
 /// Checks the arguments and asks policy.

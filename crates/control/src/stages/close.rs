@@ -16,6 +16,7 @@ use super::facts::{Facts, Refused, Waited};
 use super::permit::{Receipt, describe_decision, durability};
 use crate::audit::record::{ActorPart, Event, Record, ToolPart};
 use crate::audit::{Audit, AuditError, Draft, Durability, Subject, Subjects};
+use crate::ledger::End;
 use crate::output::SafeOutput;
 
 /// What writing evidence takes.
@@ -79,16 +80,22 @@ pub async fn close(ended: Ended, evidence: &Evidence) -> Reply {
 
 async fn answer(ended: Ended, evidence: &Evidence) -> Reply {
     match ended {
-        Ended::Refused(refused) => {
+        Ended::Refused(mut refused) => {
             note_refusal(&refused, evidence).await;
+            if let Some(reservation) = refused.facts.reservation.take() {
+                reservation.settle(End::Failed, None).await;
+            }
             failure(&refused.facts, &refused.error)
         }
         // That it is handed out is in the log already.
         Ended::Waited(waited) => waited.reply.into(),
-        Ended::Ran(receipt, outcome) => {
+        Ended::Ran(mut receipt, outcome) => {
+            let effect = receipt.facts.tool.as_ref().map(|tool| tool.effect());
+            let outcome = receipt.facts.held.settle(effect, outcome).await;
             let written = write_outcome(&receipt, &outcome, evidence).await;
+            let (end, reservation) = (End::of(&outcome), receipt.facts.reservation.take());
             let facts = &receipt.facts;
-            match (written, outcome) {
+            let reply = match (written, outcome) {
                 (Err(error), _) => failure(facts, &unrecorded(error)),
                 (Ok(()), Err(error)) => failure(facts, &error),
                 (Ok(()), Ok(safe)) => Reply {
@@ -99,7 +106,11 @@ async fn answer(ended: Ended, evidence: &Evidence) -> Reply {
                     required: None,
                     result: safe.result,
                 },
+            };
+            if let Some(reservation) = reservation {
+                reservation.settle(end, Some(&reply)).await;
             }
+            reply
         }
     }
 }
@@ -228,6 +239,8 @@ pub(super) fn begin_record<'a>(
     record.session = request.session.as_ref().map(SessionId::as_str);
     record.workspace = Some(request.actor.workspace.to_shared());
     record.method = facts.method;
+    record.limits = &facts.limits;
+    record.idempotency = facts.entry().map(|id| BTreeMap::from([("id".to_owned(), id.to_owned())]));
     record.incident = facts.incident().map(|id| BTreeMap::from([("id".to_owned(), id.to_string())]));
     record.effect = facts.tool.as_ref().map(|t| t.effect().as_str());
     let kind = Some(request.kind).filter(|kind| *kind != Kind::Tool).map(Kind::as_str);

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use quaymaster_catalog::{Tool, Unresolved};
-use quaymaster_core::{ActorId, ApprovalId, Arguments, CallError, CallRequest, IncidentId};
+use quaymaster_core::{ActorId, ApprovalId, Arguments, CallError, CallRequest, EntryId, IncidentId};
 
 use crate::approval::StoredReply;
 use crate::audit::Subject;
 use crate::incident::{Running, Switch};
+use crate::ledger::Reservation;
+use crate::limits::Held;
 use crate::policy::Decision;
 
 /// Facts gathered on the path of one call.
@@ -26,6 +28,14 @@ pub(crate) struct Facts {
     pub(crate) incident: Option<IncidentId>,
     /// Where a switch finds the call while it runs.
     pub(crate) running: Option<Running>,
+    /// The write that the call is in the idempotency ledger, until what came of it is there.
+    pub(crate) reservation: Option<Reservation>,
+    /// The write there that stands against the call.
+    pub(crate) entry: Option<EntryId>,
+    /// The limits that bear on the call, as the audit names them.
+    pub(crate) limits: Vec<String>,
+    /// What the call holds of them.
+    pub(crate) held: Held,
     /// The actor's key, once the intent was written with it: the outcome names the
     /// same commitment, and needs no store to do so.
     pub(crate) subject: Option<Arc<Subject>>,
@@ -45,6 +55,10 @@ impl Facts {
             approval: None,
             incident: None,
             running: None,
+            reservation: None,
+            entry: None,
+            limits: vec![],
+            held: Held::default(),
             subject: None,
             method: None,
         }
@@ -54,6 +68,12 @@ impl Facts {
     pub(crate) fn incident(&self) -> Option<&IncidentId> {
         let running = self.running.as_ref().and_then(Running::stopped_by);
         self.incident.as_ref().or(running.map(|switch| &switch.id))
+    }
+
+    /// The write that the call is, or that stands against it.
+    pub(crate) fn entry(&self) -> Option<&str> {
+        let reserved = self.reservation.as_ref().map(Reservation::id);
+        reserved.or(self.entry.as_ref().map(EntryId::as_str))
     }
 
     /// How the call ends if a switch wants it to.

@@ -5,12 +5,18 @@ use std::sync::Arc;
 use quaymaster_core::{CallError, CallRequest};
 
 use crate::incident::{Called, Incidents};
+use crate::ledger::Ledger;
+use crate::limits::Limits;
 
 /// What is looked at beside policy before a call may run.
 #[derive(Clone, Debug)]
 pub struct Guards {
     /// What is stopped at the moment.
     pub incidents: Arc<Incidents>,
+    /// The writes that were made.
+    pub ledger: Arc<Ledger>,
+    /// How much may be used.
+    pub limits: Limits,
 }
 
 impl Guards {

@@ -11,9 +11,9 @@ use quaymaster_core::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::approve::Approved;
 use super::close::{Evidence, begin_record};
 use super::facts::{Facts, Refused};
+use super::reserve::Reserved;
 use crate::audit::record::{DecisionPart, Event, Record};
 use crate::audit::{AuditError, Draft, Durability, Subject};
 use crate::policy::DecisionEffect;
@@ -107,8 +107,8 @@ fn traceparent(request: &CallRequest) -> Option<String> {
 ///
 /// [`Refused`] with `audit.unavailable`: no record, no permit. With `incident.stopped` if a switch has
 /// come meanwhile that ends calls which run.
-pub async fn record(approved: Approved, evidence: &Evidence) -> Result<Permit, Refused> {
-    let mut facts = approved.facts;
+pub async fn record(reserved: Reserved, evidence: &Evidence) -> Result<Permit, Refused> {
+    let mut facts = reserved.facts;
     if let Some(error) = facts.stopped() {
         return Err(Refused::new(facts, error));
     }

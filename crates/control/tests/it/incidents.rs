@@ -135,7 +135,8 @@ async fn a_switch_is_in_the_audit_log_before_it_stands_and_names_nobody() {
     let target = Target { actor: Some("support@example.test".into()), ..Target::default() };
     let switch = made(&world, wanted(target)).await;
     a_moment().await;
-    assert_eq!(code(&world, refund()).await, Some(ErrorCode::IncidentStopped));
+    let refused = world.permit(refund()).await.expect_err("stopped");
+    assert_eq!(close(refused.into(), &world.evidence).await.code, Some(ErrorCode::IncidentStopped));
     world.evidence.audit.close().await;
     let records = world.records().await;
     let text = Value::from(records.clone()).to_string();

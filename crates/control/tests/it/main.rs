@@ -9,6 +9,8 @@ mod approvals;
 mod audit;
 mod identity;
 mod incidents;
+mod ledger;
+mod limits;
 mod release;
 mod shapes;
 mod stages;

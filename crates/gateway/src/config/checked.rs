@@ -9,6 +9,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use quaymaster_control::limits::LimitRule;
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::setting::{ByteSize, Slug};
 use quaymaster_core::suggest::did_you_mean;
@@ -16,6 +17,7 @@ use quaymaster_core::{Role, Workspace};
 use quaymaster_store::{StoreConfig, StoreConfigError};
 
 use super::diagnostic::{Code, Problem};
+use super::limits;
 use super::settings::{AuditConfig, ListenConfig, LocalUserConfig, SettingsConfig, WorkspaceConfig};
 
 /// Largest request that may be configured.
@@ -47,6 +49,8 @@ pub struct Settings {
     pub secret_files: Option<PathBuf>,
     /// How calls are recorded.
     pub audit: AuditSettings,
+    /// How often, how many at once and how much.
+    pub limits: Vec<LimitRule>,
 }
 
 /// Where clients connect, and what they may send.
@@ -121,6 +125,7 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
     problems.extend(page_problems(&config.workspaces));
     let audit = audit(&config.audit, &mut problems);
     let listen = listen(&config.listen, &mut problems);
+    let limits = limits::rules(&config.limits, known, &mut problems);
     let data_folder = path_below(folder, "dataFolder", &config.data_folder, &mut problems);
     let files = config.secrets.files.as_deref();
     let secret_files = files.and_then(|files| path_below(folder, "secrets.files", files, &mut problems));
@@ -136,6 +141,7 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
             local_user,
             secret_files,
             audit,
+            limits,
         }),
         _ => None,
     };
@@ -387,6 +393,16 @@ mod tests {
              localUser: { roles: [analist, boss, clerk], workspace: op }\n"
         ));
         assert!(found("store: { engine: postgres }\n").starts_with("store.url"));
+    }
+
+    #[test]
+    fn a_limit_that_limits_nothing_is_refused() {
+        insta::assert_snapshot!(found(
+            "limits:\n  - { name: a, limit: 30/minute }\n  - { name: a, limit: 30/1m, for: { role: boss } }\n  \
+             - { name: b, limit: concurrent 2; rows 5, for: { workspace: op, actor: '' } }\n"
+        ));
+        let (settings, _) = check("limits: [{ name: a, limit: concurrent 2; 30/1m by tool }]\n");
+        assert_eq!(settings.expect("settings").limits.len(), 2);
     }
 
     #[test]
