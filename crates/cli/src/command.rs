@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod connect;
 pub(crate) mod demo;
+pub(crate) mod idempotency;
 pub(crate) mod import;
 pub(crate) mod incident;
 pub(crate) mod keys;

@@ -60,6 +60,7 @@ impl From<OfficeError> for Failure {
                 Self::Usage(message)
             }
             OfficeError::Incident(error) => Self::outside(error),
+            OfficeError::Ledger(error) => Self::outside(error),
         }
     }
 }

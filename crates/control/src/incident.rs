@@ -21,6 +21,7 @@ mod target;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quaymaster_core::setting::Slug;
 use quaymaster_core::{ActorId, CallError, Clock, ErrorCode, IncidentId, Randomness, Timestamp};
 use quaymaster_store::{IncidentRow, Store, StoreError};
 use serde_json::json;
@@ -169,8 +170,8 @@ fn check(stop: &Stop) -> Result<(), IncidentError> {
     Ok(())
 }
 
-/// Writes what becomes of a switch. Whom it is about and why is sealed beside the record, as it may
-/// name people.
+/// Writes what becomes of a switch. Whom it is about and why may name people: the record commits to it,
+/// and the store has it.
 async fn write(
     event: Event,
     switch: &Switch,
@@ -183,7 +184,7 @@ async fn write(
         _ => None,
     };
     let text = json!({"reason": switch.reason, "target": switch.target}).to_string();
-    let sealed = evidence.subjects.seal_name(&format!("reason of {}", switch.id), &text)?;
+    let said = maker.commit_to(switch.id.as_str(), text.as_bytes());
     let draft = {
         let mut record = Record::new(event, evidence.clock.now());
         let roles = [].into();
@@ -191,15 +192,16 @@ async fn write(
         record.actor = Some(ActorPart { authentication: "local_user", id, roles, token: None });
         record.config = Some(evidence.config.as_str());
         record.on_behalf_of = whom.as_ref().map(|subject| &**subject.commitment());
-        record.workspace = switch.target.workspace.as_ref().map(|workspace| workspace.to_shared());
+        record.workspace = switch.target.workspace.as_ref().map(Slug::to_shared);
         let mut members = switch.target.members();
         members.insert("cancels".into(), switch.cancels.to_string());
         members.insert("id".into(), switch.id.to_string());
+        members.insert("said".into(), said);
         members.insert("until".into(), switch.until.to_string());
         record.incident = Some(members);
         Draft::from(record)
     };
-    Ok(evidence.audit.append(draft, Some(sealed), Durability::Durable).await?)
+    Ok(evidence.audit.append(draft, None, Durability::Durable).await?)
 }
 
 impl Switch {

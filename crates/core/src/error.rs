@@ -161,6 +161,15 @@ pub struct LimitLeft {
     pub left: u64,
 }
 
+/// What few errors have beside the others.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Aside {
+    /// The request for approval that the call waits for, as the caller is told of it.
+    pub approval: Option<Value>,
+    /// What is left of the limit that refused the call.
+    pub limit: Option<LimitLeft>,
+}
+
 /// Why a call did not succeed, as its caller is told.
 #[derive(thiserror::Error)]
 #[error("{code}: {public_message}")]
@@ -176,17 +185,15 @@ pub struct CallError {
     /// One sentence for the caller: lower case, no full stop, no arguments, no results.
     pub public_message: String,
     /// What would be right, where that is known.
-    pub hint: Option<String>,
+    pub hint: Option<Box<str>>,
     /// What the system behind the tool said, cut and without control characters. It
     /// is a result like any other: only release decides whether the caller may have
     /// it, and it is never logged.
     pub upstream_message: Option<Box<str>>,
     /// What the client would have to be able to, where it is that.
     pub required: Option<InputAbilities>,
-    /// The request for approval that the call waits for, as the caller is told of it.
-    pub approval: Option<Box<Value>>,
-    /// What is left of the limit that refused the call, where one did.
-    pub limit: Option<Box<LimitLeft>>,
+    /// What else the caller is told.
+    pub aside: Option<Box<Aside>>,
     /// The cause, for logs. Never shown to the caller.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -204,8 +211,7 @@ impl CallError {
             hint: None,
             upstream_message: None,
             required: None,
-            approval: None,
-            limit: None,
+            aside: None,
             source: None,
         }
     }
@@ -213,7 +219,7 @@ impl CallError {
     /// Adds what would be right.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(hint.into().into_boxed_str());
         self
     }
 
@@ -227,14 +233,14 @@ impl CallError {
     /// Adds the request for approval that the call waits for.
     #[must_use]
     pub fn waiting_for(mut self, approval: Value) -> Self {
-        self.approval = Some(Box::new(approval));
+        self.aside.get_or_insert_default().approval = Some(approval);
         self
     }
 
     /// Adds what is left of the limit that refused the call.
     #[must_use]
     pub fn limited_by(mut self, limit: LimitLeft) -> Self {
-        self.limit = Some(Box::new(limit));
+        self.aside.get_or_insert_default().limit = Some(limit);
         self
     }
 

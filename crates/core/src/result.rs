@@ -118,13 +118,13 @@ impl Envelope {
             data: Value::Null,
             progress: None,
             warnings: vec![],
-            approval: error.approval.as_deref().cloned(),
+            approval: error.aside.as_deref().and_then(|aside| aside.approval.clone()),
             error: Some(ErrorBody {
                 code: error.code,
                 retry: error.retry,
                 retry_after_seconds: error.retry_after.map(|d| d.as_secs().max(1)),
-                hint: error.hint.clone(),
-                limit: error.limit.as_deref().cloned(),
+                hint: error.hint.as_deref().map(str::to_owned),
+                limit: error.aside.as_deref().and_then(|aside| aside.limit.clone()),
             }),
         }
     }

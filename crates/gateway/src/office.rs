@@ -9,8 +9,9 @@ use quaymaster_control::audit::{Durability, Event, Record, Subjects};
 use quaymaster_control::identity::{NewToken, TokenRequest, create_token};
 use quaymaster_control::incident::{self, IncidentError, Stop, Switch, Target};
 use quaymaster_control::keyring::KeyAge;
+use quaymaster_control::ledger::{Entry, Found, Ledger, LedgerError};
 use quaymaster_core::setting::Slug;
-use quaymaster_core::{ActorId, IncidentId, TokenId, Workspace};
+use quaymaster_core::{ActorId, EntryId, IncidentId, TokenId, Workspace};
 use quaymaster_store::Store;
 
 use crate::config::{Loaded, SecretCheck, load};
@@ -26,6 +27,9 @@ pub enum OfficeError {
     /// Incident switches fail.
     #[error(transparent)]
     Incident(#[from] IncidentError),
+    /// The idempotency ledger fails.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// What was asked for makes no sense here.
     #[error("{0}")]
     Refused(String),
@@ -180,6 +184,27 @@ impl Office {
     /// [`OfficeError`] if the store fails.
     pub async fn switches(&self) -> Result<Vec<Switch>, OfficeError> {
         Ok(incident::standing(&self.state.store, self.state.clock.as_ref()).await?)
+    }
+
+    /// The writes that run and those whose end nobody saw, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`OfficeError`] if the store fails.
+    pub async fn open_writes(&self) -> Result<Vec<Entry>, OfficeError> {
+        Ok(Ledger::open(&self.state.store, self.state.clock.as_ref()).await?)
+    }
+
+    /// Says what became of a write whose end nobody saw; false if there is no such.
+    ///
+    /// # Errors
+    ///
+    /// [`OfficeError`] if the store or the log fails.
+    pub async fn resolve_write(&self, id: &EntryId, found: Found) -> Result<bool, OfficeError> {
+        let evidence = self.state.evidence(&self.loaded).await.map_err(StartError::from)?;
+        let resolved = self.state.ledger.resolve(id, found, &self.local_id()?, &evidence).await;
+        evidence.audit.close().await;
+        Ok(resolved?)
     }
 
     /// Who the user of this machine is.

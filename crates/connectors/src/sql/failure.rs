@@ -72,14 +72,14 @@ impl Failure {
             None => self.said.unwrap_or_else(|| words(code).to_owned()),
         };
         let mut error = CallError::new(code, message);
-        error.hint = hint(code).map(str::to_owned);
+        error.hint = hint(code).map(Into::into);
         if code == ErrorCode::QueryInvalid {
             // The caller cannot change the template.
             error.retry = Retry::Never;
         }
         if let Some(rule) = rule {
             error.retry = rule.retry;
-            error.hint = rule.hint.clone().or(error.hint);
+            error.hint = rule.hint.as_deref().map(Into::into).or(error.hint);
         }
         match self.cause {
             Some(cause) => error.because(cause),

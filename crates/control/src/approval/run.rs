@@ -29,7 +29,7 @@ const LEASE: Duration = Duration::from_secs(30);
 /// How long until what could not begin is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
 /// The same where a person has to do something first, or the day to end.
-const LATER: Duration = Duration::from_secs(60);
+const LATER: Duration = Duration::from_mins(1);
 /// How long after the decision the call has to have begun.
 const BEGIN_WITHIN: Duration = Duration::from_hours(24);
 /// How many requests are looked at together.

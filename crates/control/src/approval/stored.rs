@@ -31,7 +31,18 @@ impl StoredReply {
         if status != Status::Success.as_str() {
             return Self::unknown(call);
         }
-        let message = "the call was made and succeeded; its result was lost when the gateway stopped";
+        Self::without(call, "the call was made and succeeded; its result was lost when the gateway stopped")
+    }
+
+    /// What is told of a write that was made before and whose receipt is not there, or not for this caller.
+    pub(crate) fn made(call: &CallId) -> Self {
+        Self::without(
+            call,
+            "the same write was made before and took effect; its result is not kept for this call",
+        )
+    }
+
+    fn without(call: &CallId, message: &str) -> Self {
         let hint = "look the effect up in the system behind the tool".to_owned();
         let envelope = Envelope::success(call, message, Value::Null, vec![hint]);
         Self {

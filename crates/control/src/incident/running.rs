@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use quaymaster_catalog::Call;
 use quaymaster_core::setting::Slug;
-use quaymaster_core::{ActorId, CallId, CallRequest, Effect, Workspace};
+use quaymaster_core::{ActorId, CallId, CallRequest, Effect, SessionId, Workspace};
 use tokio_util::sync::CancellationToken;
 
 use super::Switch;
@@ -37,7 +37,7 @@ impl Called {
     pub(crate) fn by(request: &CallRequest) -> Self {
         let agent = &request.agent;
         let claimed = [&agent.session, &agent.thread, &agent.parent_thread].into_iter().flatten();
-        let own = request.session.iter().map(|session| session.to_shared());
+        let own = request.session.iter().map(SessionId::to_shared);
         Self {
             tool: request.tool.as_str().into(),
             connector: None,

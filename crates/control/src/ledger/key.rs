@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use quaymaster_core::json::{ObjectWriter, canonical};
-use quaymaster_core::{CallError, EntryId, ErrorCode};
+use quaymaster_core::setting::DurationSetting;
+use quaymaster_core::{ApprovalId, CallError, EntryId, ErrorCode};
 use quaymaster_store::LedgerRow;
 
 use super::{Ledger, Stand, WINDOW};
@@ -66,7 +67,7 @@ impl Ledger {
 /// How long the same write is recognised.
 pub(super) fn window(facts: &Facts) -> Duration {
     let config = facts.tool.as_ref().and_then(|tool| tool.declaration().idempotency.as_ref());
-    config.and_then(|config| config.window).map_or(WINDOW, |window| window.get())
+    config.and_then(|config| config.window).map_or(WINDOW, DurationSetting::get)
 }
 
 /// The key as canonical JSON. The members are in the canonical order.
@@ -80,7 +81,7 @@ fn key(facts: &Facts) -> (String, Strength) {
     let mut object = ObjectWriter::begin(&mut text);
     object.string("actor", request.actor.id.as_str());
     if client.is_none() {
-        object.optional("approval", facts.approval.as_ref().map(|id| id.as_str()));
+        object.optional("approval", facts.approval.as_ref().map(ApprovalId::as_str));
     }
     let strength = match (client, named) {
         (Some(client), _) => {

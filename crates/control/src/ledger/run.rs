@@ -29,6 +29,7 @@ pub(crate) struct Reservation {
     subject: Arc<Subject>,
     row: LedgerRow,
     strength: Strength,
+    whose: String,
 }
 
 /// What a call that ran came to, for its key.
@@ -43,17 +44,22 @@ pub(crate) enum End {
 }
 
 impl End {
-    /// What the outcome of a write says of its effect.
-    pub(crate) fn of(outcome: &Result<SafeOutput, CallError>) -> Self {
+    /// What the outcome of a write says of its effect. Of a result that is withheld the system's own
+    /// word counts, if it could be understood.
+    pub(crate) fn of(outcome: &Result<SafeOutput, CallError>, took_effect: Option<bool>) -> Self {
         match outcome {
             Ok(safe) if safe.is_error => Self::Failed,
             Ok(_) => Self::Done,
-            Err(error) => match error.code {
-                // It ran; only its result is kept back.
-                ErrorCode::ReleaseRefused => Self::Done,
-                ErrorCode::UpstreamOutcomeUnknown
-                | ErrorCode::UpstreamTimeout
-                | ErrorCode::GatewayInternal => Self::Unknown,
+            Err(error) => match (error.code, took_effect) {
+                (ErrorCode::ReleaseRefused, Some(true)) => Self::Done,
+                (ErrorCode::ReleaseRefused, Some(false)) => Self::Failed,
+                (
+                    ErrorCode::ReleaseRefused
+                    | ErrorCode::UpstreamOutcomeUnknown
+                    | ErrorCode::UpstreamTimeout
+                    | ErrorCode::GatewayInternal,
+                    _,
+                ) => Self::Unknown,
                 _ => Self::Failed,
             },
         }
@@ -71,8 +77,14 @@ impl Ledger {
         }
         let subject = self.subjects.of(&facts.request.actor.id).await?;
         let (row, strength) = self.row(facts, &subject);
-        let reserved =
-            |row| Reservation { ledger: Arc::clone(self), subject: Arc::clone(&subject), row, strength };
+        let whose = whose(facts);
+        let reserved = |row| Reservation {
+            ledger: Arc::clone(self),
+            subject: Arc::clone(&subject),
+            row,
+            strength,
+            whose: whose.clone(),
+        };
         let deadline = Instant::now() + PATIENCE;
         let mut ended = self.ended.subscribe();
         loop {
@@ -91,7 +103,7 @@ impl Ledger {
                     }
                 }
                 Next::Repeat => {
-                    let reply = self.receipt(&found, &subject)?;
+                    let reply = receipt(&found, &subject, &whose)?;
                     return Ok(Ok(Begun::Repeated(found.id, reply)));
                 }
                 Next::Refuse(error) => return Ok(Ok(Begun::Refused(found.id, error))),
@@ -138,7 +150,7 @@ impl Ledger {
             Trace::Ended { status, .. } if status == Status::Success.as_str() => Stand::Done,
             Trace::Ended { code, .. } => {
                 let code = ErrorCode::ALL.iter().find(|known| Some(known.as_str()) == code.as_deref());
-                match code.map(|code| End::of(&Err(CallError::new(*code, "")))) {
+                match code.map(|code| End::of(&Err(CallError::new(*code, "")), None)) {
                     Some(End::Done) => Stand::Done,
                     Some(End::Failed) => Stand::Failed,
                     Some(End::Unknown) | None => Stand::Unknown,
@@ -156,15 +168,22 @@ impl Ledger {
         };
         LedgerRow { state: stand.as_str().to_owned(), receipt, lease_us: None, kept_us, ..row }
     }
+}
 
-    fn receipt(&self, row: &LedgerRow, subject: &Subject) -> Result<StoredReply, LedgerError> {
-        let Some(sealed) = &row.receipt else {
-            let call: CallId = row.call_id.parse().map_err(|_| LedgerError::Damaged("a call"))?;
-            return Ok(StoredReply::lost(&call, Status::Success.as_str()));
-        };
-        let plain = subject.open_for(&purpose(row), sealed)?;
-        serde_json::from_slice(&plain).map_err(|_| LedgerError::Damaged("a receipt"))
+/// The receipt of a write that took effect. Whoever may less now than whoever was given it, or under
+/// other policies, is told that it was made and nothing else.
+fn receipt(row: &LedgerRow, subject: &Subject, whose: &str) -> Result<StoredReply, LedgerError> {
+    let call: CallId = row.call_id.parse().map_err(|_| LedgerError::Damaged("a call"))?;
+    let opened = row.receipt.as_ref().and_then(|sealed| subject.open_for(&purpose(row, whose), sealed).ok());
+    match opened {
+        Some(plain) => serde_json::from_slice(&plain).map_err(|_| LedgerError::Damaged("a receipt")),
+        None => Ok(StoredReply::made(&call)),
     }
+}
+
+/// What a receipt was released under: what the caller may, and the policies.
+fn whose(facts: &Facts) -> String {
+    format!("{} under {}", facts.request.actor.authority(), facts.rules.as_deref().unwrap_or_default())
 }
 
 enum Next {
@@ -203,7 +222,7 @@ impl Reservation {
         let kept = reply.filter(|_| stand == Stand::Done && self.strength == Strength::Named);
         let text = kept.map(|reply| serde_json::to_vec(&StoredReply::of(reply)).unwrap_or_default());
         let receipt = match text.filter(|text| text.len() <= MAX_RECEIPT_BYTES) {
-            Some(text) => Some(self.subject.seal_for(&purpose(&self.row), &text)?),
+            Some(text) => Some(self.subject.seal_for(&purpose(&self.row, &self.whose), &text)?),
             None => None,
         };
         let mut row = self.row.clone();
@@ -231,8 +250,8 @@ impl Drop for Reservation {
     }
 }
 
-fn purpose(row: &LedgerRow) -> String {
-    format!("receipt of {} by {}", row.id, row.call_id)
+fn purpose(row: &LedgerRow, whose: &str) -> String {
+    format!("receipt of {} by {} for {whose}", row.id, row.call_id)
 }
 
 fn conflict() -> CallError {

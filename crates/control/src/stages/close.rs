@@ -93,7 +93,8 @@ async fn answer(ended: Ended, evidence: &Evidence) -> Reply {
             let effect = receipt.facts.tool.as_ref().map(|tool| tool.effect());
             let outcome = receipt.facts.held.settle(effect, outcome).await;
             let written = write_outcome(&receipt, &outcome, evidence).await;
-            let (end, reservation) = (End::of(&outcome), receipt.facts.reservation.take());
+            let took_effect = receipt.facts.took_effect.get().copied().flatten();
+            let (end, reservation) = (End::of(&outcome, took_effect), receipt.facts.reservation.take());
             let facts = &receipt.facts;
             let reply = match (written, outcome) {
                 (Err(error), _) => failure(facts, &unrecorded(error)),

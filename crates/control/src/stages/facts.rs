@@ -1,6 +1,6 @@
 //! What is known of a call so far. Grows along the path; ends in the audit.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use quaymaster_catalog::{Tool, Unresolved};
 use quaymaster_core::{ActorId, ApprovalId, Arguments, CallError, CallRequest, EntryId, IncidentId};
@@ -30,6 +30,8 @@ pub(crate) struct Facts {
     pub(crate) running: Option<Running>,
     /// The write that the call is in the idempotency ledger, until what came of it is there.
     pub(crate) reservation: Option<Reservation>,
+    /// What the system behind the tool says of whether a write took effect, where it can be understood.
+    pub(crate) took_effect: OnceLock<Option<bool>>,
     /// The write there that stands against the call.
     pub(crate) entry: Option<EntryId>,
     /// The limits that bear on the call, as the audit names them.
@@ -56,6 +58,7 @@ impl Facts {
             incident: None,
             running: None,
             reservation: None,
+            took_effect: OnceLock::new(),
             entry: None,
             limits: vec![],
             held: Held::default(),
@@ -119,6 +122,6 @@ impl Refused {
 
 impl From<Unresolved> for Refused {
     fn from(unresolved: Unresolved) -> Self {
-        Self::at_the_door(*unresolved.request, unresolved.error)
+        Self::at_the_door(*unresolved.request, *unresolved.error)
     }
 }

@@ -42,6 +42,8 @@ pub fn release(
         return guarded(|| look_into(raw, receipt, rulebook));
     }
     let success = guarded(|| Ok(says_success(&raw))).ok().flatten();
+    // There is one release for each call.
+    let _ = receipt.facts.took_effect.set(success);
     guarded(|| look_into(raw, receipt, rulebook)).map_err(|error| withheld(error, success))
 }
 

@@ -36,7 +36,6 @@ pub async fn reserve(
     if facts.tool.as_ref().is_none_or(|tool| tool.effect() == Effect::Read) {
         return Ok(Reserved { facts });
     }
-    let refused = |facts, error: CallError| Err(Refused::new(facts, error).into());
     match ledger.begin(&facts).await {
         Ok(Ok(Begun::Run(reservation))) => {
             facts.reservation = Some(reservation);
@@ -44,12 +43,16 @@ pub async fn reserve(
         }
         Ok(Ok(Begun::Repeated(id, reply))) => match note(&facts, &id, &reply, evidence).await {
             Ok(()) => Err(Waited { facts: Box::new(facts), reply }.into()),
-            Err(error) => refused(facts, error.into()),
+            Err(error) => Err(refused(facts, error.into())),
         },
-        Ok(Ok(Begun::Refused(id, error))) => refused(Facts { entry: Some(id), ..facts }, error),
-        Ok(Err(error)) => refused(facts, error),
-        Err(error) => refused(facts, error.into()),
+        Ok(Ok(Begun::Refused(id, error))) => Err(refused(Facts { entry: Some(id), ..facts }, error)),
+        Ok(Err(error)) => Err(refused(facts, error)),
+        Err(error) => Err(refused(facts, error.into())),
     }
+}
+
+fn refused(facts: Facts, error: CallError) -> Ended {
+    Refused::new(facts, error).into()
 }
 
 /// Records that the receipt of another call is handed out, before it is.

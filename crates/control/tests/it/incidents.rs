@@ -8,7 +8,7 @@ use quaymaster_control::incident::{FRESH, LOOK, Stop, Switch, Target, lift, stan
 use quaymaster_control::output::RawOutput;
 use quaymaster_control::{Ended, close, release};
 use quaymaster_core::clock::FixedClock;
-use quaymaster_core::{ActorId, CallError, CallRequest, DataClass, ErrorCode, Timestamp};
+use quaymaster_core::{ActorId, CallError, CallRequest, Clock, DataClass, ErrorCode, SystemClock, Timestamp};
 use serde_json::{Value, json};
 
 use crate::world::{World, declarations};
@@ -31,8 +31,10 @@ fn read(role: &str) -> CallRequest {
     World::request(role, DataClass::Restricted, "crm_status", &json!({"id": "a"}))
 }
 
+/// Another write each time.
 fn refund() -> CallRequest {
-    World::request("support", DataClass::Internal, "crm_refund", &json!({"id": "a", "amount": 5}))
+    let id = SystemClock.now().to_string();
+    World::request("support", DataClass::Internal, "crm_refund", &json!({"id": id, "amount": 5}))
 }
 
 async fn code(world: &World, request: CallRequest) -> Option<ErrorCode> {

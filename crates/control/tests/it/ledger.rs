@@ -32,6 +32,7 @@ fn keyed(amount: u32, key: &str) -> CallRequest {
 
 type Raw = Result<RawOutput, CallError>;
 
+#[expect(clippy::unnecessary_wraps, reason = "it is how a system's answer comes")]
 fn refunded(note: &str) -> Raw {
     let result = json!({"content": [], "structuredContent": {"state": note}, "isError": false});
     Ok(RawOutput::upstream(RawBuf::read(&result.to_string()).expect("JSON")))
@@ -66,7 +67,7 @@ async fn resolve(world: &World, id: &EntryId, found: Found) -> bool {
 
 fn state(reply: &Reply) -> Value {
     let result: Value = serde_json::from_str(&reply.result).expect("JSON");
-    result["structuredContent"]["state"].clone()
+    result.pointer("/structuredContent/state").cloned().unwrap_or_default()
 }
 
 #[tokio::test]
@@ -211,6 +212,24 @@ async fn an_end_that_was_not_kept_is_found_in_the_audit_log() {
     clock.advance(LEASE);
     let (ran, told) = call(&world, refund(5), refunded("twice")).await;
     assert_eq!((ran, told.status, told.audit_id), (false, Status::Success, first.audit_id));
+}
+
+#[tokio::test]
+async fn a_receipt_is_for_those_who_may_as_much_as_whoever_was_given_it() {
+    let (mut world, _) = world().await;
+    let (_, first) = call(&world, refund(5), refunded("secret")).await;
+    let mut lesser = refund(5);
+    let actor = quaymaster_core::Actor { clearance: DataClass::Public, ..(*lesser.actor).clone() };
+    lesser.actor = Arc::new(actor);
+    let (ran, told) = call(&world, lesser, refunded("twice")).await;
+    assert_eq!((ran, told.status, &told.audit_id), (false, Status::Success, &first.audit_id));
+    assert!(!told.result.contains("secret"), "{}", told.result);
+    world.add_policy(
+        r#"@id("late") forbid (principal, action, resource == Tool::"crm_refund")
+        when { context.arguments.amount > 900 };"#,
+    );
+    let (ran, told) = call(&world, refund(5), refunded("twice")).await;
+    assert!(!ran && !told.result.contains("secret"), "the policies have changed");
 }
 
 #[tokio::test]

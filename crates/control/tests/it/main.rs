@@ -2,6 +2,8 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test may fail; Clippy sees that of test functions alone, not of what they share"
 )]
 
