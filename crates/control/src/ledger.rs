@@ -41,13 +41,13 @@ pub use resolve::{Entry, Found};
 pub(crate) use run::{End, Reservation};
 
 /// How long a process that says nothing is believed to be at it.
-pub const LEASE: Duration = Duration::from_secs(30);
+pub const LEASE: Duration = Duration::from_secs(10);
 /// How long the same write is recognised where its tool says nothing else.
 pub const WINDOW: Duration = Duration::from_hours(24);
 /// How long a write is kept of which nobody says what became of it.
 const UNKNOWN_KEPT: Duration = Duration::from_hours(24 * 365);
-/// How long the same write waits for the one that runs.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the same write waits for the one that runs: longer than a lost process is believed in.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// How often it is looked whether another process has ended it.
 const LOOK: Duration = Duration::from_millis(200);
 /// How often what is not kept any more is put away.

@@ -16,6 +16,9 @@ use crate::input::InputAbilities;
 /// The key in a result's `_meta` under which the audit id is found.
 pub const AUDIT_ID_META: &str = "dev.quaymaster/audit_id";
 
+/// The key in a result's `_meta` that says `true` where it is the receipt of the same write, made before.
+pub const REPEATED_META: &str = "dev.quaymaster/repeated";
+
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -202,7 +202,7 @@ pub(crate) struct Ran {
 /// Runs a command of the binary with `folder` as its configuration.
 pub(crate) fn run_in(folder: &Path, arguments: &[&str]) -> Ran {
     let (command, rest) = arguments.split_first().expect("a command");
-    let grouped = ["token", "tools", "audit", "keys"].contains(command);
+    let grouped = ["token", "tools", "audit", "keys", "incident", "idempotency"].contains(command);
     let mut process = Command::new(BINARY);
     process.arg(command);
     let rest = match rest.split_first() {

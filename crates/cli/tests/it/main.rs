@@ -16,6 +16,7 @@ mod credentials;
 mod documentation;
 mod gateway;
 mod hostile;
+mod incidents;
 mod routes;
 mod search;
 mod signals;

@@ -1,7 +1,8 @@
 //! A reply that waits for whoever asked.
 
-use quaymaster_core::result::{Envelope, tool_result};
-use quaymaster_core::{CallError, CallId, ErrorCode, Reply, Status};
+use quaymaster_core::meta::with_meta;
+use quaymaster_core::result::{Envelope, REPEATED_META, tool_result};
+use quaymaster_core::{CallError, CallId, ErrorCode, Raw, Reply, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -68,6 +69,13 @@ impl StoredReply {
             result: tool_result(&envelope, &text),
             message: Some(text),
         }
+    }
+
+    /// The same as the receipt of a write that is made again.
+    #[must_use]
+    pub(crate) fn repeated(self) -> Self {
+        let marked = Raw::read(&self.result).ok().and_then(|raw| with_meta(raw, REPEATED_META, Some("true")));
+        Self { result: marked.unwrap_or(self.result), ..self }
     }
 
     /// The call that made it.

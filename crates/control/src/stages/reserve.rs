@@ -42,7 +42,7 @@ pub async fn reserve(
             Ok(Reserved { facts })
         }
         Ok(Ok(Begun::Repeated(id, reply))) => match note(&facts, &id, &reply, evidence).await {
-            Ok(()) => Err(Waited { facts: Box::new(facts), reply }.into()),
+            Ok(()) => Err(Waited { facts: Box::new(facts), reply: reply.repeated() }.into()),
             Err(error) => Err(refused(facts, error.into())),
         },
         Ok(Ok(Begun::Refused(id, error))) => Err(refused(Facts { entry: Some(id), ..facts }, error)),

@@ -83,6 +83,8 @@ async fn the_same_write_runs_once_and_again_gets_its_first_receipt() {
         (second.status, &second.audit_id, state(&second)),
         (Status::Success, &first.audit_id, json!("first"))
     );
+    assert!(second.result.contains(r#""dev.quaymaster/repeated":true"#), "{}", second.result);
+    assert!(!first.result.contains("repeated"));
     assert!(call(&world, refund(6), refunded("other")).await.0, "another amount is another write");
     let other =
         World::request("support", DataClass::Internal, "crm_refund", &json!({"id": "b", "amount": 5}));
