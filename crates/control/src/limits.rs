@@ -105,11 +105,7 @@ impl Limits {
 
     /// The limits that bear on a call, in a fixed order.
     pub(crate) fn bearing(&self, actor: &Actor, tool: &Tool, decision: Option<&Decision>) -> Vec<Bound> {
-        let configured = self.rules.iter().filter(|rule| rule.only.fits(actor, tool));
-        let configured = configured.map(|rule| (rule.name.to_string(), rule.limit));
-        let demanded = decision.into_iter().flat_map(|decision| &decision.obligations.limits);
-        let demanded = demanded.map(|demand| (format!("policy {}", demand.policy), demand.limit));
-        configured.chain(demanded).map(|(name, limit)| Bound::new(name, limit, actor, tool)).collect()
+        bounds_of(&self.rules, actor, tool, decision)
     }
 
     /// Takes what a call needs of each limit that bears on it.
@@ -135,6 +131,14 @@ impl Limits {
         }
         Ok(held)
     }
+}
+
+fn bounds_of(rules: &[LimitRule], actor: &Actor, tool: &Tool, decision: Option<&Decision>) -> Vec<Bound> {
+    let configured = rules.iter().filter(|rule| rule.only.fits(actor, tool));
+    let configured = configured.map(|rule| (rule.name.to_string(), rule.limit));
+    let demanded = decision.into_iter().flat_map(|decision| &decision.obligations.limits);
+    let demanded = demanded.map(|demand| (format!("policy {}", demand.policy), demand.limit));
+    configured.chain(demanded).map(|(name, limit)| Bound::new(name, limit, actor, tool)).collect()
 }
 
 impl Bound {
@@ -239,7 +243,84 @@ impl Bound {
 
 #[cfg(test)]
 mod tests {
+    use quaymaster_core::connector::Access;
+    use quaymaster_core::setting::Slug;
+    use quaymaster_core::tool::ResultForm;
+    use quaymaster_core::{Classification, DataClass, ToolDeclaration, ToolName};
+    use serde_json::json;
+
     use super::*;
+    use crate::policy::PolicyLimit;
+
+    /// A tool of the connector `crm`, and an actor who has two roles.
+    fn tool_and_actor() -> (Arc<Tool>, Actor) {
+        let slug = |name: &str| Slug::parse(name).expect("a name");
+        let declaration = ToolDeclaration {
+            offer: quaymaster_core::Offer::Tool,
+            connector: slug("crm"),
+            version: "1.0.0".into(),
+            workspaces: [slug("sales")].into(),
+            name: ToolName::parse("crm_refund").expect("a name"),
+            local_name: "refund".into(),
+            title: None,
+            description: "Refunds.".into(),
+            effect: Effect::Write,
+            input_schema: json!({"type": "object"}),
+            output_schema: None,
+            form: ResultForm::Upstream,
+            access: Access { roles: vec![], workspaces: None },
+            approval: None,
+            briefing: Arc::default(),
+            idempotency: None,
+            fixed: serde_json::Map::new(),
+            defaults: serde_json::Map::new(),
+            classification: Arc::new(Classification {
+                default: DataClass::Public,
+                columns: vec![],
+                fields: vec![],
+            }),
+            passed_on: serde_json::Map::new(),
+            tasks: false,
+        };
+        let (catalogue, _) = quaymaster_catalog::Catalogue::build(vec![declaration]);
+        let actor = Actor {
+            id: named("ada"),
+            person: None,
+            roles: [slug("analyst"), slug("support")].into(),
+            workspace: slug("sales"),
+            clearance: DataClass::Public,
+            authentication: quaymaster_core::Authentication::LocalUser,
+        };
+        let tool = catalogue.offers().next().map(Arc::clone).expect("a tool");
+        (tool, actor)
+    }
+
+    #[test]
+    fn what_policies_demand_is_counted_for_the_policy_that_demands_it() {
+        let (tool, actor) = tool_and_actor();
+        let limit = |text: &str| Limit::parse(text).expect("a limit");
+        let demand = |policy: &str, text: &str| PolicyLimit { policy: policy.into(), limit: limit(text) };
+        let mut decision = Decision::default_deny();
+        decision.obligations.limits =
+            [demand("a", "5/1m by tool"), demand("b", "5/1m by tool"), demand("b", "rows 5 by role")].into();
+        let rules = [LimitRule {
+            name: Slug::parse("mine").expect("a name"),
+            only: Selection::default(),
+            limit: limit("concurrent 2 by workspace"),
+        }];
+        let bounds = bounds_of(&rules, &actor, &tool, Some(&decision));
+        let keys: Vec<&str> = bounds.iter().map(|bound| bound.key.as_str()).collect();
+        assert_eq!(
+            keys,
+            [
+                "mine\nconcurrent 2 by workspace\nsales\n",
+                "policy a\n5/1m by tool\nsales\ncrm_refund",
+                "policy b\n5/1m by tool\nsales\ncrm_refund",
+                "policy b\nrows 5 by role\nsales\nanalyst,support",
+            ]
+        );
+        assert_eq!(bounds.get(1).map(Bound::described).as_deref(), Some("policy a: 5/1m by tool"));
+    }
 
     pub(super) fn named(name: &str) -> ActorId {
         ActorId::parse(name).expect("a name")
