@@ -74,7 +74,7 @@ fn a_limit_counts_calls_whatever_they_are_wrapped_in() {
     assert_eq!(code(&demo, "call_tool", &wrapped).as_deref(), Some("limit.quota"));
     assert_eq!(plain().as_deref(), Some("limit.quota"));
     let other = demo.call(&demo.analyst, "desk_search_tickets", &json!({"limit": 1})).expect("a result");
-    assert_eq!(other["isError"], json!(false), "another actor has its own");
+    assert_eq!(other["structuredContent"]["error"], Value::Null, "another actor has its own");
 }
 
 #[test]
