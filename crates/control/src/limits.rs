@@ -124,7 +124,7 @@ impl Limits {
                 continue;
             }
             let quotas = &self.counts.quotas;
-            match quotas.take(&bound.key, most.get(), per).await? {
+            match Box::pin(quotas.take(&bound.key, most.get(), per)).await? {
                 Ok(share) => held.shares.push(share),
                 Err((left, after)) => return Err(bound.refused(left, after)),
             }
@@ -211,7 +211,7 @@ impl Held {
         for (bound, share) in quotas.zip(&mut self.shares) {
             // A call counts once; of what it brought nothing if it brought nothing.
             let amount = bound.measure().map_or(1, |measure| used.get(&measure).copied().unwrap_or(0));
-            share.settle(amount).await;
+            Box::pin(share.settle(amount)).await;
         }
         let excess = self.bounds.iter().find_map(|bound| match bound.limit.allowance {
             Allowance::Quota { measure, most, per: Period::Call } => {

@@ -102,7 +102,7 @@ async fn taken(
 /// Runs one call, and says meanwhile that it still runs here.
 async fn run(gateway: &Gateway, asker: &Asker, id: CallId, grant: Grant) {
     let approval = grant.id().clone();
-    let ran = run_granted(gateway, asker, grant).await;
+    let ran = Box::pin(run_granted(gateway, asker, grant)).await;
     if let Err(error) = ran {
         tracing::error!(event = "approval.run", %approval, call = %id, %error, "a call that was agreed to is left as it stands");
     }

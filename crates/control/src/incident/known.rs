@@ -106,7 +106,7 @@ impl Incidents {
     /// The switch that stands against a call, if one does.
     pub(crate) async fn against(&self, called: &Called) -> Result<Option<Switch>, CallError> {
         if !self.known().is_fresh() {
-            self.look_again().await?;
+            Box::pin(self.look_again()).await?;
         }
         let (known, now) = (self.known(), self.clock.now());
         let stands = |switch: &&Switch| switch.until > now && switch.target.stops(called);

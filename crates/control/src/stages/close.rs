@@ -83,7 +83,7 @@ async fn answer(ended: Ended, evidence: &Evidence) -> Reply {
         Ended::Refused(mut refused) => {
             note_refusal(&refused, evidence).await;
             if let Some(reservation) = refused.facts.reservation.take() {
-                reservation.settle(End::Failed, None).await;
+                Box::pin(reservation.settle(End::Failed, None)).await;
             }
             failure(&refused.facts, &refused.error)
         }
@@ -109,7 +109,7 @@ async fn answer(ended: Ended, evidence: &Evidence) -> Reply {
                 },
             };
             if let Some(reservation) = reservation {
-                reservation.settle(end, Some(&reply)).await;
+                Box::pin(reservation.settle(end, Some(&reply))).await;
             }
             reply
         }

@@ -36,12 +36,13 @@ pub async fn reserve(
     if facts.tool.as_ref().is_none_or(|tool| tool.effect() == Effect::Read) {
         return Ok(Reserved { facts });
     }
-    match ledger.begin(&facts).await {
+    // On the heap, so that a read does not carry the room for it.
+    match Box::pin(ledger.begin(&facts)).await {
         Ok(Ok(Begun::Run(reservation))) => {
             facts.reservation = Some(reservation);
             Ok(Reserved { facts })
         }
-        Ok(Ok(Begun::Repeated(id, reply))) => match note(&facts, &id, &reply, evidence).await {
+        Ok(Ok(Begun::Repeated(id, reply))) => match Box::pin(note(&facts, &id, &reply, evidence)).await {
             Ok(()) => Err(Waited { facts: Box::new(facts), reply: reply.repeated() }.into()),
             Err(error) => Err(refused(facts, error.into())),
         },

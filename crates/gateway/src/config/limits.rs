@@ -30,7 +30,7 @@ pub(super) fn rules(
                 .push(value(format!("{path}.name"), format!("the limit `{}` is there already", config.name)));
         }
         let only = &config.only;
-        let role = only.role.as_ref().map(std::slice::from_ref).unwrap_or_default();
+        let role = only.role.as_slice();
         // A list of one: its problem is at the member itself.
         let role = known.roles(&format!("{path}.for.role"), role).into_iter();
         problems.extend(role.map(|problem| PathProblem { path: format!("{path}.for.role"), ..problem }));

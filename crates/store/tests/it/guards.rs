@@ -95,7 +95,7 @@ async fn of_one_key_one_write_begins_and_a_change_is_made_on_what_was_read(datab
     assert_eq!(count, 1);
     let found = store.ledger_of("k").await.expect("an answer").expect("a row");
     assert_eq!(store.ledger_entry(&found.id).await.expect("an answer").as_ref(), Some(&found));
-    assert_eq!(store.ledger_open().await.expect("rows"), [found.clone()]);
+    assert_eq!(store.ledger_open().await.expect("rows"), std::slice::from_ref(&found));
     store.ledger_renew(&[("k".into(), found.call_id.clone())], 9).await.expect("renewed");
     let done = LedgerRow { state: "done".into(), receipt: Some(b"sealed".to_vec()), lease_us: None, ..found };
     assert!(store.ledger_save(&done).await.expect("an answer"));
