@@ -2,7 +2,7 @@
 # Installs what is missing on Debian or Ubuntu, says each thing it does, and asks nothing.
 #
 #   scripts/setup.sh build     Rust and a C compiler
-#   scripts/setup.sh test      these, and PostgreSQL, Node, Python, cargo-nextest and the MCP
+#   scripts/setup.sh test      these, and PostgreSQL, Node, Python, Chromium, cargo-nextest and the MCP
 #                              clients that the tests drive
 #   scripts/setup.sh agents    Codex and Claude Code (about 800 MB), for `make test-clients`
 #
@@ -62,6 +62,7 @@ packages_to_test() {
     has_postgres || echo postgresql
     packages_for_npm
     has_python || echo python3 python3-venv
+    have chromium || echo chromium
 }
 
 install_rust() {

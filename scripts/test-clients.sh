@@ -5,6 +5,8 @@
 #                                    mcpcheck, and MCP servers of both eras behind the gateway
 #   scripts/test-clients.sh conformance  the MCP conformance suite: its client through the gateway to a
 #                                    server, and the gateway as the client of its servers
+#   scripts/test-clients.sh console  a person in Chromium on the console's pages, and a mail server
+#   scripts/test-clients.sh identity an OAuth 2.1 provider as issuer of access tokens, and mcp-authlab
 #   scripts/test-clients.sh agents   Codex by a scripted model, and Claude Code
 #
 #   QM_BIN   the binary to test (default: it is built)
@@ -68,6 +70,31 @@ conformance() {
     tests/clients/conformance/client.py
 }
 
+console() {
+    need_clients
+    have chromium || stop "there is no Chromium. Install it: scripts/setup.sh test"
+    build
+    export PYTHONDONTWRITEBYTECODE=1
+    tests/clients/with_gateway.py --console -- bash -c '
+        set -e
+        "$QM_NODE" --test --test-timeout=180000 --test-reporter=spec tests/clients/console/console.test.mjs
+        "$QM_BIN" audit verify --config "$QM_CONFIG"
+    '
+}
+
+identity() {
+    need_clients
+    build
+    export PYTHONDONTWRITEBYTECODE=1
+    # As it stands in the provider's configuration.
+    export IDP_SECRET=gate-secret
+    tests/clients/with_gateway.py -- bash -c '
+        set -e
+        "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/oidc/identity.test.mjs
+        "$QM_BIN" audit verify --config "$QM_CONFIG"
+    '
+}
+
 agents() {
     [ -d "$agents" ] || stop "Codex and Claude Code are not installed. Install them: scripts/setup.sh agents"
     build
@@ -78,6 +105,8 @@ agents() {
 case ${1:-} in
     sdk) sdk ;;
     conformance) conformance ;;
+    console) console ;;
+    identity) identity ;;
     agents) agents ;;
     *)
         sed -n '2,/^set /{s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}" >&2

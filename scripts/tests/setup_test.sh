@@ -51,6 +51,7 @@ for package; do
         nodejs) cp "$machine/plain" "$bin/node" ;;
         npm) cp "$machine/npm" "$bin/npm" ;;
         python3) cp "$machine/python3" "$bin/python3" ;;
+        chromium) cp "$machine/plain" "$bin/chromium" ;;
     esac
 done
 END
@@ -81,7 +82,7 @@ with_rustup_to_download() {
 
 with_everything() {
     with_debian
-    "$machine/unpack" build-essential postgresql nodejs npm python3
+    "$machine/unpack" build-essential postgresql nodejs npm python3 chromium
     with_cargo 1.95.0
     : >"$bin/cargo.nextest"
 }
@@ -169,7 +170,7 @@ another_system_is_told_the_names() {
     with_cargo 1.95.0
     run_setup test
     fails
-    said "build-essential postgresql nodejs npm python3 python3-venv"
+    said "build-essential postgresql nodejs npm python3 python3-venv chromium"
     not_called 'curl|npm'
 }
 
@@ -185,7 +186,7 @@ the_tests_get_everything_in_one_go() {
     with_debian && with_rustup_to_download
     run_setup test
     succeeds
-    called "apt-get install --yes --no-install-recommends build-essential postgresql nodejs npm python3 python3-venv"
+    called "apt-get install --yes --no-install-recommends build-essential postgresql nodejs npm python3 python3-venv chromium"
     times_called "apt-get update" 1
     called "cargo install cargo-nextest --locked --version 0.9.143"
     called "npm ci"

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Runs a command with a real Quaymaster serving beside it, and stops it on every way out.
 
-    with_gateway.py [--upstreams] -- COMMAND [ARG...]
+    with_gateway.py [--upstreams | --console] -- COMMAND [ARG...]
 
 Without `--upstreams` the demo serves. With it, the demo's configuration is extended by five MCP
 upstreams (one in each protocol era and one of tasks over HTTP, one of the Python SDK over HTTP+SSE,
-the filesystem server and `slow.mjs` over stdio) and `quaymaster serve` serves that.
+the filesystem server and `slow.mjs` over stdio) and `quaymaster serve` serves that. With `--console` it
+gets a console, a local user who decides, and a mail server.
 
 The command finds everything in its environment:
 
@@ -17,6 +18,8 @@ The command finds everything in its environment:
     QM_CONFIG            the configuration folder that is being served
     QM_FILES             the folder that the filesystem server shows (`--upstreams` only)
     QM_SCRATCH           a folder that is removed in the end
+    QM_CONSOLE           where the console is, and the file with a line of JSON for each mail
+    QM_MAILS             (`--console` only)
 
 It exits with the command's status, or 2 if the gateway could not be started.
 """
@@ -127,11 +130,11 @@ class Child:
 class Gateway:
     """The demo, or the demo's configuration with more upstreams, and what is behind it."""
 
-    def __init__(self, folder: pathlib.Path, upstreams: bool):
+    def __init__(self, folder: pathlib.Path, mode: str):
         self.binary = ""
         self.folder = folder
         self.children: list[Child] = []
-        self.upstreams = upstreams
+        self.mode = mode
 
     def start(self) -> dict[str, str]:
         self.binary = setting("QM_BIN", "run the tests by scripts/test-clients.sh")
@@ -144,7 +147,12 @@ class Gateway:
             "QM_CONFIG": facts["config"],
             "QM_SCRATCH": str(self.folder),
         }
-        if self.upstreams:
+        if self.mode == "--console":
+            self.children.pop().stop()
+            variables["QM_MAILS"] = self.add_console(pathlib.Path(facts["config"]))
+            gateway = self.run("gateway", [self.binary, "serve", "--config", facts["config"], "--json"])
+            variables["QM_CONSOLE"] = gateway.json_line()["console_url"]
+        if self.mode == "--upstreams":
             self.children.pop().stop()
             workspace = urllib.parse.urlsplit(facts["workspace_url"]).path.split("/")[2]
             variables["QM_FILES"] = self.add_upstreams(pathlib.Path(facts["config"]), workspace)
@@ -189,14 +197,41 @@ class Gateway:
             (config / "connectors" / template.name).write_text(text)
         return str(files)
 
+    def add_console(self, config: pathlib.Path) -> str:
+        """Starts a mail server and has the configuration tell of requests there; gives its file of mails."""
+        port, mails = free_port(), str(self.folder / "mails")
+        python = setting("QM_PYTHON", "run the tests by scripts/test-clients.sh")
+        self.run("mail", [python, str(HERE / "console" / "mail_server.py"), str(port), mails]).listens(port)
+        settings = config / "quaymaster.yaml"
+        text = settings.read_text()
+        for old, new in [
+            ("  allowedHosts: []", "  console: 127.0.0.1:0\n  allowedHosts: []"),
+            ("localUser: { roles: [analyst, support],", "localUser: { roles: [support_manager],"),
+        ]:
+            if old not in text:
+                raise Trouble(f"the demo's settings have no `{old}`")
+            text = text.replace(old, new)
+        text += f"""
+approvals:
+  email:
+    host: 127.0.0.1
+    port: {port}
+    tls: none
+    from: Quaymaster <approvals@example.test>
+    to: {{ support_manager: [mo@example.test] }}
+    workspaces: [sales]
+"""
+        settings.write_text(text)
+        return mails
+
     def stop(self) -> None:
         while self.children:
             self.children.pop().stop()
 
 
-def run(command: list[str], upstreams: bool) -> int:
+def run(command: list[str], mode: str) -> int:
     folder = pathlib.Path(tempfile.mkdtemp(prefix="quaymaster-clients."))
-    gateway = Gateway(folder, upstreams)
+    gateway = Gateway(folder, mode)
     try:
         variables = gateway.start()
         status = subprocess.run(command, env={**os.environ, **variables}, timeout=COMMAND_LIMIT_S).returncode
@@ -225,10 +260,10 @@ def main() -> int:
         return 2
     split = arguments.index("--")
     options, command = arguments[:split], arguments[split + 1 :]
-    if options not in ([], ["--upstreams"]):
+    if options not in ([], ["--upstreams"], ["--console"]):
         print(__doc__, file=sys.stderr)
         return 2
-    return run(command, upstreams=bool(options))
+    return run(command, "".join(options))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use quaymaster_core::{Kind, ToolDeclaration};
 
 use crate::search::is_reserved;
-use crate::tool::Tool;
+use crate::tool::{Ruled, Tool};
 use crate::view::View;
 
 /// Why a declaration is not in the catalogue.
@@ -42,6 +42,19 @@ impl Catalogue {
             }
         }
         (catalogue, problems)
+    }
+
+    /// The same with what the rules change in what agents are told of each tool.
+    #[must_use]
+    pub fn with_rules(self, ruled: impl Fn(&Tool) -> Ruled) -> Self {
+        let tools = self.tools.into_iter().filter_map(|(name, tool)| {
+            let ruled = ruled(&tool);
+            // What compiled once compiles again; what did not is not there.
+            let anew = || Tool::ruled(tool.declaration().clone(), ruled).ok().map(Arc::new);
+            let tool = if ruled == tool.rules() { Some(Arc::clone(&tool)) } else { anew() };
+            tool.map(|tool| (name, tool))
+        });
+        Self { tools: tools.collect() }
     }
 
     fn add(&mut self, tool: Tool) -> Result<(), String> {

@@ -62,14 +62,18 @@ pub(crate) fn hidden_names(declaration: &ToolDeclaration) -> impl Iterator<Item 
 /// The arguments that policy decides on and that the connector is given.
 ///
 /// Where nothing is hidden or defaulted they are the agent's own, byte for byte.
-pub(crate) fn effective_arguments(declaration: &ToolDeclaration, request: &CallRequest) -> Arguments {
+pub(crate) fn effective_arguments(
+    declaration: &ToolDeclaration,
+    request: &CallRequest,
+    given: &Arguments,
+) -> Arguments {
     let untouched =
         declaration.fixed.is_empty() && declaration.defaults.is_empty() && declaration.idempotency.is_none();
     if untouched {
-        return request.arguments.clone();
+        return given.clone();
     }
     let mut merged = declaration.defaults.clone();
-    if let Some(given) = request.arguments.value().as_object() {
+    if let Some(given) = given.value().as_object() {
         merged.extend(given.iter().map(|(name, value)| (name.clone(), value.clone())));
     }
     merged.extend(declaration.fixed.iter().map(|(name, value)| (name.clone(), value.clone())));

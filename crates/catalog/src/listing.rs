@@ -11,9 +11,9 @@ const OURS: [&str; 7] =
     ["name", "title", "description", "inputSchema", "outputSchema", "annotations", "execution"];
 
 /// What agents are told: a `Tool`, a `Prompt`, or which addresses can be read.
-pub(crate) fn object(declaration: &ToolDeclaration, visible: &Value) -> Value {
+pub(crate) fn object(declaration: &ToolDeclaration, visible: &Value, takes_fields_out: bool) -> Value {
     match &declaration.offer {
-        Offer::Tool => tool(declaration, visible),
+        Offer::Tool => tool(declaration, visible, takes_fields_out),
         Offer::Prompt => Value::Object(with_passed_on(named(declaration), declaration)),
         Offer::Completion(of) => {
             let mut object = named(declaration);
@@ -69,10 +69,10 @@ fn with_passed_on(mut object: Map<String, Value>, declaration: &ToolDeclaration)
     object
 }
 
-fn tool(declaration: &ToolDeclaration, visible: &Value) -> Value {
+fn tool(declaration: &ToolDeclaration, visible: &Value, takes_fields_out: bool) -> Value {
     let mut object = named(declaration);
     object.insert("inputSchema".into(), visible.clone());
-    if let Some(schema) = output_schema(declaration) {
+    if let Some(schema) = output_schema(declaration, takes_fields_out) {
         object.insert("outputSchema".into(), schema);
     }
     object.insert("annotations".into(), annotations(declaration));
@@ -84,11 +84,11 @@ fn tool(declaration: &ToolDeclaration, visible: &Value) -> Value {
 
 /// An upstream's schema is published only where release never takes a field out:
 /// what is promised must be kept.
-fn output_schema(declaration: &ToolDeclaration) -> Option<Value> {
+fn output_schema(declaration: &ToolDeclaration, takes_fields_out: bool) -> Option<Value> {
     let schema = declaration.output_schema.as_ref()?;
     match declaration.form {
         ResultForm::Envelope => Some(Envelope::schema(schema)),
-        ResultForm::Upstream if drops_fields(declaration) => None,
+        ResultForm::Upstream if takes_fields_out || drops_fields(declaration) => None,
         ResultForm::Upstream => Some(schema.clone()),
     }
 }

@@ -17,7 +17,8 @@ const MAX_PROBLEMS: usize = 5;
 /// A compiled schema with the names of what an agent may not send.
 #[derive(Debug)]
 pub(crate) struct InputSchema {
-    value: Value,
+    /// What agents are shown.
+    shown: Value,
     validator: Validator,
     cost: Cost,
     hidden: Vec<String>,
@@ -25,7 +26,12 @@ pub(crate) struct InputSchema {
 
 impl InputSchema {
     /// Compiles `schema`. Remote references are never fetched.
-    pub(crate) fn compile<'a>(schema: &Value, hidden: impl Iterator<Item = &'a str>) -> Result<Self, String> {
+    /// Agents are told of `shown`, which may have an argument that is taken out before the check.
+    pub(crate) fn compile<'a>(
+        schema: &Value,
+        shown: Value,
+        hidden: impl Iterator<Item = &'a str>,
+    ) -> Result<Self, String> {
         let is_object = schema.get("type").and_then(Value::as_str) == Some("object");
         if !is_object {
             return Err("the input schema must have `type: object` (MCP 2026-07-28, server/tools)".into());
@@ -35,11 +41,11 @@ impl InputSchema {
             .should_validate_formats(true)
             .build(schema)
             .map_err(|e| format!("the input schema is not usable: {e}"))?;
-        Ok(Self { value: schema.clone(), validator, cost, hidden: hidden.map(str::to_owned).collect() })
+        Ok(Self { shown, validator, cost, hidden: hidden.map(str::to_owned).collect() })
     }
 
     pub(crate) fn value(&self) -> &Value {
-        &self.value
+        &self.shown
     }
 
     /// Checks arguments.
@@ -63,7 +69,7 @@ impl InputSchema {
 
     fn known_arguments(&self) -> String {
         let required: Vec<&str> = self
-            .value
+            .shown
             .get("required")
             .and_then(Value::as_array)
             .into_iter()
@@ -71,7 +77,7 @@ impl InputSchema {
             .filter_map(Value::as_str)
             .collect();
         let names: Vec<String> =
-            self.value
+            self.shown
                 .get("properties")
                 .and_then(Value::as_object)
                 .into_iter()
@@ -159,7 +165,7 @@ mod tests {
             "required": ["from"],
             "additionalProperties": false
         });
-        InputSchema::compile(&schema, ["secret_key"].into_iter()).expect("a usable schema")
+        InputSchema::compile(&schema, schema.clone(), ["secret_key"].into_iter()).expect("a usable schema")
     }
 
     #[test]
@@ -189,7 +195,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_told_of_in_its_number() {
         let schema = json!({"type": "object", "minProperties": 1, "properties": {"a": {"multipleOf": 2}}});
-        let schema = InputSchema::compile(&schema, std::iter::empty()).expect("a usable schema");
+        let schema =
+            InputSchema::compile(&schema, schema.clone(), std::iter::empty()).expect("a usable schema");
         for (arguments, expected) in [
             (json!({}), "the arguments do not fit the schema at `/minProperties`"),
             (json!({"a": 3}), "`a` does not fit the schema at `/properties/a/multipleOf`"),
@@ -203,6 +210,6 @@ mod tests {
     fn a_schema_with_a_remote_reference_is_not_usable() {
         let schema =
             json!({"type": "object", "properties": {"a": {"$ref": "https://example.test/schema.json"}}});
-        assert!(InputSchema::compile(&schema, std::iter::empty()).is_err());
+        assert!(InputSchema::compile(&schema, schema.clone(), std::iter::empty()).is_err());
     }
 }

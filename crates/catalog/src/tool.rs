@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::cost::Cost;
 use crate::hidden;
 use crate::listing::{self, ListedResources};
+use crate::reason;
 use crate::schema::InputSchema;
 
 /// A tool as the path of a call knows it.
@@ -30,6 +31,25 @@ pub struct Tool {
     input: InputSchema,
     output: Option<(jsonschema::Validator, Cost)>,
     mirrors: Vec<ParamHeader>,
+    ruled: Ruled,
+}
+
+/// What the rules change in what agents are told of a tool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ruled {
+    /// A call may be refused for want of a business reason, so there is an argument for it.
+    pub asks_reason: bool,
+    /// Fields may be taken out of results, so no structure is promised.
+    pub takes_fields_out: bool,
+}
+
+/// Arguments that fit a tool's schema, ready to be decided on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckedArguments {
+    /// Those that are decided on and run.
+    pub arguments: Arguments,
+    /// The business reason that was given beside them, or in an argument of that name.
+    pub reason: Option<String>,
 }
 
 impl Tool {
@@ -39,8 +59,20 @@ impl Tool {
     ///
     /// Says why a schema cannot be used.
     pub(crate) fn new(declaration: ToolDeclaration) -> Result<Self, String> {
+        Self::ruled(declaration, Ruled::default())
+    }
+
+    /// Compiles a declaration, with what the rules change in what agents are told.
+    ///
+    /// # Errors
+    ///
+    /// Says why a schema cannot be used.
+    pub(crate) fn ruled(declaration: ToolDeclaration, ruled: Ruled) -> Result<Self, String> {
+        let ruled =
+            Ruled { asks_reason: ruled.asks_reason && matches!(declaration.offer, Offer::Tool), ..ruled };
         let visible = hidden::visible_schema(&declaration);
-        let object = listing::object(&declaration, &visible);
+        let shown = if ruled.asks_reason { reason::with_reason(&visible) } else { visible.clone() };
+        let object = listing::object(&declaration, &shown, ruled.takes_fields_out);
         let output = match (&declaration.output_schema, declaration.form) {
             (Some(schema), ResultForm::Upstream) => {
                 let cost = Cost::of(schema)?;
@@ -54,10 +86,11 @@ impl Tool {
             contract: contract_digest(&declaration, &object),
             listing: object.to_string(),
             resources: listing::resources(&declaration),
-            input: InputSchema::compile(&visible, hidden::hidden_names(&declaration))?,
+            input: InputSchema::compile(&visible, shown, hidden::hidden_names(&declaration))?,
             output,
             // The listing shows the annotations as they are; what breaks the rules binds nobody.
             mirrors: mirror::declared(&visible).unwrap_or_default(),
+            ruled,
             declaration,
         })
     }
@@ -153,14 +186,27 @@ impl Tool {
         self.declaration.classification.highest_released() >= class
     }
 
+    /// What the rules change in what agents are told of it.
+    pub fn rules(&self) -> Ruled {
+        self.ruled
+    }
+
     /// Checks the agent's arguments and returns those that are decided on and run.
     ///
     /// # Errors
     ///
     /// `input.invalid` with every problem, what would be right and where.
-    pub fn check_arguments(&self, request: &CallRequest) -> Result<Arguments, CallError> {
-        self.input.check(request.arguments.value())?;
-        Ok(hidden::effective_arguments(&self.declaration, request))
+    pub fn check_arguments(&self, request: &CallRequest) -> Result<CheckedArguments, CallError> {
+        let own = reason::is_own(&self.declaration.input_schema);
+        let (given, beside) = if self.ruled.asks_reason && !own {
+            reason::taken_out(&request.arguments)?
+        } else {
+            (request.arguments.clone(), None)
+        };
+        self.input.check(given.value())?;
+        let arguments = hidden::effective_arguments(&self.declaration, request, &given);
+        let reason = if own { reason::read(arguments.get(reason::ARGUMENT))? } else { beside };
+        Ok(CheckedArguments { arguments, reason })
     }
 
     /// Checks a structured result against the output schema that the upstream published.

@@ -13,6 +13,8 @@ use quaymaster_gateway::{OfficeError, StartError};
 pub(crate) enum Failure {
     /// What was asked for failed; it has been said already.
     Told,
+    /// What was asked for is refused.
+    Refused(String),
     /// The command line asks for something that cannot be.
     Usage(String),
     /// The configuration is not valid; it has been said already.
@@ -34,6 +36,7 @@ impl Failure {
         let (text, code) = match self {
             Self::Told => (String::new(), 1),
             Self::Invalid => (String::new(), 3),
+            Self::Refused(message) => (format!("error: {message}\n"), 1),
             Self::Usage(message) => (format!("error: {message}\n"), 2),
             Self::Configuration(found) => (found.render(style(std::io::stderr().is_terminal())), 3),
             Self::Outside(message) => (format!("error: {message}\n"), 4),

@@ -62,6 +62,8 @@ enum Command {
     Schema(command::schema::Schema),
     /// Makes, lists and revokes bearer tokens.
     Token(command::token::Token),
+    /// Logs people in to the console.
+    Console(command::console::Console),
     /// Lists and rotates the keys that seal handles: cursors, states and the like.
     Keys(command::keys::Keys),
     /// Lists and shows tools.
@@ -70,8 +72,12 @@ enum Command {
     Call(command::call::Call),
     /// Starts the MCP servers, says how each one is, and stops them.
     Upstreams(command::upstreams::Upstreams),
+    /// Reads requests for approval and decides on them.
+    Approvals(command::approvals::Approvals),
     /// Reads and verifies the audit log.
     Audit(command::audit::Audit),
+    /// Explains, tests and compares policies.
+    Policy(command::policy::Policy),
     /// Stops calls at once and everywhere, for a time.
     Incident(command::incident::Incident),
     /// Lists writes whose end nobody saw, and says what became of them.
@@ -124,11 +130,14 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(serve) => within(serve.run()),
         Command::Stdio(stdio) => within(stdio.run()),
         Command::Token(token) => within(token.run()),
+        Command::Console(console) => within(console.run()),
         Command::Keys(keys) => within(keys.run()),
         Command::Tools(tools) => within(tools.run()),
         Command::Call(call) => within(call.run()),
         Command::Upstreams(upstreams) => within(upstreams.run()),
+        Command::Approvals(approvals) => within(approvals.run()),
         Command::Audit(audit) => within(audit.run()),
+        Command::Policy(policy) => within(policy.run()),
         Command::Incident(incident) => within(incident.run()),
         Command::Idempotency(idempotency) => within(idempotency.run()),
         Command::Import(import) => within(import.run()),

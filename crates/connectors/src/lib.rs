@@ -11,5 +11,8 @@ mod invoke;
 pub mod mcp;
 pub mod problem;
 pub mod sql;
+mod web;
 
+pub use egress::post;
 pub use invoke::{Connector, Connectors, Wire};
+pub use web::IssuerWeb;

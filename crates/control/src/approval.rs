@@ -19,26 +19,32 @@ mod ask;
 mod decide;
 mod delegate;
 mod document;
+mod letters;
 mod opened;
 mod parked;
+mod preview;
 mod record;
 mod run;
 mod state;
 mod stored;
 mod verdict;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
-use quaymaster_core::{CallError, Clock, ErrorCode, Randomness};
+use arc_swap::ArcSwapOption;
+use quaymaster_core::{CallError, CallTool, Clock, ErrorCode, Randomness};
+pub use quaymaster_store::NewsEvent;
 use quaymaster_store::{Store, StoreError};
 use tokio::sync::watch;
 
 use crate::audit::{AuditError, Subjects};
+use crate::policy::Policies;
 
 pub(crate) use ask::{Asked, binding};
 pub use decide::{Decider, Spoken};
 pub use delegate::Delegation;
 pub use document::{Change, Document};
+pub use letters::{GIVEN_UP, Letter, News};
 pub use opened::{Request, Said};
 pub use parked::Asker;
 pub use run::{Due, Grant, Turn};
@@ -55,6 +61,10 @@ pub struct Approvals {
     randomness: Arc<dyn Randomness>,
     /// What this process is called where it says that it runs something.
     runner: String,
+    /// What policy says of who decides. Without any, nobody does.
+    policies: ArcSwapOption<Policies>,
+    /// Who calls the tools that read what a call will change.
+    reader: OnceLock<Weak<dyn CallTool>>,
     /// Counts what this process changed, for those who wait here.
     changed: watch::Sender<u64>,
 }
@@ -76,6 +86,13 @@ pub enum ApprovalError {
     Contended,
 }
 
+impl ApprovalError {
+    /// Whether the request is to blame, now and for ever: its key is gone or it is damaged.
+    pub fn is_of_the_request(&self) -> bool {
+        matches!(self, Self::Damaged(_) | Self::Audit(AuditError::Crypto(_)))
+    }
+}
+
 impl From<ApprovalError> for CallError {
     fn from(error: ApprovalError) -> Self {
         let message = "requests for approval cannot be read or written at the moment, so nothing runs";
@@ -91,7 +108,20 @@ impl Approvals {
         (clock, randomness): (Arc<dyn Clock>, Arc<dyn Randomness>),
         runner: impl Into<String>,
     ) -> Self {
-        Self { store, subjects, clock, randomness, runner: runner.into(), changed: watch::Sender::new(0) }
+        let (runner, changed) = (runner.into(), watch::Sender::new(0));
+        let (policies, reader) = (ArcSwapOption::empty(), OnceLock::new());
+        Self { store, subjects, clock, randomness, runner, policies, reader, changed }
+    }
+
+    /// From now on policy says by `policies` who may not decide.
+    pub fn obey(&self, policies: &Arc<Policies>) {
+        self.policies.store(Some(Arc::clone(policies)));
+    }
+
+    /// Has what a call will change read by `gateway`, once and for all.
+    pub fn read_by(&self, gateway: Weak<dyn CallTool>) {
+        // A second gateway over the same requests would read the same.
+        let _ = self.reader.set(gateway);
     }
 
     /// Tells of every change that this process makes. Those of others are found in the store alone.

@@ -4,11 +4,13 @@
 //! record: [`authorize`], [`approve`], [`record`], [`release`] and [`close`].
 //! Each takes what the one before gave, by value; the types have private fields
 //! and no other way to be made, so a stage cannot be skipped or taken twice.
-//! Beside them: [`approval`], [`identity`], [`policy`], [`audit`], [`secrets`], [`crypto`] and [`keyring`].
+//! Beside them: [`approval`], [`identity`], [`policy`], [`audit`], [`console`], [`secrets`], [`crypto`] and [`keyring`].
 //! Nothing here runs a tool; `quaymaster-connectors` does.
 
+pub mod address;
 pub mod approval;
 pub mod audit;
+pub mod console;
 pub mod crypto;
 pub mod identity;
 pub mod incident;
@@ -22,7 +24,8 @@ pub mod secrets;
 mod stages;
 
 pub use stages::{
-    Approved, Authorized, Ended, Evidence, Guards, Job, Permit, Receipt, Refused, RequestRefusal, Reserved,
-    Rulebook, Voice, Waited, approve, approve_unasked, authorize, close, close_refused_watch, close_request,
-    close_watch, may_read, record, release, reserve, voice, watchable,
+    Approved, Authorized, DecisionInput, Ended, Evidence, Guards, Job, Permit, Receipt, Refused,
+    RequestRefusal, Reserved, Rulebook, Voice, Waited, approve, approve_unasked, authentication, authorize,
+    close, close_refused_watch, close_request, close_watch, may_read, record, release, reserve, voice,
+    watchable,
 };

@@ -14,20 +14,35 @@
 //! - An actor sees a tool if and only if some call of it could be permitted.
 
 mod access;
+mod action;
+mod annotation;
+mod aside;
+mod context;
+mod decision;
+mod entities;
+mod explain;
 mod problem;
+mod redaction;
 mod schema;
 mod slice;
 mod source;
+mod validate;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use quaymaster_catalog::{Catalogue, Tool};
-use quaymaster_core::{Actor, AgentClaims, Arguments, Gate, Limit};
+use quaymaster_core::{Actor, ActorId, Arguments, Timestamp, Zone};
 
+pub use decision::{Circumstances, Decision, DecisionEffect, Obligations, PolicyLimit};
+pub use explain::{Residual, Written};
 pub use problem::{PolicyProblem, Severity};
+pub use redaction::Redaction;
 pub use source::PolicyFile;
 
+use action::Action;
+use aside::Aside;
 use slice::Slice;
 use source::Source;
 
@@ -42,68 +57,27 @@ pub struct Known {
     pub connectors: BTreeSet<String>,
     /// The public names of all configured tools, also of those that are not there yet.
     pub tools: BTreeSet<String>,
+    /// The environments of workspaces, where they say one; [`DEFAULT_ENVIRONMENT`] elsewhere.
+    pub environments: BTreeMap<String, String>,
+    /// The environments of connectors, where they say one: it wins over that of the workspace.
+    pub connector_environments: BTreeMap<String, String>,
+    /// Tools whose arguments nobody knows, because their server was not asked: policies about them
+    /// are not validated, and their arguments have the types that they are given with. Only for
+    /// questions about a configuration; no call is decided so.
+    pub untyped: BTreeSet<String>,
+    /// The time zones of workspaces, where they say one; UTC elsewhere.
+    pub zones: BTreeMap<String, Zone>,
 }
 
-/// What policy says of one call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// Whether it may run.
-    pub effect: DecisionEffect,
-    /// The policies that determined it, sorted by id.
-    pub policies: Vec<String>,
-    /// The reasons that those policies give, in the same order.
-    pub reasons: Vec<String>,
-    /// How many policies failed to evaluate.
-    pub errors: u64,
-    /// What binds the call if it runs; nothing for one that may not.
-    pub obligations: Obligations,
-}
-
-/// What binds a call that may run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Obligations {
-    /// How much may be used; each limit is counted for the policy that sets it.
-    pub limits: BTreeSet<PolicyLimit>,
-}
-
-/// A limit with the policy that sets it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PolicyLimit {
-    /// The policy's id: calls that different policies permit are counted apart.
-    pub policy: String,
-    /// The limit.
-    pub limit: Limit,
-}
-
-/// Whether a call may run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DecisionEffect {
-    /// It may.
-    Allow,
-    /// It may not.
-    Deny,
-    /// It may once each of these gates is open.
-    NeedsApproval {
-        /// What has to be agreed to, sorted; at least one.
-        gates: Vec<Gate>,
-    },
-}
-
-impl DecisionEffect {
-    /// The word for the audit record.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Deny => "deny",
-            Self::NeedsApproval { .. } => "approval",
-        }
-    }
-}
+/// The environment of what says nothing of its own: the one that most is forbidden in.
+pub const DEFAULT_ENVIRONMENT: &str = "production";
 
 /// All policies in force, ready to decide.
 #[derive(Debug, Default)]
 pub struct Policies {
     slices: HashMap<String, Slice>,
+    administers: Option<Aside>,
+    errors: AtomicU64,
 }
 
 impl Policies {
@@ -116,7 +90,7 @@ impl Policies {
         let (source, mut problems) = Source::read(files, known);
         let mut slices = HashMap::new();
         for tool in catalogue.offers() {
-            match Slice::build(&source, tool) {
+            match Slice::build(&source, tool, known) {
                 Ok(slice) => {
                     slices.insert(tool.name().to_string(), slice);
                 }
@@ -124,15 +98,33 @@ impl Policies {
             }
         }
         problems.dedup();
-        (Self { slices }, problems)
+        // What does not compile was told above; without it nobody may.
+        let administers = Aside::build(Action::Administer, &source.about(Action::Administer)).ok().flatten();
+        (Self { slices, administers, errors: AtomicU64::new(0) }, problems)
     }
 
     /// Decides one call.
-    pub fn decide(&self, actor: &Actor, tool: &Tool, arguments: &Arguments, agent: &AgentClaims) -> Decision {
-        match self.slices.get(tool.name().as_str()) {
-            Some(slice) => slice.decide(actor, arguments, agent),
+    pub fn decide(
+        &self,
+        actor: &Actor,
+        tool: &Tool,
+        arguments: &Arguments,
+        circumstances: &Circumstances<'_>,
+    ) -> Decision {
+        let decision = match self.slices.get(tool.name().as_str()) {
+            Some(slice) => slice.decide(actor, arguments, circumstances),
             None => Decision::default_deny(),
+        };
+        if decision.errors > 0 {
+            self.errors.fetch_add(1, Ordering::Relaxed);
         }
+        decision
+    }
+
+    /// How many decisions were denied because something could not be evaluated, since these
+    /// policies were put to work.
+    pub fn evaluation_errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
     }
 
     /// Whether somebody may have to agree to a call of `tool`.
@@ -155,18 +147,50 @@ impl Policies {
     pub fn could_permit(&self, actor: &Actor, tool: &Tool) -> bool {
         self.slices.get(tool.name().as_str()).is_some_and(|slice| slice.could_permit(actor))
     }
-}
 
-impl Decision {
-    /// What holds where no policy says anything.
-    pub(crate) fn default_deny() -> Self {
-        Self {
-            effect: DecisionEffect::Deny,
-            policies: vec![],
-            reasons: vec![],
-            errors: 0,
-            obligations: Obligations::default(),
-        }
+    /// A policy that bears on `tool`, as it is written.
+    pub fn written(&self, tool: &Tool, id: &str) -> Option<Written> {
+        self.slices.get(tool.name().as_str())?.written(id)
+    }
+
+    /// What it depends on whether `actor` may call `tool`: of every policy that only looks at
+    /// the context what is left of its conditions, in Cedar.
+    pub fn residuals(&self, actor: &Actor, tool: &Tool) -> Vec<Residual> {
+        self.slices.get(tool.name().as_str()).map(|slice| slice.residuals(actor)).unwrap_or_default()
+    }
+
+    /// Whether policy says something of the fields of `tool`'s results.
+    pub fn restricts_fields(&self, tool: &Tool) -> bool {
+        self.slices.get(tool.name().as_str()).is_none_or(Slice::restricts_fields)
+    }
+
+    /// Whether `actor` sees the field called `field` in results of `tool`, as far as policy has a
+    /// say: the classification may say more.
+    pub fn sees_field(&self, actor: &Actor, tool: &Tool, field: &str) -> bool {
+        self.slices.get(tool.name().as_str()).is_some_and(|slice| slice.sees_field(actor, field))
+    }
+
+    /// Whether nothing forbids that `decider`, who has a role of the gate, decides at the time
+    /// `at` on a call of `tool` that the person `requester` asked for.
+    pub fn may_approve(&self, decider: &Actor, tool: &str, requester: &ActorId, at: Timestamp) -> bool {
+        let slice = self.slices.get(tool);
+        slice.is_some_and(|slice| slice.may_approve(decider, requester, at))
+    }
+
+    /// Whether `actor` may run the administrative `command` in its workspace. Denied unless a
+    /// permit for `administer` says otherwise.
+    pub fn may_administer(&self, actor: &Actor, command: &str) -> bool {
+        self.administers.as_ref().is_some_and(|policies| entities::administer(policies, actor, command))
+    }
+
+    /// Whether calls of `tool` may be refused for want of a business reason.
+    pub fn asks_reason(&self, tool: &Tool) -> bool {
+        self.slices.get(tool.name().as_str()).is_some_and(Slice::asks_reason)
+    }
+
+    /// Whether policy may take a field out of `tool`'s results.
+    pub fn takes_fields_out(&self, tool: &Tool) -> bool {
+        self.slices.get(tool.name().as_str()).is_some_and(Slice::takes_fields_out)
     }
 }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::class::DataClass;
 use crate::json::ObjectWriter;
 use crate::setting::Slug;
-use crate::{SessionId, TokenId};
+use crate::{Effect, SessionId, TokenId};
 
 /// The stable name of a person or service, such as `ada@example.test`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -59,6 +59,8 @@ pub type Workspace = Slug;
 pub enum Authentication {
     /// By a bearer token that this installation issued.
     Token(TokenId),
+    /// By an access token of an issuer that the configuration trusts.
+    Issuer(Arc<Grant>),
     /// As the user of this machine who started `quaymaster stdio` or the command line.
     LocalUser,
 }
@@ -68,7 +70,7 @@ impl Authentication {
     pub fn token(&self) -> Option<&TokenId> {
         match self {
             Self::Token(id) => Some(id),
-            Self::LocalUser => None,
+            Self::Issuer(_) | Self::LocalUser => None,
         }
     }
 
@@ -76,8 +78,73 @@ impl Authentication {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Token(_) => "token",
+            Self::Issuer(_) => "oauth",
             Self::LocalUser => "local_user",
         }
+    }
+}
+
+/// What an access token covers: scopes, measured by what its issuer's tokens need here.
+///
+/// Scopes narrow what roles give and never widen it (OAuth 2.1, section 1.4.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// What the configuration calls the issuer.
+    pub issuer: Slug,
+    /// The scopes that the token has, sorted.
+    pub scopes: Arc<[String]>,
+    /// The scopes that are needed.
+    pub needed: Arc<ScopeRules>,
+}
+
+/// All scopes that something needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeededScopes(String);
+
+impl NeededScopes {
+    /// The scopes with spaces between (RFC 6749, section 3.3).
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Which scope is needed for what. None of a kind is none needed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScopeRules {
+    /// For anything at all.
+    pub base: Option<String>,
+    /// For what reads.
+    pub read: Option<String>,
+    /// For what writes or destroys.
+    pub write: Option<String>,
+    /// For what destroys, besides.
+    pub destructive: Option<String>,
+}
+
+impl ScopeRules {
+    /// Every scope that `effect` needs.
+    pub fn of(&self, effect: Effect) -> impl Iterator<Item = &str> {
+        let of_effect = match effect {
+            Effect::Read => [self.read.as_deref(), None],
+            Effect::Write => [self.write.as_deref(), None],
+            Effect::Destructive => [self.write.as_deref(), self.destructive.as_deref()],
+        };
+        self.base.as_deref().into_iter().chain(of_effect.into_iter().flatten())
+    }
+
+    /// Every scope that is needed for something.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        [&self.base, &self.read, &self.write, &self.destructive].into_iter().filter_map(Option::as_deref)
+    }
+}
+
+impl Grant {
+    /// If the token does not cover `effect`: all scopes that this needs, those that it has among
+    /// them (RFC 6750, section 3; MCP 2026-07-28, authorization, scope challenge).
+    pub fn lacks(&self, effect: Effect) -> Option<NeededScopes> {
+        let has = |scope: &str| self.scopes.iter().any(|own| own == scope);
+        let is_short = !self.needed.of(effect).all(has);
+        is_short.then(|| NeededScopes(self.needed.of(effect).collect::<Vec<_>>().join(" ")))
     }
 }
 
@@ -109,7 +176,25 @@ impl Actor {
     /// person may have several tokens, and what was released to one of them is not for a lesser one.
     pub fn authority(&self) -> String {
         let roles: Vec<&str> = self.roles.iter().map(Role::as_str).collect();
-        format!("{} {} {}", self.clearance.as_str(), self.authentication.as_str(), roles.join(","))
+        let own = format!("{} {} {}", self.clearance.as_str(), self.authentication.as_str(), roles.join(","));
+        // Of its scopes the one for reading alone: with another token for a further effect, as after a
+        // challenge, its bearer goes on.
+        if self.lacks_scopes(Effect::Read).is_some() { format!("{own} blind") } else { own }
+    }
+
+    /// If the caller's credentials lack the scope that everything needs: that scope.
+    pub fn lacks_base_scope(&self) -> Option<NeededScopes> {
+        let Authentication::Issuer(grant) = &self.authentication else { return None };
+        let base = grant.needed.base.as_deref()?;
+        (!grant.scopes.iter().any(|own| own == base)).then(|| NeededScopes(base.to_owned()))
+    }
+
+    /// If the caller's credentials do not cover `effect`: all scopes that this needs.
+    pub fn lacks_scopes(&self, effect: Effect) -> Option<NeededScopes> {
+        match &self.authentication {
+            Authentication::Issuer(grant) => grant.lacks(effect),
+            Authentication::Token(_) | Authentication::LocalUser => None,
+        }
     }
 }
 
@@ -118,6 +203,9 @@ impl Actor {
 /// The members are in alphabetical order, because the audit writes them as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AgentClaims {
+    /// Whether a model instead of a person answers what the agent asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_review: Option<bool>,
     /// The client's own id for the call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub call: Option<String>,
@@ -145,8 +233,11 @@ impl AgentClaims {
     /// Writes the claims as canonical JSON.
     pub fn write_canonical(&self, out: &mut String) {
         // Taken apart, so that a member which is added cannot be forgotten.
-        let Self { call, client, model, parent_thread, sandbox_mode, session, thread } = self;
+        let Self { auto_review, call, client, model, parent_thread, sandbox_mode, session, thread } = self;
         let mut object = ObjectWriter::begin(out);
+        if let Some(flag) = auto_review {
+            object.boolean("auto_review", *flag);
+        }
         object.optional("call", call.as_deref());
         object.optional("client", client.as_deref());
         object.optional("model", model.as_deref());
@@ -177,9 +268,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_destroys_needs_what_writes_needs_and_a_challenge_names_all_of_it() {
+        let scope = |name: &str| Some(name.to_owned());
+        let needed = ScopeRules {
+            base: scope("use"),
+            read: None,
+            write: scope("write"),
+            destructive: scope("destroy"),
+        };
+        let grant = |scopes: &[&str]| Grant {
+            issuer: Slug::parse("corp").expect("a name"),
+            scopes: scopes.iter().map(ToString::to_string).collect(),
+            needed: Arc::new(needed.clone()),
+        };
+        let lacks = |scopes: &[&str], effect| grant(scopes).lacks(effect).map(|needed| needed.0);
+        assert_eq!(lacks(&["use"], Effect::Read), None);
+        assert_eq!(lacks(&["use"], Effect::Write).as_deref(), Some("use write"));
+        assert_eq!(lacks(&["use", "destroy"], Effect::Destructive).as_deref(), Some("use write destroy"));
+        assert_eq!(lacks(&["destroy", "use", "write"], Effect::Destructive), None);
+        assert_eq!(lacks(&["write"], Effect::Write).as_deref(), Some("use write"));
+        assert_eq!(lacks(&["Use"], Effect::Read).as_deref(), Some("use"));
+    }
+
+    #[test]
     fn claims_are_written_as_the_canonical_writer_would() {
         let text = |text: &str| Some(text.to_owned());
         let all = AgentClaims {
+            auto_review: Some(true),
             call: text("c-1"),
             client: text("codex \u{e9}\u{1f600}\"\\\n\u{1}\u{7f}/0.169.0"),
             model: text("m"),

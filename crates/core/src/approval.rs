@@ -1,7 +1,7 @@
 //! What has to be agreed to before a call may run, and by whom.
 //!
 //! A [`Gate`] is one agreement that is needed. A call that several gates stand before runs when
-//! each of them is open: whoever may open one of them does not open another. Which gates stand
+//! each of them is open; somebody who has the roles of several may open each of these. Which gates stand
 //! before a call is policy's answer; who opened them is the approvals' in `quaymaster-control`.
 
 use std::collections::BTreeSet;

@@ -77,7 +77,7 @@ impl RiskLevel {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct PreviewConfig {
-    /// A tool of the same connector that reads it, by its public name. It is called as whoever asks
+    /// A tool of the same file with `effect: read`, by the server's own name for it. It is called as whoever asks
     /// for the approval, and governed and recorded like every call.
     pub tool: String,
     /// Its arguments; a text `${name}` stands for the argument of that name, whatever its type.

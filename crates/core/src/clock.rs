@@ -105,6 +105,11 @@ impl FixedClock {
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(u64::try_from(by.as_micros()).unwrap_or(u64::MAX), Ordering::SeqCst);
     }
+
+    /// Moves the clock back, as a machine's clock is when somebody sets it.
+    pub fn go_back(&self, by: Duration) {
+        self.0.fetch_sub(u64::try_from(by.as_micros()).unwrap_or(u64::MAX), Ordering::SeqCst);
+    }
 }
 
 impl Clock for FixedClock {

@@ -60,6 +60,10 @@ pub struct Metadata {
     /// Where the connector may be used. Nobody else sees it.
     #[schemars(length(min = 1))]
     pub workspaces: Vec<Slug>,
+    /// What kind of system it reaches, such as `production` or `staging`: `context.environment` in
+    /// policies. That of the workspace if absent.
+    #[serde(default)]
+    pub environment: Option<Slug>,
 }
 
 /// Whom to ask about a connector.

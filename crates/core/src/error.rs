@@ -9,6 +9,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::actor::NeededScopes;
 use crate::input::InputAbilities;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -168,6 +169,8 @@ pub struct Aside {
     pub approval: Option<Value>,
     /// What is left of the limit that refused the call.
     pub limit: Option<LimitLeft>,
+    /// All scopes that this needs, where it is those that lack.
+    pub scopes: Option<NeededScopes>,
 }
 
 /// Why a call did not succeed, as its caller is told.
@@ -218,8 +221,8 @@ impl CallError {
 
     /// Adds what would be right.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into().into_boxed_str());
+    pub fn hint(mut self, hint: impl Into<Box<str>>) -> Self {
+        self.hint = Some(hint.into());
         self
     }
 
@@ -249,6 +252,15 @@ impl CallError {
     pub fn requiring(mut self, abilities: InputAbilities) -> Self {
         self.required = Some(abilities);
         self
+    }
+
+    /// The credentials lack one of the scopes that are needed.
+    pub fn lacking(scopes: NeededScopes) -> Self {
+        let message =
+            format!("the access token does not cover this: it needs the scopes `{}`", scopes.as_str());
+        let mut error = Self::new(ErrorCode::AuthScope, message);
+        error.aside.get_or_insert_default().scopes = Some(scopes);
+        error
     }
 
     /// Says otherwise than the table whether calling again can help.

@@ -44,6 +44,11 @@ impl<K: Eq + Hash, V: Clone> Memory<K, V> {
         self.entries().remove(key);
     }
 
+    /// Forgets everything.
+    pub fn clear(&self) {
+        self.entries().clear();
+    }
+
     fn entries(&self) -> MutexGuard<'_, HashMap<K, V>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -57,7 +62,7 @@ impl<K, V> fmt::Debug for Memory<K, V> {
 }
 
 /// What of an actor a policy can see.
-type Viewer = (ActorId, Arc<[Role]>, Workspace, &'static str);
+type Viewer = (ActorId, ActorId, Arc<[Role]>, Workspace, &'static str);
 
 /// A memory with one value for each actor.
 pub struct PerActor<V>(Memory<Viewer, V>);
@@ -73,6 +78,7 @@ impl<V: Clone> PerActor<V> {
     pub fn get_or_make(&self, actor: &Actor, make: impl FnOnce() -> V) -> V {
         let viewer = (
             actor.id.clone(),
+            actor.person().clone(),
             Arc::clone(&actor.roles),
             actor.workspace.clone(),
             actor.authentication.as_str(),

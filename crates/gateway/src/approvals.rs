@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use quaymaster_connectors::Wire;
 use quaymaster_control::approval::{Approvals, Asker, Due, Grant, State, StoredReply, Turn};
-use quaymaster_control::{Refused, close};
+use quaymaster_control::{Evidence, Refused, close};
 use quaymaster_core::result::{Envelope, tool_result};
 use quaymaster_core::{ApprovalId, CallError, CallId, CallRequest, ErrorCode, Reply, Status};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::call::call;
 use crate::gateway::Gateway;
@@ -25,18 +26,24 @@ use crate::plane::Plane;
 const LOOK: Duration = Duration::from_millis(500);
 /// How long after a fault it is looked again.
 const AFTER_A_FAULT: Duration = Duration::from_secs(5);
+/// How long it is waited at most before a result is tried to be left once more.
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 /// Most calls that were agreed to that run at once.
 const MOST_AT_ONCE: usize = 32;
 /// Most agents that wait at once; beyond that they are told at once how things stand.
 const MOST_WAITING: usize = 256;
 
-/// Room for those who wait.
+/// Those who wait, and what runs for them.
 #[derive(Debug)]
-pub(crate) struct Waiting(Semaphore);
+pub(crate) struct Waiting {
+    room: Semaphore,
+    /// The calls that were agreed to, until their results are left.
+    pub(crate) runs: TaskTracker,
+}
 
 impl Default for Waiting {
     fn default() -> Self {
-        Self(Semaphore::new(MOST_WAITING))
+        Self { room: Semaphore::new(MOST_WAITING), runs: TaskTracker::new() }
     }
 }
 
@@ -78,10 +85,22 @@ async fn look(
     for due in gateway.state.approvals.due().await? {
         let Ok(place) = Arc::clone(room).try_acquire_owned() else { return Ok(()) };
         let gateway = Arc::clone(gateway);
+        let request = due.id().clone();
         // Claimed here, one after the other, so that the next look does not find it again.
-        let Some((asker, id, grant)) = taken(&gateway, due).await? else { continue };
-        tokio::spawn(async move {
-            run(&gateway, &asker, id, grant).await;
+        let (asker, id, grant) = match taken(&gateway, due).await {
+            Ok(Some(taken)) => taken,
+            Ok(None) => continue,
+            // One that cannot be read must not keep the others from running.
+            Err(error) if error.is_of_the_request() => {
+                tracing::error!(event = "approval.unreadable", approval = %request, %error, "a request is given up");
+                gateway.state.approvals.forget(&request, &gateway.plane().evidence).await?;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let runs = gateway.waiting.runs.clone();
+        runs.spawn(async move {
+            Box::pin(run(&gateway, &asker, id, grant)).await;
             drop(place);
         });
     }
@@ -116,7 +135,7 @@ async fn run_granted(
     let (plane, _running) = gateway.enter();
     let approvals = &gateway.state.approvals;
     let Some(actor) = plane.people.identity.again(asker).await? else {
-        return Ok(approvals.give_up(grant, &plane.evidence).await?);
+        return Ok(approvals.give_up(&grant, &plane.evidence).await?);
     };
     let request = approvals.call_of(&grant, actor).await?;
     let wire = Wire::default();
@@ -126,11 +145,34 @@ async fn run_granted(
         loop {
             match timeout(Approvals::LEASE / 3, &mut running).await {
                 Ok(reply) => break reply,
-                Err(_) => approvals.renew(&grant).await?,
+                // The call goes on whatever becomes of the lease.
+                Err(_) => {
+                    if let Err(error) = approvals.renew(&grant).await {
+                        tracing::warn!(event = "approval.renew", approval = %grant.id(), %error, "a lease could not be renewed");
+                    }
+                }
             }
         }
     };
-    Ok(approvals.finish(grant, &reply, &plane.evidence).await?)
+    leave(approvals, &grant, &reply, &plane.evidence).await
+}
+
+/// Leaves the result; tries again while the store is busy.
+async fn leave(
+    approvals: &Approvals,
+    grant: &Grant,
+    reply: &Reply,
+    evidence: &Evidence,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let mut pause = LOOK;
+    loop {
+        match approvals.finish(grant, reply, evidence).await {
+            Ok(()) => return Ok(()),
+            Err(error) if pause > LONGEST_PAUSE || error.is_of_the_request() => return Err(error.into()),
+            Err(_) => sleep(pause).await,
+        }
+        pause *= 2;
+    }
 }
 
 impl Gateway {
@@ -163,11 +205,11 @@ impl Gateway {
         let approvals = &self.state.approvals;
         let mut changes = approvals.changes();
         let deadline = Instant::now() + awaited.wait;
-        let place = self.waiting.0.try_acquire().ok();
+        let seat = self.waiting.room.try_acquire().ok();
         loop {
             let now = approvals.collect(request, &awaited.id, &plane.evidence).await?;
             let left = deadline.saturating_duration_since(Instant::now());
-            if !now.0.is_open() || place.is_none() || left.is_zero() || cancel.is_cancelled() {
+            if !now.0.is_open() || seat.is_none() || left.is_zero() || cancel.is_cancelled() {
                 return Ok(now);
             }
             tokio::select! {

@@ -193,7 +193,19 @@ pub(crate) enum Drift {
 
 /// Catalogue and rulebook for the tools that there are now, and what is wrong with them.
 pub(crate) fn rules(loaded: &Loaded, fleet: &Fleet, drift: Drift) -> (Catalogue, Rulebook, Diagnostics) {
-    let (catalogue, problems) = Catalogue::build(fleet.declarations());
+    rules_for(loaded, fleet, drift, Vec::new())
+}
+
+/// The same with `stand_ins` for what servers would offer that were not asked.
+pub(crate) fn rules_for(
+    loaded: &Loaded,
+    fleet: &Fleet,
+    drift: Drift,
+    stand_ins: Vec<ToolDeclaration>,
+) -> (Catalogue, Rulebook, Diagnostics) {
+    let known =
+        Known { untyped: stand_ins.iter().map(|tool| tool.name.to_string()).collect(), ..known(loaded) };
+    let (catalogue, problems) = Catalogue::build(fleet.declarations().into_iter().chain(stand_ins));
     let mut found = Diagnostics::default();
     for problem in problems {
         let source =
@@ -215,7 +227,7 @@ pub(crate) fn rules(loaded: &Loaded, fleet: &Fleet, drift: Drift) -> (Catalogue,
             }
         }
     }
-    let (rulebook, problems) = Rulebook::build(&policy_files(loaded), &catalogue, &known(loaded));
+    let (rulebook, problems) = Rulebook::build(&policy_files(loaded), &catalogue, &known);
     let (hidden, told): (Vec<PolicyProblem>, Vec<PolicyProblem>) = problems
         .into_iter()
         .partition(|problem| drift == Drift::Hide && is_of_upstream(problem, &catalogue, fleet));
@@ -229,6 +241,7 @@ pub(crate) fn rules(loaded: &Loaded, fleet: &Fleet, drift: Drift) -> (Catalogue,
         );
     }
     found.add(told.iter().map(|problem| loaded.policy_diagnostic(problem)).collect::<Vec<Diagnostic>>());
+    let catalogue = catalogue.with_rules(|tool| rulebook.told(tool));
     (catalogue, rulebook, found)
 }
 
@@ -253,5 +266,18 @@ pub(crate) fn known(loaded: &Loaded) -> Known {
         workspaces: settings.workspaces.keys().map(ToString::to_string).collect(),
         connectors: loaded.connectors.iter().map(|c| c.connector.metadata().name.to_string()).collect(),
         tools: loaded.connectors.iter().flat_map(|c| c.connector.policy_names()).collect(),
+        environments: environments(settings.workspaces.iter().map(|(name, w)| (name, &w.environment))),
+        untyped: std::collections::BTreeSet::new(),
+        connector_environments: environments(loaded.connectors.iter().map(|c| {
+            let metadata = c.connector.metadata();
+            (&metadata.name, &metadata.environment)
+        })),
+        zones: settings.workspaces.iter().map(|(name, w)| (name.to_string(), w.zone())).collect(),
     }
+}
+
+fn environments<'a>(named: impl Iterator<Item = (&'a Slug, &'a Option<Slug>)>) -> BTreeMap<String, String> {
+    named
+        .filter_map(|(name, environment)| Some((name.to_string(), environment.as_ref()?.to_string())))
+        .collect()
 }

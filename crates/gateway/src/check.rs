@@ -17,7 +17,7 @@ use crate::config::{self, Diagnostics, Loaded, SecretCheck};
 
 /// How long a check waits for the first listing of a server: longer than a gateway,
 /// which has others to serve.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Everything that can be said of the configuration in `folder` without starting anything.
 pub fn check(folder: &Path, with_secrets: bool) -> Diagnostics {
@@ -72,7 +72,7 @@ fn judge(loaded: &Loaded, fleet: &Fleet) -> Diagnostics {
 
 /// A secret that looks like a connection string, where a configuration is checked
 /// far from where its secrets are. Nothing is connected to.
-struct StandIn;
+pub(crate) struct StandIn;
 
 impl SecretSource for StandIn {
     fn resolve(&self, _: &SecretRef) -> Result<SecretString, SecretError> {

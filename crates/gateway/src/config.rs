@@ -13,6 +13,8 @@
 //! - A secret that stands in a file is neither repeated nor shown.
 
 mod across;
+mod approvals;
+mod cases;
 mod checked;
 mod connector;
 mod decode;
@@ -21,6 +23,7 @@ mod document;
 mod folder;
 mod late;
 mod limits;
+mod listen;
 mod render;
 pub mod schema;
 mod settings;
@@ -41,10 +44,15 @@ use self::checked::{Known, PathProblem};
 use self::document::Document;
 use self::folder::Contents;
 
-pub use self::checked::{AuditSettings, Listen, LocalUser, Settings};
+pub use self::cases::{
+    Expected, ExpectedObligations, PolicyCase, PolicyCases, PolicyTests, TestActor, TestAgent, TestContext,
+    load_tests,
+};
+pub use self::checked::{AuditSettings, LocalUser, Settings};
 pub use self::connector::Connector;
 pub use self::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Source, Span};
 pub use self::folder::SETTINGS_FILE;
+pub use self::listen::Listen;
 pub use self::render::Style;
 pub use self::settings::{
     AuditConfig, CatalogueConfig, ListenConfig, LocalUserConfig, SearchMode, SecretsConfig, SettingsConfig,
@@ -93,6 +101,16 @@ impl Loaded {
     pub fn secrets(&self) -> Secrets {
         Secrets::new(self.settings.secret_files.clone())
     }
+}
+
+/// Reads the policies of a folder that is no part of a configuration.
+///
+/// # Errors
+///
+/// Says which file cannot be read.
+pub fn read_policies(folder: &Path) -> Result<Vec<Arc<Source>>, Diagnostics> {
+    let (files, found) = folder::read_policies(folder);
+    if found.has_errors() { Err(found) } else { Ok(files.into_iter().map(Arc::new).collect()) }
 }
 
 /// Reads and checks the configuration in `folder`.

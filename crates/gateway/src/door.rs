@@ -8,26 +8,50 @@ use http::{HeaderMap, HeaderName};
 use quaymaster_connectors::Wire;
 use quaymaster_connectors::mcp::Watch;
 use quaymaster_control::RequestRefusal;
+use quaymaster_control::identity::{Arrival, Protection};
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::mirror::Mismatch;
 use quaymaster_core::{
-    Actor, CallError, CallId, CallRequest, CallTool, Caller, Clock, ProgressSink, Reply, SessionId,
+    Actor, Authentication, CallError, CallId, CallRequest, CallTool, Caller, Clock, Effect, Kind,
+    ProgressSink, Reply, SessionId,
 };
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::finder;
 use crate::gateway::Gateway;
 use crate::ingress::{Announced, Door, Page, Shelf};
 use crate::upstreams::MissingUpstream;
 
 impl Door for Gateway {
-    async fn authenticate(
-        &self,
-        authorization: Option<&str>,
-        workspace: Option<&str>,
-    ) -> Result<Arc<Actor>, CallError> {
+    async fn authenticate(&self, arrival: Arrival<'_>) -> Result<Arc<Actor>, CallError> {
         let identity = Arc::clone(&self.plane().people.identity);
-        identity.authenticate(authorization, workspace).await
+        identity.authenticate(arrival).await
+    }
+
+    fn protection(&self) -> Option<Arc<Protection>> {
+        self.plane().people.identity.protection()
+    }
+
+    fn check_scopes(
+        &self,
+        caller: &Caller,
+        kind: Kind,
+        name: &str,
+        arguments: &Value,
+    ) -> Result<(), CallError> {
+        if !matches!(caller.authentication, Authentication::Issuer(_)) {
+            return Ok(());
+        }
+        let plane = self.plane();
+        let effect = match kind {
+            // Of a tool that is hidden or unknown nothing is told, not even that a scope lacks.
+            Kind::Tool => finder::meant(&plane, caller, name, arguments),
+            Kind::Prompt | Kind::Resource | Kind::Completion => Some(Effect::Read),
+        };
+        effect
+            .and_then(|effect| caller.lacks_scopes(effect))
+            .map_or(Ok(()), |scope| Err(CallError::lacking(scope)))
     }
 
     fn local_user(&self) -> Result<Arc<Actor>, CallError> {
@@ -74,7 +98,8 @@ impl Door for Gateway {
     }
 
     fn watch(&self, caller: &Caller, uri: &str) -> Option<Watch> {
-        self.plane().watch(caller, &caller.reach, uri)
+        let is_covered = caller.lacks_scopes(Effect::Read).is_none();
+        is_covered.then(|| self.plane().watch(caller, &caller.reach, uri)).flatten()
     }
 
     fn completes(&self, caller: &Caller) -> bool {

@@ -26,7 +26,8 @@ use quaymaster_catalog::search::{
 use quaymaster_catalog::{Tool, View};
 use quaymaster_control::Refused;
 use quaymaster_core::{
-    Actor, Arguments, CallError, CallRequest, ErrorCode, Kind, Reach, Reply, Status, Workspace,
+    Actor, Arguments, CallError, CallRequest, Caller, Effect, ErrorCode, Kind, Reach, Reply, Status,
+    Workspace,
 };
 use serde_json::{Map, Value, json};
 
@@ -125,6 +126,17 @@ pub(crate) fn meet(plane: &Plane, request: CallRequest) -> Met {
         _ => asked(&request.arguments).map(|query| Met::Found(answer(&request, &view, query))),
     };
     met.unwrap_or_else(|error| Met::Refused(Refused::at_the_door(request, error)))
+}
+
+/// What a call of the tool `name` would do, if `caller` may see it; of a call by name, the tool that it names.
+pub(crate) fn meant(plane: &Plane, caller: &Caller, name: &str, arguments: &Value) -> Option<Effect> {
+    let view = plane.reached(caller, &caller.reach);
+    let named = match name {
+        CALL_TOOL if caller.reach == Reach::All => arguments.get("name").and_then(Value::as_str),
+        _ => None,
+    };
+    let tool = view.tool(name).or_else(|| named.and_then(|named| view.tool(named)));
+    tool.map(|tool| tool.declaration().effect)
 }
 
 fn invalid(message: impl Into<String>, hint: &str) -> CallError {

@@ -2,34 +2,32 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use quaymaster_connectors::Wire;
 use quaymaster_connectors::mcp::Watch;
 use quaymaster_control::audit::{Durability, Event, Record};
-use quaymaster_control::identity::Identity;
 use quaymaster_control::limits::Limits;
 use quaymaster_control::{Evidence, Guards, Refused, RequestRefusal, close, close_request};
 use quaymaster_core::{
-    Actor, ActorId, AgentClaims, Arguments, CallError, CallId, CallRequest, ErrorCode, Reach, Reply,
+    Actor, AgentClaims, Arguments, CallError, CallId, CallRequest, CallTool, Reach, Reply,
 };
 use quaymaster_operations::metrics::CallMetrics;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::admission::Admission;
-use crate::approvals::{self, Waiting};
+use crate::approvals::Waiting;
 use crate::assembly::{Drift, Fleet, rules};
 use crate::call::call;
 use crate::config::{Diagnostics, Loaded, SecretCheck, Settings, load};
 use crate::finder::{self, Finding, Met};
-use crate::ingress::{self, Occupancy, RefusalCounters};
-use crate::plane::{People, Plane};
+use crate::ingress::{Occupancy, RefusalCounters};
+use crate::people::{People, identity, local_user, no_local_user};
+use crate::plane::Plane;
 use crate::reload;
 use crate::retire::Retired;
 use crate::state::{StartError, StartOptions, State};
@@ -58,12 +56,14 @@ pub struct Gateway {
     pub(crate) admission: Admission,
     /// Those who wait for an agreement.
     pub(crate) waiting: Waiting,
-    counters: Arc<RefusalCounters>,
+    pub(crate) counters: Arc<RefusalCounters>,
     pub(crate) occupancy: Arc<Occupancy>,
     pub(crate) calls: Arc<CallMetrics>,
     pub(crate) requests: reload::Requests,
     pub(crate) followers: reload::Followers,
     pub(crate) retired: Retired,
+    /// Where the console listens, once it does.
+    pub(crate) console: OnceLock<SocketAddr>,
     pub(crate) stopped: CancellationToken,
 }
 
@@ -106,8 +106,12 @@ impl Gateway {
             requests: reload::Requests::default(),
             followers: reload::Followers::default(),
             retired: Retired::default(),
+            console: OnceLock::new(),
             stopped: CancellationToken::new(),
         });
+        gateway.state.approvals.obey(gateway.plane().rulebook.policies());
+        let reader: Weak<dyn CallTool> = Arc::<Self>::downgrade(&gateway);
+        gateway.state.approvals.read_by(reader);
         reload::follow_upstreams(&gateway, tools);
         tokio::spawn(Arc::clone(&gateway.state.incidents).follow(gateway.stopped.clone()));
         tokio::spawn(Arc::clone(&gateway.state.ledger).keep(gateway.stopped.clone()));
@@ -122,6 +126,7 @@ impl Gateway {
 
     /// Puts a new plane to work. Calls that run go on with the old one.
     pub(crate) fn put_to_work(&self, plane: Plane) {
+        self.state.approvals.obey(plane.rulebook.policies());
         let before = self.plane.swap(Arc::new(plane));
         self.retired.add(&before.calls);
         self.look_again();
@@ -233,10 +238,7 @@ impl Gateway {
     ///
     /// `auth.missing` if the configuration has no local user.
     pub fn local_user(&self) -> Result<Arc<Actor>, CallError> {
-        self.plane().people.local_user.clone().ok_or_else(|| {
-            CallError::new(ErrorCode::AuthMissing, "the configuration has no local user")
-                .hint("add `localUser: {roles: [...]}` to quaymaster.yaml")
-        })
+        self.plane().people.local_user.clone().ok_or_else(no_local_user)
     }
 
     /// Records a request that never became a call.
@@ -250,69 +252,6 @@ impl Gateway {
 
     pub(crate) fn changes(&self) -> channel::Receiver<u64> {
         self.changes.subscribe()
-    }
-
-    /// Opens the configured port.
-    ///
-    /// # Errors
-    ///
-    /// The operating system's, with the address.
-    pub async fn listen(&self) -> std::io::Result<TcpListener> {
-        bind(self.settings().listen.address).await
-    }
-
-    /// Serves MCP over HTTP until `stop`, and follows changes of the configuration meanwhile.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
-        reload::follow_configuration(&self);
-        approvals::run_what_was_agreed_to(&self);
-        let settings = self.http_settings();
-        ingress::http::serve(listener, self, settings, stop).await;
-    }
-
-    pub(crate) fn http_settings(&self) -> ingress::http::HttpSettings {
-        let listen = self.settings().listen;
-        let defaults = ingress::http::HttpSettings::default();
-        ingress::http::HttpSettings {
-            allowed_hosts: [defaults.allowed_hosts.clone(), listen.allowed_hosts].concat(),
-            allowed_origins: [defaults.allowed_origins.clone(), listen.allowed_origins].concat(),
-            max_body_bytes: listen.max_body_bytes,
-            max_connections: listen.max_connections,
-            max_sessions: listen.max_sessions,
-            max_sessions_per_actor: listen.max_sessions_per_actor,
-            session_idle: listen.session_idle,
-            counters: Arc::clone(&self.counters),
-            occupancy: Arc::clone(&self.occupancy),
-            ..defaults
-        }
-    }
-
-    /// Serves MCP over a pair of pipes as the local user, as each request finds it configured:
-    /// what `reach` leads to.
-    ///
-    /// # Errors
-    ///
-    /// `auth.missing` if the configuration has no local user at the start.
-    pub async fn serve_stdio<R, W>(
-        self: Arc<Self>,
-        input: R,
-        output: W,
-        reach: Reach,
-        stop: CancellationToken,
-    ) -> Result<(), CallError>
-    where
-        R: AsyncRead + Unpin,
-        W: AsyncWrite + Unpin + Send + 'static,
-    {
-        self.local_user()?;
-        reload::follow_configuration(&self);
-        approvals::run_what_was_agreed_to(&self);
-        let settings = ingress::stdio::StdioSettings {
-            counters: Arc::clone(&self.counters),
-            reach,
-            ..ingress::stdio::StdioSettings::default()
-        };
-        ingress::stdio::serve(self, (input, output), settings, stop).await;
-        Ok(())
     }
 
     /// Has the configuration read again at once, or as soon as it is followed.
@@ -349,6 +288,10 @@ impl Gateway {
         if !self.admission.drain(DRAIN).await {
             tracing::warn!(event = "gateway.drain", "calls still ran when the time to drain was over");
         }
+        self.waiting.runs.close();
+        if tokio::time::timeout(DRAIN, self.waiting.runs.wait()).await.is_err() {
+            tracing::warn!(event = "approval.drain", "results of calls that were agreed to are not left yet");
+        }
         self.retired.end().await;
         self.at_work().fleet.stop_except(&Fleet::default()).await;
         self.plane().evidence.audit.close().await;
@@ -356,12 +299,6 @@ impl Gateway {
             tracing::error!(event = "store.close", %error, "the store could not be closed in order");
         }
     }
-}
-
-/// Opens the port at `address`; an error names it.
-pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let named = |e: std::io::Error| std::io::Error::new(e.kind(), format!("cannot listen on {address}: {e}"));
-    TcpListener::bind(address).await.map_err(named)
 }
 
 /// Everything that a call is governed by, or what is wrong with it.
@@ -375,12 +312,9 @@ pub(crate) fn assemble(
     if found.has_errors() {
         return Err(found);
     }
-    let roles = loaded.settings.roles.clone();
-    let identity = Identity::new(state.store.clone(), Arc::clone(&state.clock), roles);
-    let local_user = loaded.settings.local_user.clone().zip(local_id());
-    let local_user = local_user.map(|(user, id)| identity.local_user(id, user.roles, user.workspace));
-    let approvals = Arc::clone(&state.approvals);
-    let people = People { identity: Arc::new(identity), local_user, approvals };
+    let identity = identity(state, loaded)?;
+    let local_user = local_user(&loaded.settings, &identity);
+    let people = People { identity: Arc::new(identity), local_user, approvals: Arc::clone(&state.approvals) };
     let guards = Guards {
         incidents: Arc::clone(&state.incidents),
         ledger: Arc::clone(&state.ledger),
@@ -392,11 +326,6 @@ pub(crate) fn assemble(
     let prefixes = metadata_and_prefix.map(|(metadata, prefix)| (metadata.name.clone(), prefix)).collect();
     let plane = plane.with_finding(Finding::of(loaded)).with_prefixes(prefixes);
     Ok(plane.with_expected(Expected::of(loaded, fleet)))
-}
-
-/// What the user of this machine is called; always there, as a number is a name.
-pub(crate) fn local_id() -> Option<ActorId> {
-    ActorId::parse(&format!("local:{}", rustix::process::getuid().as_raw())).ok()
 }
 
 /// Records that the configuration with `digest` was put to work, or refused and why.

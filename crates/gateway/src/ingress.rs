@@ -48,7 +48,7 @@ mod watches;
 mod tests;
 
 pub use counters::RefusalCounters;
-pub use door::{Announced, Door, Page, RequestRefusal, Shelf, Wire};
+pub use door::{Announced, Arrival, Door, Page, Protection, RequestRefusal, Shelf, Wire};
 pub use front::ServerIdentity;
 pub use occupancy::Occupancy;
 pub use refusal::Refusal;

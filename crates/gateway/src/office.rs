@@ -3,37 +3,26 @@
 //! Starts no connector and calls nothing. Opens the audit log for writing only
 //! where something is changed, so that reading leaves no trace in it.
 
+mod desk;
+
 use std::sync::Arc;
 
+use quaymaster_control::Evidence;
+use quaymaster_control::approval::Approvals;
 use quaymaster_control::audit::{Durability, Event, Record, Subjects};
-use quaymaster_control::identity::{NewToken, TokenRequest, create_token};
-use quaymaster_control::incident::{self, IncidentError, Stop, Switch, Target};
+use quaymaster_control::console::{make_code, note};
+use quaymaster_control::identity::{Arrival, NewToken, TokenRequest, create_token};
 use quaymaster_control::keyring::KeyAge;
-use quaymaster_control::ledger::{Entry, Found, Ledger, LedgerError};
-use quaymaster_core::setting::Slug;
-use quaymaster_core::{ActorId, EntryId, IncidentId, TokenId, Workspace};
+use quaymaster_core::{Actor, CallError, ErrorCode, TokenId, Workspace};
 use quaymaster_store::Store;
+use zeroize::Zeroizing;
 
-use crate::config::{Loaded, SecretCheck, load};
-use crate::gateway::local_id;
+use crate::config::{Diagnostics, Loaded, SecretCheck, load};
+use crate::people::{identity, local_user, no_local_user};
+use crate::rules::Rules;
 use crate::state::{StartError, StartOptions, State, open_store};
 
-/// Why something could not be administered.
-#[derive(Debug, thiserror::Error)]
-pub enum OfficeError {
-    /// The installation is not in order.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// Incident switches fail.
-    #[error(transparent)]
-    Incident(#[from] IncidentError),
-    /// The idempotency ledger fails.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// What was asked for makes no sense here.
-    #[error("{0}")]
-    Refused(String),
-}
+pub use desk::OfficeError;
 
 /// An installation, open for administration.
 #[derive(Debug)]
@@ -74,6 +63,38 @@ impl Office {
         &self.state.subjects
     }
 
+    /// The requests for approval.
+    pub fn approvals(&self) -> &Approvals {
+        &self.state.approvals
+    }
+
+    /// Who is at the counter: whoever `token` says, else the local user.
+    ///
+    /// # Errors
+    ///
+    /// `auth.invalid` if the token does not count; `auth.missing` without one, if the configuration
+    /// has no local user.
+    pub async fn visitor(&self, token: Option<&str>) -> Result<Arc<Actor>, CallError> {
+        let settings = &self.loaded.settings;
+        let rules = Rules::load(&self.loaded.folder, None).map_err(|found| unusable("policies", &found))?;
+        self.state.approvals.obey(rules.policies());
+        let identity = identity(&self.state, &self.loaded).map_err(|found| unusable("issuers", &found))?;
+        let arrival = |header| Arrival { authorization: Some(header), workspace: None, path: "/mcp" };
+        match token {
+            Some(token) => identity.authenticate(arrival(&format!("Bearer {token}"))).await,
+            None => local_user(settings, &identity).ok_or_else(no_local_user),
+        }
+    }
+
+    /// Opens the audit log for writing. Whoever opens it closes it.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if the log cannot be opened.
+    pub async fn evidence(&self) -> Result<Evidence, StartError> {
+        Ok(self.state.evidence(&self.loaded).await?)
+    }
+
     /// The workspace that is meant where none is named.
     pub fn default_workspace(&self) -> &Workspace {
         &self.loaded.settings.default_workspace
@@ -87,6 +108,12 @@ impl Office {
     pub fn check_token(&self, request: &TokenRequest) -> Result<(), String> {
         let settings = &self.loaded.settings;
         let list = |names: Vec<String>| names.join(", ");
+        if settings.identity.is_taken(request.actor.as_str()) {
+            return Err(format!(
+                "`{}` is what an actor of an issuer or of this machine is called: choose another name",
+                request.actor
+            ));
+        }
         if let Some(role) = request.roles.iter().find(|role| !settings.roles.contains_key(*role)) {
             let known = list(settings.roles.keys().map(ToString::to_string).collect());
             return Err(format!("unknown role `{role}`: the configuration has {known}"));
@@ -131,6 +158,21 @@ impl Office {
         Ok(revoked)
     }
 
+    /// Makes a code that logs a browser in to the console as `actor`, once. That it was made is in the
+    /// audit log before it is shown.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if the store, a key or the log fails.
+    pub async fn console_code(&self, actor: &Actor) -> Result<Zeroizing<String>, StartError> {
+        let State { store, subjects, clock, randomness, .. } = &self.state;
+        let code = make_code(store, subjects, actor, (clock.as_ref(), randomness.as_ref())).await?;
+        let evidence = self.evidence().await?;
+        note(Event::ConsoleCodeCreated, actor, &evidence).await?;
+        evidence.audit.close().await;
+        Ok(code)
+    }
+
     /// The keys that seal handles, newest first, without their secrets.
     ///
     /// # Errors
@@ -151,103 +193,6 @@ impl Office {
         Ok(self.state.keys.rotate()?)
     }
 
-    /// Stops calls from now on. That it is done is in the audit log before it is.
-    ///
-    /// # Errors
-    ///
-    /// [`OfficeError`] if it names what there is not, or the store or the log fails.
-    pub async fn stop_calls(&self, stop: Stop) -> Result<Switch, OfficeError> {
-        self.check_target(&stop.target).map_err(OfficeError::Refused)?;
-        let evidence = self.state.evidence(&self.loaded).await.map_err(StartError::from)?;
-        let stopped =
-            incident::stop(&self.state.store, stop, self.state.randomness.as_ref(), &evidence).await;
-        evidence.audit.close().await;
-        Ok(stopped?)
-    }
-
-    /// Lifts an incident switch before its time is over; none if none of that id stands.
-    ///
-    /// # Errors
-    ///
-    /// [`OfficeError`] if the store or the log fails.
-    pub async fn lift_switch(&self, id: &IncidentId) -> Result<Option<Switch>, OfficeError> {
-        let evidence = self.state.evidence(&self.loaded).await.map_err(StartError::from)?;
-        let lifted = incident::lift(&self.state.store, id, &self.local_id()?, &evidence).await;
-        evidence.audit.close().await;
-        Ok(lifted?)
-    }
-
-    /// The incident switches that stand, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// [`OfficeError`] if the store fails.
-    pub async fn switches(&self) -> Result<Vec<Switch>, OfficeError> {
-        Ok(incident::standing(&self.state.store, self.state.clock.as_ref()).await?)
-    }
-
-    /// The writes that run and those whose end nobody saw, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// [`OfficeError`] if the store fails.
-    pub async fn open_writes(&self) -> Result<Vec<Entry>, OfficeError> {
-        Ok(Ledger::open(&self.state.store, self.state.clock.as_ref()).await?)
-    }
-
-    /// Says what became of a write whose end nobody saw; false if there is no such.
-    ///
-    /// # Errors
-    ///
-    /// [`OfficeError`] if the store or the log fails.
-    pub async fn resolve_write(&self, id: &EntryId, found: Found) -> Result<bool, OfficeError> {
-        let evidence = self.state.evidence(&self.loaded).await.map_err(StartError::from)?;
-        let resolved = self.state.ledger.resolve(id, found, &self.local_id()?, &evidence).await;
-        evidence.audit.close().await;
-        Ok(resolved?)
-    }
-
-    /// Who the user of this machine is.
-    ///
-    /// # Errors
-    ///
-    /// [`OfficeError::Refused`] if the system does not say.
-    pub fn local_id(&self) -> Result<ActorId, OfficeError> {
-        local_id().ok_or_else(|| OfficeError::Refused("the user of this machine has no name".into()))
-    }
-
-    /// A switch for a name that nothing has would stop nothing, and whoever made it would not notice.
-    fn check_target(&self, target: &Target) -> Result<(), String> {
-        let connectors = || self.loaded.connectors.iter().map(|c| &c.connector.metadata().name);
-        if let Some(name) = &target.connector
-            && !connectors().any(|known| known == name)
-        {
-            let known: Vec<&str> = connectors().map(Slug::as_str).collect();
-            return Err(format!("unknown connector `{name}`: the configuration has {}", known.join(", ")));
-        }
-        if let Some(name) = &target.workspace
-            && !self.loaded.settings.workspaces.contains_key(name)
-        {
-            let known: Vec<&str> = self.loaded.settings.workspaces.keys().map(Slug::as_str).collect();
-            return Err(format!("unknown workspace `{name}`: the configuration has {}", known.join(", ")));
-        }
-        match target.tool.as_deref() {
-            Some(tool) if !self.knows(tool) => Err(format!(
-                "no connector's tools have names like `{}`: it takes the full name",
-                tool.escape_debug()
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether a connector of the configuration may have a tool of this name. What servers offer
-    /// beyond the configuration is not known here, so their prefix is enough.
-    fn knows(&self, tool: &str) -> bool {
-        self.loaded.connectors.iter().any(|c| {
-            tool.starts_with(&c.connector.prefix()) || c.connector.policy_names().any(|name| name == tool)
-        })
-    }
-
     async fn write(&self, record: Record<'_>) -> Result<(), StartError> {
         let evidence = self.state.evidence(&self.loaded).await?;
         evidence.audit.append(record, None, Durability::Durable).await?;
@@ -261,4 +206,9 @@ impl Office {
             tracing::error!(event = "store.close", %error, "the store could not be closed in order");
         }
     }
+}
+
+fn unusable(what: &str, found: &Diagnostics) -> CallError {
+    let message = format!("the {what} of the configuration cannot be used");
+    CallError::new(ErrorCode::GatewayInternal, message).because(found.to_string())
 }

@@ -10,25 +10,14 @@ use quaymaster_catalog::own::AWAIT_APPROVAL;
 use quaymaster_catalog::{Catalogue, Page, Shelf, Tool, View};
 use quaymaster_connectors::mcp::{Announced, Watch};
 use quaymaster_connectors::{Connector, Connectors};
-use quaymaster_control::approval::Approvals;
-use quaymaster_control::identity::Identity;
 use quaymaster_control::{Evidence, Guards, Rulebook, may_read};
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{Actor, Caller, Memory, PerActor, Reach, ToolName};
 use tokio_util::task::TaskTracker;
 
 use crate::finder::Finding;
+use crate::people::People;
 use crate::upstreams::{Expected, servers};
-
-/// Who there is.
-#[derive(Debug)]
-pub(crate) struct People {
-    pub(crate) identity: Arc<Identity>,
-    /// The user of this machine, if the configuration lets them in.
-    pub(crate) local_user: Option<Arc<Actor>>,
-    /// What they agree to.
-    pub(crate) approvals: Arc<Approvals>,
-}
 
 /// Catalogue, rules, systems and evidence of one configuration.
 #[derive(Debug)]
@@ -118,7 +107,8 @@ impl Plane {
                 let name = tool.name();
                 awaits |= policies.may_need_approval(tool);
                 shown.insert(name.to_string());
-                let may_read = |uri: &str| may_read(actor, tool, uri, &self.rulebook);
+                let may_read =
+                    |uri: &str| may_read(actor, tool, uri, &self.rulebook, self.evidence.clock.now());
                 let listed = tool.listed().filter(|(uri, _)| may_read(uri));
                 shown.extend(listed.map(|(uri, _)| place(name, uri)));
             }
@@ -152,8 +142,8 @@ impl Plane {
     /// Watches a resource, without a record (see `watch`), that `actor` may read; none if there is no such, or it cannot
     /// be watched.
     pub(crate) fn watch(&self, actor: &Actor, reach: &Reach, uri: &str) -> Option<Watch> {
-        let view = self.reached(actor, reach);
-        let group = view.resource(uri).filter(|group| may_read(actor, group, uri, &self.rulebook))?;
+        let (view, now) = (self.reached(actor, reach), self.evidence.clock.now());
+        let group = view.resource(uri).filter(|group| may_read(actor, group, uri, &self.rulebook, now))?;
         match self.connectors.connector(&group.declaration().connector)? {
             Connector::Mcp(upstream) => upstream.watch(actor, uri),
             Connector::Sql(_) => None,

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use quaymaster_connectors::IssuerWeb;
 use quaymaster_control::Evidence;
 use quaymaster_control::approval::Approvals;
 use quaymaster_control::audit::{Audit, AuditError, AuditSettings, Subjects};
 use quaymaster_control::crypto::{CryptoError, SealingKey};
+use quaymaster_control::identity::Sources;
 use quaymaster_control::incident::Incidents;
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_control::ledger::Ledger;
@@ -96,6 +98,8 @@ pub(crate) struct State {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) randomness: Arc<dyn Randomness>,
+    /// What issuers publish, whichever configuration is at work.
+    pub(crate) sources: Arc<Sources>,
 }
 
 impl State {
@@ -116,8 +120,9 @@ impl State {
         let ledger =
             Ledger::new(store.clone(), Arc::clone(&subjects), Arc::clone(&clock), Arc::clone(&randomness));
         let ledger = Arc::new(ledger);
+        let sources = Arc::new(Sources::new(Arc::new(IssuerWeb::default()), Arc::clone(&clock)));
         let (keys, approvals) = (Arc::new(keys), Arc::new(approvals));
-        Ok(Self { store, subjects, keys, approvals, incidents, counts, ledger, clock, randomness })
+        Ok(Self { store, subjects, keys, approvals, incidents, counts, ledger, clock, randomness, sources })
     }
 
     /// Opens the audit log for writing. Its first record is that it was opened.

@@ -24,7 +24,7 @@ CREATE TABLE approvals (
     review TEXT
 ) STRICT;
 -- The same call again joins the request that waits.
-CREATE UNIQUE INDEX approvals_open ON approvals (digest) WHERE state IN ('pending', 'approved', 'running');
+CREATE UNIQUE INDEX approvals_open ON approvals (digest) WHERE state IN ('pending', 'approved', 'running', 'begun');
 CREATE INDEX approvals_digest ON approvals (digest, created_us);
 CREATE INDEX approvals_state ON approvals (state, created_us);
 

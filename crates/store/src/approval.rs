@@ -41,7 +41,9 @@ const SELECT_ID: &str = concat!("SELECT ", columns!(), " FROM approvals WHERE id
 const SELECT_DIGEST: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM approvals WHERE digest = $1 ORDER BY created_us DESC, id DESC LIMIT 1"
+    " FROM approvals WHERE digest = $1 \
+     ORDER BY CASE WHEN state IN ('pending', 'approved', 'running', 'begun') THEN 0 ELSE 1 END, \
+     created_us DESC, id DESC LIMIT 1"
 );
 const SELECT_LIST: &str = concat!(
     "SELECT ",
@@ -52,7 +54,7 @@ const SELECT_LIST: &str = concat!(
 const SELECT_DUE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM approvals WHERE (state IN ('approved', 'running') AND (lease_us IS NULL OR lease_us < $1)) \
+    " FROM approvals WHERE (state IN ('approved', 'running', 'begun') AND (lease_us IS NULL OR lease_us < $1)) \
      OR (state = 'pending' AND expires_us <= $2) ORDER BY created_us LIMIT $3"
 );
 const INSERT_VOTE: &str = "

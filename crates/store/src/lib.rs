@@ -20,11 +20,13 @@
 mod approval;
 mod audit;
 mod cell;
+mod code;
 mod config;
 mod delegation;
 mod error;
 mod incident;
 mod ledger;
+mod letter;
 mod limit;
 mod number;
 mod postgres;
@@ -40,10 +42,12 @@ pub use audit::{
     AppendError, AuditFilter, MAX_APPEND, MAX_PAGE, NewRecord, StoredColumns, StoredRecord, TreeState,
     searchable,
 };
+pub use code::CodeRow;
 pub use config::{PoolConfig, StoreConfig, StoreConfigError, StoreEngine, StoreTarget};
 pub use delegation::DelegationRow;
 pub use error::{StoreError, StoreFault};
 pub use incident::{IncidentRow, MAX_INCIDENTS};
 pub use ledger::{LedgerRow, MAX_LEDGER};
+pub use letter::{LetterRow, NewsEvent};
 pub use store::Store;
 pub use token::{MAX_TOKENS, TokenRow};

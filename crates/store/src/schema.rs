@@ -30,21 +30,18 @@ struct Migration {
     postgres: &'static str,
 }
 
+macro_rules! migration {
+    ($number:literal) => {
+        Migration {
+            sqlite: include_str!(concat!("../migrations/", $number, ".sqlite.sql")),
+            postgres: include_str!(concat!("../migrations/", $number, ".postgres.sql")),
+        }
+    };
+}
+
 /// Every change of the schema, oldest first. Never edit one that was released.
-const MIGRATIONS: &[Migration] = &[
-    Migration {
-        sqlite: include_str!("../migrations/0001.sqlite.sql"),
-        postgres: include_str!("../migrations/0001.postgres.sql"),
-    },
-    Migration {
-        sqlite: include_str!("../migrations/0002.sqlite.sql"),
-        postgres: include_str!("../migrations/0002.postgres.sql"),
-    },
-    Migration {
-        sqlite: include_str!("../migrations/0003.sqlite.sql"),
-        postgres: include_str!("../migrations/0003.postgres.sql"),
-    },
-];
+const MIGRATIONS: &[Migration] =
+    &[migration!("0001"), migration!("0002"), migration!("0003"), migration!("0004"), migration!("0005")];
 
 /// Brings a SQLite store to the newest schema.
 pub(crate) fn migrate_sqlite(connection: &mut Connection) -> Result<(), StoreError> {

@@ -15,6 +15,9 @@ const READ: &str = "read a subject's key";
 const INSERT: &str = "store a subject's key";
 
 const SELECT_KEY: &str = "SELECT wrapped_key FROM subjects WHERE actor = $1";
+const SELECT_NAMES: &str = "SELECT actor FROM subjects WHERE actor > $1 ORDER BY actor LIMIT $2";
+/// How many ids one page has.
+const MAX_NAMES: i64 = 1_000;
 const INSERT_SUBJECT: &str = "
     INSERT INTO subjects (actor, wrapped_key, created_us) VALUES ($1, $2, $3) ON CONFLICT (actor) DO NOTHING";
 
@@ -30,6 +33,23 @@ impl Store {
                 let rows = store.query(READ, SELECT_KEY, &[&actor]).await?;
                 let key = rows.first().map(|row| row.try_get(0));
                 key.transpose().map_err(|error| StoreError::postgres(READ, &error))
+            }
+        }
+    }
+
+    /// The ids of the actors that have a key, in order, behind `after`; an empty page is the end.
+    ///
+    /// At most [`MAX_NAMES`] are returned.
+    pub async fn subject_names(&self, after: &str) -> Result<Vec<String>, StoreError> {
+        match self.engine() {
+            Engine::Sqlite(store) => {
+                let after = after.to_owned();
+                store.read(READ, move |connection| select_names(connection, &after)).await
+            }
+            Engine::Postgres(store) => {
+                let rows = store.query(READ, SELECT_NAMES, &[&after, &MAX_NAMES]).await?;
+                let names: Result<_, _> = rows.iter().map(|row| row.try_get(0)).collect();
+                names.map_err(|error| StoreError::postgres(READ, &error))
             }
         }
     }
@@ -58,6 +78,12 @@ impl Store {
         };
         stored.ok_or(StoreError::Malformed { operation: INSERT, what: "the row just written" })
     }
+}
+
+fn select_names(connection: &Connection, after: &str) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare_cached(SELECT_NAMES)?;
+    let names = statement.query_map((after, MAX_NAMES), |row| row.get(0))?;
+    names.collect()
 }
 
 fn select_key(connection: &Connection, actor: &str) -> rusqlite::Result<Option<Vec<u8>>> {

@@ -20,16 +20,20 @@ const TOUCH: &str = "note the use of a token";
 
 const INSERT_TOKEN: &str = "
     INSERT INTO tokens
-        (id, prefix, hash, actor, roles, workspace, created_us, expires_us, revoked_us, last_used_us, note)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+        (id, prefix, hash, actor, roles, workspace, created_us, expires_us, revoked_us, last_used_us, note,
+         person)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 const SELECT_BY_HASH: &str = "
-    SELECT id, prefix, hash, actor, roles, workspace, created_us, expires_us, revoked_us, last_used_us, note
+    SELECT id, prefix, hash, actor, roles, workspace, created_us, expires_us, revoked_us, last_used_us, note,
+           person
     FROM tokens WHERE hash = $1";
 const SELECT_BY_ID: &str = "
-    SELECT id, prefix, hash, actor, roles, workspace, created_us, expires_us, revoked_us, last_used_us, note
+    SELECT id, prefix, hash, actor, roles, workspace, created_us, expires_us, revoked_us, last_used_us, note,
+           person
     FROM tokens WHERE id = $1";
 const SELECT_ALL: &str = "
-    SELECT id, prefix, hash, actor, roles, workspace, created_us, expires_us, revoked_us, last_used_us, note
+    SELECT id, prefix, hash, actor, roles, workspace, created_us, expires_us, revoked_us, last_used_us, note,
+           person
     FROM tokens ORDER BY id LIMIT $1";
 const UPDATE_REVOKED: &str = "UPDATE tokens SET revoked_us = $1 WHERE id = $2 AND revoked_us IS NULL";
 const UPDATE_LAST_USED: &str = "
@@ -46,6 +50,8 @@ pub struct TokenRow {
     pub hash: [u8; 32],
     /// Whom it authenticates.
     pub actor: ActorId,
+    /// The person behind the actor, where that is another name.
+    pub person: Option<ActorId>,
     /// The roles that its bearer acts in.
     pub roles: Vec<Role>,
     /// The workspace that its bearer acts in.
@@ -69,7 +75,7 @@ impl Store {
         match self.engine() {
             Engine::Sqlite(store) => store.write(INSERT, move |transaction| row.insert(transaction)).await,
             Engine::Postgres(store) => {
-                let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 11] = [
+                let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 12] = [
                     &row.id,
                     &row.prefix,
                     &row.hash,
@@ -81,6 +87,7 @@ impl Store {
                     &row.revoked_us,
                     &row.last_used_us,
                     &row.note,
+                    &row.person,
                 ];
                 store.execute(INSERT, INSERT_TOKEN, &parameters).await.map(drop)
             }
@@ -193,6 +200,7 @@ struct RawToken {
     revoked_us: Option<i64>,
     last_used_us: Option<i64>,
     note: Option<String>,
+    person: Option<String>,
 }
 
 /// Reads a row by position; both drivers' rows look alike here.
@@ -210,6 +218,7 @@ macro_rules! columns {
             revoked_us: $row.$get(8)?,
             last_used_us: $row.$get(9)?,
             note: $row.$get(10)?,
+            person: $row.$get(11)?,
         }
     };
 }
@@ -238,6 +247,7 @@ impl RawToken {
             self.revoked_us,
             self.last_used_us,
             &self.note,
+            &self.person,
         ))?;
         Ok(())
     }
@@ -249,6 +259,11 @@ impl RawToken {
             prefix: self.prefix,
             hash: self.hash.try_into().map_err(|_| malformed("a token's hash"))?,
             actor: ActorId::parse(&self.actor).map_err(|_| malformed("a token's actor"))?,
+            person: self
+                .person
+                .map(|person| ActorId::parse(&person))
+                .transpose()
+                .map_err(|_| malformed("a token's person"))?,
             roles: serde_json::from_str(&self.roles).map_err(|_| malformed("a token's roles"))?,
             workspace: Workspace::parse(&self.workspace).map_err(|_| malformed("a token's workspace"))?,
             created_us: unsigned(self.created_us),
@@ -274,6 +289,7 @@ impl From<&TokenRow> for RawToken {
             revoked_us: token.revoked_us.map(signed),
             last_used_us: token.last_used_us.map(signed),
             note: token.note.clone(),
+            person: token.person.as_ref().map(|person| person.as_str().into()),
         }
     }
 }

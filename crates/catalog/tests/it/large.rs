@@ -7,8 +7,6 @@
 #[path = "large_systems.rs"]
 mod systems;
 
-use std::sync::Arc;
-
 use quaymaster_core::connector::Access;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::tool::ResultForm;
@@ -57,7 +55,7 @@ impl Definition {
             form: ResultForm::Upstream,
             access: Access { roles: vec![], workspaces: None },
             approval: None,
-            briefing: Arc::default(),
+            briefing: std::sync::Arc::default(),
             idempotency: None,
             fixed: Map::new(),
             defaults: Map::new(),

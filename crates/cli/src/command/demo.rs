@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use super::place::Place;
 use super::serve::serve_until_signal;
 use super::signals::Signals;
+use crate::demo::client::Tokens;
 use crate::demo::{client, company, files, ticketing, tour};
 use crate::failure::Failure;
 use crate::out;
@@ -28,7 +29,7 @@ const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 /// Sets up a sample company and serves it, with nothing installed but this binary.
 ///
 /// Makes a folder with a configuration to learn from, a database, a ticketing
-/// server and two tokens, and serves MCP until Ctrl-C. Files that are there and
+/// server and three tokens, and serves MCP until Ctrl-C. Files that are there and
 /// were changed are kept.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
@@ -64,8 +65,7 @@ impl Ticketing {
 struct Served {
     folder: PathBuf,
     address: SocketAddr,
-    analyst: Zeroizing<String>,
-    support: Zeroizing<String>,
+    tokens: Tokens,
 }
 
 impl Demo {
@@ -74,14 +74,17 @@ impl Demo {
         let folder = self.data.canonicalize().map_err(Failure::outside)?;
         self.set_up(&folder)?;
         let place = Place { config: folder.clone() };
-        let analyst = token(&place, "analyst").await?;
-        let support = token(&place, "support").await?;
+        let tokens = Tokens {
+            analyst: token(&place, "analyst").await?,
+            support: token(&place, "support").await?,
+            manager: token(&place, "support_manager").await?,
+        };
         let gateway = place.gateway().await?;
         let listener = gateway.listen().await.map_err(|e| {
             Failure::outside(format!("{e}; choose another port with --listen in a new folder (--data)"))
         })?;
         let address = listener.local_addr().map_err(Failure::outside)?;
-        let served = Served { folder, address, analyst, support };
+        let served = Served { folder, address, tokens };
         if self.tour {
             return served.tour(&gateway, listener).await;
         }
@@ -117,6 +120,7 @@ impl Demo {
 async fn token(place: &Place, role: &str) -> Result<Zeroizing<String>, Failure> {
     let office = Office::open(place.options()).await?;
     let request = TokenRequest {
+        person: None,
         actor: ActorId::parse(&format!("{role}@example.test")).map_err(Failure::outside)?,
         roles: vec![Slug::parse(role).map_err(Failure::outside)?],
         workspace: office.default_workspace().clone(),
@@ -137,7 +141,11 @@ impl Served {
         out::json(&json!({
             "mcp_url": self.url(),
             "workspace_url": format!("http://{}/w/sales/mcp", self.address),
-            "tokens": {"analyst": self.analyst.as_str(), "support": self.support.as_str()},
+            "tokens": {
+                "analyst": self.tokens.analyst.as_str(),
+                "support": self.tokens.support.as_str(),
+                "manager": self.tokens.manager.as_str(),
+            },
             "config": self.folder,
             "data": self.folder.join("data"),
         }))
@@ -146,7 +154,8 @@ impl Served {
     fn print(&self) -> Result<(), Failure> {
         let program = std::env::args().next().unwrap_or_else(|| "quaymaster".into());
         let (url, config) = (self.url(), self.folder.display());
-        let (analyst, support) = (self.analyst.as_str(), self.support.as_str());
+        let Tokens { analyst, support, manager } = &self.tokens;
+        let (analyst, support, manager) = (analyst.as_str(), support.as_str(), manager.as_str());
         out::line(format!(
             "\
 Quaymaster serves a sample company. Ctrl-C ends it.
@@ -155,6 +164,7 @@ Quaymaster serves a sample company. Ctrl-C ends it.
   configuration    {config}
   analyst's token  {analyst}
   support's token  {support}
+  manager's token  {manager}
 
 Try in another terminal:
 
@@ -163,6 +173,12 @@ Try in another terminal:
 
   # denied, with the reason: an e-mail address in a text that many will read
   {program} call -c {config} desk_create_support_escalation account_id=ACC-0007 severity=high summary='Call ada@example.test about the refused orders'
+
+  # waits for a manager, who reads what would happen, and agrees
+  {program} call -c {config} desk_create_support_escalation account_id=ACC-0007 severity=critical summary='No order can be placed'
+  echo {manager} > {config}/manager.token
+  {program} approvals list -c {config} --token-file {config}/manager.token
+  {program} approvals approve -c {config} --token-file {config}/manager.token ID
 
   # proof that every call is recorded, and that no record was changed
   {program} audit verify -c {config}
@@ -181,8 +197,7 @@ Connect an agent:
         let serving = tokio::spawn(Arc::clone(gateway).serve(listener, stop.clone()));
         let runtime = tokio::runtime::Handle::current();
         let touring = tokio::task::spawn_blocking(move || {
-            let mut demo =
-                client::Visitor::new(runtime, self.folder, self.address, self.analyst, self.support);
+            let mut demo = client::Visitor::new(runtime, self.folder, self.address, self.tokens);
             tour::run(&mut demo, &mut std::io::stdout())
         });
         let went_well = touring.await.map_err(Failure::outside)?;

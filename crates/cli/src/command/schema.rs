@@ -19,6 +19,8 @@ enum File {
     Config,
     /// A file in `connectors/`
     Connector,
+    /// A file `policies/*.test.yaml`
+    PolicyTests,
 }
 
 impl Schema {
@@ -26,6 +28,7 @@ impl Schema {
         let schema = match self.file {
             File::Config => schema::config(),
             File::Connector => schema::connector(),
+            File::PolicyTests => schema::policy_tests(),
         };
         out::line(format!("{schema:#}"))
     }

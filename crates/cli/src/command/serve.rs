@@ -19,7 +19,7 @@ use crate::out;
 pub(crate) struct Serve {
     #[command(flatten)]
     place: Place,
-    /// Print one line of JSON when ready: `{"mcp_url", "metrics_url", "config", "data"}`.
+    /// Print one line of JSON when ready: `{"mcp_url", "metrics_url", "console_url", "config", "data"}`.
     #[arg(long)]
     json: bool,
 }
@@ -37,18 +37,29 @@ impl Serve {
             }
             None => None,
         };
+        let console = gateway.listen_for_console().await.map_err(Failure::outside)?;
+        let console_url = console.as_ref().and_then(|_| gateway.console_url());
         if self.json {
             let data = gateway.data_folder();
             let config = self.place.config;
-            out::json(&json!({"mcp_url": url, "metrics_url": metrics_url, "config": config, "data": data}))?;
+            out::json(&json!({
+                "mcp_url": url, "metrics_url": metrics_url, "console_url": console_url, "config": config,
+                "data": data,
+            }))?;
         } else {
             out::line(format!("serving MCP at {url}"))?;
             if let Some(url) = metrics_url {
                 out::line(format!("metrics at {url}"))?;
             }
+            if let Some(url) = console_url {
+                out::line(format!("console at {url}"))?;
+            }
         }
         if let Some(listener) = metrics {
             tokio::spawn(Arc::clone(&gateway).serve_metrics(listener));
+        }
+        if let Some(listener) = console {
+            tokio::spawn(Arc::clone(&gateway).serve_console(listener));
         }
         serve_until_signal(&gateway, listener, signals).await
     }

@@ -36,6 +36,10 @@ struct Create {
     /// Whom the token authenticates, such as `ada@example.test`.
     #[arg(long, value_parser = ActorId::parse)]
     actor: ActorId,
+    /// The person behind the actor, where that is another name: of a service account, its owner. Nobody
+    /// decides on what an account of theirs asked for.
+    #[arg(long, visible_alias = "owner", value_parser = ActorId::parse)]
+    person: Option<ActorId>,
     /// A role that its bearer acts in; repeat for more.
     #[arg(long = "role", required = true, value_parser = Slug::parse)]
     roles: Vec<Slug>,
@@ -48,7 +52,7 @@ struct Create {
     /// What it is for.
     #[arg(long)]
     note: Option<String>,
-    /// Print JSON: `{"token", "id", "actor", "roles", "workspace", "expires", …}`.
+    /// Print JSON: `{"token", "id", "actor", "person", "roles", "workspace", "expires", …}`.
     #[arg(long)]
     json: bool,
 }
@@ -86,6 +90,7 @@ impl Create {
         let workspace = self.workspace.unwrap_or_else(|| office.default_workspace().clone());
         let request = TokenRequest {
             actor: self.actor,
+            person: self.person,
             roles: self.roles,
             workspace,
             lifetime: self.expires.get(),
@@ -115,13 +120,16 @@ impl List {
                 let roles: Vec<String> = token.roles.iter().map(ToString::to_string).collect();
                 let state = if token.revoked_us.is_some() { "revoked" } else { "expires" };
                 let when = Timestamp::from_micros(token.revoked_us.unwrap_or(token.expires_us));
+                let used = token.last_used_us.map(|us| Timestamp::from_micros(us).to_string());
                 out::line(format!(
-                    "{}  {}…  {}  {}  {}  {state} {when}",
+                    "{}  {}…  {}{}  {}  {}  {state} {when}  used {}",
                     token.id,
                     token.prefix,
                     token.actor,
+                    token.person.as_ref().map(|person| format!(" of {person}")).unwrap_or_default(),
                     roles.join(","),
-                    token.workspace
+                    token.workspace,
+                    used.as_deref().unwrap_or("never"),
                 ))?;
             }
         }
@@ -148,6 +156,7 @@ fn described(token: &TokenRow) -> Value {
         "id": token.id,
         "prefix": token.prefix,
         "actor": token.actor,
+        "person": token.person,
         "roles": token.roles,
         "workspace": token.workspace,
         "created": time(token.created_us),

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use quaymaster_control::approval::{Decider, Spoken, Verdict};
 use quaymaster_control::audit::verify;
 use quaymaster_control::crypto::SystemRandomness;
-use quaymaster_core::SystemClock;
+use quaymaster_core::{ApprovalId, SystemClock};
 use quaymaster_gateway::{Office, StartOptions};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -26,6 +27,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Largest answer that is read.
 const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;
 
+/// The tokens of a demo.
+pub(crate) struct Tokens {
+    /// Of somebody with the role `analyst`.
+    pub(crate) analyst: Zeroizing<String>,
+    /// Of somebody with the role `support`.
+    pub(crate) support: Zeroizing<String>,
+    /// Of somebody with the role `support_manager`.
+    pub(crate) manager: Zeroizing<String>,
+}
+
 /// Somebody who visits a demo that serves.
 pub(crate) struct Visitor {
     runtime: tokio::runtime::Handle,
@@ -33,18 +44,26 @@ pub(crate) struct Visitor {
     address: SocketAddr,
     analyst: Zeroizing<String>,
     support: Zeroizing<String>,
+    manager: Zeroizing<String>,
 }
 
 impl Visitor {
-    /// A visitor with the tokens of both personas.
+    /// A visitor with the tokens of everybody.
     pub(crate) fn new(
         runtime: tokio::runtime::Handle,
         folder: PathBuf,
         address: SocketAddr,
-        analyst: Zeroizing<String>,
-        support: Zeroizing<String>,
+        Tokens { analyst, support, manager }: Tokens,
     ) -> Self {
-        Self { runtime, folder, address, analyst, support }
+        Self { runtime, folder, address, analyst, support, manager }
+    }
+
+    fn options(&self) -> StartOptions {
+        StartOptions {
+            folder: self.folder.clone(),
+            clock: Arc::new(SystemClock),
+            randomness: Arc::new(SystemRandomness),
+        }
     }
 
     fn exchange(&self, step: &Step) -> anyhow::Result<Value> {
@@ -101,16 +120,30 @@ impl Demo for Visitor {
         }
     }
 
+    fn agree(&mut self, id: &str) -> anyhow::Result<String> {
+        let id: ApprovalId = id.parse()?;
+        self.runtime.block_on(async {
+            let office = Office::open(self.options()).await?;
+            let manager = office.visitor(Some(self.manager.as_str())).await?;
+            let request =
+                office.approvals().show(&manager, &id).await?.context("there is no such request")?;
+            let evidence = office.evidence().await?;
+            let decider = Decider { actor: &manager, channel: "tour" };
+            let yes = Spoken { verdict: Verdict::Approve, comment: Some("seen on the tour".into()) };
+            let answered = office.approvals().decide(decider, &id, yes, &evidence).await;
+            evidence.audit.close().await;
+            office.close().await;
+            answered?;
+            Ok(request.document.action)
+        })
+    }
+
     fn effects(&mut self) -> anyhow::Result<u64> {
         ticketing::effects(&self.folder.join("ticketing"))
     }
 
     fn verify_audit(&mut self) -> anyhow::Result<String> {
-        let options = StartOptions {
-            folder: self.folder.clone(),
-            clock: Arc::new(SystemClock),
-            randomness: Arc::new(SystemRandomness),
-        };
+        let options = self.options();
         let found = self.runtime.block_on(async {
             let office = Office::open(options).await?;
             let found = verify(office.store()).await;

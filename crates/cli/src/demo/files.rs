@@ -40,12 +40,13 @@ pub(crate) struct Written {
     pub(crate) kept: Vec<&'static str>,
 }
 
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("README.md", include_str!("files/README.md")),
     ("quaymaster.yaml", include_str!("files/quaymaster.yaml")),
     ("connectors/business-metrics.yaml", include_str!("files/connectors/business-metrics.yaml")),
     ("connectors/support-desk.yaml", include_str!("files/connectors/support-desk.yaml")),
     ("policies/escalations.cedar", include_str!("files/policies/escalations.cedar")),
+    ("policies/escalations.test.yaml", include_str!("files/policies/escalations.test.yaml")),
 ];
 
 /// Writes the configuration into `folder`, which is created if need be.
@@ -143,16 +144,14 @@ fn yaml_text(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use quaymaster_catalog::Catalogue;
-    use quaymaster_control::policy::{DecisionEffect, Known, Policies, PolicyFile};
+    use quaymaster_control::policy::{Circumstances, DecisionEffect, Known, Policies, PolicyFile};
     use quaymaster_core::connector::Access;
     use quaymaster_core::setting::Slug;
     use quaymaster_core::tool::ResultForm;
     use quaymaster_core::{
         Actor, ActorId, AgentClaims, Arguments, Authentication, Classification, DataClass, Effect, Gate,
-        ToolDeclaration, ToolName,
+        Timestamp, ToolDeclaration, ToolName,
     };
     use quaymaster_gateway::config;
     use serde_json::{Map, json};
@@ -263,7 +262,7 @@ mod tests {
             form: ResultForm::Upstream,
             access: Access { roles: vec![], workspaces: None },
             approval: None,
-            briefing: Arc::default(),
+            briefing: std::sync::Arc::default(),
             idempotency: None,
             fixed: Map::new(),
             defaults: Map::new(),
@@ -279,6 +278,7 @@ mod tests {
             workspaces: names(&["sales"]),
             connectors: names(&["support-desk"]),
             tools: names(&["desk_create_support_escalation"]),
+            ..Known::default()
         };
         let text = include_str!("files/policies/escalations.cedar").to_owned();
         let (policies, problems) =
@@ -299,10 +299,12 @@ mod tests {
             clearance: DataClass::Confidential,
             authentication: Authentication::LocalUser,
         };
+        let claims = AgentClaims::default();
         let decide = |role, severity, summary| {
             let arguments = json!({"account_id": "ACC-0001", "severity": severity, "summary": summary, "idempotency_key": "k"});
             let arguments = Arguments::from_map(arguments.as_object().cloned().unwrap_or_default());
-            policies.decide(&actor(role), tool, &arguments, &AgentClaims::default()).effect
+            let circumstances = Circumstances::new(&claims, Timestamp::from_micros(0));
+            policies.decide(&actor(role), tool, &arguments, &circumstances).effect
         };
         assert!(!policies.could_permit(&actor("analyst"), tool));
         assert!(policies.could_permit(&actor("support"), tool));

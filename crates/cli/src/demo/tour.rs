@@ -12,6 +12,7 @@ mod check;
 
 use std::io::Write;
 
+use quaymaster_catalog::own::AWAIT_APPROVAL;
 use quaymaster_core::ErrorCode;
 use quaymaster_core::result::AUDIT_ID_META;
 use serde_json::{Value, json};
@@ -67,6 +68,8 @@ pub(crate) enum Expect {
     Escalated,
     /// The escalation of the step before, and no further effect.
     SameEscalation,
+    /// The escalation that waited, created once a manager has agreed to it.
+    Agreed,
 }
 
 /// How the tour reaches a demo that serves.
@@ -77,6 +80,13 @@ pub(crate) trait Demo {
     ///
     /// If there is no result, a JSON-RPC error included.
     fn call(&mut self, step: &Step) -> anyhow::Result<Value>;
+
+    /// Reads the request for approval `id` as the support manager and agrees to it; says what it is about.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such request, or the manager may not agree.
+    fn agree(&mut self, id: &str) -> anyhow::Result<String>;
 
     /// How many escalations there really are (see [`super::ticketing::effects`]).
     ///
@@ -93,9 +103,9 @@ pub(crate) trait Demo {
     fn verify_audit(&mut self) -> anyhow::Result<String>;
 }
 
-/// The steps, in their order.
-pub(crate) fn steps() -> Vec<Step> {
-    reads().into_iter().chain(writes()).collect()
+/// The steps, in their order. What a manager agrees to is another thing in each `tour` of a folder.
+pub(crate) fn steps(tour: u64) -> Vec<Step> {
+    reads().into_iter().chain(writes(tour)).collect()
 }
 
 fn reads() -> [Step; 4] {
@@ -134,9 +144,10 @@ fn reads() -> [Step; 4] {
     ]
 }
 
-fn writes() -> [Step; 5] {
+fn writes(tour: u64) -> [Step; 6] {
     let refused_orders = "Orders from the customer portal are refused since this morning.";
-    let escalate = |title, persona, severity, summary, expect| Step {
+    let stopped = format!("No order can be placed since this morning, case {tour}.");
+    let escalate = |title, persona, severity, summary: &str, expect| Step {
         title,
         persona,
         tool: "desk_create_support_escalation",
@@ -162,9 +173,16 @@ fn writes() -> [Step; 5] {
             "Support escalates as critical: a person has to agree first.",
             Persona::Support,
             "critical",
-            refused_orders,
+            &stopped,
             Expect::Refused(ErrorCode::ApprovalRequired),
         ),
+        Step {
+            title: "A manager reads what would happen and agrees: the call is made, and support gets its result.",
+            persona: Persona::Support,
+            tool: AWAIT_APPROVAL,
+            arguments: json!({"wait_seconds": 20}),
+            expect: Expect::Agreed,
+        },
         escalate("Support escalates as high.", Persona::Support, "high", refused_orders, Expect::Escalated),
         escalate(
             "The agent is not sure and sends the same again: nothing happens twice.",
@@ -182,14 +200,14 @@ fn writes() -> [Step; 5] {
 ///
 /// If `out` cannot be written to. What goes wrong in a step is printed and counts as a failed step.
 pub(crate) fn run(demo: &mut impl Demo, out: &mut impl Write) -> anyhow::Result<bool> {
-    let steps = steps();
+    let steps = steps(demo.effects()?);
     let total = steps.len() + 1;
     let mut checker = Checker::default();
     let mut good = 0;
     for (number, step) in (1..).zip(&steps) {
         writeln!(out, "{number:>2}. {}", step.title)?;
         writeln!(out, "    {} calls {} {}", step.persona.as_str(), step.tool, step.arguments)?;
-        good += report(out, attempt(demo, step, &mut checker))?;
+        good += report(out, attempt(demo, step.clone(), &mut checker))?;
     }
     writeln!(out, "{total:>2}. Every one of these calls is in the audit log, and none was changed since.")?;
     writeln!(out, "    quaymaster audit verify")?;
@@ -198,14 +216,21 @@ pub(crate) fn run(demo: &mut impl Demo, out: &mut impl Write) -> anyhow::Result<
     Ok(good == total)
 }
 
-fn attempt(demo: &mut impl Demo, step: &Step, checker: &mut Checker) -> Result<String, String> {
+fn attempt(demo: &mut impl Demo, mut step: Step, checker: &mut Checker) -> Result<String, String> {
     let failed = |error: anyhow::Error| format!("{error:#}");
     let before = demo.effects().map_err(failed)?;
-    let result = demo.call(step).map_err(failed)?;
+    let mut agreed = String::new();
+    if step.expect == Expect::Agreed {
+        let id = checker.waits_for().ok_or("nothing waits for an agreement")?;
+        agreed = format!("agreed to \"{}\", ", demo.agree(id).map_err(failed)?);
+        let arguments = step.arguments.as_object_mut().ok_or("the arguments are no object")?;
+        arguments.insert("id".into(), id.into());
+    }
+    let result = demo.call(&step).map_err(failed)?;
     let effects = Effects { before, after: demo.effects().map_err(failed)? };
     let line = checker.check(step.expect, &result, effects)?;
     Ok(match result.get("_meta").and_then(|meta| meta.get(AUDIT_ID_META)).and_then(Value::as_str) {
-        Some(id) => format!("{line} ({id})"),
+        Some(id) => format!("{agreed}{line} ({id})"),
         None => return Err(format!("{line}, but the result names no audit record")),
     })
 }
@@ -219,156 +244,4 @@ fn report(out: &mut impl Write, outcome: Result<String, String>) -> std::io::Res
 }
 
 #[cfg(test)]
-mod tests {
-    use anyhow::bail;
-
-    use super::*;
-    use crate::demo::ticketing;
-
-    /// Answers as a demo that works would, and as one that does not where `broken` says so.
-    struct Scripted {
-        broken: Option<usize>,
-        calls: usize,
-        effects: u64,
-    }
-
-    impl Scripted {
-        fn new(broken: Option<usize>) -> Self {
-            Self { broken, calls: 0, effects: 0 }
-        }
-
-        fn answer(&mut self, step: &Step) -> Value {
-            let data = match step.expect {
-                Expect::Rows(rows) => json!({"columns": [{"name": "month"}], "rows": vec![["x"]; rows]}),
-                Expect::Columns { with, .. } => {
-                    let columns: Vec<Value> = with.iter().map(|name| json!({"name": name})).collect();
-                    json!({"columns": columns, "rows": [with]})
-                }
-                Expect::Listed(name) => return json!({"structuredContent": {name: [{}], "total": 1}}),
-                Expect::Refused(code) => {
-                    let status =
-                        if code == ErrorCode::ApprovalRequired { "requires_approval" } else { "failed" };
-                    let error = json!({"code": code, "retry": "never"});
-                    return json!({
-                        "isError": true,
-                        "structuredContent": {"status": status, "message": "no", "error": error}
-                    });
-                }
-                Expect::Escalated | Expect::SameEscalation => {
-                    let repeated = self.effects > 0;
-                    self.effects += u64::from(!repeated);
-                    return json!({"structuredContent": {"escalation_id": "ESC-0001", "repeated": repeated}});
-                }
-            };
-            json!({"structuredContent": {"status": "success", "data": data}})
-        }
-    }
-
-    impl Demo for Scripted {
-        fn call(&mut self, step: &Step) -> anyhow::Result<Value> {
-            self.calls += 1;
-            if self.broken == Some(self.calls) {
-                bail!("connection refused");
-            }
-            let mut result = self.answer(step);
-            result["_meta"][AUDIT_ID_META] = format!("call_{}", self.calls).into();
-            Ok(result)
-        }
-
-        fn effects(&mut self) -> anyhow::Result<u64> {
-            Ok(self.effects)
-        }
-
-        fn verify_audit(&mut self) -> anyhow::Result<String> {
-            match self.broken {
-                Some(0) => bail!("record 7 does not fit its hash"),
-                _ => Ok("18 records hold".into()),
-            }
-        }
-    }
-
-    fn printed(demo: &mut Scripted) -> (bool, String) {
-        let mut out = Vec::new();
-        let good = run(demo, &mut out).expect("an output");
-        (good, String::from_utf8(out).expect("UTF-8"))
-    }
-
-    #[test]
-    fn a_tour_on_which_all_goes_well_reads_like_this() {
-        let (good, text) = printed(&mut Scripted::new(None));
-        assert!(good, "{text}");
-        insta::assert_snapshot!(text);
-    }
-
-    #[test]
-    fn one_step_that_goes_wrong_makes_the_tour_fail_and_stops_nothing() {
-        for broken in 0..=steps().len() {
-            let mut demo = Scripted::new(Some(broken));
-            let (good, text) = printed(&mut demo);
-            assert!(!good, "{text}");
-            assert_eq!(demo.calls, steps().len());
-            assert!(text.contains("WRONG: "), "{text}");
-            let last = text.lines().last().expect("a line");
-            assert!(last.ends_with("of 10 steps went as they should.") && !last.starts_with("10"), "{last}");
-        }
-    }
-
-    #[test]
-    fn a_second_tour_over_the_same_desk_goes_well_too() {
-        let mut demo = Scripted::new(None);
-        assert!(printed(&mut demo).0);
-        assert!(printed(&mut demo).0);
-        assert_eq!(demo.effects, 1);
-    }
-
-    #[test]
-    fn a_result_without_an_audit_record_is_wrong() {
-        struct Unrecorded(Scripted);
-        impl Demo for Unrecorded {
-            fn call(&mut self, step: &Step) -> anyhow::Result<Value> {
-                Ok(self.0.answer(step))
-            }
-            fn effects(&mut self) -> anyhow::Result<u64> {
-                self.0.effects()
-            }
-            fn verify_audit(&mut self) -> anyhow::Result<String> {
-                self.0.verify_audit()
-            }
-        }
-        let mut out = Vec::new();
-        assert!(!run(&mut Unrecorded(Scripted::new(None)), &mut out).expect("an output"));
-    }
-
-    /// The steps name arguments that the desk and the company really know.
-    #[test]
-    fn the_arguments_of_the_tour_fit_the_sample_company() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let lines: String = (1..)
-            .zip(steps().iter().filter(|step| step.tool.starts_with("desk_")))
-            .map(|(id, step)| {
-                let mut arguments = step.arguments.clone();
-                if step.tool == "desk_create_support_escalation" {
-                    arguments["idempotency_key"] = json!(format!("key {}", step.arguments));
-                }
-                let params = json!({
-                    "name": step.tool.trim_start_matches("desk_"),
-                    "arguments": arguments,
-                    "_meta": {
-                        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-                        "io.modelcontextprotocol/clientCapabilities": {}
-                    }
-                });
-                json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}).to_string()
-                    + "\n"
-            })
-            .collect();
-        let mut out = Vec::new();
-        ticketing::serve(folder.path(), lines.as_bytes(), &mut out).expect("a desk");
-        for line in String::from_utf8(out).expect("UTF-8").lines() {
-            let answer: Value = serde_json::from_str(line).expect("JSON");
-            assert_eq!(answer["result"]["isError"], false, "{line}");
-            let content = &answer["result"]["structuredContent"];
-            assert!(content["total"] != 0, "{line}");
-        }
-    }
-}
+mod tests;

@@ -17,6 +17,7 @@ pub(crate) struct Demo {
     pub(crate) address: String,
     pub(crate) analyst: String,
     pub(crate) support: String,
+    pub(crate) manager: String,
     process: Child,
     temporary: Option<tempfile::TempDir>,
 }
@@ -58,6 +59,7 @@ impl Demo {
             address: text("/mcp_url").trim_start_matches("http://").trim_end_matches("/mcp").to_owned(),
             analyst: text("/tokens/analyst"),
             support: text("/tokens/support"),
+            manager: text("/tokens/manager"),
             process,
             temporary: None,
         }
@@ -202,7 +204,8 @@ pub(crate) struct Ran {
 /// Runs a command of the binary with `folder` as its configuration.
 pub(crate) fn run_in(folder: &Path, arguments: &[&str]) -> Ran {
     let (command, rest) = arguments.split_first().expect("a command");
-    let grouped = ["token", "tools", "audit", "keys", "incident", "idempotency"].contains(command);
+    let grouped = ["approvals", "token", "tools", "audit", "keys", "policy", "incident", "idempotency"]
+        .contains(command);
     let mut process = Command::new(BINARY);
     process.arg(command);
     let rest = match rest.split_first() {

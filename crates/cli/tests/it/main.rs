@@ -7,6 +7,7 @@
     reason = "a test may fail; Clippy sees that of test functions alone, not of what they share"
 )]
 
+mod approvals;
 mod clients;
 mod commands;
 mod configuration;
@@ -17,6 +18,7 @@ mod documentation;
 mod gateway;
 mod hostile;
 mod incidents;
+mod policy;
 mod routes;
 mod search;
 mod signals;

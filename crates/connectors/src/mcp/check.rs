@@ -13,7 +13,7 @@
 pub(super) mod offers;
 pub(super) mod server;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -236,7 +236,28 @@ fn tools(configs: Vec<McpToolConfig>, names: &mut Names, problems: &mut Problems
             });
         }
     }
+    name_previews(&mut tools, problems);
     tools
+}
+
+/// What reads the data that a call will change is a tool of the same file that only reads. From here
+/// on it has the name that agents know it by.
+fn name_previews(tools: &mut [ToolSettings], problems: &mut Problems) {
+    let reads = |tool: &ToolSettings| {
+        (tool.config.effect == Effect::Read).then(|| (tool.config.name.clone(), tool.public_name.to_string()))
+    };
+    let reads: BTreeMap<String, String> = tools.iter().filter_map(reads).collect();
+    for (at, tool) in tools.iter_mut().enumerate() {
+        let Some(preview) = &mut tool.config.briefing.preview else { continue };
+        match reads.get(&preview.tool) {
+            Some(public) => preview.tool.clone_from(public),
+            None => problems.add_with_help(
+                format!("spec.tools[{at}].briefing.preview.tool"),
+                format!("`{}` is no tool of this file with `effect: read`", preview.tool.escape_debug()),
+                "name one by the server's own name for it",
+            ),
+        }
+    }
 }
 
 fn tool(config: &McpToolConfig, path: &str, problems: &mut Problems) {

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use quaymaster_core::arguments::sha256_text;
+use quaymaster_core::briefing::references;
 use quaymaster_core::mirror::{self, ParamHeader};
 use quaymaster_core::tool::ResultForm;
 use quaymaster_core::{Offer, ToolDeclaration};
@@ -237,6 +238,11 @@ fn knows_arguments(tool: &ToolSettings, input_schema: &Value) -> Result<(), Stri
         })
         .chain(config.fixed.keys().map(|name| ("fixed", name)))
         .chain(config.defaults.keys().map(|name| ("defaults", name)));
+    let action = config.briefing.action.as_deref().map(references).unwrap_or_default();
+    let named: Vec<(&str, &str)> = named
+        .map(|(place, name)| (place, name.as_str()))
+        .chain(action.into_iter().map(|name| ("briefing.action", name)))
+        .collect();
     let known = input_schema.get("properties");
     for (place, name) in named {
         if known.and_then(|known| known.get(name)).is_none() {

@@ -229,6 +229,10 @@ fn properties(path: &str, config: &SqlToolConfig, problems: &mut Problems) {
         );
     }
     problems.check_approval(path, config.approval.as_ref());
+    if config.briefing.preview.is_some() {
+        let message = "a query only reads, so there is nothing that it changes";
+        problems.add_with_help(format!("{path}.briefing.preview"), message, "leave it out");
+    }
     if config.description.trim().chars().count() < MIN_DESCRIPTION_CHARS {
         problems.add_with_help(
             format!("{path}.description"),

@@ -46,6 +46,7 @@ pub(crate) fn binding(facts: &Facts, subject: &Subject) -> String {
     object.string("actor", request.actor.id.as_str());
     let arguments = facts.arguments.as_ref().unwrap_or(&request.arguments);
     object.member("arguments").push_str(arguments.as_json());
+    object.string("authority", &request.actor.authority());
     object.optional("contract", facts.tool.as_ref().map(|tool| tool.contract()));
     object.string("kind", request.kind.as_str());
     object.string("person", request.actor.person().as_str());
@@ -78,9 +79,9 @@ impl Approvals {
                 Join::Asked(asked) => return Ok(asked),
                 Join::Changed => {}
                 Join::Anew => {
-                    let row = self.row(facts, gates, &digest, &subject)?;
+                    let row = self.row(facts, gates, &digest, &subject).await?;
                     if self.store.approval_park(&row).await? {
-                        self.note(Event::ApprovalRequested, &row, &facts.request, evidence).await?;
+                        note(Event::ApprovalRequested, &row, &facts.request, evidence).await?;
                         self.tell();
                         return Ok(waits(&row, State::Pending));
                     }
@@ -90,7 +91,7 @@ impl Approvals {
         Err(ApprovalError::Contended)
     }
 
-    fn row(
+    async fn row(
         &self,
         facts: &Facts,
         gates: &[Gate],
@@ -102,8 +103,10 @@ impl Approvals {
         let id = ApprovalId::new(self.clock.as_ref(), self.randomness.as_ref());
         let lifetime = gates.iter().map(|gate| gate.expires).min().unwrap_or_default();
         let expires = now.after(lifetime);
-        let text = serde_json::to_vec(&Document::of(facts, &id, gates, expires)).unwrap_or_default();
-        let asker = write_names(&request.actor.id, request.actor.person());
+        let mut shown = Document::of(facts, &id, gates, expires);
+        self.preview(facts, &mut shown).await;
+        let text = serde_json::to_vec(&shown).unwrap_or_default();
+        let asker = write_names(&request.actor);
         Ok(ApprovalRow {
             version: 0,
             workspace: request.actor.workspace.clone(),
@@ -131,7 +134,7 @@ impl Approvals {
     /// What the same call again comes to, given the newest request for it.
     async fn join(
         &self,
-        row: ApprovalRow,
+        mut row: ApprovalRow,
         subject: &Subject,
         evidence: &Evidence,
         facts: &Facts,
@@ -144,11 +147,14 @@ impl Approvals {
                 return Ok(Join::Changed);
             }
             stands = State::Expired;
+            row.version += 1;
+            stands.as_str().clone_into(&mut row.state);
+            row.parked = None;
         }
         if stands.is_open() {
             return Ok(Join::Asked(waits(&row, stands)));
         }
-        if let Some(reply) = self.stored(&row, subject)? {
+        if let Some(reply) = stored(&row, subject)? {
             let handed_out = row.delivered_us.map(Timestamp::from_micros);
             if handed_out.is_some_and(|at| now.since(at) >= HANDED_OUT_AGAIN) {
                 return Ok(Join::Anew);
@@ -181,32 +187,20 @@ impl Approvals {
     ) -> Result<(State, Value, Option<StoredReply>), CallError> {
         let none = || CallError::new(ErrorCode::InputInvalid, format!("you made no request `{id}`"));
         let row = self.store.approval(&ApprovalKey::Id(id.clone())).await.map_err(ApprovalError::from)?;
-        let row = row.filter(|row| row.workspace == request.actor.workspace).ok_or_else(none)?;
-        if self.asker(&row)?.0 != request.actor.id {
+        let row = row.ok_or_else(none)?;
+        if !self.is_by(&row, &request.actor)? {
             return Err(none());
         }
         let subject = self.subjects.of(&request.actor.id).await.map_err(ApprovalError::from)?;
         let stands = state(&row)?;
-        let reply = self.stored(&row, &subject)?;
+        let reply = stored(&row, &subject)?;
         if !stands.is_open() {
             if reply.is_some() {
-                self.note(Event::ApprovalDelivered, &row, request, evidence).await?;
+                note(Event::ApprovalDelivered, &row, request, evidence).await?;
             }
             self.told(&row).await?;
         }
         Ok((stands, described(&row, stands), reply))
-    }
-
-    /// The result that waits, if one does.
-    pub(super) fn stored(
-        &self,
-        row: &ApprovalRow,
-        subject: &Subject,
-    ) -> Result<Option<StoredReply>, ApprovalError> {
-        let Some(sealed) = &row.result else { return Ok(None) };
-        let plain = subject.open_for(&result(&row.id), sealed)?;
-        let reply = serde_json::from_slice(&plain).map_err(|_| ApprovalError::Damaged("its result"))?;
-        Ok(Some(reply))
     }
 
     async fn hand_out(
@@ -215,7 +209,7 @@ impl Approvals {
         facts: &Facts,
         evidence: &Evidence,
     ) -> Result<(), ApprovalError> {
-        self.note(Event::ApprovalDelivered, row, &facts.request, evidence).await?;
+        note(Event::ApprovalDelivered, row, &facts.request, evidence).await?;
         self.told(row).await
     }
 
@@ -226,28 +220,6 @@ impl Approvals {
             self.store.approval_save(&told, None).await?;
         }
         Ok(())
-    }
-
-    async fn note(
-        &self,
-        event: Event,
-        row: &ApprovalRow,
-        request: &CallRequest,
-        evidence: &Evidence,
-    ) -> Result<(), ApprovalError> {
-        let actor: &Actor = &request.actor;
-        let call = Some(request.id.to_shared());
-        let entry = Entry {
-            event,
-            id: &row.id,
-            workspace: &row.workspace,
-            tool: &row.tool,
-            actor: Some(actor),
-            call,
-            state: Some(state(row)?),
-            more: vec![],
-        };
-        write(entry, evidence).await
     }
 
     /// Ends a request that nobody decided in time. False if somebody changed it meanwhile.
@@ -287,6 +259,35 @@ impl Approvals {
         write(entry, evidence).await?;
         Ok(true)
     }
+}
+
+async fn note(
+    event: Event,
+    row: &ApprovalRow,
+    request: &CallRequest,
+    evidence: &Evidence,
+) -> Result<(), ApprovalError> {
+    let actor: &Actor = &request.actor;
+    let call = Some(request.id.to_shared());
+    let entry = Entry {
+        event,
+        id: &row.id,
+        workspace: &row.workspace,
+        tool: &row.tool,
+        actor: Some(actor),
+        call,
+        state: Some(state(row)?),
+        more: vec![],
+    };
+    write(entry, evidence).await
+}
+
+/// The result that waits, if one does.
+fn stored(row: &ApprovalRow, subject: &Subject) -> Result<Option<StoredReply>, ApprovalError> {
+    let Some(sealed) = &row.result else { return Ok(None) };
+    let plain = subject.open_for(&result(&row.id), sealed)?;
+    let reply = serde_json::from_slice(&plain).map_err(|_| ApprovalError::Damaged("its result"))?;
+    Ok(Some(reply))
 }
 
 /// What the newest request for a call means to the same call again.

@@ -64,8 +64,12 @@ impl Approvals {
         let lent = self.lent(viewer).await?;
         let mut seen = Vec::new();
         for row in rows {
-            if self.may_see(viewer, &lent, &row)? {
-                seen.push(self.open(&row).await?);
+            match self.seen_by(viewer, &lent, &row).await {
+                Ok(request) => seen.extend(request),
+                Err(error) if error.is_of_the_request() => {
+                    tracing::warn!(event = "approval.unreadable", approval = %row.id, %error, "a request cannot be read");
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(seen)
@@ -79,6 +83,15 @@ impl Approvals {
     pub async fn show(&self, viewer: &Actor, id: &ApprovalId) -> Result<Option<Request>, ApprovalError> {
         let Some(row) = self.seen(viewer, id).await? else { return Ok(None) };
         self.open(&row).await.map(Some)
+    }
+
+    async fn seen_by(
+        &self,
+        viewer: &Actor,
+        lent: &[DelegationRow],
+        row: &ApprovalRow,
+    ) -> Result<Option<Request>, ApprovalError> {
+        if self.may_see(viewer, lent, row)? { self.open(row).await.map(Some) } else { Ok(None) }
     }
 
     async fn seen(&self, viewer: &Actor, id: &ApprovalId) -> Result<Option<ApprovalRow>, ApprovalError> {
@@ -136,18 +149,18 @@ impl Approvals {
             let mut said = says(&votes)?;
             said.extend(says(std::slice::from_ref(&vote))?);
             let outcome = judge(&gates(&row)?, Timestamp::from_micros(row.created_us), &said);
-            let decided = decided(&row, outcome, now);
+            let after = after(&row, outcome, now);
             if !recorded {
                 let more = vec![
                     ("verdict", spoken.verdict.as_str().to_owned()),
                     ("channel", decider.channel.to_owned()),
                 ];
-                self.enter(Event::ApprovalVoted, &decided, (decider.actor, more), evidence).await?;
+                self.enter(Event::ApprovalVoted, &after, (decider.actor, more), evidence).await?;
                 recorded = true;
             }
-            if self.store.approval_save(&decided, Some(&vote)).await.map_err(ApprovalError::from)? {
+            if self.store.approval_save(&after, Some(&vote)).await.map_err(ApprovalError::from)? {
                 self.tell();
-                return Ok(state(&decided)?);
+                return Ok(state(&after)?);
             }
         }
         Err(ApprovalError::Contended.into())
@@ -192,6 +205,14 @@ impl Approvals {
             let message = "whoever asks for a call never decides on it, with none of their accounts";
             return Err(CallError::new(ErrorCode::PolicyDenied, message));
         }
+        let policies = self.policies.load();
+        let allowed =
+            policies.as_ref().is_some_and(|known| known.may_approve(actor, &row.tool, &person, now));
+        if !allowed {
+            let message = "policy does not let you decide on calls of this tool";
+            return Err(CallError::new(ErrorCode::PolicyDenied, message));
+        }
+        drop(policies);
         let gates = gates(row)?;
         let waited = now.since(Timestamp::from_micros(row.created_us));
         let may = |roles: &BTreeSet<Role>| match verdict {
@@ -294,9 +315,13 @@ impl Approvals {
         let now = self.clock.now();
         let right = self.right(decider.actor, &row, Verdict::Approve, now).await?;
         let votes = self.store.approval_votes(id).await.map_err(ApprovalError::from)?;
-        let hurried =
-            |vote: &&VoteRow| vote.verdict == Verdict::Emergency.as_str() && vote.person == right.person;
-        if votes.iter().any(|vote| hurried(&vote)) {
+        let mine = [Some(&right.person), right.stead.as_ref()];
+        let hurried = |vote: &VoteRow| {
+            let theirs = [Some(&vote.person), vote.stead.as_ref()];
+            let is_same = theirs.iter().flatten().any(|person| mine.contains(&Some(person)));
+            vote.verdict == Verdict::Emergency.as_str() && is_same
+        };
+        if votes.iter().any(hurried) {
             let message = "whoever let a call through in an emergency does not review it";
             return Err(CallError::new(ErrorCode::PolicyDenied, message));
         }
@@ -350,7 +375,7 @@ fn lent_roles(lent: &DelegationRow) -> impl Iterator<Item = Role> + use<> {
 }
 
 /// The request after what was said.
-fn decided(row: &ApprovalRow, outcome: Outcome, now: Timestamp) -> ApprovalRow {
+fn after(row: &ApprovalRow, outcome: Outcome, now: Timestamp) -> ApprovalRow {
     let to = |state: State| ApprovalRow {
         state: state.as_str().to_owned(),
         decided_us: Some(now.as_micros()),

@@ -14,6 +14,8 @@ use serde_json::{Map, Value};
 
 use crate::stages::Facts;
 
+/// What stands in place of an argument that is not shown.
+pub(super) const NOT_SHOWN: &str = "(not shown)";
 /// Most characters of one argument that a document shows.
 const MAX_ARGUMENT_CHARS: usize = 4_000;
 
@@ -84,7 +86,7 @@ impl Document {
         let redacted = hidden(arguments, &briefing.hide, tool.map(|tool| &tool.declaration().input_schema));
         let shown = |name: &str| {
             let value = arguments.get(name)?;
-            Some(if redacted.contains(name) { "(not shown)".to_owned() } else { in_a_sentence(value) })
+            Some(if redacted.contains(name) { NOT_SHOWN.to_owned() } else { in_a_sentence(value) })
         };
         let effect = tool.map_or(Effect::Destructive, |tool| tool.effect());
         let action = match &briefing.action {
@@ -103,7 +105,7 @@ impl Document {
             roles: request.actor.roles.to_vec(),
             agent: claims(facts),
             workspace: request.actor.workspace.to_string(),
-            reason: None,
+            reason: facts.reason.as_deref().map(plain),
             systems: if briefing.systems.is_empty() {
                 connector.into_iter().collect()
             } else {
@@ -246,7 +248,7 @@ fn said(gate: &Gate) -> String {
 fn answers() -> BTreeMap<String, String> {
     let answers = [
         ("approve", "the call runs once, as it stands here, when everybody needed has agreed"),
-        ("reject", "the call does not run, and whoever asked is told so with your words"),
+        ("reject", "the call does not run, and whoever asked is told so"),
         ("withdraw", "for whoever asked: the call does not run"),
     ];
     answers.into_iter().map(|(answer, effect)| (answer.to_owned(), effect.to_owned())).collect()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use quaymaster_core::{ActorId, ApprovalId, Gate, Role, Timestamp, Workspace};
+use quaymaster_core::{Actor, ActorId, ApprovalId, Gate, Role, Timestamp, Workspace};
 use quaymaster_store::{ApprovalRow, VoteRow};
 
 use super::document::Document;
@@ -87,21 +87,30 @@ pub(super) fn voice(id: &ApprovalId, what: &str) -> String {
     format!("{what} of somebody who decides on {id}")
 }
 
-/// Account and person of whoever asked, as they are sealed together.
-pub(super) fn write_names(account: &ActorId, person: &ActorId) -> String {
-    format!("{account}\n{person}")
+/// Account, person and authority of whoever asked, as they are sealed together.
+pub(super) fn write_names(actor: &Actor) -> String {
+    format!("{}\n{}\n{}", actor.id, actor.person(), actor.authority())
 }
 
-fn read_names(text: &str) -> Option<(ActorId, ActorId)> {
-    let (account, person) = text.split_once('\n')?;
-    Some((ActorId::parse(account).ok()?, ActorId::parse(person).ok()?))
+fn read_names(text: &str) -> Option<(ActorId, ActorId, &str)> {
+    let (account, rest) = text.split_once('\n')?;
+    let (person, authority) = rest.split_once('\n')?;
+    Some((ActorId::parse(account).ok()?, ActorId::parse(person).ok()?, authority))
 }
 
 impl Approvals {
     /// Account and person of whoever asked.
     pub(super) fn asker(&self, row: &ApprovalRow) -> Result<(ActorId, ActorId), ApprovalError> {
         let text = self.subjects.open_name(&names(&row.id), &row.requester)?;
-        read_names(&text).ok_or(ApprovalError::Damaged("who asked"))
+        let (account, person, _) = read_names(&text).ok_or(ApprovalError::Damaged("who asked"))?;
+        Ok((account, person))
+    }
+
+    /// Whether `actor` made this request, with credentials that may as much.
+    pub(super) fn is_by(&self, row: &ApprovalRow, actor: &Actor) -> Result<bool, ApprovalError> {
+        let text = self.subjects.open_name(&names(&row.id), &row.requester)?;
+        let (account, _, authority) = read_names(&text).ok_or(ApprovalError::Damaged("who asked"))?;
+        Ok(row.workspace == actor.workspace && account == actor.id && authority == actor.authority())
     }
 
     /// Opens a row with all that was said of it.

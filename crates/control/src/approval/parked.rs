@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
-    Actor, ActorId, AgentClaims, Arguments, CallId, CallRequest, Kind, Raw, Reach, Role, SessionId,
-    Timestamp, Workspace,
+    Actor, ActorId, AgentClaims, Arguments, Authentication, CallId, CallRequest, Kind, Raw, Reach, Role,
+    SessionId, Timestamp, Workspace,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,12 +28,15 @@ pub struct Asker {
     pub workspace: Slug,
     /// How they were established.
     pub authentication: String,
-    /// The token, where one was used.
+    /// The token, where one of this installation was used.
     pub token: Option<String>,
+    /// The issuer and the scopes, where an access token was used.
+    pub issuer: Option<(Slug, Vec<String>)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims {
+    auto_review: Option<bool>,
     call: Option<String>,
     client: Option<String>,
     model: Option<String>,
@@ -65,7 +68,8 @@ pub(super) struct Parked {
 }
 
 impl Asker {
-    fn of(actor: &Actor) -> Self {
+    /// `actor`, to be established again.
+    pub fn of(actor: &Actor) -> Self {
         Self {
             id: actor.id.to_string(),
             person: actor.person.as_ref().map(ToString::to_string),
@@ -73,6 +77,10 @@ impl Asker {
             workspace: actor.workspace.clone(),
             authentication: actor.authentication.as_str().to_owned(),
             token: actor.authentication.token().map(ToString::to_string),
+            issuer: match &actor.authentication {
+                Authentication::Issuer(grant) => Some((grant.issuer.clone(), grant.scopes.to_vec())),
+                Authentication::Token(_) | Authentication::LocalUser => None,
+            },
         }
     }
 
@@ -99,13 +107,13 @@ impl Asker {
 
 impl Parked {
     pub(super) fn of(request: &CallRequest) -> Self {
-        let AgentClaims { call, client, model, parent_thread, sandbox_mode, session, thread } =
+        let AgentClaims { auto_review, call, client, model, parent_thread, sandbox_mode, session, thread } =
             request.agent.clone();
         Self {
             form: FORM,
             asker: Asker::of(&request.actor),
             call: request.id.clone(),
-            agent: Claims { call, client, model, parent_thread, sandbox_mode, session, thread },
+            agent: Claims { auto_review, call, client, model, parent_thread, sandbox_mode, session, thread },
             arguments: request.arguments.as_json().to_owned(),
             correlation: request.correlation_id.clone(),
             idempotency_key: request.idempotency_key.clone(),
@@ -133,7 +141,8 @@ impl Parked {
 
     /// The call again, for `actor`, who is established anew, under the id of its run.
     pub(super) fn into_request(self, id: CallId, actor: Arc<Actor>, now: Timestamp) -> Option<CallRequest> {
-        let Claims { call, client, model, parent_thread, sandbox_mode, session, thread } = self.agent;
+        let Claims { auto_review, call, client, model, parent_thread, sandbox_mode, session, thread } =
+            self.agent;
         let arguments = Arguments::parse(Some(Raw::read(&self.arguments).ok()?)).ok()?;
         Some(CallRequest {
             id,
@@ -141,7 +150,16 @@ impl Parked {
             actor,
             reach: self.reach.map_or(Reach::All, Reach::One),
             session: self.session,
-            agent: AgentClaims { call, client, model, parent_thread, sandbox_mode, session, thread },
+            agent: AgentClaims {
+                auto_review,
+                call,
+                client,
+                model,
+                parent_thread,
+                sandbox_mode,
+                session,
+                thread,
+            },
             trace_id: self.trace,
             sampled: self.sampled,
             correlation_id: self.correlation,

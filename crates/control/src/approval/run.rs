@@ -2,22 +2,26 @@
 //!
 //! A process that serves looks for what is due. It takes a request by changing it from `approved` to
 //! `running` under a lease, runs the call under an id that it wrote there first, and leaves the
-//! result. Where the lease of another process has run out, the audit log says what became of its call:
+//! result. Before the call leaves anything behind, the request is changed to `begun` on the version that
+//! the process has seen: one that slept through its lease finds that the request is not its own any more.
+//! Where the lease of a process has run out, state and audit log say what became of its call:
 //!
-//! | the log has | the call | then |
+//! | state | the log has | then |
 //! |---|---|---|
-//! | nothing | did not run | it is run |
-//! | an intent | may have taken effect | a read is run again, anything else ends as `unknown` |
-//! | an outcome | ran to its end | a read is run again, of anything else the end is told |
+//! | running | | it did not begin: it is run |
+//! | begun | no outcome | a read is run again, anything else may have taken effect: `unknown` |
+//! | begun | an outcome | a read is run again, of anything else the end is told |
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use quaymaster_core::{Actor, ActorId, ApprovalId, CallId, CallRequest, Effect, ErrorCode, Reply};
+use quaymaster_core::{
+    Actor, ActorId, ApprovalId, CallId, CallRequest, Effect, ErrorCode, Gate, Reply, Timestamp,
+};
 use quaymaster_store::{ApprovalKey, ApprovalRow};
 
 use super::document::Document;
-use super::opened::{document, parked, result, state};
+use super::opened::{document, gates, parked, result, state};
 use super::parked::{Asker, Parked};
 use super::{ApprovalError, Approvals, State, StoredReply};
 use crate::audit::Subject;
@@ -28,7 +32,7 @@ use crate::stages::Evidence;
 const LEASE: Duration = Duration::from_secs(30);
 /// How long until what could not begin is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
-/// The same where a person has to do something first, or the day to end.
+/// The same where something has to come back, a person has to do something first, or the day to end.
 const LATER: Duration = Duration::from_mins(1);
 /// How long after the decision the call has to have begun.
 const BEGIN_WITHIN: Duration = Duration::from_hours(24);
@@ -39,11 +43,19 @@ const MOST_DUE: u32 = 32;
 #[derive(Debug)]
 pub struct Due(ApprovalRow);
 
+impl Due {
+    /// Which request.
+    pub fn id(&self) -> &ApprovalId {
+        &self.0.id
+    }
+}
+
 /// The right to run one call that was agreed to. Given once for each time that it may run.
 #[derive(Debug)]
 pub struct Grant {
     id: ApprovalId,
     digest: String,
+    gates: Vec<Gate>,
     call: CallId,
 }
 
@@ -62,9 +74,9 @@ impl Grant {
         &self.id
     }
 
-    /// Whether it is for what this digest was made of.
-    pub(crate) fn fits(&self, digest: &str) -> bool {
-        self.digest == digest
+    /// Whether it is for what this digest was made of, and everybody agreed whom `demanded` names now.
+    pub(crate) fn fits(&self, digest: &str, demanded: &[Gate]) -> bool {
+        self.digest == digest && demanded.iter().all(|gate| self.gates.contains(gate))
     }
 }
 
@@ -94,6 +106,10 @@ impl Approvals {
             }
             State::Approved => self.claim(row, evidence).await,
             State::Running => {
+                self.put_back(row, Duration::ZERO).await?;
+                Ok(Turn::Nothing)
+            }
+            State::Begun => {
                 self.recover(row).await?;
                 Ok(Turn::Nothing)
             }
@@ -103,8 +119,8 @@ impl Approvals {
 
     async fn claim(&self, row: ApprovalRow, evidence: &Evidence) -> Result<Turn, ApprovalError> {
         let now = self.clock.now();
-        let decided = row.decided_us.unwrap_or(row.created_us);
-        if now.as_micros().saturating_sub(decided) > micros(BEGIN_WITHIN) {
+        let decided = Timestamp::from_micros(row.decided_us.unwrap_or(row.created_us));
+        if now.since(decided) > BEGIN_WITHIN {
             self.expire(&row, evidence).await?;
             return Ok(Turn::Nothing);
         }
@@ -124,7 +140,7 @@ impl Approvals {
             return Ok(Turn::Nothing);
         }
         self.tell();
-        let grant = Grant { id: row.id, digest: row.digest, call: call.clone() };
+        let grant = Grant { gates: gates(&row)?, id: row.id, digest: row.digest, call: call.clone() };
         Ok(Turn::Run(Box::new(waiting.asker), call, grant))
     }
 
@@ -141,6 +157,22 @@ impl Approvals {
         let waiting = Parked::read(&plain).ok_or(ApprovalError::Damaged("its call"))?;
         let request = waiting.into_request(grant.call.clone(), actor, self.clock.now());
         request.ok_or(ApprovalError::Damaged("its call"))
+    }
+
+    /// Says that the call begins: from here on it may take effect. False if the request is not this
+    /// process's any more, and then nothing may be done.
+    ///
+    /// # Errors
+    ///
+    /// [`ApprovalError`] if the store fails.
+    pub(crate) async fn begin(&self, grant: &Grant) -> Result<bool, ApprovalError> {
+        let row = self.mine(grant).await?;
+        let begun = ApprovalRow {
+            state: State::Begun.as_str().to_owned(),
+            lease_us: Some(self.clock.now().after(LEASE).as_micros()),
+            ..row
+        };
+        Ok(self.store.approval_save(&begun, None).await?)
     }
 
     /// Says that the call still runs here. To be said more often than every [`Approvals::LEASE`].
@@ -163,11 +195,11 @@ impl Approvals {
     /// the call, and the request is put right from there.
     pub async fn finish(
         &self,
-        grant: Grant,
+        grant: &Grant,
         reply: &Reply,
         evidence: &Evidence,
     ) -> Result<(), ApprovalError> {
-        let row = self.mine(&grant).await?;
+        let row = self.mine(grant).await?;
         if let Some(after) = reply.code.and_then(passes) {
             // Refused before it could begin. What was cancelled while it ran may have taken effect.
             if trace(&self.store, &grant.call).await? == Trace::Nothing {
@@ -180,13 +212,25 @@ impl Approvals {
         }
     }
 
+    /// Ends a request that cannot be read any more, as where the requester's key was destroyed.
+    ///
+    /// # Errors
+    ///
+    /// [`ApprovalError`] if the store or the log fails.
+    pub async fn forget(&self, id: &ApprovalId, evidence: &Evidence) -> Result<(), ApprovalError> {
+        match self.store.approval(&ApprovalKey::Id(id.clone())).await? {
+            Some(row) => self.end(&row, State::Void, (None, evidence)).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// Refuses a call whose asker does not exist any more.
     ///
     /// # Errors
     ///
     /// [`ApprovalError`] if the store or the log fails.
-    pub async fn give_up(&self, grant: Grant, evidence: &Evidence) -> Result<(), ApprovalError> {
-        let row = self.mine(&grant).await?;
+    pub async fn give_up(&self, grant: &Grant, evidence: &Evidence) -> Result<(), ApprovalError> {
+        let row = self.mine(grant).await?;
         self.end(&row, State::Void, (None, evidence)).await.map(drop)
     }
 
@@ -197,9 +241,10 @@ impl Approvals {
         let seen = trace(&self.store, &call).await?;
         let only_reads = self.effect(&row).await? == Effect::Read.as_str();
         match seen {
-            Trace::Nothing => self.put_back(row, Duration::ZERO).await,
             _ if only_reads => self.put_back(row, Duration::ZERO).await,
-            Trace::Begun => self.leave(row, State::Unknown, &StoredReply::unknown(&call)).await,
+            Trace::Nothing | Trace::Begun => {
+                self.leave(row, State::Unknown, &StoredReply::unknown(&call)).await
+            }
             Trace::Ended { status, .. } => {
                 self.leave(row, State::Done, &StoredReply::lost(&call, &status)).await
             }
@@ -250,7 +295,9 @@ impl Approvals {
     /// The request of `grant`, as long as it is this process that runs its call.
     async fn mine(&self, grant: &Grant) -> Result<ApprovalRow, ApprovalError> {
         let row = self.store.approval(&ApprovalKey::Id(grant.id.clone())).await?;
-        let is_mine = |row: &ApprovalRow| row.call_id.as_deref() == Some(grant.call.as_str());
+        let is_mine = |row: &ApprovalRow| {
+            row.call_id.as_deref() == Some(grant.call.as_str()) && row.runner.as_deref() == Some(&self.runner)
+        };
         row.filter(is_mine).ok_or(ApprovalError::Damaged("another process has taken the call over"))
     }
 
@@ -270,11 +317,11 @@ fn passes(code: ErrorCode) -> Option<Duration> {
         | ErrorCode::GatewayShuttingDown
         | ErrorCode::LimitRate
         | ErrorCode::LimitConcurrency => Some(AGAIN),
-        ErrorCode::IncidentStopped | ErrorCode::LimitQuota | ErrorCode::LimitBudget => Some(LATER),
+        ErrorCode::ToolNotFound
+        | ErrorCode::AuditUnavailable
+        | ErrorCode::IncidentStopped
+        | ErrorCode::LimitQuota
+        | ErrorCode::LimitBudget => Some(LATER),
         _ => None,
     }
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

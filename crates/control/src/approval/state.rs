@@ -1,8 +1,8 @@
 //! Where a request for approval stands.
 //!
 //! ```text
-//! pending → approved → running → done
-//!    │          │          └──→ unknown     it may have taken effect; nobody saw the end
+//! pending → approved → running → begun → done
+//!    │          │                   └──→ unknown     it may have taken effect; nobody saw the end
 //!    │          └──→ void                   what was agreed to has changed
 //!    └──→ rejected | expired | withdrawn
 //! ```
@@ -16,8 +16,10 @@ pub enum State {
     Pending,
     /// It was agreed to and is about to run.
     Approved,
-    /// It runs.
+    /// A process has taken it and is about to begin.
     Running,
+    /// Its call has begun.
+    Begun,
     /// It ran, and its result waits or was handed out.
     Done,
     /// It began to run, and it is not known how it ended.
@@ -33,10 +35,11 @@ pub enum State {
 }
 
 impl State {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Pending,
         Self::Approved,
         Self::Running,
+        Self::Begun,
         Self::Done,
         Self::Unknown,
         Self::Rejected,
@@ -51,6 +54,7 @@ impl State {
             Self::Pending => "pending",
             Self::Approved => "approved",
             Self::Running => "running",
+            Self::Begun => "begun",
             Self::Done => "done",
             Self::Unknown => "unknown",
             Self::Rejected => "rejected",
@@ -67,7 +71,7 @@ impl State {
 
     /// Whether the same call again waits for this request.
     pub fn is_open(self) -> bool {
-        matches!(self, Self::Pending | Self::Approved | Self::Running)
+        matches!(self, Self::Pending | Self::Approved | Self::Running | Self::Begun)
     }
 
     /// How a call is refused that will not run because of this.
@@ -82,7 +86,7 @@ impl State {
                 ErrorCode::ApprovalExpired,
                 "what was agreed to has changed since, so the agreement does not count any more",
             )),
-            Self::Pending | Self::Approved | Self::Running | Self::Done | Self::Unknown => None,
+            Self::Pending | Self::Approved | Self::Running | Self::Begun | Self::Done | Self::Unknown => None,
         }
     }
 }

@@ -12,6 +12,8 @@ use std::sync::Arc;
 use quaymaster_core::Timestamp;
 use quaymaster_core::json::{ObjectWriter, write_string};
 
+use crate::policy::{Obligations, Redaction};
+
 use super::record::{ActorPart, DecisionPart, Event, Record, ToolPart};
 
 /// The version of the record's form.
@@ -157,7 +159,30 @@ fn write_decision(out: &mut String, decision: &DecisionPart<'_>) {
     object.string("effect", decision.effect);
     object.number("errors", decision.errors);
     object.optional("input", decision.input.as_deref());
+    if let Some(obligations) = decision.obligations {
+        write_obligations(object.member("obligations"), obligations);
+    }
     object.strings("policies", decision.policies);
+    object.end();
+}
+
+fn write_obligations(out: &mut String, obligations: &Obligations) {
+    // Taken apart, so that a member which is added cannot be forgotten.
+    let Obligations { redactions, limits, reason_required, labels } = obligations;
+    let mut object = ObjectWriter::begin(out);
+    if !labels.is_empty() {
+        object.strings("labels", &labels.iter().collect::<Vec<_>>());
+    }
+    if !limits.is_empty() {
+        let limits: Vec<String> = limits.iter().map(|l| format!("{}: {}", l.policy, l.limit)).collect();
+        object.strings("limits", &limits);
+    }
+    if *reason_required {
+        object.boolean("reason_required", true);
+    }
+    if !redactions.is_empty() {
+        object.strings("redactions", &redactions.iter().map(Redaction::as_str).collect::<Vec<_>>());
+    }
     object.end();
 }
 

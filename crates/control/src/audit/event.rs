@@ -62,6 +62,15 @@ pub enum Event {
     /// Somebody said what became of a write whose end nobody had seen.
     #[serde(rename = "idempotency.resolved")]
     IdempotencyResolved,
+    /// A one-time code was made that logs a browser in to the console.
+    #[serde(rename = "console.code_created")]
+    ConsoleCodeCreated,
+    /// Somebody logged in to the console.
+    #[serde(rename = "console.signed_in")]
+    ConsoleSignedIn,
+    /// Somebody logged out of the console.
+    #[serde(rename = "console.signed_out")]
+    ConsoleSignedOut,
     /// A process began to write to the log.
     #[serde(rename = "writer.started")]
     WriterStarted,
@@ -93,6 +102,9 @@ impl Event {
             Self::IncidentStopped => "incident.stopped",
             Self::IncidentLifted => "incident.lifted",
             Self::IdempotencyResolved => "idempotency.resolved",
+            Self::ConsoleCodeCreated => "console.code_created",
+            Self::ConsoleSignedIn => "console.signed_in",
+            Self::ConsoleSignedOut => "console.signed_out",
             Self::WriterStarted => "writer.started",
             Self::WriterStopped => "writer.stopped",
         }
@@ -125,6 +137,9 @@ mod tests {
             Event::IncidentStopped,
             Event::IncidentLifted,
             Event::IdempotencyResolved,
+            Event::ConsoleCodeCreated,
+            Event::ConsoleSignedIn,
+            Event::ConsoleSignedOut,
             Event::WriterStarted,
             Event::WriterStopped,
         ] {

@@ -12,11 +12,12 @@ use std::sync::Arc;
 use quaymaster_core::{AgentClaims, Role, Timestamp};
 
 pub use super::event::Event;
+use crate::policy::Obligations;
 
 /// Who acted, as the record may say it.
 #[derive(Clone, Debug)]
 pub struct ActorPart<'a> {
-    /// How the actor was established: `token` or `local_user`.
+    /// How the actor was established: `token`, `oauth` or `local_user`.
     pub authentication: &'static str,
     /// Keyed commitment to the actor's id.
     pub id: Arc<str>,
@@ -36,6 +37,8 @@ pub struct DecisionPart<'a> {
     /// SHA-256 of the sealed input that lies beside the record, for replay. For an
     /// input too large to be kept: a commitment to it under the actor's key.
     pub input: Option<String>,
+    /// What binds the call, if anything does.
+    pub obligations: Option<&'a Obligations>,
     /// The policies that determined it.
     pub policies: &'a [String],
 }
@@ -175,7 +178,21 @@ mod tests {
     use proptest::prelude::*;
     use quaymaster_core::json::{canonical, parse_strict};
 
+    use quaymaster_core::Limit;
+
     use crate::audit::draft::Draft;
+    use crate::policy::{PolicyLimit, Redaction};
+
+    fn obligations() -> Obligations {
+        let limit =
+            |text| PolicyLimit { policy: "reads".into(), limit: Limit::parse(text).expect("a limit") };
+        Obligations {
+            redactions: Redaction::parse_all("email, $..phone").expect("fields").into_iter().collect(),
+            limits: [limit("30/1m"), limit("rows 500")].into(),
+            reason_required: true,
+            labels: ["saw:customers".to_owned()].into(),
+        }
+    }
 
     /// Every member, named one by one: the next that is added has to be here as well.
     fn full() -> Record<'static> {
@@ -189,6 +206,7 @@ mod tests {
                 token: Some("tok_1"),
             }),
             agent: Some(Box::leak(Box::new(AgentClaims {
+                auto_review: Some(true),
                 call: text("c-1"),
                 client: text("codex \u{e9}\u{1f600}\"\\\n\u{1}\u{7f}/0.169.0"),
                 model: text("m"),
@@ -210,6 +228,7 @@ mod tests {
                 effect: "deny",
                 errors: 0,
                 input: text("sha256:bb"),
+                obligations: Some(Box::leak(Box::new(obligations()))),
                 policies: list("freeze"),
             }),
             duration_us: Some(1_234),
@@ -284,7 +303,7 @@ mod tests {
                 call: Some(text.as_str().into()),
                 classes: &list,
                 correlation: Some(&text),
-                decision: Some(DecisionPart { effect: "deny", errors: 1, input: None, policies: &list }),
+                decision: Some(DecisionPart { effect: "deny", errors: 1, input: None, obligations: None, policies: &list }),
                 method: Some(&text),
                 redactions: BTreeMap::from([(text.as_str(), 1), ("internal", 2)]),
                 tool: Some(ToolPart {

@@ -8,6 +8,7 @@
 //! One more key, under the empty name, which no actor has, is the canary: it shows
 //! at the start whether the sealing key at hand is the one that wrapped the others.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use quaymaster_core::{ActorId, Clock, Memory, Randomness};
@@ -171,6 +172,25 @@ impl Subjects {
     pub fn open_name(&self, purpose: &str, sealed: &[u8]) -> Result<String, AuditError> {
         let bytes = self.sealing.open(purpose.as_bytes(), sealed)?;
         String::from_utf8(bytes.to_vec()).map_err(|_| CryptoError::DoesNotOpen.into())
+    }
+
+    /// Every actor that has a key, by its commitment. Whoever was erased is not among them.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError`] if the store or the sealing key fails.
+    pub async fn by_commitment(&self) -> Result<HashMap<Arc<str>, ActorId>, AuditError> {
+        let (mut all, mut after) = (HashMap::new(), String::new());
+        loop {
+            let page = self.store.subject_names(&after).await?;
+            let Some(last) = page.last() else { return Ok(all) };
+            after.clone_from(last);
+            for actor in page.iter().filter_map(|name| ActorId::parse(name).ok()) {
+                if let Some(subject) = self.find(&actor).await? {
+                    all.insert(Arc::clone(subject.commitment()), actor);
+                }
+            }
+        }
     }
 
     async fn create(&self, name: &str) -> Result<Vec<u8>, AuditError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use quaymaster_core::{CallError, CallId, Clock};
 use quaymaster_store::Store;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::running::{Called, Register, Running};
@@ -18,8 +18,6 @@ pub const LOOK: Duration = Duration::from_millis(40);
 pub const FRESH: Duration = Duration::from_millis(80);
 /// How often the store is looked at while none do, for those who read metrics.
 const IDLE: Duration = Duration::from_secs(5);
-/// How long a call waits for the store to be read.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The switches of an installation, as a process that serves knows them.
 #[derive(Debug)]
@@ -43,6 +41,11 @@ struct Known {
 impl Known {
     fn is_fresh(&self) -> bool {
         self.seen.is_some_and(|(_, at)| at.elapsed() <= FRESH)
+    }
+
+    /// Whether it was asked for after `moment`, however long the answer took.
+    fn is_newer_than(&self, moment: Instant) -> bool {
+        self.seen.is_some_and(|(_, at)| at >= moment)
     }
 }
 
@@ -113,15 +116,12 @@ impl Incidents {
         Ok(known.switches.iter().find(stands).cloned())
     }
 
+    /// Reads what is newer than this moment, unless somebody else does: so a crowd looks twice and not
+    /// in a row, also where the store takes longer than what is known is fresh.
     async fn look_again(&self) -> Result<(), IncidentError> {
-        let look = async {
-            let _one = self.looking.lock().await;
-            // Somebody else may have looked while this call waited for its turn.
-            if self.known().is_fresh() { Ok(()) } else { self.read().await }
-        };
-        timeout(PATIENCE, look)
-            .await
-            .unwrap_or_else(|_| Err(IncidentError::Refused("the store did not answer in time".into())))
+        let came = Instant::now();
+        let _one = self.looking.lock().await;
+        if self.known().is_newer_than(came) { Ok(()) } else { self.read().await }
     }
 
     async fn look(&self) -> Result<(), IncidentError> {

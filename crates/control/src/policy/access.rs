@@ -4,7 +4,9 @@ use cedar_policy::{Policy, PolicyId};
 use quaymaster_catalog::Tool;
 use quaymaster_core::Gate;
 
-use super::source::{Scope, SourcePolicy};
+use super::action::Action;
+use super::annotation::Notes;
+use super::source::{Scope, SourcePolicy, json_of, mentions_context};
 
 /// One permit for each role that `access` names, and a forbid that the tool's approval lifts.
 ///
@@ -25,20 +27,24 @@ pub(super) fn policies(tool: &Tool) -> Result<Vec<SourcePolicy>, String> {
             "forbid (principal, action == Action::\"call\", resource == Tool::\"{name}\") unless {{ context.approved }};"
         );
         let mut gate = compile(tool, format!("approval/{name}"), &text)?;
-        gate.approval = Some(Gate::try_from(approval)?);
+        gate.notes.approval = Some(Gate::try_from(approval)?);
         policies.push(gate);
     }
     Ok(policies)
 }
 
 fn compile(tool: &Tool, id: String, text: &str) -> Result<SourcePolicy, String> {
+    let policy = Policy::parse(Some(PolicyId::new(id)), text).map_err(|e| e.to_string())?;
+    let (mentions_context, json) = (mentions_context(&policy), json_of(&policy));
     Ok(SourcePolicy {
-        policy: Policy::parse(Some(PolicyId::new(id)), text).map_err(|e| e.to_string())?,
+        policy,
         file: None,
         offset: 0,
         length: 0,
         scope: Scope::Tool(tool.name().to_string()),
-        approval: None,
-        reason: None,
+        actions: vec![Action::Call],
+        mentions_context,
+        json,
+        notes: Notes::default(),
     })
 }

@@ -12,6 +12,11 @@ use std::fmt::Write as _;
 use cedar_policy::RestrictedExpression;
 use serde_json::{Number, Value};
 
+use super::action::Action;
+
+/// What is said of a value that Cedar does not take: its own words would repeat the value.
+pub(super) const NOT_COMPARABLE: &str = "an argument has a form that policies cannot compare";
+
 /// A type that arguments can have in policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ArgumentType {
@@ -21,6 +26,8 @@ pub(super) enum ArgumentType {
     Decimal,
     Set(Box<ArgumentType>),
     Record(BTreeMap<String, Member>),
+    /// Whatever is given.
+    Given,
 }
 
 /// A member of a record.
@@ -64,6 +71,8 @@ impl ArgumentType {
                 item.write(out);
                 out.push('>');
             }
+            // No schema is made of these.
+            Self::Given => out.push_str("{}"),
             Self::Record(members) => {
                 out.push('{');
                 for (name, member) in members {
@@ -99,10 +108,32 @@ impl ArgumentType {
                         pairs.push((name.clone(), member.kind.expression(value)?));
                     }
                 }
-                RestrictedExpression::new_record(pairs).map_err(|e| e.to_string())
+                RestrictedExpression::new_record(pairs).map_err(|_| NOT_COMPARABLE.to_owned())
             }
+            (Self::Given, value) => given(value),
             _ => Err("an argument has another type than its schema says".into()),
         }
+    }
+}
+
+/// The value with the type that it has by itself.
+fn given(value: &Value) -> Result<RestrictedExpression, String> {
+    match value {
+        Value::String(_) => ArgumentType::Text.expression(value),
+        Value::Bool(_) => ArgumentType::Bool.expression(value),
+        Value::Number(number) if number.is_f64() => ArgumentType::Decimal.expression(value),
+        Value::Number(_) => ArgumentType::Long.expression(value),
+        Value::Array(items) => {
+            let items: Result<Vec<_>, _> = items.iter().map(given).collect();
+            Ok(RestrictedExpression::new_set(items?))
+        }
+        Value::Object(members) => {
+            let known = members.iter().filter(|(_, value)| !value.is_null());
+            let pairs: Result<Vec<_>, String> =
+                known.map(|(name, value)| Ok((name.clone(), given(value)?))).collect();
+            RestrictedExpression::new_record(pairs?).map_err(|_| NOT_COMPARABLE.to_owned())
+        }
+        Value::Null => Err("policies do not know `null`".into()),
     }
 }
 
@@ -147,16 +178,30 @@ fn decimal(number: &Number) -> Result<String, String> {
     Ok(format!("{whole}.{fraction}"))
 }
 
-/// The schema of one tool in Cedar's syntax.
+/// The entities of every schema.
+pub(super) const ENTITIES: &str = "entity Role; entity Workspace; entity Connector;
+entity Actor in [Role, Workspace] { authentication: String, person: String };
+entity Tool in [Connector, Workspace] {
+  classes: Set<String>, effect: String, environment: String, kind: String, name: String
+};
+";
+
+/// The schema of one tool in Cedar's syntax: that of its calls.
 pub(super) fn cedar_schema(arguments: &ArgumentType) -> String {
-    let mut text = String::from(
-        "entity Role; entity Workspace; entity Connector;\n\
-         entity Actor in [Role, Workspace] { authentication: String };\n\
-         entity Tool in [Connector, Workspace] { effect: String, kind: String, name: String };\n\
-         action call appliesTo { principal: [Actor], resource: [Tool], context: {\n\
-           agent: { client?: String, model?: String, sandbox_mode?: String },\n\
-           approved: Bool,\n\
-           arguments: ",
+    let mut text = String::from(ENTITIES);
+    for action in Action::ASIDE {
+        let _ = writeln!(text, "action {};", action.as_str());
+    }
+    text.push_str(
+        "action call appliesTo { principal: [Actor], resource: [Tool], context: {
+  agent: { auto_review?: Bool, client?: String, model?: String, sandbox_mode?: String },
+  approved: Bool,
+  environment: String,
+  labels: Set<String>,
+  reason?: String,
+  session?: String,
+  time: { hour: Long, minute_of_day: Long, unix: Long, weekday: Long },
+  arguments: ",
     );
     arguments.write(&mut text);
     text.push_str("\n} };\n");

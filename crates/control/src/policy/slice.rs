@@ -1,48 +1,66 @@
 //! The policies that can bear on one tool, validated against its types.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+mod audience;
+mod sight;
+
+pub(super) use audience::could_be_for;
+
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use cedar_policy::{
-    Authorizer, Context, Decision as Verdict, Effect, Entities, Entity, EntityId, EntityTypeName, EntityUid,
-    PartialEntities, PartialEntityUid, PartialRequest, Policy, PolicyId, PolicySet, PrincipalConstraint,
-    Request, Response, RestrictedExpression, Schema, ValidationMode, Validator,
+    Authorizer, Context, Decision as Verdict, Effect, Entities, EntityUid, PolicyId, PolicySet, Request,
+    Response, Schema,
 };
 use quaymaster_catalog::Tool;
 use quaymaster_core::arguments::sha256_text;
-use quaymaster_core::{Actor, AgentClaims, Arguments, Gate, PerActor};
+use quaymaster_core::{Actor, Arguments, Gate, Memory, PerActor};
 
-use super::access;
+use super::action::Action;
+use super::annotation::Notes;
+use super::aside::Aside;
+use super::context::{Asked, Wants};
+use super::decision::{Circumstances, Decision, DecisionEffect, Obligations};
+use super::entities::{Placed, actor_uid, uid};
 use super::problem::{PolicyProblem, Severity};
 use super::schema::{ArgumentType, cedar_schema};
 use super::source::{Source, SourcePolicy};
-use super::{Decision, DecisionEffect, Obligations};
-
-/// What the annotations of a policy say.
-#[derive(Debug)]
-struct Notes {
-    approval: Option<Gate>,
-    reason: Option<String>,
-}
+use super::validate::validate;
+use super::{Known, access};
+use audience::Audiences;
 
 /// The policies of one tool, ready to decide.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of their own, each found out once at load")]
 pub(super) struct Slice {
-    set: PolicySet,
-    schema: Schema,
+    pub(super) set: PolicySet,
+    /// The permits alone, where some of them demands something.
+    demanding: Option<PolicySet>,
+    pub(super) schema: Schema,
     arguments: ArgumentType,
-    notes: HashMap<PolicyId, Notes>,
-    tool: Entity,
     digest: Arc<str>,
-    action: EntityUid,
+    pub(super) typed: bool,
+    pub(super) notes: HashMap<PolicyId, Notes>,
+    pub(super) places: Vec<Placed>,
+    pub(super) action: EntityUid,
     /// No policy looks at the context, so what was decided for an actor holds for all its calls.
     ignores_context: bool,
     remembered: PerActor<Decision>,
+    /// Some policy says who may agree, so a denial is looked at twice.
+    has_gates: bool,
+    wants: Wants,
+    audiences: Audiences,
+    asks_reason: bool,
+    lists: Option<Aside>,
+    fields: Option<Aside>,
+    /// Which fields each actor sees, as far as somebody asked.
+    seen_fields: PerActor<Arc<Memory<String, bool>>>,
+    approves: Option<Aside>,
 }
 
 impl Slice {
     /// Puts the policies of `tool` together and validates them strictly.
-    pub(super) fn build(source: &Source, tool: &Tool) -> Result<Self, Vec<PolicyProblem>> {
+    pub(super) fn build(source: &Source, tool: &Tool, known: &Known) -> Result<Self, Vec<PolicyProblem>> {
         let declaration = tool.declaration();
         let workspaces: Vec<&str> =
             declaration.workspaces.iter().map(quaymaster_core::setting::Slug::as_str).collect();
@@ -60,37 +78,54 @@ impl Slice {
         let mut policies =
             source.bearing_on(tool.name().as_str(), declaration.connector.as_str(), &workspaces);
         policies.extend(&compiled);
-        let arguments = ArgumentType::of_arguments(&declaration.input_schema);
+        let aside = |action| Aside::build(action, &policies);
+        let lists = aside(Action::List).map_err(fault)?;
+        let fields = aside(Action::ReadField).map_err(fault)?;
+        let approves = aside(Action::Approve).map_err(fault)?;
+        policies.retain(|policy| policy.actions.contains(&Action::Call));
+        let typed = !known.untyped.contains(tool.name().as_str());
+        let arguments =
+            if typed { ArgumentType::of_arguments(&declaration.input_schema) } else { ArgumentType::Given };
         let (schema, _) =
             Schema::from_cedarschema_str(&cedar_schema(&arguments)).map_err(|e| fault(e.to_string()))?;
-        let set = PolicySet::from_policies(policies.iter().map(|p| p.policy.clone()))
-            .map_err(|e| fault(e.to_string()))?;
-        validate(&set, &schema, &policies, tool)?;
+        let set = set_of(policies.iter().copied()).map_err(fault)?;
+        if typed {
+            validate(&set, &schema, &policies, Some(tool.name()))?;
+        }
+        let permits = || policies.iter().copied().filter(|p| p.policy.effect() == Effect::Permit);
+        let demands = permits().any(|p| !p.notes.obligations.is_empty());
+        let places = Placed::all(tool, known).map_err(fault)?;
         Ok(Self {
-            ignores_context: !policies.iter().any(|p| mentions_context(p)),
-            notes: policies.iter().map(|p| (p.policy.id().clone(), notes(p))).collect(),
-            tool: tool_entity(tool, &workspaces).map_err(fault)?,
+            demanding: demands.then(|| set_of(permits())).transpose().map_err(fault)?,
+            ignores_context: !policies.iter().any(|p| p.mentions_context),
+            notes: policies.iter().map(|p| (p.policy.id().clone(), p.notes.clone())).collect(),
+            digest: digest(&policies, &places).into(),
+            places,
             action: uid("Action", "call").map_err(fault)?,
-            digest: digest(&policies).into(),
             remembered: PerActor::default(),
+            has_gates: policies.iter().any(|p| p.notes.approval.is_some()),
+            wants: Wants::of(&policies),
+            audiences: Audiences::of(&policies).map_err(fault)?,
+            asks_reason: policies.iter().any(|p| asks_reason(p)),
             set,
             schema,
             arguments,
+            typed,
+            lists,
+            fields,
+            seen_fields: PerActor::default(),
+            approves,
         })
     }
 
-    /// Decides one call.
-    pub(super) fn decide(&self, actor: &Actor, arguments: &Arguments, agent: &AgentClaims) -> Decision {
-        if !self.ignores_context {
-            return self.evaluate(actor, arguments, agent).unwrap_or_else(cannot_evaluate);
-        }
-        let decide = || self.evaluate(actor, arguments, agent).unwrap_or_else(cannot_evaluate);
-        self.remembered.get_or_make(actor, decide)
+    /// Whether a call may be refused for want of a business reason.
+    pub(super) fn asks_reason(&self) -> bool {
+        self.asks_reason
     }
 
     /// Whether a gate may stand before some call.
     pub(super) fn has_gates(&self) -> bool {
-        self.notes.values().any(|notes| notes.approval.is_some())
+        self.has_gates
     }
 
     /// What the policies are, as a digest.
@@ -98,93 +133,80 @@ impl Slice {
         &self.digest
     }
 
-    /// Whether some arguments could be permitted, now or after an approval.
-    pub(super) fn could_permit(&self, actor: &Actor) -> bool {
-        let partial = || -> Result<bool, String> {
-            let entities = self.entities(actor)?;
-            let entities =
-                PartialEntities::from_concrete(entities, &self.schema).map_err(|e| e.to_string())?;
-            let request = PartialRequest::new(
-                PartialEntityUid::from_concrete(actor_uid(actor)?),
-                self.action.clone(),
-                PartialEntityUid::from_concrete(self.tool.uid()),
-                None,
-                &self.schema,
-            )
-            .map_err(|e| e.to_string())?;
-            let response = self.set.tpe(&request, &entities, &self.schema).map_err(|e| e.to_string())?;
-            Ok(response.decision() != Some(Verdict::Deny) && response.error_forbids().next().is_none())
-        };
-        partial().unwrap_or_else(|error| {
-            tracing::error!(event = "policy.view", tool = %self.tool.uid(), error, "a tool is hidden because its policies cannot be evaluated");
-            false
-        })
+    /// Whether something may be taken out of a result.
+    pub(super) fn takes_fields_out(&self) -> bool {
+        self.fields.is_some() || self.notes.values().any(|notes| !notes.obligations.redactions.is_empty())
     }
 
-    /// Twice at most: as things are, and, where that denies, as if an approval had been given.
-    fn evaluate(
+    /// What partial evaluation alone says of whether `actor` could call.
+    #[cfg(test)]
+    pub(super) fn could_call_at_all(&self, actor: &Actor) -> bool {
+        Placed::of(&self.places, actor).is_some_and(|place| self.partially(actor, place))
+    }
+
+    /// Decides one call. In a workspace without the tool nobody may call it.
+    pub(super) fn decide(
         &self,
         actor: &Actor,
         arguments: &Arguments,
-        agent: &AgentClaims,
-    ) -> Result<Decision, String> {
-        let entities = self.entities(actor)?;
-        let now = self.respond(actor, arguments, agent, &entities, false)?;
+        circumstances: &Circumstances<'_>,
+    ) -> Decision {
+        let Some(place) = Placed::of(&self.places, actor) else { return Decision::default_deny() };
+        let asked = Asked {
+            arguments,
+            circumstances,
+            environment: &place.environment,
+            zone: &place.zone,
+            approved: false,
+        };
+        let decide = || self.evaluate(actor, place, asked).unwrap_or_else(cannot_evaluate);
+        if self.ignores_context { self.remembered.get_or_make(actor, decide) } else { decide() }
+    }
+
+    /// Twice at most: as things are, and, where that denies, as if an approval had been given.
+    fn evaluate(&self, actor: &Actor, place: &Placed, asked: Asked<'_>) -> Result<Decision, String> {
+        let entities = place.entities(actor)?;
+        let now = self.respond(actor, place, asked, &entities, &self.set)?;
         let decision = self.read(&now);
-        if decision.effect != DecisionEffect::Deny || decision.errors > 0 || self.ignores_context {
+        let is_final = decision.effect != DecisionEffect::Deny || decision.errors > 0;
+        if is_final || self.ignores_context || !self.has_gates {
             return Ok(decision);
         }
-        let approved = self.respond(actor, arguments, agent, &entities, true)?;
-        let with_approval = self.read(&approved);
+        let asked_then = Asked { approved: true, ..asked };
+        let approved = self.respond(actor, place, asked_then, &entities, &self.set)?;
+        let mut with_approval = self.read(&approved);
         let granted = with_approval.effect != DecisionEffect::Deny && with_approval.errors == 0;
         let gates = self.gates(&now, &approved);
-        if granted && !gates.is_empty() {
-            return Ok(Decision { effect: DecisionEffect::NeedsApproval { gates }, ..with_approval });
+        if !granted || gates.is_empty() {
+            return Ok(decision);
         }
-        Ok(decision)
+        if let Some(permits) = &self.demanding {
+            // A permit that holds until somebody agrees still demands what it demands: else a
+            // forbid that an approval lifts would take a demand away.
+            let unforbidden = self.respond(actor, place, asked, &entities, permits)?;
+            self.add_demands(unforbidden.diagnostics().reason(), &mut with_approval.obligations);
+        }
+        Ok(Decision { effect: DecisionEffect::NeedsApproval { gates }, ..with_approval })
     }
 
     fn respond(
         &self,
         actor: &Actor,
-        arguments: &Arguments,
-        agent: &AgentClaims,
+        place: &Placed,
+        asked: Asked<'_>,
         entities: &Entities,
-        approved: bool,
+        set: &PolicySet,
     ) -> Result<Response, String> {
-        let context = self.context(arguments, agent, approved)?;
-        // Without a look at the context an empty one stands in for it, which no schema fits.
-        let schema = (!self.ignores_context).then_some(&self.schema);
-        let request = Request::new(actor_uid(actor)?, self.action.clone(), self.tool.uid(), context, schema)
-            .map_err(|e| e.to_string())?;
-        Ok(Authorizer::new().is_authorized(&request, &self.set, entities))
-    }
-
-    fn context(&self, arguments: &Arguments, agent: &AgentClaims, approved: bool) -> Result<Context, String> {
-        if self.ignores_context {
-            return Ok(Context::empty());
-        }
-        let claimed =
-            [("client", &agent.client), ("model", &agent.model), ("sandbox_mode", &agent.sandbox_mode)];
-        let claimed = claimed.into_iter().filter_map(|(name, claim)| {
-            claim.as_ref().map(|c| (name.to_owned(), RestrictedExpression::new_string(c.clone())))
-        });
-        let pairs = [
-            ("agent".to_owned(), RestrictedExpression::new_record(claimed).map_err(|e| e.to_string())?),
-            ("approved".to_owned(), RestrictedExpression::new_bool(approved)),
-            ("arguments".to_owned(), self.arguments.expression(arguments.value())?),
-        ];
-        Context::from_pairs(pairs).map_err(|e| e.to_string())
-    }
-
-    fn entities(&self, actor: &Actor) -> Result<Entities, String> {
-        let mut parents: HashSet<EntityUid> =
-            actor.roles.iter().map(|role| uid("Role", role.as_str())).collect::<Result<_, _>>()?;
-        parents.insert(uid("Workspace", actor.workspace.as_str())?);
-        let authentication = RestrictedExpression::new_string(actor.authentication.as_str().to_owned());
-        let attributes = HashMap::from([("authentication".to_owned(), authentication)]);
-        let actor = Entity::new(actor_uid(actor)?, attributes, parents).map_err(|e| e.to_string())?;
-        Entities::from_entities([actor, self.tool.clone()], None).map_err(|e| e.to_string())
+        let context = if self.ignores_context {
+            Context::empty()
+        } else {
+            asked.context(&self.arguments, self.wants)?
+        };
+        // The context is made as the schema says, so Cedar need not look at it again; it would have to be
+        // whole for that, and what Cedar says of one that does not fit repeats the arguments.
+        let request = Request::new(actor_uid(actor)?, self.action.clone(), place.tool.uid(), context, None)
+            .map_err(|_| "the request cannot be put together".to_owned())?;
+        Ok(Authorizer::new().is_authorized(&request, set, entities))
     }
 
     /// Any error denies: Cedar would skip the policy that failed, even a `forbid`.
@@ -192,8 +214,12 @@ impl Slice {
         let errors = response.diagnostics().errors().count() as u64;
         let mut determining: Vec<&PolicyId> = response.diagnostics().reason().collect();
         determining.sort();
+        let mut obligations = Obligations::default();
         let effect = match response.decision() {
-            Verdict::Allow if errors == 0 => self.allowed_by(&determining),
+            Verdict::Allow if errors == 0 => {
+                self.add_demands(determining.iter().copied(), &mut obligations);
+                self.allowed_by(&determining)
+            }
             _ => DecisionEffect::Deny,
         };
         Decision {
@@ -201,7 +227,17 @@ impl Slice {
             policies: determining.iter().map(ToString::to_string).collect(),
             reasons: determining.iter().filter_map(|id| self.notes.get(*id)?.reason.clone()).collect(),
             errors,
-            obligations: Obligations::default(),
+            obligations,
+        }
+    }
+
+    /// What every one of these permits demands.
+    fn add_demands<'a>(&self, permits: impl Iterator<Item = &'a PolicyId>, all: &mut Obligations) {
+        for own in permits.filter_map(|id| self.notes.get(id)).map(|notes| &notes.obligations) {
+            all.redactions.extend(own.redactions.iter().cloned());
+            all.limits.extend(own.limits.iter().cloned());
+            all.reason_required |= own.reason_required;
+            all.labels.extend(own.labels.iter().cloned());
         }
     }
 
@@ -212,7 +248,7 @@ impl Slice {
         }
     }
 
-    /// One permit without an obligation is enough; if all have one, that of the first counts.
+    /// One permit without an approval is enough; if all want one, that of the first counts.
     fn gate_of_permits(&self, permits: &[&PolicyId]) -> Option<&Gate> {
         let gates = permits.iter().map(|id| self.gate(id));
         gates.min_by_key(Option::is_some).flatten()
@@ -231,32 +267,6 @@ impl Slice {
     fn gate(&self, id: &PolicyId) -> Option<&Gate> {
         self.notes.get(id)?.approval.as_ref()
     }
-
-    /// The reasons of the permits that could be for this actor, for a hint to whoever was
-    /// denied. What is for others is none of this actor's business.
-    pub(super) fn permit_reasons(&self, actor: &Actor) -> Vec<String> {
-        let permits = self.set.policies().filter(|p| p.effect() == Effect::Permit && could_be_for(p, actor));
-        let reasons: BTreeSet<String> =
-            permits.filter_map(|p| self.notes.get(p.id())?.reason.clone()).collect();
-        reasons.into_iter().collect()
-    }
-}
-
-/// Whether the principal that a policy names is this actor, its workspace or one of its roles.
-fn could_be_for(policy: &Policy, actor: &Actor) -> bool {
-    let named = match policy.principal_constraint() {
-        PrincipalConstraint::Any | PrincipalConstraint::Is(_) => return true,
-        PrincipalConstraint::In(named)
-        | PrincipalConstraint::Eq(named)
-        | PrincipalConstraint::IsIn(_, named) => named,
-    };
-    let id = named.id().unescaped();
-    match named.type_name().to_string().as_str() {
-        "Actor" => id == actor.id.as_str(),
-        "Role" => actor.roles.iter().any(|role| role.as_str() == id),
-        "Workspace" => id == actor.workspace.as_str(),
-        _ => false,
-    }
 }
 
 fn cannot_evaluate(error: String) -> Decision {
@@ -264,62 +274,20 @@ fn cannot_evaluate(error: String) -> Decision {
     Decision { errors: 1, reasons: vec![error], ..Decision::default_deny() }
 }
 
-fn validate(
-    set: &PolicySet,
-    schema: &Schema,
-    policies: &[&SourcePolicy],
-    tool: &Tool,
-) -> Result<(), Vec<PolicyProblem>> {
-    let result = Validator::new(schema.clone()).validate(set, ValidationMode::Strict);
-    let problems: Vec<PolicyProblem> = result
-        .validation_errors()
-        .map(|error| {
-            let origin = policies.iter().find(|p| p.policy.id() == error.policy_id());
-            let mut problem = PolicyProblem::of_diagnostic(origin.and_then(|p| p.file), error);
-            if problem.span.is_none() {
-                problem.span = origin.filter(|p| p.length > 0).map(|p| (p.offset, p.length));
-            }
-            problem.tool = Some(tool.name().to_string());
-            problem.message = format!("{} (checked for tool `{}`)", problem.message, tool.name());
-            problem
-        })
-        .collect();
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
+fn set_of<'a>(policies: impl Iterator<Item = &'a SourcePolicy>) -> Result<PolicySet, String> {
+    PolicySet::from_policies(policies.map(|p| p.policy.clone())).map_err(|e| e.to_string())
 }
 
-/// SHA-256 over the texts of the policies, which are in the order of their ids.
-fn digest(policies: &[&SourcePolicy]) -> String {
-    let text: Vec<String> = policies.iter().map(|p| p.policy.to_string()).collect();
-    sha256_text(text.join("\n").as_bytes())
+/// SHA-256 over the texts of the policies, which are in the order of their ids, and over what each
+/// workspace is, such as production.
+fn digest(policies: &[&SourcePolicy], places: &[Placed]) -> String {
+    let texts = policies.iter().map(|p| p.policy.to_string());
+    let environments = places.iter().map(|place| format!("{} is {}", place.workspace, place.environment));
+    sha256_text(texts.chain(environments).collect::<Vec<_>>().join("\n").as_bytes())
 }
 
-fn notes(policy: &SourcePolicy) -> Notes {
-    Notes { approval: policy.approval.clone(), reason: policy.reason.clone() }
-}
-
-/// Whether a policy looks at the context. Where that cannot be told, it does.
-fn mentions_context(policy: &SourcePolicy) -> bool {
-    policy.policy.to_json().map_or(true, |json| json.to_string().contains(r#""context""#))
-}
-
-fn tool_entity(tool: &Tool, workspaces: &[&str]) -> Result<Entity, String> {
-    let mut parents: HashSet<EntityUid> =
-        workspaces.iter().map(|w| uid("Workspace", w)).collect::<Result<_, _>>()?;
-    parents.insert(uid("Connector", tool.declaration().connector.as_str())?);
-    let text = |t: &str| RestrictedExpression::new_string(t.to_owned());
-    let attributes = HashMap::from([
-        ("effect".to_owned(), text(tool.effect().as_str())),
-        ("kind".to_owned(), text(tool.kind().as_str())),
-        ("name".to_owned(), text(tool.name().as_str())),
-    ]);
-    Entity::new(uid("Tool", tool.name().as_str())?, attributes, parents).map_err(|e| e.to_string())
-}
-
-fn actor_uid(actor: &Actor) -> Result<EntityUid, String> {
-    uid("Actor", actor.id.as_str())
-}
-
-fn uid(kind: &str, id: &str) -> Result<EntityUid, String> {
-    let kind: EntityTypeName = kind.parse().map_err(|_| format!("`{kind}` is not an entity type"))?;
-    Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
+/// Whether what the policy says may depend on whether a business reason is given.
+fn asks_reason(policy: &SourcePolicy) -> bool {
+    let mentions = || policy.json.as_deref().is_none_or(|json| json.contains(r#""reason""#));
+    policy.notes.obligations.reason_required || (policy.mentions_context && mentions())
 }

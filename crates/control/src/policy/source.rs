@@ -2,19 +2,18 @@
 //!
 //! What is checked here does not depend on a tool: syntax, ids, annotations, and
 //! whether every role, tool, connector and workspace that a policy names exists.
-//! An unknown annotation is an error, because a mistyped `@approval` would
-//! silently let calls through.
 
 use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
 
-use cedar_policy::{ActionConstraint, Policy, PolicyId, PolicySet, ResourceConstraint};
-use quaymaster_core::{Gate, Role, suggest};
+use cedar_policy::{ActionConstraint, Effect, Policy, PolicyId, PolicySet, ResourceConstraint, Schema};
+use quaymaster_core::suggest;
 
 use super::Known;
+use super::action::Action;
+use super::annotation::Notes;
 use super::problem::{PolicyProblem, Severity};
-
-const ANNOTATIONS: [&str; 4] = ["id", "reason", "description", "approval"];
+use super::validate::validate;
 
 /// A file of Cedar policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +41,12 @@ pub(super) struct SourcePolicy {
     pub(super) offset: usize,
     pub(super) length: usize,
     pub(super) scope: Scope,
-    pub(super) approval: Option<Gate>,
-    pub(super) reason: Option<String>,
+    /// What it is about.
+    pub(super) actions: Vec<Action>,
+    pub(super) mentions_context: bool,
+    /// The policy as JSON, to look for names in; nothing if it cannot be written so.
+    pub(super) json: Option<String>,
+    pub(super) notes: Notes,
 }
 
 /// All policies of all files, indexed by scope.
@@ -64,7 +67,18 @@ impl Source {
                 }
             }
         }
+        for action in Action::ASIDE {
+            reader.check_aside(action);
+        }
         (reader.source, reader.problems)
+    }
+
+    /// The policies of the files that are about `action`.
+    pub(super) fn about(&self, action: Action) -> Vec<&SourcePolicy> {
+        let all = self.by_scope.values().flatten();
+        let mut about: Vec<_> = all.filter(|policy| policy.actions.contains(&action)).collect();
+        about.sort_by(|a, b| a.policy.id().cmp(b.policy.id()));
+        about
     }
 
     /// The policies whose scope admits a tool, in the order of their ids.
@@ -97,6 +111,17 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Validates what is said of an action whose schema does not depend on a tool.
+    fn check_aside(&mut self, action: Action) {
+        let about = self.source.about(action);
+        let set = PolicySet::from_policies(about.iter().map(|policy| policy.policy.clone()));
+        let schema = Schema::from_cedarschema_str(&action.schema());
+        if let (Ok(set), Ok((schema, _)), false) = (set, schema, about.is_empty()) {
+            let found = validate(&set, &schema, &about, None).err().unwrap_or_default();
+            self.problems.extend(found);
+        }
+    }
+
     fn read_file(&mut self, index: usize, file: &PolicyFile, set: &PolicySet) {
         if set.templates().next().is_some() {
             self.problems.push(PolicyProblem {
@@ -113,11 +138,13 @@ impl Reader<'_> {
         for policy in set.policies() {
             let text = policy.to_string();
             let offset = file.text.find(&text).unwrap_or(0);
-            self.read_policy(policy, index, (offset, text.len()));
+            let before = file.text.get(..offset).unwrap_or_default();
+            let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+            self.read_policy(policy, index, (offset, text.len()), &format!("{}:{line}", file.path));
         }
     }
 
-    fn read_policy(&mut self, policy: &Policy, file: usize, span: (usize, usize)) {
+    fn read_policy(&mut self, policy: &Policy, file: usize, span: (usize, usize), place: &str) {
         let mut problem = |message: String, help: Option<String>| {
             self.problems.push(PolicyProblem {
                 file: Some(file),
@@ -138,26 +165,25 @@ impl Reader<'_> {
         if !self.ids.insert(id.to_owned()) {
             problem(format!("another policy has the id `{id}`"), None);
         }
-        for (name, _) in policy.annotations().filter(|(name, _)| !ANNOTATIONS.contains(name)) {
-            problem(format!("unknown annotation `@{name}`"), suggest::near(name, ANNOTATIONS));
-        }
-        let approval = policy.annotation("approval").and_then(|text| match Gate::parse(text) {
-            Ok(gate) => Some(gate),
-            Err(message) => {
-                let help = "name who may decide, such as @approval(\"manager\")".to_owned();
-                problem(format!("`@approval`: {message}"), Some(help));
-                None
-            }
-        });
-        let unknown = |role: &&Role| !self.known.roles.contains(role.as_str());
-        for role in approval.iter().flat_map(Gate::all_roles).filter(unknown) {
-            problem(
-                format!("`@approval` names the unknown role `{role}`"),
-                suggest::near(role.as_str(), self.known.roles.iter().map(String::as_str)),
-            );
+        let (mut notes, told) = Notes::read(policy, id, &self.known.roles);
+        notes.place = Some(place.to_owned());
+        for (message, help) in told {
+            problem(message, help);
         }
         for (message, help) in unknown_entities(policy, self.known) {
             problem(message, help);
+        }
+        let mentions_context = mentions_context(policy);
+        let actions = Action::of(policy, mentions_context);
+        let follows = |action: &Action| action.is_open();
+        if let (Effect::Permit, Some(open), true) =
+            (policy.effect(), actions.first(), actions.iter().all(follows))
+        {
+            problem(
+                format!("a permit for `{}` changes nothing: only a `forbid` does", open.as_str()),
+                Some("a tool is listed where it could be called, a field is seen where the classification lets it, \
+                      and who decides on a call is said by its `@approval`".into()),
+            );
         }
         let Some(scope) = scope_of(policy) else {
             problem(
@@ -166,14 +192,20 @@ impl Reader<'_> {
             );
             return;
         };
+        let of_gateway = actions == [Action::Administer];
+        if of_gateway && !matches!(scope, Scope::Any | Scope::Workspace(_)) {
+            problem("`administer` has a workspace as its resource".into(), None);
+        }
         let read = SourcePolicy {
             policy: policy.new_id(PolicyId::new(id)),
             file: Some(file),
             offset: span.0,
             length: span.1,
-            approval,
-            reason: policy.annotation("reason").map(str::to_owned),
+            notes,
             scope,
+            actions,
+            mentions_context,
+            json: json_of(policy),
         };
         self.source.by_scope.entry(read.scope.key()).or_default().push(read);
     }
@@ -181,7 +213,7 @@ impl Reader<'_> {
 
 /// Every role, tool, connector, workspace and action that a policy names and that does not exist.
 fn unknown_entities(policy: &Policy, known: &Known) -> Vec<(String, Option<String>)> {
-    let actions = BTreeSet::from(["call".to_owned()]);
+    let actions: BTreeSet<String> = Action::ALL.iter().map(|action| action.as_str().to_owned()).collect();
     let mut unknown = Vec::new();
     let named_actions = match policy.action_constraint() {
         ActionConstraint::Any => vec![],
@@ -208,6 +240,18 @@ fn unknown_entities(policy: &Policy, known: &Known) -> Vec<(String, Option<Strin
         }
     }
     unknown
+}
+
+/// What a policy names, without its annotations.
+pub(super) fn json_of(policy: &Policy) -> Option<String> {
+    let mut json = policy.to_json().ok()?;
+    json.as_object_mut()?.remove("annotations");
+    Some(json.to_string())
+}
+
+/// Whether a policy looks at the context. Where that cannot be told, it does.
+pub(super) fn mentions_context(policy: &Policy) -> bool {
+    policy.to_json().map_or(true, |json| json.to_string().contains(r#""context""#))
 }
 
 fn scope_of(policy: &Policy) -> Option<Scope> {

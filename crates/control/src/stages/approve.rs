@@ -32,7 +32,7 @@ pub async fn approve(
 ) -> Result<Approved, Ended> {
     let facts = authorized.facts;
     if let Some(grant) = grant {
-        return granted(facts, grant, evidence).await;
+        return granted(facts, grant, approvals, evidence).await;
     }
     let gates = match facts.decision.as_ref().map(|d| &d.effect) {
         Some(DecisionEffect::Allow) => return Ok(Approved { facts }),
@@ -67,17 +67,33 @@ pub fn approve_unasked(authorized: Authorized) -> Result<Approved, Refused> {
     Err(Refused::new(facts, error))
 }
 
-/// Lets a call through that was agreed to, if it is still the one.
-async fn granted(facts: Facts, grant: &Grant, evidence: &Evidence) -> Result<Approved, Ended> {
+/// Lets a call through that was agreed to, if it is still the one and everybody agreed who has to now.
+/// From here on it may take effect, and no other process runs it.
+async fn granted(
+    facts: Facts,
+    grant: &Grant,
+    approvals: &Approvals,
+    evidence: &Evidence,
+) -> Result<Approved, Ended> {
     let facts = Facts { approval: Some(grant.id().clone()), ..facts };
-    if !facts.decision.as_ref().is_some_and(|d| d.effect != DecisionEffect::Deny) {
-        return Err(refused(facts, unauthorized()));
+    let demanded = match facts.decision.as_ref().map(|d| &d.effect) {
+        Some(DecisionEffect::Allow) => vec![],
+        Some(DecisionEffect::NeedsApproval { gates }) => gates.clone(),
+        Some(DecisionEffect::Deny) | None => return Err(refused(facts, unauthorized())),
+    };
+    let fits = match evidence.subjects.of(&facts.request.actor.id).await {
+        Ok(subject) => grant.fits(&binding(&facts, &subject), &demanded),
+        Err(error) => return Err(refused(facts, error.into())),
+    };
+    if !fits {
+        let message = "what was agreed to has changed since: the tool, its policies, or who asked";
+        return Err(refused(facts, CallError::new(ErrorCode::ApprovalExpired, message)));
     }
-    match evidence.subjects.of(&facts.request.actor.id).await {
-        Ok(subject) if grant.fits(&binding(&facts, &subject)) => Ok(Approved { facts }),
-        Ok(_) => {
-            let message = "what was agreed to has changed since: the tool, its policies or who asked";
-            Err(refused(facts, CallError::new(ErrorCode::ApprovalExpired, message)))
+    match approvals.begin(grant).await {
+        Ok(true) => Ok(Approved { facts }),
+        Ok(false) => {
+            let message = "another process has taken this call over";
+            Err(refused(facts, CallError::new(ErrorCode::GatewayInternal, message)))
         }
         Err(error) => Err(refused(facts, error.into())),
     }

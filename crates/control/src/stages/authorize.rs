@@ -1,14 +1,16 @@
-//! Whether this actor may make this call: arguments valid, policy in favour.
+//! Whether this actor may make this call: covered by its credentials, arguments valid, policy in favour.
 
-use quaymaster_catalog::Call;
-use quaymaster_core::{CallError, ErrorCode};
+use std::sync::Arc;
+
+use quaymaster_catalog::{Call, CheckedArguments, Tool};
+use quaymaster_core::{CallError, ErrorCode, SessionId};
 
 use super::Rulebook;
 use super::facts::{Facts, Refused};
 use super::guards::Guards;
 use crate::incident::Called;
 use crate::limits::Bound;
-use crate::policy::{Decision, DecisionEffect};
+use crate::policy::{Circumstances, Decision, DecisionEffect};
 
 /// A call that policy allows, perhaps after somebody has agreed.
 #[derive(Debug)]
@@ -16,18 +18,18 @@ pub struct Authorized {
     pub(super) facts: Facts,
 }
 
-/// Looks for a switch that stops the call, checks the arguments, asks policy, and takes what the call
-/// needs of its limits.
+/// Looks for a switch that stops the call, checks the scopes and the arguments, asks policy, and takes
+/// what the call needs of its limits.
 ///
 /// # Errors
 ///
-/// [`Refused`] with `incident.stopped`, `input.invalid`, `policy.denied`, `limit.rate`,
+/// [`Refused`] with `incident.stopped`, `auth.scope`, `input.invalid`, `policy.denied`, `limit.rate`,
 /// `limit.concurrency`, `limit.quota` or `limit.budget`; with `audit.unavailable` if nobody can say
 /// whether a switch stands or what is left of a quota.
 pub async fn authorize(call: Call, rulebook: &Rulebook, guards: &Guards) -> Result<Authorized, Refused> {
     let entered = guards.incidents.enter(call.request().id.clone(), Called::of(&call)).await;
     let (request, tool) = call.into_parts();
-    let mut facts = Facts { tool: Some(tool), ..Facts::of(request) };
+    let mut facts = Facts { tool: Some(Arc::clone(&tool)), ..Facts::of(request) };
     match entered {
         Ok(running) => facts.running = Some(running),
         Err((error, switch)) => {
@@ -35,7 +37,7 @@ pub async fn authorize(call: Call, rulebook: &Rulebook, guards: &Guards) -> Resu
             return Err(Refused::new(facts, error));
         }
     }
-    within_limits(decide(facts, rulebook)?, guards).await
+    within_limits(decide(facts, &tool, rulebook)?, guards).await
 }
 
 /// Takes what the call needs of the limits that bear on it.
@@ -58,28 +60,41 @@ async fn within_limits(authorized: Authorized, guards: &Guards) -> Result<Author
     }
 }
 
-/// Checks the arguments and asks policy.
-fn decide(mut facts: Facts, rulebook: &Rulebook) -> Result<Authorized, Refused> {
-    let Some(tool) = facts.tool.clone() else {
-        let error = CallError::new(ErrorCode::GatewayInternal, "the call has no tool");
-        return Err(Refused::new(facts, error));
-    };
-    let arguments = match tool.check_arguments(&facts.request) {
-        Ok(arguments) => arguments,
+/// Checks the scopes and the arguments, and asks policy.
+fn decide(mut facts: Facts, tool: &Tool, rulebook: &Rulebook) -> Result<Authorized, Refused> {
+    if let Some(scope) = facts.request.actor.lacks_scopes(tool.declaration().effect) {
+        return Err(Refused::new(facts, CallError::lacking(scope)));
+    }
+    let CheckedArguments { arguments, reason } = match tool.check_arguments(&facts.request) {
+        Ok(checked) => checked,
         Err(error) => return Err(Refused::new(facts, error)),
     };
-    let decision = rulebook.policies().decide(&facts.request.actor, &tool, &arguments, &facts.request.agent);
+    let request = &facts.request;
+    let circumstances = Circumstances {
+        session: request.session.as_ref().map(SessionId::as_str),
+        reason: reason.as_deref(),
+        ..Circumstances::new(&request.agent, request.received)
+    };
+    let decision = rulebook.policies().decide(&request.actor, tool, &arguments, &circumstances);
+    let lacks_reason = decision.obligations.reason_required && reason.is_none();
+    facts.reason = reason;
     let denied = (decision.effect == DecisionEffect::Deny).then(|| denial(&decision));
-    facts.rules = rulebook.policies().digest(&tool);
+    facts.rules = rulebook.policies().digest(tool);
     facts.arguments = Some(arguments);
     facts.decision = Some(decision);
     match denied {
         Some(error) => {
-            let hints = rulebook.policies().permit_reasons(&facts.request.actor, &tool);
+            let hints = rulebook.policies().permit_reasons(&facts.request.actor, tool);
             Err(Refused::new(facts, if hints.is_empty() { error } else { error.hint(hints.join("; ")) }))
         }
+        None if lacks_reason => Err(Refused::new(facts, without_reason())),
         None => Ok(Authorized { facts }),
     }
+}
+
+fn without_reason() -> CallError {
+    CallError::new(ErrorCode::InputInvalid, "this call needs a business reason")
+        .hint("say in the argument `reason`, in one sentence, why it is made")
 }
 
 fn denial(decision: &Decision) -> CallError {

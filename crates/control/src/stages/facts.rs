@@ -19,6 +19,8 @@ pub(crate) struct Facts {
     pub(crate) tool: Option<Arc<Tool>>,
     /// The arguments that are decided on and run, once they were checked.
     pub(crate) arguments: Option<Arguments>,
+    /// The business reason that the caller gave beside the arguments.
+    pub(crate) reason: Option<String>,
     pub(crate) decision: Option<Decision>,
     /// What the policies are that decided, as a digest.
     pub(crate) rules: Option<Arc<str>>,
@@ -52,6 +54,7 @@ impl Facts {
             request,
             tool: None,
             arguments: None,
+            reason: None,
             decision: None,
             rules: None,
             approval: None,

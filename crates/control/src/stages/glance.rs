@@ -4,17 +4,22 @@
 //! it changes are for those alone who may read it.
 
 use quaymaster_catalog::Tool;
-use quaymaster_core::{Actor, AgentClaims, Arguments};
+use quaymaster_core::{Actor, AgentClaims, Arguments, Timestamp};
 use serde_json::{Map, Value};
 
 use super::Rulebook;
-use crate::policy::DecisionEffect;
+use crate::policy::{Circumstances, DecisionEffect};
 
 /// Whether `actor` may read the resource at `uri`, which belongs to `group`, now or after somebody
 /// has agreed. What an agent says of itself counts for nothing here.
-pub fn may_read(actor: &Actor, group: &Tool, uri: &str, rulebook: &Rulebook) -> bool {
+pub fn may_read(actor: &Actor, group: &Tool, uri: &str, rulebook: &Rulebook, at: Timestamp) -> bool {
     let arguments = Arguments::from_map(Map::from_iter([("uri".to_owned(), Value::from(uri))]));
-    let decision = rulebook.policies().decide(actor, group, &arguments, &AgentClaims::default());
+    let decision = rulebook.policies().decide(
+        actor,
+        group,
+        &arguments,
+        &Circumstances::new(&AgentClaims::default(), at),
+    );
     let rules = rulebook.field_rules(group);
     decision.effect != DecisionEffect::Deny
         && rules.is_some_and(|rules| rules.default_class() <= actor.clearance)

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use quaymaster_catalog::Tool;
 use quaymaster_core::arguments::sha256_text;
-use quaymaster_core::json::ObjectWriter;
 use quaymaster_core::{
     Actor, AgentClaims, Arguments, CallError, CallId, CallRequest, DataClass, Effect, ErrorCode, Gate, Role,
 };
@@ -13,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::close::{Evidence, begin_record};
 use super::facts::{Facts, Refused};
+use super::input::decision_input;
 use super::reserve::Reserved;
 use crate::audit::record::{DecisionPart, Event, Record};
 use crate::audit::{AuditError, Draft, Durability, Subject};
@@ -149,7 +149,7 @@ pub(super) fn describe_decision<'a>(
     record.arguments = Some(sha256_text(arguments.as_bytes()));
     record.agent = Some(&request.agent).filter(|agent| **agent != AgentClaims::default());
     let Some((decision, tool)) = facts.decision.as_ref().zip(facts.tool.as_ref()) else { return Ok(None) };
-    let input = decision_input(request, tool, arguments);
+    let input = decision_input(facts, tool, arguments);
     let (digest, sealed) = if input.len() <= MAX_SEALED_INPUT {
         let sealed = subject.seal(request.id.as_str(), input.as_bytes())?;
         (sha256_text(&sealed), Some(sealed))
@@ -166,6 +166,7 @@ pub(super) fn describe_decision<'a>(
         effect: decision.effect.as_str(),
         errors: decision.errors,
         input: Some(digest),
+        obligations: Some(&decision.obligations).filter(|obligations| !obligations.is_empty()),
         policies: &decision.policies,
     });
     Ok(sealed)
@@ -181,24 +182,4 @@ pub(super) fn durability(facts: &Facts) -> Durability {
     let harmless =
         |tool: &Arc<Tool>| tool.effect() == Effect::Read && !tool.may_release(DataClass::Confidential);
     if facts.tool.as_ref().is_some_and(harmless) { Durability::Accepted } else { Durability::Durable }
-}
-
-/// What a decision is made on, as canonical JSON. `arguments` are canonical
-/// already; the members below are in the canonical order.
-fn decision_input(request: &CallRequest, tool: &Tool, arguments: &str) -> String {
-    let mut text = String::with_capacity(arguments.len() + 512);
-    let mut input = ObjectWriter::begin(&mut text);
-    input.string("action", "call");
-    let mut actor = ObjectWriter::begin(input.member("actor"));
-    actor.string("authentication", request.actor.authentication.as_str());
-    actor.string("id", request.actor.id.as_str());
-    actor.strings("roles", &request.actor.roles);
-    actor.string("workspace", request.actor.workspace.as_str());
-    actor.end();
-    request.agent.write_canonical(input.member("agent"));
-    input.member("arguments").push_str(arguments);
-    input.string("tool", tool.name().as_str());
-    input.number("v", 1);
-    input.end();
-    text
 }

@@ -1,8 +1,8 @@
 //! What may leave: the only place that opens a [`RawOutput`].
 //!
 //! First cut: the classification that the connector declares, against the
-//! actor's clearance. Fields and columns that are declared `drop`, or whose class
-//! is above the clearance, are taken out; what is above the clearance as a whole,
+//! actor's clearance, and what policy says of fields. Fields and columns that are declared
+//! `drop`, whose class is above the clearance, or that policy hides, are taken out; what is above the clearance as a whole,
 //! and what cannot be understood while something has to be taken out, is not
 //! released at all. Detectors and other actions come with redaction.
 //!
@@ -11,6 +11,7 @@
 //! - Whoever made a write is never told that it failed because its result is withheld.
 
 mod fields;
+mod sieve;
 mod table;
 mod upstream;
 
@@ -23,6 +24,7 @@ use super::permit::Receipt;
 use crate::output::{RawContent, RawOutput, Released, SafeOutput};
 
 pub(super) use fields::FieldRules;
+pub(super) use sieve::Sieve;
 
 /// Releases what this actor may have of a result.
 ///
@@ -65,9 +67,7 @@ fn guarded<T>(check: impl FnOnce() -> Result<T, CallError>) -> Result<T, CallErr
 fn release_message(mut error: CallError, receipt: &Receipt, rulebook: &Rulebook) -> CallError {
     let Some(said) = error.upstream_message.take() else { return error };
     let facts = &receipt.facts;
-    let clearance = facts.request.actor.clearance;
-    let rules = facts.tool.as_ref().and_then(|tool| rulebook.field_rules(tool));
-    if rules.is_some_and(|rules| rules.let_all_through(clearance)) {
+    if Sieve::of(facts, rulebook).is_some_and(|sieve| sieve.lets_all_through()) {
         let said: String = said.chars().take(MAX_MESSAGE_CHARS).collect();
         error.public_message = format!("{}: {said}", error.public_message);
     }
@@ -97,15 +97,11 @@ fn withheld(error: CallError, success: Option<bool>) -> CallError {
 
 fn look_into(raw: RawOutput, receipt: &Receipt, rulebook: &Rulebook) -> Result<SafeOutput, CallError> {
     let facts = &receipt.facts;
-    let unclassified = || refused("there is no classification to release this result by");
-    let tool = facts.tool.as_ref().ok_or_else(unclassified)?;
-    let rules = rulebook.field_rules(tool).ok_or_else(unclassified)?;
-    let clearance = facts.request.actor.clearance;
+    let sieve = Sieve::of(facts, rulebook)
+        .ok_or_else(|| refused("there is no classification to release this result by"))?;
     match raw.content {
-        RawContent::Table(table) => table::release(table, tool, clearance, &facts.request.id),
-        RawContent::Upstream(result) => {
-            upstream::release(result.as_raw(), tool, rules, clearance, &facts.request.id)
-        }
+        RawContent::Table(table) => table::release(table, &sieve, &facts.request.id),
+        RawContent::Upstream(result) => upstream::release(result.as_raw(), &sieve, &facts.request.id),
     }
 }
 
@@ -125,17 +121,29 @@ pub(super) fn above_clearance(class: DataClass) -> CallError {
 struct Tally {
     classes: std::collections::BTreeSet<DataClass>,
     redactions: std::collections::BTreeMap<DataClass, u64>,
+    /// What was kept back by policy alone.
+    by_policy: u64,
 }
 
 impl Tally {
     fn kept_back(&self) -> u64 {
-        self.redactions.values().sum()
+        self.redactions.values().sum::<u64>() + self.by_policy
+    }
+
+    /// Counts something that was kept back for its class, or else by policy.
+    fn note_kept_back(&mut self, class: Option<DataClass>) {
+        match class {
+            Some(class) => *self.redactions.entry(class).or_default() += 1,
+            None => self.by_policy += 1,
+        }
     }
 
     fn into_released(self) -> Released {
+        let by_policy = (self.by_policy > 0).then(|| ("policy".to_owned(), self.by_policy));
+        let by_class = self.redactions.into_iter().map(|(c, n)| (c.to_string(), n));
         Released {
             classes: self.classes.into_iter().map(|c| c.to_string()).collect(),
-            redactions: self.redactions.into_iter().map(|(c, n)| (c.to_string(), n)).collect(),
+            redactions: by_class.chain(by_policy).collect(),
         }
     }
 }

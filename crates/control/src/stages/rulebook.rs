@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use quaymaster_catalog::{Catalogue, Tool};
+use quaymaster_catalog::{Catalogue, Ruled, Tool};
 
 use super::release::FieldRules;
 use crate::policy::{Known, Policies, PolicyFile, PolicyProblem, Severity};
@@ -12,7 +12,7 @@ use crate::policy::{Known, Policies, PolicyFile, PolicyProblem, Severity};
 /// The rules in force.
 #[derive(Debug, Default)]
 pub struct Rulebook {
-    policies: Policies,
+    policies: Arc<Policies>,
     fields: HashMap<String, Arc<FieldRules>>,
 }
 
@@ -44,12 +44,20 @@ impl Rulebook {
             }
         }
         problems.dedup();
-        (Self { policies, fields }, problems)
+        (Self { policies: Arc::new(policies), fields }, problems)
     }
 
     /// What policy says.
-    pub fn policies(&self) -> &Policies {
+    pub fn policies(&self) -> &Arc<Policies> {
         &self.policies
+    }
+
+    /// What the rules change in what agents are told of `tool`.
+    pub fn told(&self, tool: &Tool) -> Ruled {
+        Ruled {
+            asks_reason: self.policies.asks_reason(tool),
+            takes_fields_out: self.policies.takes_fields_out(tool),
+        }
     }
 
     pub(super) fn field_rules(&self, tool: &Tool) -> Option<&Arc<FieldRules>> {

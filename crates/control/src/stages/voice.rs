@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::Rulebook;
 use super::permit::Permit;
+use super::release::Sieve;
 
 /// What one call's system may say before its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,10 +15,7 @@ pub struct Voice(bool);
 
 /// What the rules let the system behind `permit` say.
 pub fn voice(permit: &Permit, rulebook: &Rulebook) -> Voice {
-    let facts = permit.facts();
-    let clearance = facts.request.actor.clearance;
-    let rules = facts.tool.as_ref().and_then(|tool| rulebook.field_rules(tool));
-    Voice(rules.is_some_and(|rules| rules.let_all_through(clearance)))
+    Voice(Sieve::of(permit.facts(), rulebook).is_some_and(|sieve| sieve.lets_all_through()))
 }
 
 impl Voice {

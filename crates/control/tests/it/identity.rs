@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quaymaster_control::crypto::SystemRandomness;
-use quaymaster_control::identity::{Identity, NewToken, Roles, TokenRequest, create_token};
+use quaymaster_control::identity::{
+    Arrival, Declared, Identity, NewToken, Roles, TokenRequest, create_token,
+};
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::clock::FixedClock;
 use quaymaster_core::{ActorId, Clock, DataClass, Timestamp};
@@ -33,17 +35,29 @@ async fn gate() -> Gate {
         workspace: slug("sales"),
         lifetime: Duration::from_mins(1),
         note: None,
+        person: Some(ActorId::parse("ada").expect("an id")),
     };
     let token =
         create_token(&world.store, request, clock.as_ref(), &SystemRandomness).await.expect("a token");
-    let identity = Identity::new(world.store.clone(), clock.clone(), roles);
+    let identity = Identity::new(world.store.clone(), clock.clone(), declared(roles));
     Gate { world, clock, identity, token }
+}
+
+fn declared(roles: Roles) -> Declared {
+    Declared { roles, workspaces: [slug("sales")].into(), default_workspace: slug("sales") }
+}
+
+fn arrival<'a>(authorization: Option<&'a str>, workspace: Option<&'a str>) -> Arrival<'a> {
+    Arrival { authorization, workspace, path: "/mcp" }
 }
 
 impl Gate {
     async fn ask(&self, header: &str, workspace: Option<&str>) -> Result<Vec<String>, String> {
-        let actor =
-            self.identity.authenticate(Some(header), workspace).await.map_err(|e| e.code.to_string())?;
+        let actor = self
+            .identity
+            .authenticate(arrival(Some(header), workspace))
+            .await
+            .map_err(|e| e.code.to_string())?;
         Ok(actor.roles.iter().map(ToString::to_string).collect())
     }
 
@@ -56,7 +70,9 @@ impl Gate {
 async fn a_token_gives_its_actor_in_the_roles_that_are_declared() {
     let gate = gate().await;
     assert_eq!(gate.ask(&gate.header(), None).await, Ok(vec!["analyst".into(), "lead".into()]));
-    let actor = gate.identity.authenticate(Some(&gate.header()), Some("sales")).await.expect("an actor");
+    let actor =
+        gate.identity.authenticate(arrival(Some(&gate.header()), Some("sales"))).await.expect("an actor");
+    assert_eq!((actor.id.as_str(), actor.person().as_str()), ("ada@example.test", "ada"));
     assert_eq!((actor.clearance, actor.workspace.as_str()), (DataClass::Confidential, "sales"));
 }
 
@@ -75,7 +91,7 @@ async fn whatever_does_not_count_has_one_answer() {
         assert_eq!(gate.ask(&header, None).await, Err("auth.invalid".into()), "{header}");
     }
     assert_eq!(gate.ask(&gate.header(), Some("other")).await, Err("auth.invalid".into()));
-    let missing = gate.identity.authenticate(None, None).await.map_err(|e| e.code.to_string());
+    let missing = gate.identity.authenticate(arrival(None, None)).await.map_err(|e| e.code.to_string());
     assert_eq!(missing.err(), Some("auth.missing".into()));
 }
 
@@ -92,6 +108,25 @@ async fn a_token_ends_at_its_time_and_within_a_second_of_its_revocation() {
     gate.clock.advance(Duration::from_mins(1));
     assert_eq!(gate.ask(&gate.header(), None).await, Err("auth.invalid".into()));
     assert!(gate.clock.now() > Timestamp::from_micros(0));
+}
+
+#[tokio::test]
+async fn a_token_that_is_revoked_here_ends_here_at_once() {
+    let gate = gate().await;
+    assert!(gate.ask(&gate.header(), None).await.is_ok());
+    assert!(gate.identity.revoke(&gate.token.row.id).await.expect("revoked"));
+    assert_eq!(gate.ask(&gate.header(), None).await, Err("auth.invalid".into()));
+    assert!(!gate.identity.revoke(&gate.token.row.id).await.expect("asked"));
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_keeps_no_revoked_token_alive() {
+    let gate = gate().await;
+    gate.clock.advance(Duration::from_secs(30));
+    assert!(gate.ask(&gate.header(), None).await.is_ok());
+    assert!(gate.world.store.token_revoke(&gate.token.row.id, 1).await.expect("revoked"));
+    gate.clock.go_back(Duration::from_secs(20));
+    assert_eq!(gate.ask(&gate.header(), None).await, Err("auth.invalid".into()));
 }
 
 #[tokio::test]

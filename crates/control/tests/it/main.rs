@@ -2,16 +2,17 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::indexing_slicing,
     clippy::panic,
     reason = "a test may fail; Clippy sees that of test functions alone, not of what they share"
 )]
 
 mod approvals;
 mod audit;
+mod demands;
 mod identity;
 mod incidents;
 mod ledger;
+mod letters;
 mod limits;
 mod release;
 mod shapes;

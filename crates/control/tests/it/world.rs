@@ -135,6 +135,15 @@ impl World {
 
     /// The same at another time.
     pub(crate) async fn at(clock: Arc<dyn Clock>, declarations: Vec<ToolDeclaration>) -> Self {
+        Self::put_together(clock, declarations, POLICY).await
+    }
+
+    /// The same under other policies.
+    pub(crate) async fn governed(declarations: Vec<ToolDeclaration>, policy: &str) -> Self {
+        Self::put_together(Arc::new(SystemClock), declarations, policy).await
+    }
+
+    async fn put_together(clock: Arc<dyn Clock>, declarations: Vec<ToolDeclaration>, policy: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(StoreTarget::Sqlite { path: folder.path().join("quaymaster.db") })
             .await
@@ -142,11 +151,13 @@ impl World {
         let evidence = evidence(folder.path(), store.clone(), clock).await;
         let (catalogue, problems) = Catalogue::build(declarations);
         assert_eq!(problems, vec![]);
-        let rulebook = rulebook(&catalogue, POLICY);
+        let rulebook = rulebook(&catalogue, policy);
+        let catalogue = catalogue.with_rules(|tool| rulebook.told(tool));
         let time_and_chance: (Arc<dyn Clock>, Arc<dyn Randomness>) =
             (Arc::clone(&evidence.clock), Arc::new(SystemRandomness));
         let subjects = Arc::clone(&evidence.subjects);
         let approvals = Approvals::new(store.clone(), subjects, time_and_chance, "a test");
+        approvals.obey(rulebook.policies());
         let incidents = Arc::new(Incidents::new(store.clone(), Arc::clone(&evidence.clock)));
         let counts = Arc::new(Counts::new(store.clone(), Arc::clone(&evidence.clock)));
         let chance = Arc::new(SystemRandomness);
@@ -199,6 +210,7 @@ impl World {
     /// Puts one more policy to work.
     pub(crate) fn add_policy(&mut self, text: &str) {
         self.rulebook = rulebook(&self.catalogue, &format!("{POLICY}\n{text}"));
+        self.approvals.obey(self.rulebook.policies());
     }
 
     /// The path of a call up to its permit.
@@ -222,6 +234,7 @@ fn rulebook(catalogue: &Catalogue, policies: &str) -> Rulebook {
         workspaces: set(&["sales"]),
         connectors: set(&["crm"]),
         tools: set(&["crm_account", "crm_table", "crm_status", "crm_refund"]),
+        ..Known::default()
     };
     let file = PolicyFile { path: "crm.cedar".into(), text: policies.into() };
     let (rulebook, problems) = Rulebook::build(&[file], catalogue, &known);

@@ -58,6 +58,11 @@ impl<'a> ObjectWriter<'a> {
         let _ = write!(self.member(name), "{number}");
     }
 
+    /// Writes `true` or `false`.
+    pub fn boolean(&mut self, name: &'static str, flag: bool) {
+        self.member(name).push_str(if flag { "true" } else { "false" });
+    }
+
     /// Writes a list of strings.
     pub fn strings<T: AsRef<str>>(&mut self, name: &'static str, items: &[T]) {
         let out = self.member(name);

@@ -3,25 +3,26 @@
 //! [`Settings`] is made of a [`SettingsConfig`] in one place, here, or not at all.
 //! Everything that is wrong comes back at once, each at its path in the file.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use quaymaster_control::identity::{IdentityProblem, IdentitySettings};
 use quaymaster_control::limits::LimitRule;
 use quaymaster_core::actor::RoleConfig;
-use quaymaster_core::setting::{ByteSize, Slug};
+use quaymaster_core::setting::Slug;
 use quaymaster_core::suggest::did_you_mean;
-use quaymaster_core::{Role, Workspace};
+use quaymaster_core::{ActorId, Role, Workspace, Zone};
+use quaymaster_operations::notify::config::ApprovalsConfig;
 use quaymaster_store::{StoreConfig, StoreConfigError};
 
+use super::approvals;
 use super::diagnostic::{Code, Problem};
 use super::limits;
-use super::settings::{AuditConfig, ListenConfig, LocalUserConfig, SettingsConfig, WorkspaceConfig};
+use super::listen::{Listen, listen};
+use super::settings::{AuditConfig, LocalUserConfig, SettingsConfig, WorkspaceConfig};
 
-/// Largest request that may be configured.
-const MAX_BODY: ByteSize = ByteSize::new(64 * 1024 * 1024);
 /// Longest window in which records may wait for each other.
 const MAX_BATCH_WINDOW: Duration = Duration::from_secs(1);
 
@@ -45,35 +46,16 @@ pub struct Settings {
     pub roles: BTreeMap<Role, RoleConfig>,
     /// Who the user of this machine is, if they may do anything.
     pub local_user: Option<LocalUser>,
+    /// Who is told of calls that wait until somebody agrees.
+    pub approvals: Arc<ApprovalsConfig>,
+    /// The issuers whose access tokens are taken.
+    pub identity: IdentitySettings,
     /// The folder with one file for each secret, if there is one.
     pub secret_files: Option<PathBuf>,
     /// How calls are recorded.
     pub audit: AuditSettings,
     /// How often, how many at once and how much.
     pub limits: Vec<LimitRule>,
-}
-
-/// Where clients connect, and what they may send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listen {
-    /// On loopback unless that was expressly allowed otherwise.
-    pub address: SocketAddr,
-    /// Where scrapers connect, on loopback unless that was expressly allowed otherwise.
-    pub metrics: Option<SocketAddr>,
-    /// Hosts besides those of loopback, in lower case, each with its port where one was given.
-    pub allowed_hosts: Vec<String>,
-    /// Origins of web pages, in lower case: scheme, host and, where it was given, port.
-    pub allowed_origins: Vec<String>,
-    /// Most bytes of one request.
-    pub max_body_bytes: usize,
-    /// Most connections that are open at once.
-    pub max_connections: usize,
-    /// Most sessions that are open at once.
-    pub max_sessions: usize,
-    /// Most of them that one principal has.
-    pub max_sessions_per_actor: usize,
-    /// How long a session without a request stays open.
-    pub session_idle: Duration,
 }
 
 /// Who the user of this machine is.
@@ -83,6 +65,8 @@ pub struct LocalUser {
     pub roles: Vec<Role>,
     /// A declared workspace.
     pub workspace: Workspace,
+    /// Who that is under another name.
+    pub person: Option<ActorId>,
 }
 
 /// How calls are recorded.
@@ -120,18 +104,25 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
     if let Some(user) = &config.local_user {
         problems.extend(known.roles("localUser.roles", &user.roles));
         problems.extend(user.workspace.iter().filter_map(|w| known.workspace("localUser.workspace", w)));
+        problems.extend(approvals::person_problem(user));
     }
     problems.extend(config.store.check().err().as_ref().map(store_problem));
     problems.extend(page_problems(&config.workspaces));
+    problems.extend(zone_problems(&config.workspaces));
+    problems.extend(approvals::problems(&config.approvals, known));
     let audit = audit(&config.audit, &mut problems);
     let listen = listen(&config.listen, &mut problems);
     let limits = limits::rules(&config.limits, known, &mut problems);
+    let public_url = listen.as_ref().and_then(|listen| listen.public_url.as_deref());
+    let roles: BTreeSet<&str> = config.roles.keys().map(Slug::as_str).collect();
+    let identity = config.identity.check(public_url.or(config.listen.public_url.as_deref()), &roles);
+    let identity = identity.map_err(|found| problems.extend(found.into_iter().map(identity_problem))).ok();
     let data_folder = path_below(folder, "dataFolder", &config.data_folder, &mut problems);
     let files = config.secrets.files.as_deref();
     let secret_files = files.and_then(|files| path_below(folder, "secrets.files", files, &mut problems));
     let local_user = config.local_user.map(|user| local_user(user, &config.default_workspace));
-    let settings = match (listen, data_folder) {
-        (Some(listen), Some(data_folder)) if problems.is_empty() => Some(Settings {
+    let settings = match (listen, data_folder, identity) {
+        (Some(listen), Some(data_folder), Some(identity)) if problems.is_empty() => Some(Settings {
             listen,
             store: config.store,
             data_folder,
@@ -139,6 +130,8 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
             default_workspace: config.default_workspace,
             roles: config.roles,
             local_user,
+            approvals: Arc::new(config.approvals),
+            identity,
             secret_files,
             audit,
             limits,
@@ -187,7 +180,8 @@ fn local_user(config: LocalUserConfig, default: &Workspace) -> LocalUser {
     let mut roles = config.roles;
     roles.sort();
     roles.dedup();
-    LocalUser { roles, workspace: config.workspace.unwrap_or_else(|| default.clone()) }
+    let person = config.person.and_then(|name| ActorId::parse(&name).ok());
+    LocalUser { roles, workspace: config.workspace.unwrap_or_else(|| default.clone()), person }
 }
 
 fn page_problems(workspaces: &BTreeMap<Workspace, WorkspaceConfig>) -> impl Iterator<Item = PathProblem> {
@@ -198,12 +192,25 @@ fn page_problems(workspaces: &BTreeMap<Workspace, WorkspaceConfig>) -> impl Iter
     })
 }
 
+fn zone_problems(workspaces: &BTreeMap<Workspace, WorkspaceConfig>) -> impl Iterator<Item = PathProblem> {
+    workspaces.iter().filter_map(|(name, config)| {
+        let message = Zone::parse(config.time_zone.as_deref()?).err()?;
+        Some(PathProblem::error(Code::Value, format!("workspaces.{name}.timeZone"), message))
+    })
+}
+
 fn store_problem(error: &StoreConfigError) -> PathProblem {
     let path = match error {
         StoreConfigError::PoolSize { .. } => "store.pool.max",
         _ => "store.url",
     };
     PathProblem::error(Code::Value, path, error.to_string())
+}
+
+fn identity_problem(problem: IdentityProblem) -> PathProblem {
+    let IdentityProblem { path, message, help } = problem;
+    let code = if message.starts_with("unknown role") { Code::UnknownRole } else { Code::Value };
+    PathProblem::error(code, path, message).help(help)
 }
 
 fn audit(config: &AuditConfig, problems: &mut Vec<PathProblem>) -> AuditSettings {
@@ -221,107 +228,6 @@ fn path_below(folder: &Path, path: &str, value: &str, problems: &mut Vec<PathPro
         return None;
     }
     Some(folder.join(value.strip_prefix("./").unwrap_or(value)))
-}
-
-fn listen(config: &ListenConfig, problems: &mut Vec<PathProblem>) -> Option<Listen> {
-    let address = socket("listen.address", &config.address, config.allow_non_loopback, problems);
-    let metrics = config.metrics.as_deref();
-    let metrics =
-        metrics.and_then(|text| socket("listen.metrics", text, config.allow_non_loopback, problems));
-    if metrics.is_some_and(|metrics| metrics.port() != 0 && Some(metrics) == address) {
-        let message = "metrics have a port of their own, which clients do not reach";
-        problems.push(PathProblem::error(Code::Value, "listen.metrics", message));
-    }
-    if config.max_body_bytes.get() > MAX_BODY.get() {
-        problems.push(PathProblem::error(
-            Code::Value,
-            "listen.maxBodyBytes",
-            "a request has at most `64MiB`",
-        ));
-    }
-    let hosts = names(&config.allowed_hosts, "listen.allowedHosts", problems, host);
-    let origins = names(&config.allowed_origins, "listen.allowedOrigins", problems, origin);
-    Some(Listen {
-        address: address?,
-        metrics,
-        allowed_hosts: hosts,
-        allowed_origins: origins,
-        max_body_bytes: config.max_body_bytes.get(),
-        max_connections: count(config.max_connections),
-        max_sessions: count(config.max_sessions),
-        max_sessions_per_actor: count(config.max_sessions_per_actor),
-        session_idle: config.session_idle.get(),
-    })
-}
-
-/// An address that other machines reach only if they may.
-fn socket(
-    path: &str,
-    text: &str,
-    may_be_reached: bool,
-    problems: &mut Vec<PathProblem>,
-) -> Option<SocketAddr> {
-    let Ok(address) = text.parse::<SocketAddr>() else {
-        let message = format!("`{}` is not an address with a port", text.escape_debug());
-        let help = "write the number of an address, as in `127.0.0.1:8080` or `[::1]:8080`".to_owned();
-        problems.push(PathProblem::error(Code::Value, path, message).help(help));
-        return None;
-    };
-    if !address.ip().is_loopback() && !may_be_reached {
-        let message = format!("`{address}` can be reached from other machines");
-        let help = "tokens and results travel unencrypted: listen on `127.0.0.1`, or, behind a proxy that does \
-                    TLS, say `allowNonLoopback: true` and name the proxy's host in `allowedHosts`";
-        problems.push(PathProblem::error(Code::Exposed, path, message).help(help.to_owned()));
-    }
-    Some(address)
-}
-
-fn count(number: NonZeroU32) -> usize {
-    usize::try_from(number.get()).unwrap_or(usize::MAX)
-}
-
-fn names(
-    written: &[String],
-    path: &str,
-    problems: &mut Vec<PathProblem>,
-    read: fn(&str) -> Result<String, &'static str>,
-) -> Vec<String> {
-    let mut read_ones = Vec::new();
-    for (index, text) in written.iter().enumerate() {
-        match read(text) {
-            Ok(name) => read_ones.push(name),
-            Err(expected) => problems.push(PathProblem::error(
-                Code::Value,
-                format!("{path}[{index}]"),
-                format!("`{}` is not {expected}", text.escape_debug()),
-            )),
-        }
-    }
-    read_ones
-}
-
-/// A host name or address, and a port where one is given; no pattern.
-fn host(text: &str) -> Result<String, &'static str> {
-    let (name, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, port)) => (address, port.strip_prefix(':')),
-        None => text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port))),
-    };
-    let name_fits = !name.is_empty()
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':'));
-    let port_fits = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|number| number > 0));
-    if name_fits && port_fits && (text.starts_with('[') || !name.contains(':')) {
-        return Ok(text.to_ascii_lowercase());
-    }
-    Err("a host such as `gateway.example.test` or `gateway.example.test:8443`")
-}
-
-/// Scheme and host, and a port where one is given (RFC 6454, section 6.1).
-fn origin(text: &str) -> Result<String, &'static str> {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    match rest.map(host) {
-        Some(Ok(_)) => Ok(text.to_ascii_lowercase()),
-        _ => Err("an origin such as `https://app.example.test`, without a path"),
-    }
 }
 
 #[cfg(test)]
@@ -403,6 +309,45 @@ mod tests {
         ));
         let (settings, _) = check("limits: [{ name: a, limit: concurrent 2; 30/1m by tool }]\n");
         assert_eq!(settings.expect("settings").limits.len(), 2);
+    }
+
+    #[test]
+    fn issuers_that_do_not_hold_together_are_told_all_at_once() {
+        insta::assert_snapshot!(found(
+            "listen: { publicUrl: 'https://gateway.example.test/mcp' }\n\
+             identity:\n  issuers:\n\
+             \x20   - { name: local, issuer: 'http://login.example.test', audience: [''], clockSkew: 6m, maxStale: 8d }\n\
+             \x20   - name: corp\n      issuer: https://login.example.test/?a=b\n      jwksUri: http://127.0.0.1:1/keys\n\
+             \x20     algorithms: []\n      scopes: { base: 'two words' }\n\
+             \x20     mapping: { actor: claim.sub, roles: 'claims.', workspace: 'claims.a.map(x, claims.b.map(y, y))' }\n\
+             \x20     groups: { eng: [analist] }\n\
+             \x20     introspection: { clientId: gate, clientSecret: '${secret:GATE}', cache: 2m }\n\
+             \x20   - name: corp\n      issuer: https://login.example.test/?a=b\n\
+             \x20     introspection: { clientId: gate, clientSecret: '${secret:GATE}' }\n"
+        ));
+        let unasked = "listen: { publicUrl: 'https://a.test' }\nidentity: { issuers: [{ name: corp, issuer: 'https://b.test', \
+                       jwksUri: 'https://b.test/keys', introspection: { clientId: c, clientSecret: '${secret:S}' } }] }\n";
+        assert!(found(unasked).contains("nothing says where the issuer is asked"));
+        assert!(
+            found("identity: { issuers: [{ name: corp, issuer: 'https://a.test' }] }\n")
+                .contains("listen.publicUrl")
+        );
+    }
+
+    #[test]
+    fn the_host_of_the_public_url_is_an_allowed_one() {
+        let listen = |text: &str| check(text).0.expect("settings").listen;
+        let url = listen("listen: { publicUrl: 'https://Gateway.example.test:8443/' }\n");
+        assert_eq!(url.public_url.as_deref(), Some("https://gateway.example.test:8443"));
+        assert_eq!(url.allowed_hosts, ["gateway.example.test:8443"]);
+        for bad in
+            ["http://gateway.example.test", "gateway.example.test", "https://a:b@c.test", "https://a.test/x"]
+        {
+            assert!(
+                found(&format!("listen: {{ publicUrl: '{bad}' }}\n")).contains("listen.publicUrl"),
+                "{bad}"
+            );
+        }
     }
 
     #[test]

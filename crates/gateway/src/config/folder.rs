@@ -137,7 +137,7 @@ fn list(root: &Path, kind: &Kind) -> Listing {
         let readable = name.to_str().is_some_and(|name| !name.contains(char::is_control));
         if readable && extension.is_some_and(|e| kind.extensions.contains(&e)) {
             listing.files.push(format!("{}/{}", kind.folder, name.display()));
-        } else {
+        } else if kind.folder != POLICIES.folder || !is_test(name) {
             let read = kind.extensions.iter().map(|e| format!("`.{e}`")).collect::<Vec<_>>().join(" and ");
             let message = format!("not read: only {read} files are");
             listing.problems.push((path, Problem::warning(Code::IgnoredFile, None, message)));
@@ -149,6 +149,47 @@ fn list(root: &Path, kind: &Kind) -> Listing {
         listing.files.clear();
     }
     listing
+}
+
+/// What the names of files with tests of policies end with.
+const TESTS: &str = ".test.yaml";
+
+fn is_test(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.ends_with(TESTS) && !name.contains(char::is_control))
+}
+
+/// The tests beside the policies, in the order of their names.
+pub(super) fn read_tests(root: &Path) -> (Vec<Source>, Diagnostics) {
+    read_all(root, POLICIES.folder, is_test)
+}
+
+/// The policies of a folder that is no part of a configuration, in the order of their names.
+pub(super) fn read_policies(folder: &Path) -> (Vec<Source>, Diagnostics) {
+    let is_policy = |name: &OsStr| Path::new(name).extension().is_some_and(|extension| extension == "cedar");
+    read_all(folder, ".", is_policy)
+}
+
+fn read_all(root: &Path, folder: &str, is_wanted: impl Fn(&OsStr) -> bool) -> (Vec<Source>, Diagnostics) {
+    let mut found = Diagnostics::default();
+    let entries = match std::fs::read_dir(root.join(folder)) {
+        Ok(entries) => entries,
+        Err(error) => {
+            let message = format!("the folder cannot be read: {error}");
+            found
+                .add([Problem::error(Code::File, None, message)
+                    .at_path(root.join(folder).display().to_string())]);
+            return (Vec::new(), found);
+        }
+    };
+    let names = entries.filter_map(Result::ok).map(|entry| entry.file_name()).take(MAX_ENTRIES);
+    let mut names: Vec<_> = names.filter(|name| is_wanted(name)).take(MAX_FILES).collect();
+    names.sort();
+    let path = |name: &OsStr| match folder {
+        "." => name.display().to_string(),
+        folder => format!("{folder}/{}", name.display()),
+    };
+    let files = names.iter().filter_map(|name| read_file(root, path(name), &mut found)).collect();
+    (files, found)
 }
 
 fn read_file(root: &Path, path: String, found: &mut Diagnostics) -> Option<Source> {

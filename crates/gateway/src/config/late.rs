@@ -8,9 +8,10 @@ use std::sync::Arc;
 use quaymaster_catalog::{Catalogue, Tool, codex};
 use quaymaster_connectors::mcp::{Health, McpConnector};
 use quaymaster_control::policy::{self, PolicyProblem};
+use quaymaster_core::SecretError;
 
 use super::diagnostic::{Code, Diagnostic, Problem, Severity, Source, Span};
-use super::{Connector, Loaded, LoadedConnector, locate};
+use super::{Connector, Diagnostics, Loaded, LoadedConnector, locate};
 
 impl Loaded {
     /// What publishers should know of the tools before their clients meet them.
@@ -56,6 +57,13 @@ impl Loaded {
             at(&format!("spec.tools[{}].name", index.unwrap_or_default()), left_out.why.clone())
         });
         absent.into_iter().chain(left_out).map(|problem| problem.in_file(source)).collect()
+    }
+
+    /// That a secret of an issuer cannot be had any more.
+    pub fn identity_diagnostic(&self, error: &SecretError) -> Diagnostics {
+        let mut found = Diagnostics::default();
+        found.add([Problem::error(Code::Secret, None, error.to_string()).at_path("identity.issuers")]);
+        found
     }
 
     /// A problem that was found when the policies were compiled, in the file where it is.

@@ -9,6 +9,7 @@ use quaymaster_core::connector::ConnectorFile;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::cases::PolicyTests;
 use super::settings::SettingsConfig;
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -41,6 +42,18 @@ pub fn connector() -> Value {
         "oneOf": engines,
         "$defs": generator.take_definitions(true),
     })
+}
+
+/// The schema of a file `policies/*.test.yaml`.
+pub fn policy_tests() -> Value {
+    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<PolicyTests>();
+    let mut members = Map::new();
+    members.insert("$schema".into(), json!(DRAFT));
+    members.insert("$id".into(), json!("urn:quaymaster:schema:policy-tests:v1"));
+    if let Value::Object(rest) = schema.to_value() {
+        members.extend(rest.into_iter().filter(|(name, _)| name != "$schema"));
+    }
+    Value::Object(members)
 }
 
 #[cfg(test)]

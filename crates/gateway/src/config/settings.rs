@@ -10,9 +10,12 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use quaymaster_control::identity::IdentityConfig;
 use quaymaster_control::limits::Selection;
+use quaymaster_core::Zone;
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::setting::{ByteSize, DurationSetting, Slug};
+use quaymaster_operations::notify::config::ApprovalsConfig;
 use quaymaster_store::StoreConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -45,6 +48,12 @@ pub struct SettingsConfig {
     /// Without it they may do nothing.
     #[serde(default)]
     pub local_user: Option<LocalUserConfig>,
+    /// Who is told of calls that wait until somebody agrees.
+    #[serde(default)]
+    pub approvals: ApprovalsConfig,
+    /// Who may authenticate callers, besides this installation itself.
+    #[serde(default)]
+    pub identity: IdentityConfig,
     /// Where secrets come from, besides the environment.
     #[serde(default)]
     pub secrets: SecretsConfig,
@@ -94,9 +103,18 @@ pub struct ListenConfig {
     /// server with its state, without a token. Without it there is none.
     #[serde(default)]
     pub metrics: Option<String>,
-    /// Whether `address` and `metrics` may be reachable from other machines.
+    /// Address and port of the console, such as `127.0.0.1:8090`: pages on which people decide on
+    /// requests for approval. Without it there is none.
+    #[serde(default)]
+    pub console: Option<String>,
+    /// Whether `address`, `metrics` and `console` may be reachable from other machines.
     #[serde(default)]
     pub allow_non_loopback: bool,
+    /// The URL under which clients reach the gateway, such as `https://gateway.example.test`: scheme and
+    /// host, and a port where one is needed, without a path. Access tokens are issued for it. Its host
+    /// is an allowed one.
+    #[serde(default)]
+    pub public_url: Option<String>,
     /// Host names under which clients reach the gateway, besides those of loopback, such as
     /// `gateway.example.test`. A request for another host is refused.
     #[serde(default)]
@@ -154,7 +172,9 @@ impl Default for ListenConfig {
         Self {
             address: default_address(),
             metrics: None,
+            console: None,
             allow_non_loopback: false,
+            public_url: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             max_body_bytes: default_max_body(),
@@ -180,6 +200,21 @@ pub struct WorkspaceConfig {
     /// How its tools are shown to agents.
     #[serde(default)]
     pub catalogue: CatalogueConfig,
+    /// What kind of place it is, such as `production` or `staging`: `context.environment` in
+    /// policies. `production` if absent.
+    #[serde(default)]
+    pub environment: Option<Slug>,
+    /// Whose time policies see in `context.time`: a zone of the IANA database, such as
+    /// `Europe/Berlin`. `UTC` if absent.
+    #[serde(default)]
+    pub time_zone: Option<String>,
+}
+
+impl WorkspaceConfig {
+    /// Whose time it is in it; UTC where nothing is said, or where it says nothing that is a zone.
+    pub fn zone(&self) -> Zone {
+        self.time_zone.as_deref().and_then(|name| Zone::parse(name).ok()).unwrap_or_default()
+    }
 }
 
 /// How a workspace's tools are shown to agents.
@@ -235,6 +270,10 @@ pub struct LocalUserConfig {
     /// The workspace that the local user acts in. The default workspace if absent.
     #[serde(default)]
     pub workspace: Option<Slug>,
+    /// Who that is under another name, such as `ada@example.test` in bearer tokens: one person, who
+    /// never decides on what they asked for under the other.
+    #[serde(default)]
+    pub person: Option<String>,
 }
 
 /// Where secrets come from, besides the environment.

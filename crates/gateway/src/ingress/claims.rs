@@ -16,6 +16,9 @@ use super::refusal::bounded;
 /// How long a claim may be, in bytes.
 const MAX_CLAIM_BYTES: usize = 200;
 
+/// How long the turn may be where it is a header.
+const MAX_TURN_BYTES: usize = 4 * 1024;
+
 /// What a request says of where it comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Claims {
@@ -30,14 +33,25 @@ pub(super) struct Claims {
     pub(super) idempotency_key: Option<String>,
 }
 
-/// Reads the claims of `meta`. `client` is what is known of the client from
-/// elsewhere, `traceparent` the header of that name.
-pub(super) fn read(meta: &Meta<'_>, client: Option<String>, traceparent: Option<&str>) -> Claims {
+/// What a request says of itself beside its message, in headers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Aside<'a> {
+    /// The header `traceparent` (W3C Trace Context).
+    pub(super) traceparent: Option<&'a str>,
+    /// The header `x-codex-turn-metadata`, JSON as it is in `_meta`.
+    pub(super) turn: Option<&'a str>,
+}
+
+/// Reads the claims of `meta`, and where it says nothing those beside it. `client` is what is known of
+/// the client from elsewhere.
+pub(super) fn read(meta: &Meta<'_>, client: Option<String>, aside: Aside<'_>) -> Claims {
     let turn_text = text(meta.turn);
-    let turn = turn(meta.turn, turn_text.as_deref());
+    let beside = aside.turn.filter(|turn| meta.turn.is_none() && turn.len() <= MAX_TURN_BYTES);
+    let turn = turn(meta.turn, turn_text.as_deref().or(beside));
     let in_meta = text(meta.traceparent);
     Claims {
         agent: AgentClaims {
+            auto_review: turn.auto_review_enabled.and_then(flag),
             call: claim(meta.call_id),
             client: implementation(meta.client_info).or(client),
             model: claim(turn.model),
@@ -46,7 +60,7 @@ pub(super) fn read(meta: &Meta<'_>, client: Option<String>, traceparent: Option<
             session: claim(meta.session_id).or_else(|| claim(turn.session_id)),
             thread: claim(meta.thread_id).or_else(|| claim(turn.thread_id)),
         },
-        trace: in_meta.as_deref().or(traceparent).and_then(trace),
+        trace: in_meta.as_deref().or(aside.traceparent).and_then(trace),
         correlation_id: claim(turn.turn_id),
         idempotency_key: meta.idempotency_key.map(|raw| text(Some(raw)).unwrap_or_default().into_owned()),
     }
@@ -67,6 +81,10 @@ pub(super) fn cleaned(text: &str) -> Option<String> {
     let kept: String = text.chars().take(MAX_CLAIM_BYTES).filter(|c| !misleads(*c)).collect();
     let kept = bounded(&kept, MAX_CLAIM_BYTES).trim();
     (!kept.is_empty()).then(|| kept.to_owned())
+}
+
+fn flag(raw: Raw<'_>) -> Option<bool> {
+    raw.get().parse().ok()
 }
 
 fn claim(raw: Option<Raw<'_>>) -> Option<String> {
@@ -118,7 +136,7 @@ mod tests {
         read(
             &Meta::read(Some(Raw::read(&text).expect("JSON"))).expect("meta"),
             Some("from-elsewhere".into()),
-            None,
+            Aside::default(),
         )
     }
 
@@ -136,10 +154,12 @@ mod tests {
     fn what_codex_says_of_a_call_is_kept() {
         let turn = json!({
             "session_id": "s-1", "thread_id": "t-1", "turn_id": "u-1", "parent_thread_id": "t-0",
-            "model": "gpt-5.2-codex", "sandbox_mode": "read-only", "thread_source": "user"
+            "model": "gpt-5.2-codex", "sandbox_mode": "read-only", "thread_source": "user",
+            "auto_review_enabled": true
         });
         let expected = Claims {
             agent: AgentClaims {
+                auto_review: Some(true),
                 call: Some("call_9".into()),
                 client: Some("from-elsewhere".into()),
                 model: Some("gpt-5.2-codex".into()),
@@ -154,6 +174,24 @@ mod tests {
         };
         assert_eq!(claims(&json!({"callId": "call_9", "x-codex-turn-metadata": turn})), expected);
         assert_eq!(claims(&json!({"callId": "call_9", "x-codex-turn-metadata": turn.to_string()})), expected);
+    }
+
+    #[test]
+    fn what_a_header_says_counts_where_the_message_says_nothing() {
+        let of = |meta: serde_json::Value, turn: &str| {
+            let text = meta.to_string();
+            let meta = Meta::read(Some(Raw::read(&text).expect("JSON"))).expect("meta");
+            let agent = read(&meta, None, Aside { traceparent: None, turn: Some(turn) }).agent;
+            (agent.thread, agent.parent_thread)
+        };
+        let turn = r#"{"thread_id": "t-1", "parent_thread_id": "t-0"}"#;
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(of(json!({}), turn), (text("t-1"), text("t-0")));
+        assert_eq!(of(json!({"threadId": "t-2"}), turn), (text("t-2"), text("t-0")));
+        assert_eq!(of(json!({"x-codex-turn-metadata": {"thread_id": "t-3"}}), turn), (text("t-3"), None));
+        for bad in ["", "t-1", "[]", &format!(r#"{{"thread_id": "{}"}}"#, "t".repeat(MAX_TURN_BYTES))] {
+            assert_eq!(of(json!({}), bad), (None, None), "{bad}");
+        }
     }
 
     #[test]

@@ -12,9 +12,10 @@ pub use quaymaster_connectors::Wire;
 pub use quaymaster_connectors::mcp::Announced;
 pub(super) use quaymaster_connectors::mcp::Watch;
 pub use quaymaster_control::RequestRefusal;
+pub use quaymaster_control::identity::{Arrival, Protection};
 use quaymaster_control::keyring::KeyRing;
 pub(super) use quaymaster_core::mirror::Mismatch;
-use quaymaster_core::{Actor, CallError, CallId, CallRequest, Caller, Clock, Reply, SessionId};
+use quaymaster_core::{Actor, CallError, CallId, CallRequest, Caller, Clock, Kind, Reply, SessionId};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -22,13 +23,31 @@ use crate::upstreams::MissingUpstream;
 
 /// Where a request goes once the protocol is done with it.
 pub trait Door: Send + Sync + 'static {
-    /// Establishes who asks. `authorization` is the value of the header,
-    /// `workspace` the one that the path names, if any.
+    /// Establishes who asks.
     fn authenticate(
         &self,
-        authorization: Option<&str>,
-        workspace: Option<&str>,
+        arrival: Arrival<'_>,
     ) -> impl Future<Output = Result<Arc<Actor>, CallError>> + Send;
+
+    /// How clients get access tokens, where anybody issues them.
+    fn protection(&self) -> Option<Arc<Protection>> {
+        None
+    }
+
+    /// Whether the credentials of `caller` cover a call, as far as that can be told before it begins.
+    ///
+    /// # Errors
+    ///
+    /// `auth.scope`, with all scopes that are needed.
+    fn check_scopes(
+        &self,
+        _caller: &Caller,
+        _kind: Kind,
+        _name: &str,
+        _arguments: &Value,
+    ) -> Result<(), CallError> {
+        Ok(())
+    }
 
     /// The user of this machine, as the configuration has it now.
     fn local_user(&self) -> Result<Arc<Actor>, CallError>;

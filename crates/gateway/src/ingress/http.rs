@@ -9,10 +9,12 @@
 //! - When the server stops, calls that were begun have the drain time to end;
 //!   then they are taken back, and no answer is promised to anyone.
 
+mod aside;
 mod batch;
 mod body;
 mod calling;
 mod connection;
+mod console;
 mod endpoint;
 mod event_id;
 mod guard;
@@ -26,6 +28,7 @@ mod stall;
 mod stream;
 mod waiting;
 
+pub use self::console::serve_console;
 pub use self::scrape::serve_metrics;
 
 use std::sync::Arc;
@@ -184,7 +187,7 @@ impl<D: Door> Server<D> {
                 () = self.lifecycle.draining.cancelled() => return,
                 _ = sweep.tick() => self.endpoint.sweep(),
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => self.admit(stream),
+                    Ok((stream, _)) => self.admit(stream).await,
                     Err(error) => {
                         tracing::warn!(%error, "a connection was not accepted");
                         sleep(ACCEPT_PAUSE).await;
@@ -194,12 +197,12 @@ impl<D: Door> Server<D> {
         }
     }
 
-    fn admit(&self, stream: TcpStream) {
+    async fn admit(&self, stream: TcpStream) {
         // Without it an answer waits for the acknowledgement of the one before.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY was refused");
         }
-        match self.room.admit() {
+        match self.room.admit().await {
             Some(seat) => {
                 self.connections.spawn(self.connection(stream, seat));
             }

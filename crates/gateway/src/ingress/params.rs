@@ -116,6 +116,7 @@ members! {
         parent_thread_id = "parent_thread_id",
         model = "model",
         sandbox_mode = "sandbox_mode",
+        auto_review_enabled = "auto_review_enabled",
     }
 }
 

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use quaymaster_core::actor::NeededScopes;
 use quaymaster_core::rpc::{self, RequestId, RpcError, code};
 use quaymaster_core::{CallError, ErrorCode, InputAbilities};
 use serde_json::{Value, json};
@@ -32,6 +33,8 @@ pub struct Refusal {
     pub(super) is_noted: bool,
     /// When asking again can help.
     pub retry_after: Option<Duration>,
+    /// All scopes that are needed, where some lack.
+    pub(super) scopes: Option<Box<NeededScopes>>,
     /// What else the client is told that it needs to know.
     data: Option<Box<Value>>,
 }
@@ -52,6 +55,7 @@ impl Refusal {
             message,
             is_noted: false,
             retry_after: None,
+            scopes: None,
             data: None,
         }
     }
@@ -204,7 +208,9 @@ impl From<CallError> for Refusal {
             Some(hint) => format!("{}: {hint}", error.public_message),
             None => error.public_message,
         };
-        Self { retry_after: error.retry_after, ..Self::new(status, rpc_code, error.code, message) }
+        let (retry_after, scopes) =
+            (error.retry_after, error.aside.and_then(|aside| aside.scopes).map(Box::new));
+        Self { retry_after, scopes, ..Self::new(status, rpc_code, error.code, message) }
     }
 }
 

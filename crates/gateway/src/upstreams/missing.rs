@@ -154,7 +154,7 @@ fn is_missing(health: Health) -> bool {
 }
 
 /// What the server of `file` would offer, without what only the server knows.
-fn stand_ins(file: &ConnectorFile<McpSpec>) -> Vec<ToolDeclaration> {
+pub(crate) fn stand_ins(file: &ConnectorFile<McpSpec>) -> Vec<ToolDeclaration> {
     let spec = &file.spec;
     let tools = spec.tools.iter().map(|tool| StandIn {
         name: tool.rename.as_deref().unwrap_or(&tool.name),

@@ -7,12 +7,17 @@
 )]
 
 mod announced;
+mod console;
 mod corpus;
+mod harbour_office;
+mod identity;
 mod installation;
 mod large_catalogue;
+mod letters;
 mod metrics;
 mod resources;
 mod routes;
 mod sealing;
+mod tenants;
 mod upstreams;
 mod workspaces;

@@ -18,7 +18,7 @@ fn id(number: u8) -> ApprovalId {
     format!("apr_{number:032x}").parse().expect("an id")
 }
 
-fn row(number: u8, digest: &str, state: &str) -> ApprovalRow {
+pub(crate) fn row(number: u8, digest: &str, state: &str) -> ApprovalRow {
     ApprovalRow {
         id: id(number),
         version: 0,

@@ -5,6 +5,18 @@ use crate::database::Database;
 crate::over_both! {
     a_subject_keeps_its_first_key,
     subjects_that_are_stored_at_once_get_one_key,
+    subjects_are_named_in_order_page_by_page,
+}
+
+async fn subjects_are_named_in_order_page_by_page(database: &Database) {
+    let store = database.store().await;
+    for name in ["bo", "", "ada", "cy"] {
+        store.subject_insert(name, b"key", 1).await.expect("a key");
+    }
+    let names = async |after: &str| store.subject_names(after).await.expect("names");
+    assert_eq!(names("").await, ["ada", "bo", "cy"]);
+    assert_eq!(names("ada").await, ["bo", "cy"]);
+    assert_eq!(names("cy").await, Vec::<String>::new());
 }
 
 async fn a_subject_keeps_its_first_key(database: &Database) {

@@ -15,6 +15,7 @@ crate::over_both! {
 
 fn token(number: u8) -> TokenRow {
     TokenRow {
+        person: (number == 2).then(|| ActorId::parse("owner").expect("a person")),
         id: format!("tok_{number:032x}").parse().expect("an id"),
         prefix: format!("qm_{number}"),
         hash: [number; 32],

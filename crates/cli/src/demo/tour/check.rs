@@ -21,6 +21,8 @@ pub(super) struct Effects {
 pub(super) struct Checker {
     /// The escalation of an earlier step.
     escalation: Option<String>,
+    /// The request for approval that a call waits for.
+    approval: Option<String>,
 }
 
 impl Checker {
@@ -32,16 +34,27 @@ impl Checker {
         effects: Effects,
     ) -> Result<String, String> {
         match expect {
-            Expect::Refused(code) => unchanged(effects).and_then(|()| refused(result, code)),
+            Expect::Refused(code) => {
+                unchanged(effects)?;
+                let line = refused(result, code)?;
+                let id = result.pointer("/structuredContent/approval/id").and_then(Value::as_str);
+                self.approval = id.map(ToOwned::to_owned).or(self.approval.take());
+                Ok(line)
+            }
             _ => succeeded(result).and_then(|content| match expect {
                 Expect::Rows(expected) => rows(content, expected),
                 Expect::Columns { without, with } => columns(content, without, with),
                 Expect::Listed(name) => listed(content, name),
-                Expect::Escalated => self.escalated(content, is_receipt(result), effects),
+                Expect::Escalated | Expect::Agreed => self.escalated(content, is_receipt(result), effects),
                 Expect::SameEscalation => self.same_escalation(content, effects),
                 Expect::Refused(_) => Err("the call was not refused".into()),
             }),
         }
+    }
+
+    /// The request for approval that a call waits for.
+    pub(super) fn waits_for(&self) -> Option<&str> {
+        self.approval.as_deref()
     }
 
     fn escalated(&mut self, content: &Value, receipt: bool, effects: Effects) -> Result<String, String> {

@@ -51,9 +51,8 @@ fn says_nothing(caller: &Caller) -> Vec<TcpStream> {
 fn says_it_slowly(caller: &Caller) -> Vec<TcpStream> {
     let mut streams: Vec<TcpStream> = (0..50).map(|_| caller.connect().expect("a connection")).collect();
     for letter in b"POST /mcp HTTP/1.1\r\nHost: 127" {
-        for stream in &mut streams {
-            stream.write_all(&[*letter]).expect("sent");
-        }
+        // The gateway may have had enough of one of them; then it is closed, which is as well.
+        streams.retain_mut(|stream| stream.write_all(&[*letter]).is_ok());
         std::thread::sleep(Duration::from_millis(20));
     }
     streams
@@ -244,11 +243,15 @@ fn fills(session: &Session) {
     for id in 0..1_000 {
         let mut stream = session.begin(id, &NEVER.tool());
         if id >= 256 {
-            // What is answered was refused; any other has begun, or comes to it.
+            // What is answered in full was refused; any other has begun, or comes to it.
             stream.set_read_timeout(Some(Duration::from_millis(200))).expect("a limit");
             let mut answer = [0; 4096];
             if let Ok(length) = stream.read(&mut answer) {
                 let answer = String::from_utf8_lossy(&answer[..length]).to_ascii_lowercase();
+                if answer.starts_with("http/1.1 200 ") && answer.contains("text/event-stream") {
+                    held.push(stream);
+                    continue;
+                }
                 assert!(answer.starts_with("http/1.1 503 ") && answer.contains("retry-after: 1"), "{answer}");
                 assert!(answer.contains("gateway.overloaded"), "{answer}");
                 return;

@@ -1,7 +1,5 @@
 //! Rules for fields of structured results: RFC 9535 JSONPath, compiled at load.
 
-use std::collections::HashMap;
-
 use quaymaster_core::{Classification, DataClass, Handling};
 use serde_json::Value;
 use serde_json_path::JsonPath;
@@ -35,11 +33,6 @@ impl FieldRules {
         self.default
     }
 
-    /// Whether everything may leave as it is.
-    pub(in crate::stages) fn let_all_through(&self, clearance: DataClass) -> bool {
-        self.default <= clearance && !self.bind(clearance)
-    }
-
     /// Whether something has to be taken out for this clearance.
     pub(super) fn bind(&self, clearance: DataClass) -> bool {
         self.rules.iter().any(|(_, class, handling)| withheld(*class, *handling, clearance))
@@ -53,26 +46,20 @@ impl FieldRules {
         tally.classes.extend(released.map(|(_, class, _)| *class));
     }
 
-    /// Takes out what may not leave.
-    ///
-    /// All places are found before the first is taken out, so that no rule hides
-    /// from another what it looks for: the order of the rules does not matter.
-    pub(super) fn apply(&self, value: &mut Value, clearance: DataClass, tally: &mut Tally) {
-        let mut found: HashMap<String, DataClass> = HashMap::new();
-        for (path, class, _) in self.rules.iter().filter(|(_, c, h)| withheld(*c, *h, clearance)) {
-            for place in path.query_located(value).locations() {
-                let strictest = found.entry(place.to_json_pointer()).or_insert(*class);
-                *strictest = (*strictest).max(*class);
-            }
-        }
-        let mut places: Vec<(String, DataClass)> = found.into_iter().collect();
-        // From the back, so that taking out one item of a list does not move the next.
-        places.sort_by(|(a, _), (b, _)| in_document_order(b, a));
-        for (place, class) in places {
-            if take_out(value, &place) {
-                *tally.redactions.entry(class).or_default() += 1;
-            }
-        }
+    /// Where what may not leave is in `value`, as JSON pointers, each with its class.
+    pub(super) fn places(&self, value: &Value, clearance: DataClass) -> Vec<(String, DataClass)> {
+        let binding = self.rules.iter().filter(|(_, class, handling)| withheld(*class, *handling, clearance));
+        let places = binding.flat_map(|(path, class, _)| {
+            let located = path.query_located(value);
+            let places = located.locations().map(|place| (place.to_json_pointer(), *class));
+            places.collect::<Vec<_>>()
+        });
+        places.collect()
+    }
+
+    /// The declared paths.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &JsonPath> {
+        self.rules.iter().map(|(path, _, _)| path)
     }
 }
 
@@ -81,7 +68,7 @@ fn withheld(class: DataClass, handling: Handling, clearance: DataClass) -> bool 
 }
 
 /// Compares pointers so that list indexes count as numbers.
-fn in_document_order(a: &str, b: &str) -> std::cmp::Ordering {
+pub(super) fn in_document_order(a: &str, b: &str) -> std::cmp::Ordering {
     let key = |p: &str| -> Vec<(usize, String)> {
         p.split('/').map(|part| (part.parse().unwrap_or(0), part.to_owned())).collect()
     };
@@ -89,7 +76,7 @@ fn in_document_order(a: &str, b: &str) -> std::cmp::Ordering {
 }
 
 /// Removes the value at `pointer`; the whole value becomes null.
-fn take_out(value: &mut Value, pointer: &str) -> bool {
+pub(super) fn take_out(value: &mut Value, pointer: &str) -> bool {
     let Some((parent, last)) = pointer.rsplit_once('/') else {
         *value = Value::Null;
         return true;
@@ -114,6 +101,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    impl FieldRules {
+        fn apply(&self, value: &mut Value, clearance: DataClass, tally: &mut Tally) {
+            let mut places = self.places(value, clearance);
+            places.sort_by(|(a, c), (b, d)| in_document_order(b, a).then(d.cmp(c)));
+            places.dedup_by(|(later, _), (earlier, _)| later == earlier);
+            for (place, class) in places {
+                if take_out(value, &place) {
+                    tally.note_kept_back(Some(class));
+                }
+            }
+        }
+    }
 
     fn rules(rules: &[(&str, DataClass, Handling)]) -> FieldRules {
         let fields = rules

@@ -2,47 +2,43 @@
 
 use std::fmt::Write as _;
 
-use quaymaster_catalog::Tool;
 use quaymaster_core::result::{Envelope, tool_result};
-use quaymaster_core::{CallError, CallId, DataClass, Handling};
+use quaymaster_core::{CallError, CallId};
 use serde_json::{Map, Value, json};
 
+use super::sieve::Sieve;
 use super::{Tally, refused};
 use crate::output::{Column, SafeOutput, Table};
 
-pub(super) fn release(
-    table: Table,
-    tool: &Tool,
-    clearance: DataClass,
-    call: &CallId,
-) -> Result<SafeOutput, CallError> {
+pub(super) fn release(table: Table, sieve: &Sieve<'_>, call: &CallId) -> Result<SafeOutput, CallError> {
     if table.rows.iter().any(|row| row.len() != table.columns.len()) {
         return Err(refused("the rows of the result do not fit its columns"));
     }
-    let declaration = tool.declaration();
     let mut tally = Tally::default();
     let keep: Vec<bool> = table
         .columns
         .iter()
-        .map(|column| {
-            let (class, handling) = declaration.classification.column(&declaration.local_name, &column.name);
-            let keep = handling == Handling::Allow && class <= clearance;
-            if keep {
+        .map(|column| match sieve.column(&column.name) {
+            Ok(class) => {
                 tally.classes.insert(class);
-            } else {
-                *tally.redactions.entry(class).or_default() += 1;
+                true
             }
-            keep
+            Err(class) => {
+                tally.note_kept_back(class);
+                false
+            }
         })
         .collect();
     if !keep.contains(&true) {
-        return Err(refused("every column of the result is above your clearance or is never released"));
+        return Err(refused(
+            "every column of the result is above your clearance, hidden by policy or never released",
+        ));
     }
     let table = without(table, &keep);
     let mut warnings = table.warnings.clone();
     if tally.kept_back() > 0 {
         warnings.push(format!(
-            "{} column(s) were left out: they are never released, or above your clearance",
+            "{} column(s) were left out: they are never released, hidden by policy, or above your clearance",
             tally.kept_back()
         ));
     }

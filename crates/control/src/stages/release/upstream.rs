@@ -7,10 +7,10 @@ use quaymaster_catalog::Tool;
 use quaymaster_core::json::write_string;
 use quaymaster_core::meta::SERVER_INFO;
 use quaymaster_core::result::{AUDIT_ID_META, Envelope};
-use quaymaster_core::{CallError, CallId, DataClass, ErrorCode, Kind, Raw};
+use quaymaster_core::{CallError, CallId, ErrorCode, Kind, Raw};
 use serde_json::{Map, Value, json};
 
-use super::fields::FieldRules;
+use super::sieve::Sieve;
 use super::{MAX_MESSAGE_CHARS, Tally, above_clearance, refused};
 use crate::output::SafeOutput;
 
@@ -19,25 +19,19 @@ pub(super) fn says_success(result: Raw<'_>) -> Option<bool> {
     Some(!Parts::read(result, Kind::Tool).ok()?.is_error().ok()?)
 }
 
-pub(super) fn release(
-    result: Raw<'_>,
-    tool: &Tool,
-    rules: &FieldRules,
-    clearance: DataClass,
-    call: &CallId,
-) -> Result<SafeOutput, CallError> {
-    if rules.default_class() > clearance {
-        return Err(above_clearance(rules.default_class()));
+pub(super) fn release(result: Raw<'_>, sieve: &Sieve<'_>, call: &CallId) -> Result<SafeOutput, CallError> {
+    if sieve.default_class() > sieve.clearance() {
+        return Err(above_clearance(sieve.default_class()));
     }
-    let parts = Parts::read(result, tool.kind())?;
+    let parts = Parts::read(result, sieve.tool.kind())?;
     let is_error = parts.is_error()?;
     if !is_error {
-        check_promise(&parts, tool)?;
+        check_promise(&parts, sieve.tool)?;
     }
     let mut tally = Tally::default();
-    rules.note_released(clearance, &mut tally);
-    let members = if rules.bind(clearance) {
-        sifted(&parts, is_error, rules, clearance, &mut tally)?
+    sieve.note_released(&mut tally);
+    let members = if sieve.binds() {
+        sifted(&parts, is_error, sieve, &mut tally)?
     } else {
         parts.members.into_iter().map(|(name, raw)| (name, Cow::Borrowed(raw.get()))).collect()
     };
@@ -121,26 +115,25 @@ fn parse(raw: Raw<'_>) -> Result<Value, CallError> {
 fn sifted(
     parts: &Parts<'_>,
     is_error: bool,
-    rules: &FieldRules,
-    clearance: DataClass,
+    sieve: &Sieve<'_>,
     tally: &mut Tally,
 ) -> Result<Vec<Member<'static>>, CallError> {
     if parts.kind != Kind::Tool {
         let (name, _) = contents_of(parts.kind);
-        let contents = sifted_list(parts.get(name), rules, clearance, tally)?;
+        let contents = sifted_list(parts.get(name), sieve, tally)?;
         return Ok(vec![(name.into(), contents.to_string().into())]);
     }
     let mut structured = parts.get("structuredContent").map(parse).transpose()?;
     if let Some(value) = &mut structured {
         look_into(value)?;
-        rules.apply(value, clearance, tally);
+        sieve.apply(value, tally);
     }
     let content = match &structured {
         Some(value) => json!([{"type": "text", "text": value.to_string()}]),
         None if is_error => {
             json!([{"type": "text", "text": "the upstream reported an error; its text is withheld"}])
         }
-        None => sifted_content(parts.get("content"), rules, clearance, tally)?,
+        None => sifted_content(parts.get("content"), sieve, tally)?,
     };
     let member = |name: &'static str, value: &Value| (name.into(), value.to_string().into());
     let mut members = vec![member("content", &content)];
@@ -150,8 +143,7 @@ fn sifted(
 
 fn sifted_content(
     content: Option<Raw<'_>>,
-    rules: &FieldRules,
-    clearance: DataClass,
+    sieve: &Sieve<'_>,
     tally: &mut Tally,
 ) -> Result<Value, CallError> {
     let Value::Array(blocks) = content.map(parse).transpose()?.unwrap_or_default() else {
@@ -163,7 +155,7 @@ fn sifted_content(
             block.get("text").and_then(Value::as_str).filter(|_| block.get("type") == Some(&json!("text")));
         let mut value: Value = text.and_then(|t| serde_json::from_str(t).ok()).ok_or_else(unreadable)?;
         look_into(&value)?;
-        rules.apply(&mut value, clearance, tally);
+        sieve.apply(&mut value, tally);
         released.push(json!({"type": "text", "text": value.to_string()}));
     }
     Ok(Value::Array(released))
@@ -171,12 +163,7 @@ fn sifted_content(
 
 /// The messages of a prompt or the contents of a resource. Each must be a text that
 /// can be looked into; nothing is kept beside it but what says whose text it is.
-fn sifted_list(
-    list: Option<Raw<'_>>,
-    rules: &FieldRules,
-    clearance: DataClass,
-    tally: &mut Tally,
-) -> Result<Value, CallError> {
+fn sifted_list(list: Option<Raw<'_>>, sieve: &Sieve<'_>, tally: &mut Tally) -> Result<Value, CallError> {
     let Value::Array(items) = list.map(parse).transpose()?.unwrap_or_default() else {
         return Err(unreadable());
     };
@@ -186,7 +173,7 @@ fn sifted_list(
         let text = content.unwrap_or(&item).get("text").and_then(Value::as_str);
         let mut value: Value = text.and_then(|t| serde_json::from_str(t).ok()).ok_or_else(unreadable)?;
         look_into(&value)?;
-        rules.apply(&mut value, clearance, tally);
+        sieve.apply(&mut value, tally);
         let text = value.to_string();
         let mut kept: Map<String, Value> = ["role", "uri", "mimeType"]
             .into_iter()

@@ -31,6 +31,9 @@ use crate::ingress::task::{Begun, Task, Waiter, Wish, created};
 /// The header of W3C Trace Context.
 const TRACEPARENT: &str = "traceparent";
 
+/// The header in which Codex tells the turn, where it does not in `_meta`.
+const TURN: &str = "x-codex-turn-metadata";
+
 impl<D: Door> Endpoint<D> {
     /// Begins a call for whose answer the client waits.
     pub(super) fn call(
@@ -141,11 +144,12 @@ impl<D: Door> Endpoint<D> {
             || claims::user_agent(headers.get(USER_AGENT)),
             |session| session.client.as_deref().map(str::to_owned),
         );
-        let traceparent = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let aside = claims::Aside { traceparent: text(TRACEPARENT), turn: text(TURN) };
         let origin = Origin {
             actor: arrived.actor.clone(),
             session: session.map(|s| s.id.clone()),
-            claims: claims::read(&asked.detected.meta, client, traceparent),
+            claims: claims::read(&asked.detected.meta, client, aside),
         };
         self.front.request(call, origin)
     }

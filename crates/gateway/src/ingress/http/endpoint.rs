@@ -9,8 +9,9 @@ use std::sync::atomic::AtomicU64;
 
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
+use quaymaster_control::identity::{METADATA_PATH, is_plain_path};
 use quaymaster_core::{Actor, Caller, ErrorCode, SessionId, Timestamp};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -23,7 +24,7 @@ use super::room::Seat;
 use super::{HttpSettings, Lifecycle, reading};
 use crate::ingress::answer::Pieces;
 use crate::ingress::claims;
-use crate::ingress::door::Door;
+use crate::ingress::door::{Arrival, Door};
 use crate::ingress::front::{Front, Trail};
 use crate::ingress::refusal::Refusal;
 use crate::ingress::session::{Sealing, SessionLimits, Sessions};
@@ -54,6 +55,8 @@ enum Route<'a> {
     Alive,
     Ready,
     Mcp(Place<'a>),
+    /// What is to be known of the place at this path, or of all at the empty one.
+    Metadata(&'a str),
     Unknown,
 }
 
@@ -61,7 +64,11 @@ fn route(path: &str) -> Route<'_> {
     match path {
         "/healthz" => Route::Alive,
         "/readyz" => Route::Ready,
-        _ => Place::read(path).map_or(Route::Unknown, Route::Mcp),
+        _ => match (Place::read(path), path.strip_prefix(METADATA_PATH)) {
+            (Some(place), _) => Route::Mcp(place),
+            (None, Some(of)) if of.is_empty() || Place::read(of).is_some() => Route::Metadata(of),
+            (None, _) => Route::Unknown,
+        },
     }
 }
 
@@ -102,7 +109,8 @@ impl<D: Door> Endpoint<D> {
                 Ok(()) => plain(StatusCode::OK, "ready"),
                 Err(reason) => plain(StatusCode::SERVICE_UNAVAILABLE, &format!("not ready: {reason}")),
             },
-            Route::Unknown => {
+            Route::Metadata(path) if let Some(response) = self.metadata(&head, path) => response,
+            Route::Unknown | Route::Metadata(_) => {
                 reading::discard(body).await;
                 let text = r#"{"error":"not_found","message":"the endpoint is /mcp or /w/<workspace>/mcp, and for one server /s/<server> or /w/<workspace>/s/<server>"}"#;
                 json(StatusCode::NOT_FOUND, Pieces::whole(text.into()))
@@ -125,7 +133,8 @@ impl<D: Door> Endpoint<D> {
         if let Some(unread) = body {
             reading::discard(unread).await;
         }
-        let response = refused(&refusal, &trail);
+        let challenge = self.challenge(head.uri.path(), &refusal);
+        let response = refused(&refusal, &trail, challenge);
         if trail.client.is_none() {
             trail.client = claims::user_agent(head.headers.get(USER_AGENT)).map(Arc::from);
         }
@@ -141,7 +150,7 @@ impl<D: Door> Endpoint<D> {
         trail: &mut Trail,
     ) -> Result<Response<Body>, Refusal> {
         self.guard.check(head)?;
-        let actor = self.authenticate(&head.headers, place.workspace).await?;
+        let actor = self.authenticate(head, place.workspace).await?;
         trail.actor = Some(actor.clone());
         if !seat.claim(&actor.id) {
             return Err(Refusal::overloaded(
@@ -164,16 +173,42 @@ impl<D: Door> Endpoint<D> {
         }
     }
 
-    async fn authenticate(
-        &self,
-        headers: &HeaderMap,
-        workspace: Option<&str>,
-    ) -> Result<Arc<Actor>, Refusal> {
-        let authorization = guard::single(headers, &AUTHORIZATION).map_err(|refusal| {
+    async fn authenticate(&self, head: &Parts, workspace: Option<&str>) -> Result<Arc<Actor>, Refusal> {
+        let authorization = guard::single(&head.headers, &AUTHORIZATION).map_err(|refusal| {
             let message = refusal.message;
             Refusal::new(StatusCode::UNAUTHORIZED, refusal.rpc_code, ErrorCode::AuthInvalid, message)
         })?;
-        Ok(self.front.door.authenticate(authorization, workspace).await?)
+        let arrival = Arrival { authorization, workspace, path: head.uri.path() };
+        Ok(self.front.door.authenticate(arrival).await?)
+    }
+
+    /// What a client is told of how to get in, where it was not let in (RFC 6750, section 3).
+    fn challenge(&self, path: &str, refusal: &Refusal) -> Option<HeaderValue> {
+        let error = match (refusal.status, refusal.code) {
+            (StatusCode::UNAUTHORIZED, ErrorCode::AuthMissing) => "Bearer",
+            (StatusCode::UNAUTHORIZED, _) => r#"Bearer error="invalid_token""#,
+            (StatusCode::FORBIDDEN, ErrorCode::AuthScope) => r#"Bearer error="insufficient_scope""#,
+            _ => return None,
+        };
+        let protection = self.front.door.protection();
+        let scopes = refusal.scopes.as_ref().map(|scopes| scopes.as_str());
+        let told = protection.map(|own| own.challenge(path, refusal.code, scopes));
+        told.and_then(|told| HeaderValue::from_str(&told).ok()).or(Some(HeaderValue::from_static(error)))
+    }
+
+    /// The document about a protected resource (RFC 9728), for whatever place the path could name: that
+    /// there is such a workspace or server is not learnt from it.
+    fn metadata(&self, head: &Parts, path: &str) -> Option<Response<Body>> {
+        let protection = self.front.door.protection()?;
+        if self.guard.check(head).is_err() || !(path.is_empty() || is_plain_path(path)) {
+            return None;
+        }
+        if head.method != Method::GET {
+            let mut response = bare(StatusCode::METHOD_NOT_ALLOWED);
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+            return Some(response);
+        }
+        Some(json(StatusCode::OK, Pieces::whole(protection.metadata(path))))
     }
 
     /// Answers a connection for which there is no room, as far as that goes without waiting.
@@ -238,24 +273,14 @@ pub(super) fn bare(status: StatusCode) -> Response<Body> {
     response
 }
 
-fn refused(refusal: &Refusal, trail: &Trail) -> Response<Body> {
+fn refused(refusal: &Refusal, trail: &Trail, challenge: Option<HeaderValue>) -> Response<Body> {
     let mut response = json(refusal.status, Pieces::whole(refusal.to_json(trail.id.as_ref())));
     let headers = response.headers_mut();
-    match (refusal.status, refusal.code) {
-        (StatusCode::UNAUTHORIZED, ErrorCode::AuthMissing) => {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        (StatusCode::UNAUTHORIZED, _) => {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer error="invalid_token""#));
-        }
-        (StatusCode::FORBIDDEN, ErrorCode::AuthScope) => {
-            headers
-                .insert(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer error="insufficient_scope""#));
-        }
-        (StatusCode::METHOD_NOT_ALLOWED, _) => {
-            headers.insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
-        }
-        _ => {}
+    if let Some(challenge) = challenge {
+        headers.insert(WWW_AUTHENTICATE, challenge);
+    }
+    if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
     }
     if let Some(after) = refusal.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));

@@ -179,6 +179,12 @@ impl<D: Door> Endpoint<D> {
             Plan::Answer(pieces) => Ok(Step::Done(json(StatusCode::OK, pieces))),
             Plan::Call(call) => {
                 self.check_mirrors(arrived, asked, &call)?;
+                self.front.door.check_scopes(
+                    &arrived.actor,
+                    call.kind,
+                    &call.tool,
+                    call.arguments.value(),
+                )?;
                 let wish = self.front.wish(&call, revision, &arrived.actor)?;
                 match (wish, session.as_deref()) {
                     (Some(wish), Some(session)) => {

@@ -14,8 +14,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use quaymaster_core::ActorId;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::ingress::occupancy::Occupancy;
@@ -24,12 +27,27 @@ use crate::ingress::occupancy::Occupancy;
 /// turn of the runtime, so these are many.
 const MAX_LEAVING: usize = 64;
 
+/// How long a connection waits for one that was told to go. It is over long before, unless the
+/// runtime stands still.
+const LEAVING_WAIT: Duration = Duration::from_secs(1);
+
 /// The connections of a listener.
 #[derive(Debug)]
 pub(super) struct Room {
     max: usize,
     table: Mutex<Table>,
+    /// One that was told to go has gone.
+    has_left: Notify,
     occupancy: Arc<Occupancy>,
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Full {
+    /// All connections are somebody's.
+    Owned,
+    /// Too many that were told to go are still there.
+    Leaving,
 }
 
 #[derive(Debug, Default)]
@@ -68,17 +86,31 @@ pub(super) struct Seat {
 impl Room {
     /// A room for `max` connections, whose number is told to `occupancy`.
     pub(super) fn new(max: usize, occupancy: Arc<Occupancy>) -> Arc<Self> {
-        Arc::new(Self { max, table: Mutex::default(), occupancy })
+        Arc::new(Self { max, table: Mutex::default(), has_left: Notify::new(), occupancy })
     }
 
-    /// A place for one more connection, if need be that of a stranger, who is told to go.
-    pub(super) fn admit(self: &Arc<Self>) -> Option<Seat> {
+    /// A place for one more connection, if need be that of a stranger, who is told to go. A crowd
+    /// that comes at once waits for those that go.
+    pub(super) async fn admit(self: &Arc<Self>) -> Option<Seat> {
+        let admitted = async {
+            loop {
+                match self.try_admit() {
+                    Ok(seat) => return Some(seat),
+                    Err(Full::Owned) => return None,
+                    Err(Full::Leaving) => self.has_left.notified().await,
+                }
+            }
+        };
+        timeout(LEAVING_WAIT, admitted).await.ok().flatten()
+    }
+
+    fn try_admit(self: &Arc<Self>) -> Result<Seat, Full> {
         let mut table = self.lock();
         if table.open.len() >= self.max {
             if table.leaving >= MAX_LEAVING {
-                return None;
+                return Err(Full::Leaving);
             }
-            let first = table.strangers.pop_first()?;
+            let first = table.strangers.pop_first().ok_or(Full::Owned)?;
             if let Some(entry) = table.open.remove(&first) {
                 entry.activity.told_to_go.cancel();
                 table.leaving += 1;
@@ -89,7 +121,7 @@ impl Room {
         table.strangers.insert(number);
         table.open.insert(number, Entry { owner: None, activity: Arc::clone(&activity) });
         self.occupancy.set_connections(table.open.len());
-        Some(Seat { room: Arc::clone(self), number, activity })
+        Ok(Seat { room: Arc::clone(self), number, activity })
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -147,6 +179,7 @@ impl Drop for Seat {
             self.room.occupancy.set_connections(table.open.len());
         } else {
             table.leaving = table.leaving.saturating_sub(1);
+            self.room.has_left.notify_one();
         }
     }
 }
@@ -188,6 +221,8 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
 
     fn named(name: &str) -> ActorId {
@@ -201,7 +236,7 @@ mod tests {
     /// Connections in use that `name` gets, each new.
     fn all_of(room: &Arc<Room>, name: &str) -> Vec<Seat> {
         let claimed = || {
-            let seat = room.admit()?;
+            let seat = room.try_admit().ok()?;
             seat.exchange_began();
             seat.claim(&named(name)).then_some(seat)
         };
@@ -211,9 +246,10 @@ mod tests {
     #[test]
     fn the_strangers_connection_that_came_first_makes_room() {
         let room = room(3);
-        let [own, first, second] = [room.admit(), room.admit(), room.admit()].map(|seat| seat.expect("room"));
+        let [own, first, second] =
+            [room.try_admit(), room.try_admit(), room.try_admit()].map(|seat| seat.expect("room"));
         assert!(own.claim(&named("ana")));
-        let third = room.admit().expect("room for one more");
+        let third = room.try_admit().expect("room for one more");
         let told = [&own, &first, &second, &third].map(|seat| seat.told_to_go().is_cancelled());
         assert_eq!((told, room.occupancy.connections()), ([false, true, false, false], 3));
         assert!(!first.claim(&named("ana")), "whoever was told to go has no place");
@@ -224,11 +260,11 @@ mod tests {
     #[test]
     fn what_is_somebodys_is_closed_for_nobody() {
         let room = room(2);
-        let seats = [room.admit().expect("room"), room.admit().expect("room")];
+        let seats = [room.try_admit().expect("room"), room.try_admit().expect("room")];
         for (seat, name) in seats.iter().zip(["ana", "bo"]) {
             assert!(seat.claim(&named(name)));
         }
-        assert!(room.admit().is_none());
+        assert_eq!(room.try_admit().err(), Some(Full::Owned));
         assert!(seats.iter().all(|seat| !seat.told_to_go().is_cancelled()));
     }
 
@@ -247,7 +283,8 @@ mod tests {
     #[test]
     fn one_on_which_nothing_happens_is_let_go_of_first() {
         let room = room(4);
-        let [first, second, third] = [room.admit(), room.admit(), room.admit()].map(|s| s.expect("room"));
+        let [first, second, third] =
+            [room.try_admit(), room.try_admit(), room.try_admit()].map(|s| s.expect("room"));
         for seat in [&first, &second, &third] {
             seat.exchange_began();
         }
@@ -261,7 +298,7 @@ mod tests {
     #[test]
     fn a_proxys_connection_is_the_latest_principals() {
         let room = room(2);
-        let seat = room.admit().expect("room");
+        let seat = room.try_admit().expect("room");
         assert!(seat.claim(&named("ana")) && seat.claim(&named("bo")) && seat.claim(&named("ana")));
         assert_eq!(room.lock().each, HashMap::from([(named("ana"), 1)]));
     }
@@ -269,9 +306,30 @@ mod tests {
     #[test]
     fn no_more_than_so_many_are_on_their_way_out() {
         let room = room(1);
-        let seats: Vec<Seat> = std::iter::from_fn(|| room.admit()).collect();
+        let seats: Vec<Seat> = std::iter::from_fn(|| room.try_admit().ok()).collect();
         assert_eq!((seats.len(), room.occupancy.connections()), (MAX_LEAVING + 1, 1));
+        assert_eq!(room.try_admit().err(), Some(Full::Leaving));
         drop(seats);
-        assert!(room.admit().is_some());
+        assert!(room.try_admit().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_crowd_waits_for_those_that_go() {
+        let room = room(1);
+        let mut seats: VecDeque<Seat> = std::iter::from_fn(|| room.try_admit().ok()).collect();
+        let leaving = async {
+            tokio::task::yield_now().await;
+            seats.pop_front().is_some_and(|seat| seat.told_to_go().is_cancelled())
+        };
+        let (seat, has_left) = tokio::join!(room.admit(), leaving);
+        assert!(seat.is_some() && has_left);
+    }
+
+    #[tokio::test]
+    async fn who_does_not_go_is_not_waited_for() {
+        let room = room(1);
+        let seats: Vec<Seat> = std::iter::from_fn(|| room.try_admit().ok()).collect();
+        assert!(room.admit().await.is_none());
+        drop(seats);
     }
 }

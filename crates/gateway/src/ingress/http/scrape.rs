@@ -7,7 +7,6 @@
 //! - A web page cannot read it: the request must name one of the hosts of this server.
 //! - At most [`MAX_SCRAPERS`] are answered at once, each within [`SCRAPE_WAIT`].
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,27 +16,19 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use quaymaster_operations::metrics::CONTENT_TYPE as METRICS_TYPE;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
+use super::HttpSettings;
+use super::aside::{Bounds, serve_aside};
 use super::guard::Guard;
-use super::{ACCEPT_PAUSE, HttpSettings};
 
 /// How many scrapers are served at once.
 const MAX_SCRAPERS: usize = 8;
 
 /// How long a scrape may take, from the connection to its end.
 const SCRAPE_WAIT: Duration = Duration::from_secs(10);
-
-/// How large the head of a request may be.
-const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 /// Answers `GET /metrics` on `listener` with what `text` gives, until `stop`. Of `settings` the
 /// hosts count by which the server may be addressed.
@@ -49,31 +40,11 @@ pub async fn serve_metrics(
 ) {
     // No page may ask, whatever pages may call tools.
     let scrape = Arc::new((Guard::new(&settings.allowed_hosts, &[]), text));
-    let (room, scrapes) = (Arc::new(Semaphore::new(MAX_SCRAPERS)), TaskTracker::new());
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).keep_alive(false).max_header_size(MAX_HEAD_BYTES);
-    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
-        let Ok((stream, _)) = accepted else {
-            sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
-        let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
-        let scrape = Arc::clone(&scrape);
-        let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let response = answer(&scrape.0, &request.into_parts().0, &scrape.1);
-            async move { Ok::<_, Infallible>(response) }
-        });
-        let connection = http.serve_connection(TokioIo::new(stream), service);
-        let stop = stop.clone();
-        scrapes.spawn(async move {
-            let _place = place;
-            if let Some(Ok(Err(error))) = stop.run_until_cancelled(timeout(SCRAPE_WAIT, connection)).await {
-                tracing::debug!(%error, "a scrape broke off");
-            }
-        });
-    }
-    scrapes.close();
-    scrapes.wait().await;
+    let respond = move |request: hyper::Request<Incoming>| {
+        let response = answer(&scrape.0, &request.into_parts().0, &scrape.1);
+        async move { response }
+    };
+    serve_aside(listener, Bounds { most: MAX_SCRAPERS, wait: SCRAPE_WAIT }, respond, stop).await;
 }
 
 fn answer(guard: &Guard, head: &Parts, text: &impl Fn() -> String) -> Response<Full<Bytes>> {

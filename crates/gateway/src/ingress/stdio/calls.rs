@@ -82,7 +82,7 @@ impl<D: Door> Client<D> {
             claims: claims::read(
                 &detected.meta,
                 session.and_then(|s| s.client.as_deref()).map(str::to_owned),
-                None,
+                claims::Aside::default(),
             ),
         };
         let speech = Speech::new(era, Wanted { progress: token.is_some(), level }, questions);

@@ -18,7 +18,7 @@ use quaymaster_core::{
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::ingress::{Door, Page, RequestRefusal, Shelf, Wire};
+use crate::ingress::{Arrival, Door, Page, RequestRefusal, Shelf, Wire};
 
 /// What happened to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -272,11 +272,8 @@ impl Harbour {
 }
 
 impl Door for Harbour {
-    async fn authenticate(
-        &self,
-        authorization: Option<&str>,
-        workspace: Option<&str>,
-    ) -> Result<Arc<Actor>, CallError> {
+    async fn authenticate(&self, arrival: Arrival<'_>) -> Result<Arc<Actor>, CallError> {
+        let Arrival { authorization, workspace, .. } = arrival;
         match authorization.map(|text| text.strip_prefix("Bearer ").unwrap_or_default()) {
             None => Err(CallError::new(ErrorCode::AuthMissing, "no credentials").hint("send a bearer token")),
             Some(name @ ("ana" | "bo")) => Ok(Arc::new(actor(name, workspace.unwrap_or("main")))),

@@ -1,0 +1,98 @@
+//! What permits demand, and what else policies see of a call.
+
+use super::*;
+
+fn texts<'a>(items: impl Iterator<Item = &'a Redaction>) -> Vec<&'a str> {
+    items.map(Redaction::as_str).collect()
+}
+
+#[test]
+fn every_permit_that_holds_adds_its_demands_and_none_lifts_those_of_another() {
+    let policy = r#"
+        @id("all") permit (principal in Role::"support", action, resource);
+        @id("low") @redact("email, $..phone") @limit("30/1m; rows 500") @label("saw:customers")
+        permit (principal in Role::"support", action, resource) when { context.arguments.severity == "low" };
+        @id("why") @reason_required @redact("email")
+        permit (principal in Role::"support", action, resource) when { context.arguments.severity != "high" };
+    "#;
+    let world = world(policy, vec![escalate(&[])]);
+    assert_eq!(world.problems, vec![]);
+    let of = |severity| world.decide("support", &json!({"severity": severity})).obligations;
+    assert!(of("high").is_empty());
+    assert_eq!(texts(of("critical").redactions.iter()), ["email"]);
+    let low = of("low");
+    assert_eq!(texts(low.redactions.iter()), ["$..phone", "email"]);
+    let limits: Vec<String> = low.limits.iter().map(|l| format!("{} {}", l.policy, l.limit)).collect();
+    assert_eq!(limits, ["low 30/1m", "low rows 500"]);
+    assert!(low.reason_required && low.labels.contains("saw:customers"));
+    assert!(world.decide("analyst", &json!({"severity": "low"})).obligations.is_empty());
+}
+
+#[test]
+fn a_forbid_that_an_approval_lifts_takes_no_demand_away() {
+    let policy = r#"
+        @id("all") permit (principal, action, resource);
+        @id("until") @redact("email") permit (principal, action, resource) unless { context.approved };
+    "#;
+    let before = world(policy, vec![escalate(&[])]).decide("support", &json!({"severity": "low"}));
+    assert_eq!((before.effect, before.obligations.redactions.len()), (DecisionEffect::Allow, 1));
+    let gated = ToolDeclaration { approval: Some(by(&["manager"])), ..escalate(&[]) };
+    let after = world(policy, vec![gated]).decide("support", &json!({"severity": "low"}));
+    assert_eq!(after.effect, self::gated(&["manager"]));
+    assert_eq!(after.obligations, before.obligations);
+}
+
+#[test]
+fn a_policy_sees_when_where_and_by_whom_a_call_is_made() {
+    let sees = |condition: &str, circumstances: &Circumstances<'_>| {
+        let policy = format!("@id(\"p\") permit (principal, action, resource) when {{ {condition} }};");
+        let (catalogue, _) = Catalogue::build(vec![escalate(&[])]);
+        let known = Known {
+            environments: [("sales".to_owned(), "staging".to_owned())].into(),
+            zones: [("sales".to_owned(), Zone::parse("Europe/Berlin").expect("a zone"))].into(),
+            ..known()
+        };
+        let (policies, problems) = Policies::build(&[file(&policy)], &catalogue, &known);
+        assert_eq!(problems, vec![], "{condition}");
+        let tool = catalogue.tool("escalate").expect("the tool");
+        let arguments = Arguments::from_map(Map::from_iter([("severity".to_owned(), "low".into())]));
+        policies.decide(&actor("support"), tool, &arguments, circumstances).effect == DecisionEffect::Allow
+    };
+    let claims = AgentClaims { auto_review: Some(true), ..AgentClaims::default() };
+    let labels = ["saw:customers".to_owned()];
+    let circumstances = Circumstances {
+        labels: &labels,
+        reason: Some("a customer asked"),
+        session: Some("ses_1"),
+        ..Circumstances::new(&claims, NOON)
+    };
+    for condition in [
+        "context.time.hour == 13 && context.time.minute_of_day == 780 && context.time.weekday == 3",
+        "context.time.unix == 1795003200",
+        "context.environment == \"staging\" && resource.environment == \"staging\"",
+        "resource.classes.contains(\"internal\") && !resource.classes.contains(\"restricted\")",
+        "context.labels.contains(\"saw:customers\")",
+        "context has reason && context has session && context.session == \"ses_1\"",
+        "principal.person == \"ada\"",
+        "context.agent has auto_review && context.agent.auto_review",
+    ] {
+        assert!(sees(condition, &circumstances), "{condition}");
+    }
+    let bare = Circumstances::new(&claims, NOON);
+    assert!(!sees("context has reason", &bare) && !sees("context has session", &bare));
+    assert!(!sees("context.labels.containsAny([\"saw:customers\"])", &bare));
+}
+
+#[test]
+fn a_decision_that_cannot_be_evaluated_is_counted() {
+    let policy = r#"
+        @id("all") permit (principal, action, resource);
+        @id("sum") forbid (principal, action, resource)
+        when { context.arguments has amount && context.arguments.amount + 1 < 0 };
+    "#;
+    let world = world(policy, vec![escalate(&[])]);
+    world.decide("analyst", &json!({"severity": "low", "amount": 1}));
+    assert_eq!(world.policies.evaluation_errors(), 0);
+    world.decide("analyst", &json!({"severity": "low", "amount": i64::MAX}));
+    assert_eq!(world.policies.evaluation_errors(), 1);
+}

@@ -1,0 +1,71 @@
+//! What becomes of a call that was agreed to when the process that runs it is lost, at each point.
+
+use super::*;
+
+#[tokio::test]
+async fn a_call_whose_process_was_lost_before_it_began_is_run_by_another() {
+    let (world, clock) = world().await;
+    let request = parked(&world, 500).await;
+    agree(&world, &request).await;
+    let lost = granted(&world).await.pop().expect("a grant");
+    clock.advance(Duration::from_secs(31));
+    assert_eq!(granted(&world).await.len(), 0, "first it is put back");
+    let grant = granted(&world).await.pop().expect("a grant for another process");
+    let reply = run(&world, world.path(refund(500), Some(&grant)).await.expect("a permit")).await;
+    assert!(
+        world.approvals.finish(&lost, &reply, &world.evidence).await.is_err(),
+        "it is not theirs any more"
+    );
+    world.approvals.finish(&grant, &reply, &world.evidence).await.expect("kept");
+    assert_eq!(stands(&world, &request).await, State::Done);
+}
+
+#[tokio::test]
+async fn a_process_that_slept_through_its_lease_runs_nothing_when_it_wakes() {
+    let (world, clock) = world().await;
+    let request = parked(&world, 500).await;
+    agree(&world, &request).await;
+    let slept = granted(&world).await.pop().expect("a grant");
+    let call = request_of(&world, &slept).await;
+    clock.advance(Duration::from_secs(31));
+    assert_eq!(granted(&world).await.len(), 0, "first it is put back");
+    let grant = granted(&world).await.pop().expect("a grant for another process");
+    assert!(world.path(call, Some(&slept)).await.is_err(), "it is not theirs any more");
+    let permit = world.path(request_of(&world, &grant).await, Some(&grant)).await.expect("a permit");
+    let reply = run(&world, permit).await;
+    world.approvals.finish(&grant, &reply, &world.evidence).await.expect("kept");
+    assert_eq!(stands(&world, &request).await, State::Done);
+}
+
+#[tokio::test]
+async fn a_write_whose_process_was_lost_while_it_ran_is_not_run_again() {
+    let (world, clock) = world().await;
+    let request = parked(&world, 500).await;
+    agree(&world, &request).await;
+    let grant = granted(&world).await.pop().expect("a grant");
+    let permit = world.path(request_of(&world, &grant).await, Some(&grant)).await.expect("a permit");
+    drop((permit, grant));
+    clock.advance(Duration::from_secs(31));
+    assert_eq!(granted(&world).await.len(), 0);
+    assert_eq!(granted(&world).await.len(), 0);
+    let told = answered(&world, refund(500)).await;
+    assert_eq!(told.code, Some(ErrorCode::UpstreamOutcomeUnknown));
+    assert_eq!(stands(&world, &request).await, State::Unknown);
+}
+
+#[tokio::test]
+async fn a_write_whose_process_was_lost_after_it_ran_is_told_by_what_the_audit_saw() {
+    let (world, clock) = world().await;
+    let request = parked(&world, 500).await;
+    agree(&world, &request).await;
+    let grant = granted(&world).await.pop().expect("a grant");
+    let permit = world.path(request_of(&world, &grant).await, Some(&grant)).await.expect("a permit");
+    let ran = run(&world, permit).await;
+    drop(grant);
+    clock.advance(Duration::from_secs(31));
+    assert_eq!(granted(&world).await.len(), 0);
+    let told = answered(&world, refund(500)).await;
+    assert_eq!((told.status, &told.audit_id), (Status::Success, &ran.audit_id));
+    assert!(told.result.contains("its result was lost"), "{}", told.result);
+    assert_eq!(stands(&world, &request).await, State::Done);
+}

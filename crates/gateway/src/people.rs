@@ -1,0 +1,54 @@
+//! Who there is: those whom tokens authenticate, the user of this machine, and what they agree to.
+
+use std::sync::Arc;
+
+use quaymaster_control::approval::Approvals;
+use quaymaster_control::identity::{Declared, Federation, Identity};
+use quaymaster_core::{Actor, ActorId, CallError, ErrorCode};
+
+use crate::config::{Diagnostics, Loaded, Settings};
+use crate::state::State;
+
+/// Who there is.
+#[derive(Debug)]
+pub(crate) struct People {
+    pub(crate) identity: Arc<Identity>,
+    /// The user of this machine, if the configuration lets them in.
+    pub(crate) local_user: Option<Arc<Actor>>,
+    /// What they agree to.
+    pub(crate) approvals: Arc<Approvals>,
+}
+
+/// The user of this machine, as `settings` have it.
+pub(crate) fn local_user(settings: &Settings, identity: &Identity) -> Option<Arc<Actor>> {
+    let local_user = settings.local_user.clone().zip(local_id());
+    local_user.map(|(user, id)| {
+        let actor = identity.local_user(id, user.roles, user.workspace);
+        Arc::new(Actor { person: user.person, ..Actor::clone(&actor) })
+    })
+}
+
+pub(crate) fn no_local_user() -> CallError {
+    CallError::new(ErrorCode::AuthMissing, "the configuration has no local user")
+        .hint("add `localUser: {roles: [...]}` to quaymaster.yaml")
+}
+
+/// What the user of this machine is called; always there, as a number is a name.
+pub(crate) fn local_id() -> Option<ActorId> {
+    ActorId::parse(&format!("local:{}", rustix::process::getuid().as_raw())).ok()
+}
+
+/// Who may authenticate, by `loaded`.
+pub(crate) fn identity(state: &State, loaded: &Loaded) -> Result<Identity, Diagnostics> {
+    let settings = &loaded.settings;
+    let declared = Declared {
+        roles: settings.roles.clone(),
+        workspaces: settings.workspaces.keys().cloned().collect(),
+        default_workspace: settings.default_workspace.clone(),
+    };
+    let federation =
+        Federation::try_new(&settings.identity, declared.clone(), &state.sources, &loaded.secrets());
+    let federation = federation.map_err(|error| loaded.identity_diagnostic(&error))?;
+    let identity = Identity::new(state.store.clone(), Arc::clone(&state.clock), declared);
+    Ok(identity.with_issuers(federation))
+}

@@ -1,0 +1,347 @@
+//! The console: pages for the people who run and answer for the gateway.
+//!
+//! It turns a request for a page into a page and knows no sockets; the listener is in
+//! `quaymaster-gateway`. What it works on comes through [`House`]. Pages are templates that escape
+//! what is put into them, need no script, and load nothing but one stylesheet.
+//!
+//! Invariants:
+//! - Without a session nothing is shown but how to log in.
+//! - What changes something is a form of ours: it comes from our own origin, by POST, with the
+//!   session's cookie and the session's own word.
+//! - A person here is an actor like any other: `quaymaster-control` says what they may see and decide.
+
+mod form;
+mod origin;
+mod page;
+mod session;
+mod view;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderName, LOCATION,
+    REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode};
+use quaymaster_control::Evidence;
+use quaymaster_control::approval::{Approvals, Asker, Decider, Spoken, Verdict};
+use quaymaster_control::audit::Event;
+use quaymaster_control::console::{Codes, note};
+use quaymaster_control::keyring::KeyRing;
+use quaymaster_core::{Actor, ApprovalId, CallError, ErrorCode, Randomness};
+
+use self::form::Form;
+use self::origin::Place;
+use self::page::Answer;
+use self::session::{Sessions, SignedIn};
+
+/// Most bytes of a form: a comment of 2,000 characters, each written out, and room.
+pub const MAX_FORM_BYTES: usize = 64 * 1024;
+
+/// The channel that a decision on the page came by, as the audit has it.
+const CHANNEL: &str = "page";
+
+const STYLE: &str = include_str!("console/style.css");
+const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; \
+                      base-uri 'none'";
+
+/// What the console works on: a running gateway, as far as it is seen from here.
+pub trait House: Send + Sync + fmt::Debug {
+    /// What there is now; none while the gateway stops.
+    fn open(&self) -> Option<Desk>;
+
+    /// Whoever logged in, as they are now; none if they are nobody any more: the token was revoked,
+    /// the configuration has no local user.
+    fn again<'a>(&'a self, who: &'a Asker) -> Pin<Box<dyn Future<Output = Option<Arc<Actor>>> + Send + 'a>>;
+}
+
+/// What pages are made of.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    /// The requests for approval.
+    pub approvals: Arc<Approvals>,
+    /// Where it is recorded what people do.
+    pub evidence: Evidence,
+    /// The codes that log in.
+    pub codes: Arc<Codes>,
+    /// The keys that seal suggestions.
+    pub keys: Arc<KeyRing>,
+    /// Randomness, fit for keys.
+    pub randomness: Arc<dyn Randomness>,
+}
+
+/// The console of one gateway.
+#[derive(Debug)]
+pub struct Console {
+    house: Box<dyn House>,
+    sessions: Sessions,
+}
+
+/// Somebody who is logged in, and what they have before them.
+struct Visit<'a> {
+    desk: &'a Desk,
+    actor: Arc<Actor>,
+    session: SignedIn,
+}
+
+impl Console {
+    /// The console of `house`, with nobody logged in.
+    pub fn new(house: impl House + 'static) -> Self {
+        Self { house: Box::new(house), sessions: Sessions::default() }
+    }
+
+    /// The page that is asked for, whoever asks. `head` was checked to name a host of this server.
+    pub async fn answer(&self, head: &Parts, body: &[u8]) -> Response<Bytes> {
+        let answer = match self.house.open() {
+            Some(desk) => self.route(&desk, head, body).await,
+            None => Answer::message(StatusCode::SERVICE_UNAVAILABLE, "The gateway is shutting down."),
+        };
+        response(answer)
+    }
+
+    async fn route(&self, desk: &Desk, head: &Parts, body: &[u8]) -> Answer {
+        let Some(place) = Place::of(head) else {
+            return Answer::message(StatusCode::BAD_REQUEST, "The request does not say whom it is for.");
+        };
+        let path = head.uri.path();
+        let mut steps = path.trim_start_matches('/').split('/');
+        let way = (&head.method, steps.next().unwrap_or_default(), steps.next(), steps.next());
+        match way {
+            (&Method::GET, "", None, None) => Answer::go("/approvals"),
+            (&Method::GET, "style.css", None, None) => Answer::style(STYLE),
+            (&Method::GET, "sign-in", None, None) => page::sign_in(StatusCode::OK, "/approvals", ""),
+            (&Method::GET, "approvals", id, None) => match self.visit(desk, head, &place).await {
+                Some(visit) => visit.show(id, &Form::parse(head.uri.query().unwrap_or_default())).await,
+                None => page::sign_in(StatusCode::FORBIDDEN, path, ""),
+            },
+            (&Method::POST, "sign-in" | "sign-out", None, None)
+            | (&Method::POST, "approvals", Some(_), None) => {
+                if !place.sent_by_us(head) || !form::is_form(head) {
+                    return Answer::message(
+                        StatusCode::FORBIDDEN,
+                        "This form was not sent from a page of this console, so nothing was done.",
+                    );
+                }
+                let form = Form::parse(std::str::from_utf8(body).unwrap_or_default());
+                self.take(desk, (head, &place), &form, way.2).await
+            }
+            (_, "" | "style.css" | "sign-in" | "sign-out" | "approvals", _, None) => Answer::not_allowed(),
+            _ => Answer::message(StatusCode::NOT_FOUND, "There is no such page."),
+        }
+    }
+
+    /// Does what a form of ours says.
+    async fn take(
+        &self,
+        desk: &Desk,
+        (head, place): (&Parts, &Place),
+        form: &Form,
+        id: Option<&str>,
+    ) -> Answer {
+        if head.uri.path() == "/sign-in" {
+            return self.sign_in(desk, (head, place), form).await;
+        }
+        let Some(visit) = self.visit(desk, head, place).await else {
+            return page::sign_in(StatusCode::FORBIDDEN, head.uri.path(), "You are not logged in any more.");
+        };
+        if !visit.session.is_its_word(form.value("word")) {
+            return Answer::message(
+                StatusCode::FORBIDDEN,
+                "This form is not of your session, so nothing was done. Go back, load the page again, and answer anew.",
+            );
+        }
+        match id {
+            Some(id) => visit.decide(id, form).await,
+            None => self.sign_out(&visit, place).await,
+        }
+    }
+
+    async fn sign_in(&self, desk: &Desk, (head, place): (&Parts, &Place), form: &Form) -> Answer {
+        let to = local_path(form.value("to"));
+        let refused = |status, why: &str| page::sign_in(status, &to, why);
+        let who = match desk.codes.redeem(form.value("code")).await {
+            Ok(who) => who,
+            Err(error) => {
+                let code = error.code.as_str();
+                tracing::warn!(event = "console.refused", code, "a code did not log in to the console");
+                return refused(status(&error), &sentence(&error));
+            }
+        };
+        let Some(actor) = self.house.again(&who).await else {
+            return refused(StatusCode::FORBIDDEN, "Whoever made this code is nobody here any more.");
+        };
+        if let Err(error) = note(Event::ConsoleSignedIn, &actor, &desk.evidence).await {
+            tracing::error!(event = "console.sign_in", %error, "a log-in could not be recorded");
+            return refused(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The audit log cannot be written, so nobody logs in.",
+            );
+        }
+        // Whatever cookie came along is put away: a session never outlives a log-in.
+        self.sessions.close(&cookie(head, place));
+        let id = self.sessions.open(who, desk.evidence.clock.now(), desk.randomness.as_ref());
+        Answer::go(&to).with_cookie(place.cookie(&id, session::LONGEST))
+    }
+
+    async fn sign_out(&self, visit: &Visit<'_>, place: &Place) -> Answer {
+        self.sessions.close(visit.session.id());
+        if let Err(error) = note(Event::ConsoleSignedOut, &visit.actor, &visit.desk.evidence).await {
+            tracing::error!(event = "console.sign_out", %error, "a log-out could not be recorded");
+        }
+        Answer::go("/sign-in").with_cookie(place.cookie("", std::time::Duration::ZERO))
+    }
+
+    /// Who asks, if they are logged in and there still is such an account.
+    async fn visit<'a>(&self, desk: &'a Desk, head: &Parts, place: &Place) -> Option<Visit<'a>> {
+        let session = self.sessions.find(&cookie(head, place), desk.evidence.clock.now())?;
+        let actor = self.house.again(session.who()).await?;
+        Some(Visit { desk, actor, session })
+    }
+}
+
+impl Visit<'_> {
+    async fn show(&self, id: Option<&str>, query: &Form) -> Answer {
+        let Some(id) = id else {
+            let requests = self.desk.approvals.list(&self.actor).await;
+            return match requests {
+                Ok(requests) => page::list(self, &requests, query.value("show")),
+                Err(error) => failed(&error.into()),
+            };
+        };
+        let (id, wants_json) = match id.strip_suffix(".json") {
+            Some(id) => (id, true),
+            None => (id, false),
+        };
+        let Ok(id) = id.parse::<ApprovalId>() else { return unknown() };
+        match self.desk.approvals.show(&self.actor, &id).await {
+            Ok(Some(request)) if wants_json => Answer::json(&request.document),
+            Ok(Some(request)) => {
+                let (intent, sig) = (query.value("intent"), query.value("sig"));
+                let suggested = crate::links::suggested(&self.desk.keys, &id, intent, sig);
+                page::request(self, &request, suggested)
+            }
+            Ok(None) => unknown(),
+            Err(error) => failed(&error.into()),
+        }
+    }
+
+    /// Says what the form says of a request, and shows what came of it.
+    async fn decide(&self, id: &str, form: &Form) -> Answer {
+        let Ok(id) = id.parse::<ApprovalId>() else { return unknown() };
+        let comment = Some(form.value("comment").replace("\r\n", "\n"));
+        let answer = form.value("answer");
+        match self.said(&id, answer, comment).await {
+            Ok(what) => page::told(self, &id, StatusCode::OK, &what),
+            Err(error) => {
+                if let Some(source) = &error.source {
+                    tracing::error!(event = "console.decide", %source, "an answer could not be taken");
+                }
+                page::told(self, &id, status(&error), &sentence(&error))
+            }
+        }
+    }
+
+    async fn said(
+        &self,
+        id: &ApprovalId,
+        answer: &str,
+        comment: Option<String>,
+    ) -> Result<String, CallError> {
+        let (approvals, evidence) = (&self.desk.approvals, &self.desk.evidence);
+        let decider = Decider { actor: &self.actor, channel: CHANNEL };
+        let spoken = |verdict| Spoken { verdict, comment };
+        match answer {
+            "approve" | "reject" | "emergency" => {
+                let verdict = Verdict::named(answer).unwrap_or(Verdict::Reject);
+                let state = approvals.decide(decider, id, spoken(verdict), evidence).await?;
+                Ok(view::after(verdict, state).to_owned())
+            }
+            "review-fine" | "review-wrong" => {
+                let verdict = if answer == "review-fine" { Verdict::Approve } else { Verdict::Reject };
+                approvals.review(decider, id, spoken(verdict), evidence).await?;
+                Ok("Your review is recorded.".into())
+            }
+            "withdraw" => {
+                approvals.withdraw(&self.actor, id, evidence).await?;
+                Ok("The request is taken back: the call will not run.".into())
+            }
+            _ => Err(CallError::new(ErrorCode::InputInvalid, "choose one of the answers")),
+        }
+    }
+}
+
+/// Where to go after a log-in: a page of ours, whatever the form says.
+fn local_path(to: &str) -> String {
+    let fits = to.strip_prefix("/approvals/").is_some_and(|id| id.parse::<ApprovalId>().is_ok());
+    if fits { to.to_owned() } else { "/approvals".to_owned() }
+}
+
+fn cookie(head: &Parts, place: &Place) -> String {
+    let all = head.headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = all.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs
+        .find(|(name, _)| *name == place.cookie_name())
+        .map(|(_, value)| value.to_owned())
+        .unwrap_or_default()
+}
+
+fn unknown() -> Answer {
+    Answer::message(StatusCode::NOT_FOUND, "There is no such request for you.")
+}
+
+fn failed(error: &CallError) -> Answer {
+    if let Some(source) = &error.source {
+        tracing::error!(event = "console.read", %source, "a page could not be made");
+    }
+    Answer::message(status(error), &sentence(error))
+}
+
+fn status(error: &CallError) -> StatusCode {
+    match error.code {
+        ErrorCode::InputInvalid | ErrorCode::ApprovalExpired => StatusCode::CONFLICT,
+        ErrorCode::PolicyDenied | ErrorCode::AuthInvalid => StatusCode::FORBIDDEN,
+        ErrorCode::LimitRate => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// What an error says to anybody, as a sentence.
+fn sentence(error: &CallError) -> String {
+    let mut letters = error.public_message.chars();
+    let first = letters.next().map(|first| first.to_uppercase().collect::<String>());
+    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
+}
+
+/// The response with what every page has.
+fn response(answer: Answer) -> Response<Bytes> {
+    let Answer { status, kind, body, location, cookie } = answer;
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    let fixed: [(HeaderName, &str); 8] = [
+        (CONTENT_TYPE, kind),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+        // With less, browsers would say `Origin: null` where a form is sent.
+        (REFERRER_POLICY, "same-origin"),
+        (CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    for (name, value) in fixed {
+        headers.extend(HeaderValue::from_str(value).ok().map(|value| (name, value)));
+    }
+    let one = |text: Option<String>| text.and_then(|text| HeaderValue::try_from(text).ok());
+    headers.extend(one(location).map(|value| (LOCATION, value)));
+    headers.extend(one(cookie).map(|value| (SET_COOKIE, value)));
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(ALLOW, HeaderValue::from_static("GET, POST"));
+    }
+    response
+}

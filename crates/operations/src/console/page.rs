@@ -1,0 +1,208 @@
+//! The pages: templates and what is put into them.
+
+use askama::Template;
+use http::StatusCode;
+use quaymaster_control::approval::{Document, Request, State};
+use quaymaster_core::ApprovalId;
+
+use super::Visit;
+use super::view::{self, ChangeRow, Choice, Entry, Fact, Pair, SaidRow};
+
+/// Most requests that one list shows.
+const MAX_LISTED: usize = 200;
+
+/// What a request for a page is answered with.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) kind: &'static str,
+    pub(super) body: String,
+    pub(super) location: Option<String>,
+    pub(super) cookie: Option<String>,
+}
+
+impl Answer {
+    fn new(status: StatusCode, kind: &'static str, body: String) -> Self {
+        Self { status, kind, body, location: None, cookie: None }
+    }
+
+    fn page(status: StatusCode, page: &impl Template) -> Self {
+        match page.render() {
+            Ok(html) => Self::new(status, "text/html; charset=utf-8", html),
+            Err(error) => {
+                tracing::error!(event = "console.render", %error, "a page could not be made");
+                let text = "The page could not be made.\n".to_owned();
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "text/plain; charset=utf-8", text)
+            }
+        }
+    }
+
+    /// A page with one sentence.
+    pub(super) fn message(status: StatusCode, text: &str) -> Self {
+        Self::page(status, &MessagePage { title: "Quaymaster", text, who: None })
+    }
+
+    /// That this way of asking is not answered.
+    pub(super) fn not_allowed() -> Self {
+        Self::message(StatusCode::METHOD_NOT_ALLOWED, "This page is read, and its forms are sent by POST.")
+    }
+
+    /// Has the browser read the page at `path`.
+    pub(super) fn go(path: &str) -> Self {
+        Self { location: Some(path.to_owned()), ..Self::message(StatusCode::SEE_OTHER, "Go on.") }
+    }
+
+    /// The stylesheet.
+    pub(super) fn style(text: &str) -> Self {
+        Self::new(StatusCode::OK, "text/css; charset=utf-8", text.to_owned())
+    }
+
+    /// A document for programs.
+    pub(super) fn json(document: &Document) -> Self {
+        let text = serde_json::to_string_pretty(document).unwrap_or_default();
+        Self::new(StatusCode::OK, "application/json", text)
+    }
+
+    /// The same with a cookie.
+    pub(super) fn with_cookie(self, cookie: String) -> Self {
+        Self { cookie: Some(cookie), ..self }
+    }
+}
+
+/// Who is logged in, and the word of their session.
+struct Who<'a> {
+    name: &'a str,
+    workspace: &'a str,
+    word: &'a str,
+}
+
+impl<'a> Who<'a> {
+    fn of(visit: &'a Visit<'_>) -> Self {
+        let actor = &visit.actor;
+        Self { name: actor.id.as_str(), workspace: actor.workspace.as_str(), word: visit.session.word() }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "message.html")]
+struct MessagePage<'a> {
+    title: &'a str,
+    text: &'a str,
+    who: Option<Who<'a>>,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage<'a> {
+    title: &'a str,
+    to: &'a str,
+    why: &'a str,
+    who: Option<Who<'a>>,
+}
+
+#[derive(Template)]
+#[template(path = "list.html")]
+struct ListPage<'a> {
+    title: &'a str,
+    who: Option<Who<'a>>,
+    shows: [(&'static str, &'static str, bool); 4],
+    entries: Vec<Entry>,
+    left_out: usize,
+}
+
+#[derive(Template)]
+#[template(path = "request.html")]
+struct RequestPage<'a> {
+    title: &'a str,
+    who: Option<Who<'a>>,
+    id: &'a str,
+    action: String,
+    state: &'static str,
+    facts: Vec<Fact>,
+    arguments: Vec<Pair>,
+    changes: Vec<ChangeRow>,
+    changes_unknown: Option<String>,
+    said: Vec<SaidRow>,
+    choices: Vec<Choice>,
+    is_suggested: bool,
+    is_own: bool,
+}
+
+#[derive(Template)]
+#[template(path = "told.html")]
+struct ToldPage<'a> {
+    title: &'a str,
+    who: Option<Who<'a>>,
+    id: &'a str,
+    text: &'a str,
+    is_done: bool,
+}
+
+/// How to log in; then the browser goes to `to`.
+pub(super) fn sign_in(status: StatusCode, to: &str, why: &str) -> Answer {
+    let to = to.strip_suffix(".json").unwrap_or(to);
+    Answer::page(status, &SignInPage { title: "Log in", to, why, who: None })
+}
+
+/// The requests that somebody sees, those that wait first; `show` says which.
+pub(super) fn list(visit: &Visit<'_>, requests: &[Request], show: &str) -> Answer {
+    let shows = [
+        ("pending", "Waiting", false),
+        ("review", "To be reviewed", false),
+        ("mine", "Asked by me", false),
+        ("all", "All of 30 days", false),
+    ];
+    let show = shows.iter().map(|(name, ..)| *name).find(|name| *name == show).unwrap_or("pending");
+    let is_shown = |request: &&Request| match show {
+        "all" => true,
+        "mine" => view::asked(&visit.actor, request),
+        "review" => request.review_due,
+        _ => request.state == State::Pending,
+    };
+    let mut chosen: Vec<&Request> = requests.iter().filter(is_shown).collect();
+    let rank = |request: &Request| match request.state {
+        State::Pending => 0,
+        state if state.is_open() || request.review_due => 1,
+        _ => 2,
+    };
+    // Stable: among those of one rank the newest stay first.
+    chosen.sort_by_key(|request| rank(request));
+    let page = ListPage {
+        title: "Requests for approval",
+        who: Some(Who::of(visit)),
+        shows: shows.map(|(name, label, _)| (name, label, name == show)),
+        entries: chosen.iter().take(MAX_LISTED).map(|request| Entry::of(request)).collect(),
+        left_out: chosen.len().saturating_sub(MAX_LISTED),
+    };
+    Answer::page(StatusCode::OK, &page)
+}
+
+/// One request with all that there is to know before one answers it.
+pub(super) fn request(visit: &Visit<'_>, request: &Request, suggested: Option<&'static str>) -> Answer {
+    let document = &request.document;
+    let choices = view::choices(&visit.actor, request, suggested);
+    let page = RequestPage {
+        title: "Request for approval",
+        who: Some(Who::of(visit)),
+        id: request.id.as_str(),
+        action: quaymaster_core::text::plain(&document.action),
+        state: view::words(request),
+        facts: view::facts(document),
+        arguments: view::arguments(document),
+        changes: view::changes(document),
+        changes_unknown: document.changes_unknown.as_deref().map(quaymaster_core::text::plain),
+        said: view::said(request),
+        is_suggested: choices.iter().any(|choice| choice.is_suggested),
+        is_own: view::asked(&visit.actor, request),
+        choices,
+    };
+    Answer::page(StatusCode::OK, &page)
+}
+
+/// What came of an answer.
+pub(super) fn told(visit: &Visit<'_>, id: &ApprovalId, status: StatusCode, text: &str) -> Answer {
+    let is_done = status.is_success();
+    let title = if is_done { "Done" } else { "Nothing was done" };
+    let page = ToldPage { title, who: Some(Who::of(visit)), id: id.as_str(), text, is_done };
+    Answer::page(status, &page)
+}
