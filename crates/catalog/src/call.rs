@@ -39,5 +39,5 @@ pub struct Unresolved {
     /// What was asked for.
     pub request: Box<CallRequest>,
     /// `tool.not_found`: the same for what is hidden and what does not exist.
-    pub error: CallError,
+    pub error: Box<CallError>,
 }

@@ -272,5 +272,5 @@ fn unresolved(request: CallRequest) -> Unresolved {
         Kind::Resource => "resources/list and resources/templates/list name those you may read",
     };
     let error = CallError::new(ErrorCode::ToolNotFound, format!("there is no {kind} `{shown}`")).hint(hint);
-    Unresolved { request: Box::new(request), error }
+    Unresolved { request: Box::new(request), error: Box::new(error) }
 }

@@ -4,8 +4,9 @@ use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use quaymaster_gateway::StartError;
+use quaymaster_control::incident::IncidentError;
 use quaymaster_gateway::config::{Diagnostics, Style};
+use quaymaster_gateway::{OfficeError, StartError};
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]
@@ -50,6 +51,19 @@ impl From<StartError> for Failure {
         match error {
             StartError::Configuration(found) => Self::Configuration(found),
             other => Self::outside(other),
+        }
+    }
+}
+
+impl From<OfficeError> for Failure {
+    fn from(error: OfficeError) -> Self {
+        match error {
+            OfficeError::Start(error) => error.into(),
+            OfficeError::Refused(message) | OfficeError::Incident(IncidentError::Refused(message)) => {
+                Self::Usage(message)
+            }
+            OfficeError::Incident(error) => Self::outside(error),
+            OfficeError::Ledger(error) => Self::outside(error),
         }
     }
 }

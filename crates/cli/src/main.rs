@@ -78,6 +78,10 @@ enum Command {
     Audit(command::audit::Audit),
     /// Explains, tests and compares policies.
     Policy(command::policy::Policy),
+    /// Stops calls at once and everywhere, for a time.
+    Incident(command::incident::Incident),
+    /// Lists writes whose end nobody saw, and says what became of them.
+    Idempotency(command::idempotency::Idempotency),
     /// Drafts connectors from the MCP servers that another client is set up with.
     Import(command::import::Import),
     /// Sets a client up to use Quaymaster, or takes that back.
@@ -134,6 +138,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Approvals(approvals) => within(approvals.run()),
         Command::Audit(audit) => within(audit.run()),
         Command::Policy(policy) => within(policy.run()),
+        Command::Incident(incident) => within(incident.run()),
+        Command::Idempotency(idempotency) => within(idempotency.run()),
         Command::Import(import) => within(import.run()),
         Command::Connect(connect) => within(connect.run()),
     }

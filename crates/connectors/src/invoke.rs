@@ -4,6 +4,7 @@
 //! receipt comes back, so that the call can be closed.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -101,8 +102,14 @@ impl Connectors {
         let input =
             voice.over(wire.input.clone()).map(|port| Arc::new(Counted { port, asked: AtomicU32::new(0) }));
         let asked = input.clone();
-        let running =
-            AssertUnwindSafe(self.run(&job, (voice, input), wire, &mut account)).catch_unwind().await;
+        let (cancel, stop) = (wire.cancel.child_token(), receipt.stop());
+        let wire = Wire { cancel: cancel.clone(), ..wire.clone() };
+        let running = AssertUnwindSafe(self.run(&job, (voice, input), &wire, &mut account)).catch_unwind();
+        let running = tokio::select! {
+            biased;
+            ended = running => ended,
+            never = pass_on(&stop, &cancel) => match never {},
+        };
         let outcome = running.unwrap_or_else(|_| Err(panicked(job.tool.effect())));
         receipt.retries = account.retries;
         receipt.asked = asked.map_or(0, |input| input.asked.load(Ordering::Relaxed));
@@ -162,6 +169,13 @@ impl Connectors {
             None => Err(CallError::new(ErrorCode::UpstreamUnavailable, "the connector of this tool is gone")),
         }
     }
+}
+
+/// Cancels `cancel` when `stop` is cancelled, and lets the call come to its own end.
+async fn pass_on(stop: &CancellationToken, cancel: &CancellationToken) -> Infallible {
+    stop.cancelled().await;
+    cancel.cancel();
+    std::future::pending().await
 }
 
 /// The same tasks, of which the client is told in words only where the system may speak to it.

@@ -20,6 +20,7 @@ pub mod merkle;
 pub mod record;
 mod sequencer;
 pub mod subject;
+pub(crate) mod trace;
 pub mod verify;
 pub mod writer;
 

@@ -13,15 +13,19 @@ pub mod audit;
 pub mod console;
 pub mod crypto;
 pub mod identity;
+pub mod incident;
 mod keyfile;
 pub mod keyring;
+pub mod ledger;
+pub mod limits;
 pub mod output;
 pub mod policy;
 pub mod secrets;
 mod stages;
 
 pub use stages::{
-    Approved, Authorized, DecisionInput, Ended, Evidence, Job, Permit, Receipt, Refused, RequestRefusal,
-    Rulebook, Voice, Waited, approve, approve_unasked, authentication, authorize, close, close_refused_watch,
-    close_request, close_watch, may_read, record, release, voice, watchable,
+    Approved, Authorized, DecisionInput, Ended, Evidence, Guards, Job, Permit, Receipt, Refused,
+    RequestRefusal, Reserved, Rulebook, Voice, Waited, approve, approve_unasked, authentication, authorize,
+    close, close_refused_watch, close_request, close_watch, may_read, record, release, reserve, voice,
+    watchable,
 };

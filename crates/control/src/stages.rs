@@ -1,6 +1,6 @@
 //! The stages of the path of a call that decide and record.
 //!
-//! `Call → Authorized → Approved → Permit → (RawOutput, Receipt) → SafeOutput`.
+//! `Call → Authorized → Approved → Reserved → Permit → (RawOutput, Receipt) → SafeOutput`.
 //! The order is in `gateway/src/call.rs`; here is what each stage does. A stage
 //! takes the value before it and gives the next; the values have private fields
 //! and are made nowhere else.
@@ -10,9 +10,11 @@ mod authorize;
 mod close;
 mod facts;
 mod glance;
+mod guards;
 mod input;
 mod permit;
 mod release;
+mod reserve;
 mod rulebook;
 mod voice;
 mod watch;
@@ -24,9 +26,11 @@ pub use close::{Ended, Evidence, RequestRefusal, close, close_request};
 pub(crate) use facts::Facts;
 pub use facts::{Refused, Waited};
 pub use glance::may_read;
+pub use guards::Guards;
 pub use input::{DecisionInput, authentication};
 pub use permit::{Job, Permit, Receipt, record};
 pub use release::release;
+pub use reserve::{Reserved, reserve};
 pub use rulebook::Rulebook;
 pub use voice::{Voice, voice};
 pub use watch::{close_refused_watch, close_watch, watchable};

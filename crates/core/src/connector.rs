@@ -174,6 +174,10 @@ pub struct IdempotencyConfig {
     pub from: Vec<String>,
     /// The argument of the upstream that takes the key. It is hidden from the agent.
     pub argument: String,
+    /// How long the same write is recognised, such as `12h`; `24h` if absent. Until then it is answered
+    /// with what came of the first one.
+    #[serde(default)]
+    pub window: Option<DurationSetting>,
 }
 
 /// What one call may use at most.

@@ -151,11 +151,24 @@ impl fmt::Display for ErrorCode {
     }
 }
 
+/// What is left of the limit that refused a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LimitLeft {
+    /// What the limit is called.
+    pub name: String,
+    /// How much it lets through, as it is written.
+    pub limit: String,
+    /// How much of it is left, in what it counts.
+    pub left: u64,
+}
+
 /// What few errors have beside the others.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Aside {
     /// The request for approval that the call waits for, as the caller is told of it.
     pub approval: Option<Value>,
+    /// What is left of the limit that refused the call.
+    pub limit: Option<LimitLeft>,
     /// All scopes that this needs, where it is those that lack.
     pub scopes: Option<NeededScopes>,
 }
@@ -224,6 +237,13 @@ impl CallError {
     #[must_use]
     pub fn waiting_for(mut self, approval: Value) -> Self {
         self.aside.get_or_insert_default().approval = Some(approval);
+        self
+    }
+
+    /// Adds what is left of the limit that refused the call.
+    #[must_use]
+    pub fn limited_by(mut self, limit: LimitLeft) -> Self {
+        self.aside.get_or_insert_default().limit = Some(limit);
         self
     }
 

@@ -84,6 +84,10 @@ ids! {
     WriterId = "wrt";
     /// A request for approval.
     ApprovalId = "apr";
+    /// An incident switch.
+    IncidentId = "inc";
+    /// A write in the idempotency ledger.
+    EntryId = "idm";
     /// One configuration that was loaded and put to work.
     ConfigVersion = "cfg";
 }

@@ -45,7 +45,7 @@ pub use briefing::{Briefing, Risk, RiskLevel};
 pub use class::{Classification, DataClass, FieldRule, Handling};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{CallError, ErrorCode, Fault, Retry};
-pub use id::{ApprovalId, CallId, ConfigVersion, SessionId, TokenId, WriterId};
+pub use id::{ApprovalId, CallId, ConfigVersion, EntryId, IncidentId, SessionId, TokenId, WriterId};
 pub use input::{InputAbilities, InputMethod, InputPort, InputRequest, NoInput};
 pub use limit::{Allowance, Limit, LimitScope, Measure, Period};
 pub use local_time::{LocalTime, Zone};

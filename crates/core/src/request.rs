@@ -23,6 +23,8 @@ pub struct CallRequest {
     pub trace_id: Option<String>,
     /// Whether whoever began the trace records it (its `sampled` flag).
     pub sampled: bool,
+    /// The key by which the client means the same write if it sends it again. Its form is not checked yet.
+    pub idempotency_key: Option<String>,
     /// The id that ties together the calls of one piece of work.
     pub correlation_id: Option<String>,
     /// What is asked for: a tool, a prompt or a resource.

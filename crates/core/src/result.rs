@@ -9,12 +9,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::error::{CallError, ErrorCode, Retry};
+use crate::error::{CallError, ErrorCode, LimitLeft, Retry};
 use crate::id::CallId;
 use crate::input::InputAbilities;
 
 /// The key in a result's `_meta` under which the audit id is found.
 pub const AUDIT_ID_META: &str = "dev.quaymaster/audit_id";
+
+/// The key in a result's `_meta` that says `true` where it is the receipt of the same write, made before.
+pub const REPEATED_META: &str = "dev.quaymaster/repeated";
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -56,6 +59,9 @@ pub struct ErrorBody {
     /// What would be right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// What is left of the limit that refused the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<LimitLeft>,
 }
 
 /// The structured result of a call.
@@ -121,6 +127,7 @@ impl Envelope {
                 retry: error.retry,
                 retry_after_seconds: error.retry_after.map(|d| d.as_secs().max(1)),
                 hint: error.hint.as_deref().map(str::to_owned),
+                limit: error.aside.as_deref().and_then(|aside| aside.limit.clone()),
             }),
         }
     }

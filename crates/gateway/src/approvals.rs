@@ -184,7 +184,11 @@ impl Gateway {
         awaited: Awaited,
         cancel: &CancellationToken,
     ) -> Reply {
-        match self.stand(plane, &request, &awaited, cancel).await {
+        let stands = match plane.guards.check_waiting(&request).await {
+            Ok(()) => self.stand(plane, &request, &awaited, cancel).await,
+            Err(error) => Err(error),
+        };
+        match stands {
             Ok((State::Done | State::Unknown, _, Some(reply))) => reply.into(),
             Ok((state, approval, _)) => standing(&request, state, approval),
             Err(error) => close(Refused::at_the_door(request, error).into(), &plane.evidence).await,

@@ -4,9 +4,12 @@
 //! ```text
 //! request → admission  → room for one more                        else gateway.overloaded
 //!         → resolve    → Call        the actor may see the tool   else tool.not_found
-//!         → authorize  → Authorized  arguments valid, policy      else input.invalid, policy.denied
+//!         → authorize  → Authorized  no switch stands against it  else incident.stopped
+//!                                    arguments valid, policy      else input.invalid, policy.denied
 //!         → approve    → Approved    nobody has to agree, or somebody has (`Grant`)
 //!                                                                 else parked: approval.required
+//!         → reserve    → Reserved    a write that nobody makes or has made; else its first receipt,
+//!                                    idempotency.conflict, upstream.outcome_unknown
 //!         → record     → Permit      the intent is in the audit   else audit.unavailable
 //!         → invoke     → RawOutput and Receipt, once; `voice` says what may be asked meanwhile
 //!         → release    → SafeOutput  what this actor may have     else release.refused
@@ -22,7 +25,9 @@
 
 use quaymaster_connectors::Wire;
 use quaymaster_control::approval::Grant;
-use quaymaster_control::{Ended, Permit, Refused, approve, authorize, close, record, release, voice};
+use quaymaster_control::{
+    Ended, Permit, Refused, approve, authorize, close, record, release, reserve, voice,
+};
 use quaymaster_core::{CallRequest, Reply};
 use quaymaster_operations::metrics::CallMetrics;
 
@@ -67,7 +72,8 @@ pub(crate) async fn call(
 /// Everything that must hold before a call may run.
 async fn permitted(plane: &Plane, request: CallRequest, grant: Option<&Grant>) -> Result<Permit, Ended> {
     let call = plane.reached(&request.actor, &request.reach).resolve(request).map_err(Refused::from)?;
-    let authorized = authorize(call, &plane.rulebook)?;
+    let authorized = authorize(call, &plane.rulebook, &plane.guards).await?;
     let approved = approve(authorized, grant, &plane.people.approvals, &plane.evidence).await?;
-    Ok(record(approved, &plane.evidence).await?)
+    let reserved = reserve(approved, &plane.guards.ledger, &plane.evidence).await?;
+    Ok(record(reserved, &plane.evidence).await?)
 }

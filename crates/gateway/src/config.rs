@@ -22,6 +22,7 @@ mod diagnostic;
 mod document;
 mod folder;
 mod late;
+mod limits;
 mod listen;
 mod render;
 pub mod schema;
@@ -173,6 +174,8 @@ fn check_settings(
     let config = file.value.take()?;
     let known = Known { workspaces: &config.workspaces, roles: &config.roles };
     across::report_unknown_names(known, connectors);
+    let unknown = limits::unknown_targets(&config.limits, connectors);
+    file.report(unknown);
     let (settings, problems) = checked::settings(config, folder);
     file.report(problems);
     settings

@@ -14,8 +14,9 @@ use quaymaster_operations::console::{Console, Desk, House};
 use quaymaster_operations::links::Links;
 use tokio::net::TcpListener;
 
-use crate::gateway::{Gateway, bind};
+use crate::gateway::Gateway;
 use crate::ingress;
+use crate::serve::bind;
 
 /// A gateway as its console sees it.
 #[derive(Debug)]

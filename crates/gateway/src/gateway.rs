@@ -9,25 +9,23 @@ use arc_swap::ArcSwap;
 use quaymaster_connectors::Wire;
 use quaymaster_connectors::mcp::Watch;
 use quaymaster_control::audit::{Durability, Event, Record};
-use quaymaster_control::{Evidence, Refused, RequestRefusal, close, close_request};
+use quaymaster_control::limits::Limits;
+use quaymaster_control::{Evidence, Guards, Refused, RequestRefusal, close, close_request};
 use quaymaster_core::{
     Actor, AgentClaims, Arguments, CallError, CallId, CallRequest, CallTool, Reach, Reply,
 };
 use quaymaster_operations::metrics::CallMetrics;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::admission::Admission;
-use crate::approvals::{self, Waiting};
+use crate::approvals::Waiting;
 use crate::assembly::{Drift, Fleet, rules};
 use crate::call::call;
 use crate::config::{Diagnostics, Loaded, SecretCheck, Settings, load};
 use crate::finder::{self, Finding, Met};
-use crate::ingress::{self, Occupancy, RefusalCounters};
-use crate::letters;
+use crate::ingress::{Occupancy, RefusalCounters};
 use crate::people::{People, identity, local_user, no_local_user};
 use crate::plane::Plane;
 use crate::reload;
@@ -58,7 +56,7 @@ pub struct Gateway {
     pub(crate) admission: Admission,
     /// Those who wait for an agreement.
     pub(crate) waiting: Waiting,
-    counters: Arc<RefusalCounters>,
+    pub(crate) counters: Arc<RefusalCounters>,
     pub(crate) occupancy: Arc<Occupancy>,
     pub(crate) calls: Arc<CallMetrics>,
     pub(crate) requests: reload::Requests,
@@ -115,6 +113,9 @@ impl Gateway {
         let reader: Weak<dyn CallTool> = Arc::<Self>::downgrade(&gateway);
         gateway.state.approvals.read_by(reader);
         reload::follow_upstreams(&gateway, tools);
+        tokio::spawn(Arc::clone(&gateway.state.incidents).follow(gateway.stopped.clone()));
+        tokio::spawn(Arc::clone(&gateway.state.ledger).keep(gateway.stopped.clone()));
+        tokio::spawn(Arc::clone(&gateway.state.counts).keep(gateway.stopped.clone()));
         Ok(gateway)
     }
 
@@ -224,6 +225,7 @@ impl Gateway {
             trace_id: None,
             sampled: false,
             correlation_id: None,
+            idempotency_key: None,
             tool: tool.to_owned(),
             arguments,
         };
@@ -250,71 +252,6 @@ impl Gateway {
 
     pub(crate) fn changes(&self) -> channel::Receiver<u64> {
         self.changes.subscribe()
-    }
-
-    /// Opens the configured port.
-    ///
-    /// # Errors
-    ///
-    /// The operating system's, with the address.
-    pub async fn listen(&self) -> std::io::Result<TcpListener> {
-        bind(self.settings().listen.address).await
-    }
-
-    /// Serves MCP over HTTP until `stop`, and follows changes of the configuration meanwhile.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
-        reload::follow_configuration(&self);
-        approvals::run_what_was_agreed_to(&self);
-        letters::deliver(&self);
-        let settings = self.http_settings();
-        ingress::http::serve(listener, self, settings, stop).await;
-    }
-
-    pub(crate) fn http_settings(&self) -> ingress::http::HttpSettings {
-        let listen = self.settings().listen;
-        let defaults = ingress::http::HttpSettings::default();
-        ingress::http::HttpSettings {
-            allowed_hosts: [defaults.allowed_hosts.clone(), listen.allowed_hosts].concat(),
-            allowed_origins: [defaults.allowed_origins.clone(), listen.allowed_origins].concat(),
-            max_body_bytes: listen.max_body_bytes,
-            max_connections: listen.max_connections,
-            max_sessions: listen.max_sessions,
-            max_sessions_per_actor: listen.max_sessions_per_actor,
-            session_idle: listen.session_idle,
-            counters: Arc::clone(&self.counters),
-            occupancy: Arc::clone(&self.occupancy),
-            ..defaults
-        }
-    }
-
-    /// Serves MCP over a pair of pipes as the local user, as each request finds it configured:
-    /// what `reach` leads to.
-    ///
-    /// # Errors
-    ///
-    /// `auth.missing` if the configuration has no local user at the start.
-    pub async fn serve_stdio<R, W>(
-        self: Arc<Self>,
-        input: R,
-        output: W,
-        reach: Reach,
-        stop: CancellationToken,
-    ) -> Result<(), CallError>
-    where
-        R: AsyncRead + Unpin,
-        W: AsyncWrite + Unpin + Send + 'static,
-    {
-        self.local_user()?;
-        reload::follow_configuration(&self);
-        approvals::run_what_was_agreed_to(&self);
-        letters::deliver(&self);
-        let settings = ingress::stdio::StdioSettings {
-            counters: Arc::clone(&self.counters),
-            reach,
-            ..ingress::stdio::StdioSettings::default()
-        };
-        ingress::stdio::serve(self, (input, output), settings, stop).await;
-        Ok(())
     }
 
     /// Has the configuration read again at once, or as soon as it is followed.
@@ -364,12 +301,6 @@ impl Gateway {
     }
 }
 
-/// Opens the port at `address`; an error names it.
-pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let named = |e: std::io::Error| std::io::Error::new(e.kind(), format!("cannot listen on {address}: {e}"));
-    TcpListener::bind(address).await.map_err(named)
-}
-
 /// Everything that a call is governed by, or what is wrong with it.
 pub(crate) fn assemble(
     state: &State,
@@ -384,7 +315,12 @@ pub(crate) fn assemble(
     let identity = identity(state, loaded)?;
     let local_user = local_user(&loaded.settings, &identity);
     let people = People { identity: Arc::new(identity), local_user, approvals: Arc::clone(&state.approvals) };
-    let plane = Plane::new(catalogue, rulebook, fleet.connectors(), people, evidence);
+    let guards = Guards {
+        incidents: Arc::clone(&state.incidents),
+        ledger: Arc::clone(&state.ledger),
+        limits: Limits::new(loaded.settings.limits.clone(), Arc::clone(&state.counts)),
+    };
+    let plane = Plane::new(catalogue, rulebook, fleet.connectors(), people, (evidence, guards));
     let metadata_and_prefix =
         loaded.connectors.iter().map(|c| (c.connector.metadata(), c.connector.prefix()));
     let prefixes = metadata_and_prefix.map(|(metadata, prefix)| (metadata.name.clone(), prefix)).collect();

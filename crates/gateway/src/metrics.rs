@@ -9,8 +9,9 @@ use quaymaster_connectors::mcp::Health;
 use quaymaster_operations::metrics::{Moment, UpstreamMoment, render};
 use tokio::net::TcpListener;
 
-use crate::gateway::{Gateway, bind};
+use crate::gateway::Gateway;
 use crate::ingress;
+use crate::serve::bind;
 
 impl Gateway {
     /// How it is now, as `OpenMetrics` text. Names the connectors and no principal. Must be asked in the
@@ -24,6 +25,7 @@ impl Gateway {
                 .collect(),
             calls_in_flight: self.admission.running(),
             sessions: self.occupancy.sessions(),
+            incident_switches: self.state.incidents.count(),
             connections: self.occupancy.connections(),
             tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
             refusals: self.refusals().counts().collect(),

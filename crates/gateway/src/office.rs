@@ -3,6 +3,8 @@
 //! Starts no connector and calls nothing. Opens the audit log for writing only
 //! where something is changed, so that reading leaves no trace in it.
 
+mod desk;
+
 use std::sync::Arc;
 
 use quaymaster_control::Evidence;
@@ -19,6 +21,8 @@ use crate::config::{Diagnostics, Loaded, SecretCheck, load};
 use crate::people::{identity, local_user, no_local_user};
 use crate::rules::Rules;
 use crate::state::{StartError, StartOptions, State, open_store};
+
+pub use desk::OfficeError;
 
 /// An installation, open for administration.
 #[derive(Debug)]

@@ -34,7 +34,7 @@ pub(crate) fn no_local_user() -> CallError {
 }
 
 /// What the user of this machine is called; always there, as a number is a name.
-fn local_id() -> Option<ActorId> {
+pub(crate) fn local_id() -> Option<ActorId> {
     ActorId::parse(&format!("local:{}", rustix::process::getuid().as_raw())).ok()
 }
 

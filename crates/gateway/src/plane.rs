@@ -10,7 +10,7 @@ use quaymaster_catalog::own::AWAIT_APPROVAL;
 use quaymaster_catalog::{Catalogue, Page, Shelf, Tool, View};
 use quaymaster_connectors::mcp::{Announced, Watch};
 use quaymaster_connectors::{Connector, Connectors};
-use quaymaster_control::{Evidence, Rulebook, may_read};
+use quaymaster_control::{Evidence, Guards, Rulebook, may_read};
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{Actor, Caller, Memory, PerActor, Reach, ToolName};
 use tokio_util::task::TaskTracker;
@@ -27,6 +27,7 @@ pub struct Plane {
     pub(crate) connectors: Connectors,
     pub(crate) people: People,
     pub(crate) evidence: Evidence,
+    pub(crate) guards: Guards,
     /// The calls that run on this plane.
     pub(crate) calls: TaskTracker,
     /// Who searches for tools instead of listing them.
@@ -46,7 +47,7 @@ impl Plane {
         rulebook: Rulebook,
         connectors: Connectors,
         people: People,
-        evidence: Evidence,
+        (evidence, guards): (Evidence, Guards),
     ) -> Self {
         let (calls, views) = (TaskTracker::new(), PerActor::default());
         let (finding, expected, shared) = (Finding::default(), Expected::default(), Memory::default());
@@ -57,6 +58,7 @@ impl Plane {
             connectors,
             people,
             evidence,
+            guards,
             calls,
             finding,
             expected,

@@ -1,21 +1,28 @@
 //! Following what changes while the gateway runs: its configuration, and the
 //! tools of its upstreams.
 //!
-//! Invariant: what cannot be put to work changes nothing. The old plane goes on
-//! serving, the refusal is logged and in the audit.
+//! Invariants:
+//! - What cannot be put to work changes nothing. The old plane goes on serving, the refusal is
+//!   logged and in the audit.
+//! - A plane is made beside the threads that serve: thousands of policies take a while.
 
+use std::future::pending;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use quaymaster_control::Evidence;
 use quaymaster_control::audit::{AuditError, Event};
 use tokio::sync::mpsc;
+use tokio::task::{JoinError, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::assembly::{Drift, Fleet, Told};
 use crate::config::{Change, Diagnostics, Loaded, Reload, SecretCheck, Settings, Severity, Style, watch};
 use crate::gateway::{AtWork, Gateway, assemble, record_config};
+use crate::plane::Plane;
 
 /// How often the configuration folder is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -78,6 +85,9 @@ impl Requests {
 pub(crate) struct Followers {
     tasks: TaskTracker,
     generation: Mutex<CancellationToken>,
+    /// How many changes of tools were told, and how many of them a plane was made for.
+    told: AtomicU64,
+    taken: AtomicU64,
 }
 
 /// Watches the configuration folder of `gateway` until it is dropped or stopped.
@@ -156,6 +166,7 @@ async fn refuse(gateway: &Gateway, found: &Diagnostics, digest: &str) {
 /// Whoever asked for it may have rotated a secret, which no file shows: then
 /// every connector that uses one is made anew.
 async fn apply(gateway: &Arc<Gateway>, loaded: Loaded, asked: bool) -> Result<(), Held> {
+    let loaded = Arc::new(loaded);
     let before = gateway.at_work();
     let kept = if asked { before.fleet.without_secrets(&loaded) } else { before.fleet.clone() };
     warn_of_restart(&before.loaded.settings, &loaded.settings);
@@ -164,7 +175,7 @@ async fn apply(gateway: &Arc<Gateway>, loaded: Loaded, asked: bool) -> Result<()
     // From here on, so that what changes while the plane is made is not missed.
     let tools = fleet.follow();
     let evidence = Evidence { config: gateway.state.config_version(), ..gateway.plane().evidence.clone() };
-    let plane = match assemble(&gateway.state, (&loaded, &fleet), Drift::Refuse, evidence) {
+    let plane = match assembled(gateway, (&loaded, &fleet), Drift::Refuse, evidence).await {
         Ok(plane) => plane,
         Err(found) => {
             fleet.stop_except(&before.fleet).await;
@@ -177,11 +188,28 @@ async fn apply(gateway: &Arc<Gateway>, loaded: Loaded, asked: bool) -> Result<()
     }
     tracing::info!(event = "config.applied", digest = loaded.digest, "a new configuration is at work");
     gateway.put_to_work(plane);
-    let now = AtWork { loaded: Arc::new(loaded), fleet: fleet.clone() };
+    let now = AtWork { loaded, fleet: fleet.clone() };
     *gateway.at_work.lock().unwrap_or_else(PoisonError::into_inner) = now;
     follow_upstreams(gateway, tools);
     gateway.retired.stop(before.fleet, fleet);
     Ok(())
+}
+
+/// [`assemble`], beside the threads that serve.
+async fn assembled(
+    gateway: &Arc<Gateway>,
+    (loaded, fleet): (&Arc<Loaded>, &Fleet),
+    drift: Drift,
+    evidence: Evidence,
+) -> Result<Plane, Diagnostics> {
+    let (gateway, loaded, fleet) = (Arc::clone(gateway), Arc::clone(loaded), fleet.clone());
+    let work = spawn_blocking(move || assemble(&gateway.state, (&loaded, &fleet), drift, evidence));
+    match work.await.map_err(JoinError::try_into_panic) {
+        Ok(made) => made,
+        Err(Ok(panic)) => resume_unwind(panic),
+        // The runtime has ended, and with it whoever waits here.
+        Err(Err(_)) => pending().await,
+    }
 }
 
 /// What is opened once cannot be changed under way.
@@ -231,11 +259,18 @@ pub(crate) fn follow_upstreams(gateway: &Arc<Gateway>, upstreams: Vec<Told>) {
     }
 }
 
+/// Makes a new plane, unless one was made since the change: many that come together need one.
 async fn take_tools(gateway: &Arc<Gateway>) {
+    let Followers { told, taken, .. } = &gateway.followers;
+    let own = told.fetch_add(1, Ordering::SeqCst) + 1;
     let _one_at_a_time = gateway.changing.lock().await;
+    if taken.load(Ordering::SeqCst) >= own {
+        return;
+    }
+    taken.store(told.load(Ordering::SeqCst), Ordering::SeqCst);
     let AtWork { loaded, fleet } = gateway.at_work();
     let evidence = gateway.plane().evidence.clone();
-    match assemble(&gateway.state, (&loaded, &fleet), Drift::Hide, evidence) {
+    match assembled(gateway, (&loaded, &fleet), Drift::Hide, evidence).await {
         Ok(plane) => {
             tracing::info!(event = "catalogue.changed", "an upstream's tools changed");
             gateway.put_to_work(plane);

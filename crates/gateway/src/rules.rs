@@ -248,6 +248,7 @@ fn request(question: &Question) -> Result<CallRequest, String> {
         trace_id: None,
         sampled: false,
         correlation_id: None,
+        idempotency_key: None,
         kind: Kind::Tool,
         tool: question.tool.clone(),
         arguments: question.arguments.clone(),

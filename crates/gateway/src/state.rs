@@ -9,7 +9,10 @@ use quaymaster_control::approval::Approvals;
 use quaymaster_control::audit::{Audit, AuditError, AuditSettings, Subjects};
 use quaymaster_control::crypto::{CryptoError, SealingKey};
 use quaymaster_control::identity::Sources;
+use quaymaster_control::incident::Incidents;
 use quaymaster_control::keyring::KeyRing;
+use quaymaster_control::ledger::Ledger;
+use quaymaster_control::limits::Counts;
 use quaymaster_core::{Clock, ConfigVersion, Randomness, WriterId};
 use quaymaster_store::{Store, StoreConfigError, StoreError};
 
@@ -90,6 +93,9 @@ pub(crate) struct State {
     pub(crate) subjects: Arc<Subjects>,
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) approvals: Arc<Approvals>,
+    pub(crate) incidents: Arc<Incidents>,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) randomness: Arc<dyn Randomness>,
     /// What issuers publish, whichever configuration is at work.
@@ -109,9 +115,14 @@ impl State {
         let runner = WriterId::new(clock.as_ref(), randomness.as_ref()).to_string();
         let time_and_chance = (Arc::clone(&clock), Arc::clone(&randomness));
         let approvals = Approvals::new(store.clone(), Arc::clone(&subjects), time_and_chance, runner);
+        let incidents = Arc::new(Incidents::new(store.clone(), Arc::clone(&clock)));
+        let counts = Arc::new(Counts::new(store.clone(), Arc::clone(&clock)));
+        let ledger =
+            Ledger::new(store.clone(), Arc::clone(&subjects), Arc::clone(&clock), Arc::clone(&randomness));
+        let ledger = Arc::new(ledger);
         let sources = Arc::new(Sources::new(Arc::new(IssuerWeb::default()), Arc::clone(&clock)));
         let (keys, approvals) = (Arc::new(keys), Arc::new(approvals));
-        Ok(Self { store, subjects, keys, approvals, clock, randomness, sources })
+        Ok(Self { store, subjects, keys, approvals, incidents, counts, ledger, clock, randomness, sources })
     }
 
     /// Opens the audit log for writing. Its first record is that it was opened.

@@ -44,6 +44,6 @@ pub(crate) async fn watch(
 
 async fn permitted(plane: &Plane, request: CallRequest) -> Result<Permit, Refused> {
     let call = plane.reached(&request.actor, &request.reach).resolve(request)?;
-    let approved = approve_unasked(authorize(call, &plane.rulebook)?)?;
+    let approved = approve_unasked(authorize(call, &plane.rulebook, &plane.guards).await?)?;
     record(watchable(approved, &plane.rulebook)?, &plane.evidence).await
 }

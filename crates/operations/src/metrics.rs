@@ -137,6 +137,8 @@ pub struct Moment {
     pub calls_in_flight: usize,
     /// How many sessions of clients are in memory.
     pub sessions: usize,
+    /// How many incident switches stand.
+    pub incident_switches: usize,
     /// How many connections of clients are open.
     pub connections: usize,
     /// How many tasks the process has.
@@ -169,6 +171,8 @@ impl Collector for Scrape {
         let moment = &self.moment;
         upstreams(&mut encoder, moment)?;
         gauge(&mut encoder, ("calls_in_flight", "Calls that run"), moment.calls_in_flight)?;
+        let switches = ("incident_switches", "Incident switches that stand");
+        gauge(&mut encoder, switches, moment.incident_switches)?;
         gauge(&mut encoder, ("sessions", "Sessions of clients in memory"), moment.sessions)?;
         gauge(&mut encoder, ("connections", "Open connections of clients"), moment.connections)?;
         gauge(&mut encoder, ("tasks", "Tasks of the process, idle ones included"), moment.tasks)?;
@@ -236,6 +240,7 @@ mod tests {
             states: vec!["ready", "missing"],
             upstreams: vec![upstream("desk", "ready"), upstream("wiki", "missing")],
             calls_in_flight: 3,
+            incident_switches: 1,
             sessions: 2,
             connections: 1,
             tasks: 9,

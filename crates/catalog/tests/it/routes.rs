@@ -110,6 +110,7 @@ fn request(kind: Kind, tool: &str) -> CallRequest {
         trace_id: None,
         sampled: false,
         correlation_id: None,
+        idempotency_key: None,
         kind,
         tool: tool.to_owned(),
         arguments: Arguments::default(),

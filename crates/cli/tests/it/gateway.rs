@@ -204,7 +204,8 @@ pub(crate) struct Ran {
 /// Runs a command of the binary with `folder` as its configuration.
 pub(crate) fn run_in(folder: &Path, arguments: &[&str]) -> Ran {
     let (command, rest) = arguments.split_first().expect("a command");
-    let grouped = ["approvals", "token", "tools", "audit", "keys", "policy"].contains(command);
+    let grouped = ["approvals", "token", "tools", "audit", "keys", "policy", "incident", "idempotency"]
+        .contains(command);
     let mut process = Command::new(BINARY);
     process.arg(command);
     let rest = match rest.split_first() {

@@ -17,6 +17,7 @@ mod credentials;
 mod documentation;
 mod gateway;
 mod hostile;
+mod incidents;
 mod policy;
 mod routes;
 mod search;

@@ -101,14 +101,13 @@ fn access_is_a_matrix_and_a_change_is_its_difference() {
 #[test]
 fn the_decisions_of_the_log_are_made_again_under_other_policies() {
     let mut demo = Demo::start();
-    let call = |severity: &str| {
-        let arguments =
-            json!({"account_id": "ACC-0001", "severity": severity, "summary": "Orders are refused"});
+    let call = |severity: &str, summary: &str| {
+        let arguments = json!({"account_id": "ACC-0001", "severity": severity, "summary": summary});
         demo.call(&demo.support, ESCALATION, &arguments).expect("a result")
     };
-    call("high");
-    call("high");
-    call("critical");
+    call("high", "Orders are refused");
+    call("high", "Orders are late");
+    call("critical", "Orders are refused");
     demo.terminate();
     let same = json_of(&demo.run(&["policy", "backtest", "--json"]));
     assert_eq!((&same["differing"], &same["not_replayable"]["erased"]), (&json!(0), &json!(0)), "{same}");

@@ -56,6 +56,8 @@ pub(super) struct Parked {
     /// As canonical JSON: what is decided on again is what was asked for, to the digit.
     arguments: String,
     correlation: Option<String>,
+    #[serde(default)]
+    idempotency_key: Option<String>,
     kind: String,
     reach: Option<Slug>,
     received_us: u64,
@@ -114,6 +116,7 @@ impl Parked {
             agent: Claims { auto_review, call, client, model, parent_thread, sandbox_mode, session, thread },
             arguments: request.arguments.as_json().to_owned(),
             correlation: request.correlation_id.clone(),
+            idempotency_key: request.idempotency_key.clone(),
             kind: request.kind.as_str().to_owned(),
             reach: match &request.reach {
                 Reach::All => None,
@@ -160,6 +163,7 @@ impl Parked {
             trace_id: self.trace,
             sampled: self.sampled,
             correlation_id: self.correlation,
+            idempotency_key: self.idempotency_key,
             kind: Kind::named(&self.kind)?,
             tool: self.tool,
             arguments,

@@ -18,21 +18,21 @@ use std::time::Duration;
 use quaymaster_core::{
     Actor, ActorId, ApprovalId, CallId, CallRequest, Effect, ErrorCode, Gate, Reply, Timestamp,
 };
-use quaymaster_store::{ApprovalKey, ApprovalRow, AuditFilter};
-use serde_json::Value;
+use quaymaster_store::{ApprovalKey, ApprovalRow};
 
 use super::document::Document;
 use super::opened::{document, gates, parked, result, state};
 use super::parked::{Asker, Parked};
 use super::{ApprovalError, Approvals, State, StoredReply};
 use crate::audit::Subject;
+use crate::audit::trace::{Trace, trace};
 use crate::stages::Evidence;
 
 /// How long a process that says nothing is believed to be at it.
 const LEASE: Duration = Duration::from_secs(30);
 /// How long until what could not begin is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
-/// How long until it is looked again for what a call needs that is not there.
+/// The same where something has to come back, a person has to do something first, or the day to end.
 const LATER: Duration = Duration::from_mins(1);
 /// How long after the decision the call has to have begun.
 const BEGIN_WITHIN: Duration = Duration::from_hours(24);
@@ -200,20 +200,13 @@ impl Approvals {
         evidence: &Evidence,
     ) -> Result<(), ApprovalError> {
         let row = self.mine(grant).await?;
-        match reply.code {
-            // It was refused before it could begin, for reasons that pass.
-            Some(
-                ErrorCode::GatewayOverloaded
-                | ErrorCode::GatewayShuttingDown
-                | ErrorCode::LimitRate
-                | ErrorCode::LimitConcurrency,
-            ) => self.put_back(row, AGAIN).await,
-            // The system behind the tool, or the log, is not there yet.
-            Some(ErrorCode::ToolNotFound | ErrorCode::AuditUnavailable)
-                if matches!(self.trace(&grant.call).await?, Trace::Nothing) =>
-            {
-                self.put_back(row, LATER).await
+        if let Some(after) = reply.code.and_then(passes) {
+            // Refused before it could begin. What was cancelled while it ran may have taken effect.
+            if trace(&self.store, &grant.call).await? == Trace::Nothing {
+                return self.put_back(row, after).await;
             }
+        }
+        match reply.code {
             Some(ErrorCode::ApprovalExpired) => self.end(&row, State::Void, (None, evidence)).await.map(drop),
             _ => self.leave(row, State::Done, &StoredReply::of(reply)).await,
         }
@@ -245,32 +238,17 @@ impl Approvals {
     async fn recover(&self, row: ApprovalRow) -> Result<(), ApprovalError> {
         let call: CallId =
             row.call_id.as_deref().and_then(|id| id.parse().ok()).ok_or(ApprovalError::Damaged("its run"))?;
-        let trace = self.trace(&call).await?;
+        let seen = trace(&self.store, &call).await?;
         let only_reads = self.effect(&row).await? == Effect::Read.as_str();
-        match trace {
+        match seen {
             _ if only_reads => self.put_back(row, Duration::ZERO).await,
             Trace::Nothing | Trace::Begun => {
                 self.leave(row, State::Unknown, &StoredReply::unknown(&call)).await
             }
-            Trace::Ended(status) => self.leave(row, State::Done, &StoredReply::lost(&call, &status)).await,
-        }
-    }
-
-    /// What the audit log has of a call.
-    async fn trace(&self, call: &CallId) -> Result<Trace, ApprovalError> {
-        let filter = AuditFilter { call_id: Some(call.to_string()), ..AuditFilter::default() };
-        let records = self.store.audit_find(&filter, 10).await?;
-        let mut trace = Trace::Nothing;
-        for record in records {
-            let body: Value = serde_json::from_slice(&record.body).unwrap_or_default();
-            let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            match text("event").as_str() {
-                "call.outcome" => return Ok(Trace::Ended(text("status"))),
-                "call.intent" => trace = Trace::Begun,
-                _ => {}
+            Trace::Ended { status, .. } => {
+                self.leave(row, State::Done, &StoredReply::lost(&call, &status)).await
             }
         }
-        Ok(trace)
     }
 
     async fn effect(&self, row: &ApprovalRow) -> Result<String, ApprovalError> {
@@ -332,8 +310,18 @@ impl Approvals {
     pub const LEASE: Duration = LEASE;
 }
 
-enum Trace {
-    Nothing,
-    Begun,
-    Ended(String),
+/// How long until a call may be tried again that was refused for a reason that passes.
+fn passes(code: ErrorCode) -> Option<Duration> {
+    match code {
+        ErrorCode::GatewayOverloaded
+        | ErrorCode::GatewayShuttingDown
+        | ErrorCode::LimitRate
+        | ErrorCode::LimitConcurrency => Some(AGAIN),
+        ErrorCode::ToolNotFound
+        | ErrorCode::AuditUnavailable
+        | ErrorCode::IncidentStopped
+        | ErrorCode::LimitQuota
+        | ErrorCode::LimitBudget => Some(LATER),
+        _ => None,
+    }
 }

@@ -1,7 +1,8 @@
 //! A reply that waits for whoever asked.
 
-use quaymaster_core::result::{Envelope, tool_result};
-use quaymaster_core::{CallError, CallId, ErrorCode, Reply, Status};
+use quaymaster_core::meta::with_meta;
+use quaymaster_core::result::{Envelope, REPEATED_META, tool_result};
+use quaymaster_core::{CallError, CallId, ErrorCode, Raw, Reply, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ pub struct StoredReply {
 }
 
 impl StoredReply {
-    pub(super) fn of(reply: &Reply) -> Self {
+    pub(crate) fn of(reply: &Reply) -> Self {
         Self {
             call: reply.audit_id.clone(),
             status: reply.status,
@@ -27,11 +28,22 @@ impl StoredReply {
     }
 
     /// What is left of a call whose process was lost after it had ended with `status`.
-    pub(super) fn lost(call: &CallId, status: &str) -> Self {
+    pub(crate) fn lost(call: &CallId, status: &str) -> Self {
         if status != Status::Success.as_str() {
             return Self::unknown(call);
         }
-        let message = "the call was made and succeeded; its result was lost when the gateway stopped";
+        Self::without(call, "the call was made and succeeded; its result was lost when the gateway stopped")
+    }
+
+    /// What is told of a write that was made before and whose receipt is not there, or not for this caller.
+    pub(crate) fn made(call: &CallId) -> Self {
+        Self::without(
+            call,
+            "the same write was made before and took effect; its result is not kept for this call",
+        )
+    }
+
+    fn without(call: &CallId, message: &str) -> Self {
         let hint = "look the effect up in the system behind the tool".to_owned();
         let envelope = Envelope::success(call, message, Value::Null, vec![hint]);
         Self {
@@ -44,7 +56,7 @@ impl StoredReply {
     }
 
     /// What is told of a call whose end nobody saw.
-    pub(super) fn unknown(call: &CallId) -> Self {
+    pub(crate) fn unknown(call: &CallId) -> Self {
         let message = "the gateway stopped while the call ran: it may have taken effect";
         let error = CallError::new(ErrorCode::UpstreamOutcomeUnknown, message)
             .hint("a person can look the effect up in the system behind the tool; do not call again");
@@ -57,6 +69,13 @@ impl StoredReply {
             result: tool_result(&envelope, &text),
             message: Some(text),
         }
+    }
+
+    /// The same as the receipt of a write that is made again.
+    #[must_use]
+    pub(crate) fn repeated(self) -> Self {
+        let marked = Raw::read(&self.result).ok().and_then(|raw| with_meta(raw, REPEATED_META, Some("true")));
+        Self { result: marked.unwrap_or(self.result), ..self }
     }
 
     /// The call that made it.

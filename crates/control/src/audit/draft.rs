@@ -5,6 +5,7 @@
 //! number and its own id, again with each attempt. What the record says is in
 //! [`super::record`]; a test there compares the text with the canonical writer.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -92,13 +93,7 @@ fn write_what_was_asked(object: &mut ObjectWriter<'_>, record: &Record<'_>) {
     if let Some(agent) = &record.agent {
         agent.write_canonical(object.member("agent"));
     }
-    if let Some(approval) = &record.approval {
-        let mut members = ObjectWriter::begin(object.member("approval"));
-        for (name, text) in approval {
-            write_string(members.any_member(name), text);
-        }
-        members.end();
-    }
+    write_texts(object, "approval", record.approval.as_ref());
     object.optional("arguments", record.arguments.as_deref());
     write_number(object, "asked", record.asked);
     object.optional("call", record.call.as_deref());
@@ -118,6 +113,8 @@ fn write_what_was_decided(object: &mut ObjectWriter<'_>, record: &Record<'_>) {
     write_number(object, "duration_us", record.duration_us);
     object.optional("effect", record.effect);
     object.string("event", record.event.as_str());
+    write_texts(object, "idempotency", record.idempotency.as_ref());
+    write_texts(object, "incident", record.incident.as_ref());
     write_list(object, "labels", record.labels);
     write_list(object, "limits", record.limits);
     object.optional("method", record.method);
@@ -197,6 +194,15 @@ fn write_tool(out: &mut String, tool: &ToolPart<'_>) {
     object.string("name", &tool.name);
     object.optional("version", tool.version);
     object.end();
+}
+
+fn write_texts(object: &mut ObjectWriter<'_>, name: &'static str, texts: Option<&BTreeMap<String, String>>) {
+    let Some(texts) = texts else { return };
+    let mut members = ObjectWriter::begin(object.member(name));
+    for (name, text) in texts {
+        write_string(members.any_member(name), text);
+    }
+    members.end();
 }
 
 /// An empty list is left out.

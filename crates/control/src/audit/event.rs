@@ -11,6 +11,9 @@ pub enum Event {
     /// A call that was permitted has ended, however it ended.
     #[serde(rename = "call.outcome")]
     CallOutcome,
+    /// A write was made before, and its first receipt is handed out.
+    #[serde(rename = "call.repeated")]
+    CallRepeated,
     /// A call was refused before it could run.
     #[serde(rename = "call.refused")]
     CallRefused,
@@ -50,6 +53,15 @@ pub enum Event {
     /// Somebody lent their say to somebody else, or took it back.
     #[serde(rename = "approval.delegated")]
     ApprovalDelegated,
+    /// An incident switch was made.
+    #[serde(rename = "incident.stopped")]
+    IncidentStopped,
+    /// An incident switch was lifted before its time was over.
+    #[serde(rename = "incident.lifted")]
+    IncidentLifted,
+    /// Somebody said what became of a write whose end nobody had seen.
+    #[serde(rename = "idempotency.resolved")]
+    IdempotencyResolved,
     /// A one-time code was made that logs a browser in to the console.
     #[serde(rename = "console.code_created")]
     ConsoleCodeCreated,
@@ -73,6 +85,7 @@ impl Event {
         match self {
             Self::CallIntent => "call.intent",
             Self::CallOutcome => "call.outcome",
+            Self::CallRepeated => "call.repeated",
             Self::CallRefused => "call.refused",
             Self::RequestRefused => "request.refused",
             Self::ConfigApplied => "config.applied",
@@ -86,6 +99,9 @@ impl Event {
             Self::ApprovalDelivered => "approval.delivered",
             Self::ApprovalReviewed => "approval.reviewed",
             Self::ApprovalDelegated => "approval.delegated",
+            Self::IncidentStopped => "incident.stopped",
+            Self::IncidentLifted => "incident.lifted",
+            Self::IdempotencyResolved => "idempotency.resolved",
             Self::ConsoleCodeCreated => "console.code_created",
             Self::ConsoleSignedIn => "console.signed_in",
             Self::ConsoleSignedOut => "console.signed_out",
@@ -104,6 +120,7 @@ mod tests {
         for event in [
             Event::CallIntent,
             Event::CallOutcome,
+            Event::CallRepeated,
             Event::CallRefused,
             Event::RequestRefused,
             Event::ConfigApplied,
@@ -117,6 +134,9 @@ mod tests {
             Event::ApprovalDelivered,
             Event::ApprovalReviewed,
             Event::ApprovalDelegated,
+            Event::IncidentStopped,
+            Event::IncidentLifted,
+            Event::IdempotencyResolved,
             Event::ConsoleCodeCreated,
             Event::ConsoleSignedIn,
             Event::ConsoleSignedOut,

@@ -92,6 +92,10 @@ pub struct Record<'a> {
     pub effect: Option<&'static str>,
     /// What happened.
     pub event: Event,
+    /// The write in the idempotency ledger that the call is or repeats.
+    pub idempotency: Option<BTreeMap<String, String>>,
+    /// The incident switch that stopped the call, or that was made or lifted.
+    pub incident: Option<BTreeMap<String, String>>,
     /// Labels of the session.
     pub labels: &'a [String],
     /// Limits that bore on the call.
@@ -145,6 +149,8 @@ impl Record<'_> {
             duration_us: None,
             effect: None,
             event,
+            idempotency: None,
+            incident: None,
             labels: &[],
             limits: &[],
             method: None,
@@ -228,6 +234,8 @@ mod tests {
             duration_us: Some(1_234),
             effect: Some("write"),
             event: Event::CallOutcome,
+            idempotency: Some(BTreeMap::from([("state".into(), "repeated".into())])),
+            incident: Some(BTreeMap::from([("id".into(), "inc_1".into())])),
             labels: list("saw:untrusted"),
             limits: list("rate"),
             method: Some("tools/call"),

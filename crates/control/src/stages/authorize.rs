@@ -1,10 +1,15 @@
 //! Whether this actor may make this call: covered by its credentials, arguments valid, policy in favour.
 
-use quaymaster_catalog::{Call, CheckedArguments};
+use std::sync::Arc;
+
+use quaymaster_catalog::{Call, CheckedArguments, Tool};
 use quaymaster_core::{CallError, ErrorCode, SessionId};
 
 use super::Rulebook;
 use super::facts::{Facts, Refused};
+use super::guards::Guards;
+use crate::incident::Called;
+use crate::limits::Bound;
 use crate::policy::{Circumstances, Decision, DecisionEffect};
 
 /// A call that policy allows, perhaps after somebody has agreed.
@@ -13,14 +18,50 @@ pub struct Authorized {
     pub(super) facts: Facts,
 }
 
-/// Checks the scopes and the arguments, and asks policy.
+/// Looks for a switch that stops the call, checks the scopes and the arguments, asks policy, and takes
+/// what the call needs of its limits.
 ///
 /// # Errors
 ///
-/// [`Refused`] with `auth.scope`, `input.invalid` or `policy.denied`.
-pub fn authorize(call: Call, rulebook: &Rulebook) -> Result<Authorized, Refused> {
+/// [`Refused`] with `incident.stopped`, `auth.scope`, `input.invalid`, `policy.denied`, `limit.rate`,
+/// `limit.concurrency`, `limit.quota` or `limit.budget`; with `audit.unavailable` if nobody can say
+/// whether a switch stands or what is left of a quota.
+pub async fn authorize(call: Call, rulebook: &Rulebook, guards: &Guards) -> Result<Authorized, Refused> {
+    let entered = guards.incidents.enter(call.request().id.clone(), Called::of(&call)).await;
     let (request, tool) = call.into_parts();
-    let mut facts = Facts { tool: Some(tool.clone()), ..Facts::of(request) };
+    let mut facts = Facts { tool: Some(Arc::clone(&tool)), ..Facts::of(request) };
+    match entered {
+        Ok(running) => facts.running = Some(running),
+        Err((error, switch)) => {
+            facts.incident = switch.map(|switch| switch.id);
+            return Err(Refused::new(facts, error));
+        }
+    }
+    within_limits(decide(facts, &tool, rulebook)?, guards).await
+}
+
+/// Takes what the call needs of the limits that bear on it.
+async fn within_limits(authorized: Authorized, guards: &Guards) -> Result<Authorized, Refused> {
+    let mut facts = authorized.facts;
+    let actor = &facts.request.actor;
+    let bearing = |tool| guards.limits.bearing(actor, tool, facts.decision.as_ref());
+    let bounds = facts.tool.as_deref().map(bearing).unwrap_or_default();
+    if bounds.is_empty() {
+        return Ok(Authorized { facts });
+    }
+    let taken = guards.limits.take(&bounds, &actor.id).await;
+    facts.limits = bounds.iter().map(Bound::described).collect();
+    match taken {
+        Ok(held) => {
+            facts.held = held.bound_by(bounds);
+            Ok(Authorized { facts })
+        }
+        Err(error) => Err(Refused::new(facts, error)),
+    }
+}
+
+/// Checks the scopes and the arguments, and asks policy.
+fn decide(mut facts: Facts, tool: &Tool, rulebook: &Rulebook) -> Result<Authorized, Refused> {
     if let Some(scope) = facts.request.actor.lacks_scopes(tool.declaration().effect) {
         return Err(Refused::new(facts, CallError::lacking(scope)));
     }
@@ -34,16 +75,16 @@ pub fn authorize(call: Call, rulebook: &Rulebook) -> Result<Authorized, Refused>
         reason: reason.as_deref(),
         ..Circumstances::new(&request.agent, request.received)
     };
-    let decision = rulebook.policies().decide(&request.actor, &tool, &arguments, &circumstances);
+    let decision = rulebook.policies().decide(&request.actor, tool, &arguments, &circumstances);
     let lacks_reason = decision.obligations.reason_required && reason.is_none();
     facts.reason = reason;
     let denied = (decision.effect == DecisionEffect::Deny).then(|| denial(&decision));
-    facts.rules = rulebook.policies().digest(&tool);
+    facts.rules = rulebook.policies().digest(tool);
     facts.arguments = Some(arguments);
     facts.decision = Some(decision);
     match denied {
         Some(error) => {
-            let hints = rulebook.policies().permit_reasons(&facts.request.actor, &tool);
+            let hints = rulebook.policies().permit_reasons(&facts.request.actor, tool);
             Err(Refused::new(facts, if hints.is_empty() { error } else { error.hint(hints.join("; ")) }))
         }
         None if lacks_reason => Err(Refused::new(facts, without_reason())),

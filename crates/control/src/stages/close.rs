@@ -3,6 +3,7 @@
 //! Refused calls come here as well as those that ran, so there is one place
 //! where a reply is made and one where an outcome is written.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quaymaster_core::result::{Envelope, tool_result};
@@ -15,6 +16,7 @@ use super::facts::{Facts, Refused, Waited};
 use super::permit::{Receipt, describe_decision, durability};
 use crate::audit::record::{ActorPart, Event, Record, ToolPart};
 use crate::audit::{Audit, AuditError, Draft, Durability, Subject, Subjects};
+use crate::ledger::End;
 use crate::output::SafeOutput;
 
 /// What writing evidence takes.
@@ -78,16 +80,23 @@ pub async fn close(ended: Ended, evidence: &Evidence) -> Reply {
 
 async fn answer(ended: Ended, evidence: &Evidence) -> Reply {
     match ended {
-        Ended::Refused(refused) => {
+        Ended::Refused(mut refused) => {
             note_refusal(&refused, evidence).await;
+            if let Some(reservation) = refused.facts.reservation.take() {
+                Box::pin(reservation.settle(End::Failed, None)).await;
+            }
             failure(&refused.facts, &refused.error)
         }
         // That it is handed out is in the log already.
         Ended::Waited(waited) => waited.reply.into(),
-        Ended::Ran(receipt, outcome) => {
+        Ended::Ran(mut receipt, outcome) => {
+            let effect = receipt.facts.tool.as_ref().map(|tool| tool.effect());
+            let outcome = receipt.facts.held.settle(effect, outcome).await;
             let written = write_outcome(&receipt, &outcome, evidence).await;
+            let took_effect = receipt.facts.took_effect.get().copied().flatten();
+            let (end, reservation) = (End::of(&outcome, took_effect), receipt.facts.reservation.take());
             let facts = &receipt.facts;
-            match (written, outcome) {
+            let reply = match (written, outcome) {
                 (Err(error), _) => failure(facts, &unrecorded(error)),
                 (Ok(()), Err(error)) => failure(facts, &error),
                 (Ok(()), Ok(safe)) => Reply {
@@ -98,7 +107,11 @@ async fn answer(ended: Ended, evidence: &Evidence) -> Reply {
                     required: None,
                     result: safe.result,
                 },
+            };
+            if let Some(reservation) = reservation {
+                Box::pin(reservation.settle(end, Some(&reply))).await;
             }
+            reply
         }
     }
 }
@@ -227,6 +240,9 @@ pub(super) fn begin_record<'a>(
     record.session = request.session.as_ref().map(SessionId::as_str);
     record.workspace = Some(request.actor.workspace.to_shared());
     record.method = facts.method;
+    record.limits = &facts.limits;
+    record.idempotency = facts.entry().map(|id| BTreeMap::from([("id".to_owned(), id.to_owned())]));
+    record.incident = facts.incident().map(|id| BTreeMap::from([("id".to_owned(), id.to_string())]));
     record.effect = facts.tool.as_ref().map(|t| t.effect().as_str());
     let kind = Some(request.kind).filter(|kind| *kind != Kind::Tool).map(Kind::as_str);
     record.tool = Some(match &facts.tool {

@@ -1,12 +1,15 @@
 //! What is known of a call so far. Grows along the path; ends in the audit.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use quaymaster_catalog::{Tool, Unresolved};
-use quaymaster_core::{ActorId, ApprovalId, Arguments, CallError, CallRequest};
+use quaymaster_core::{ActorId, ApprovalId, Arguments, CallError, CallRequest, EntryId, IncidentId};
 
 use crate::approval::StoredReply;
 use crate::audit::Subject;
+use crate::incident::{Running, Switch};
+use crate::ledger::Reservation;
+use crate::limits::Held;
 use crate::policy::Decision;
 
 /// Facts gathered on the path of one call.
@@ -23,6 +26,20 @@ pub(crate) struct Facts {
     pub(crate) rules: Option<Arc<str>>,
     /// The request for approval that the call waits for or runs by.
     pub(crate) approval: Option<ApprovalId>,
+    /// The incident switch that stopped the call before it was entered.
+    pub(crate) incident: Option<IncidentId>,
+    /// Where a switch finds the call while it runs.
+    pub(crate) running: Option<Running>,
+    /// The write that the call is in the idempotency ledger, until what came of it is there.
+    pub(crate) reservation: Option<Reservation>,
+    /// What the system behind the tool says of whether a write took effect, where it can be understood.
+    pub(crate) took_effect: OnceLock<Option<bool>>,
+    /// The write there that stands against the call.
+    pub(crate) entry: Option<EntryId>,
+    /// The limits that bear on the call, as the audit names them.
+    pub(crate) limits: Vec<String>,
+    /// What the call holds of them.
+    pub(crate) held: Held,
     /// The actor's key, once the intent was written with it: the outcome names the
     /// same commitment, and needs no store to do so.
     pub(crate) subject: Option<Arc<Subject>>,
@@ -41,9 +58,33 @@ impl Facts {
             decision: None,
             rules: None,
             approval: None,
+            incident: None,
+            running: None,
+            reservation: None,
+            took_effect: OnceLock::new(),
+            entry: None,
+            limits: vec![],
+            held: Held::default(),
             subject: None,
             method: None,
         }
+    }
+
+    /// The incident switch that stopped the call or wants it to end.
+    pub(crate) fn incident(&self) -> Option<&IncidentId> {
+        let running = self.running.as_ref().and_then(Running::stopped_by);
+        self.incident.as_ref().or(running.map(|switch| &switch.id))
+    }
+
+    /// The write that the call is, or that stands against it.
+    pub(crate) fn entry(&self) -> Option<&str> {
+        let reserved = self.reservation.as_ref().map(Reservation::id);
+        reserved.or(self.entry.as_ref().map(EntryId::as_str))
+    }
+
+    /// How the call ends if a switch wants it to.
+    pub(crate) fn stopped(&self) -> Option<CallError> {
+        self.running.as_ref().and_then(Running::stopped_by).map(Switch::refusal)
     }
 }
 
@@ -84,6 +125,6 @@ impl Refused {
 
 impl From<Unresolved> for Refused {
     fn from(unresolved: Unresolved) -> Self {
-        Self::at_the_door(*unresolved.request, unresolved.error)
+        Self::at_the_door(*unresolved.request, *unresolved.error)
     }
 }

@@ -8,10 +8,12 @@ use quaymaster_core::{
     Actor, AgentClaims, Arguments, CallError, CallId, CallRequest, DataClass, Effect, ErrorCode, Gate, Role,
 };
 
-use super::approve::Approved;
+use tokio_util::sync::CancellationToken;
+
 use super::close::{Evidence, begin_record};
 use super::facts::{Facts, Refused};
 use super::input::decision_input;
+use super::reserve::Reserved;
 use crate::audit::record::{DecisionPart, Event, Record};
 use crate::audit::{AuditError, Draft, Durability, Subject};
 use crate::policy::DecisionEffect;
@@ -52,6 +54,13 @@ pub struct Receipt {
     pub asked: u32,
     /// Ids that the system behind the tool gave.
     pub upstream_ids: Vec<String>,
+}
+
+impl Receipt {
+    /// Cancelled when an incident switch wants the call to end.
+    pub fn stop(&self) -> CancellationToken {
+        self.facts.running.as_ref().map(|running| running.cancel().clone()).unwrap_or_default()
+    }
 }
 
 impl Permit {
@@ -96,9 +105,13 @@ fn traceparent(request: &CallRequest) -> Option<String> {
 ///
 /// # Errors
 ///
-/// [`Refused`] with `audit.unavailable`: no record, no permit.
-pub async fn record(approved: Approved, evidence: &Evidence) -> Result<Permit, Refused> {
-    let mut facts = approved.facts;
+/// [`Refused`] with `audit.unavailable`: no record, no permit. With `incident.stopped` if a switch has
+/// come meanwhile that ends calls which run.
+pub async fn record(reserved: Reserved, evidence: &Evidence) -> Result<Permit, Refused> {
+    let mut facts = reserved.facts;
+    if let Some(error) = facts.stopped() {
+        return Err(Refused::new(facts, error));
+    }
     match write_intent(&mut facts, evidence).await {
         Ok(()) => Ok(Permit { facts: Box::new(facts) }),
         Err(error) => Err(Refused::new(facts, error.into())),

@@ -38,13 +38,23 @@ pub fn release(
     receipt: &Receipt,
     rulebook: &Rulebook,
 ) -> Result<SafeOutput, CallError> {
-    let raw = raw.map_err(|error| release_message(error, receipt, rulebook))?;
+    let raw = raw.map_err(|error| release_message(by_switch(error, receipt), receipt, rulebook))?;
     let tool = receipt.facts.tool.as_ref();
     if tool.is_some_and(|tool| tool.effect() == Effect::Read) {
         return guarded(|| look_into(raw, receipt, rulebook));
     }
     let success = guarded(|| Ok(says_success(&raw))).ok().flatten();
+    // There is one release for each call.
+    let _ = receipt.facts.took_effect.set(success);
     guarded(|| look_into(raw, receipt, rulebook)).map_err(|error| withheld(error, success))
+}
+
+/// A call that was taken back because a switch wanted it to end says so.
+fn by_switch(error: CallError, receipt: &Receipt) -> CallError {
+    match receipt.facts.stopped() {
+        Some(stopped) if error.code == ErrorCode::CallCancelled => stopped,
+        _ => error,
+    }
 }
 
 /// The checks run over foreign data in foreign libraries.

@@ -1,6 +1,6 @@
 //! Watching a resource: a read that lasts, and leaves the records of one.
 //!
-//! `Approved → Approved (watchable) → Permit → Receipt`. What a watch brings is that a resource has
+//! `Approved → Reserved (watchable) → Permit → Receipt`. What a watch brings is that a resource has
 //! changed and no more, so nothing has to be released; but who may not have the whole is not told of
 //! it either. The records are those of a read, with `method` `resources/subscribe`.
 //!
@@ -14,6 +14,7 @@ use super::close::{Evidence, note_refusal, unrecorded, write_outcome};
 use super::facts::Refused;
 use super::permit::Receipt;
 use super::release::above_clearance;
+use super::reserve::Reserved;
 use crate::output::{Released, SafeOutput};
 
 /// What the records say of a watch, whatever the client's revision calls it.
@@ -24,12 +25,12 @@ const METHOD: &str = "resources/subscribe";
 /// # Errors
 ///
 /// [`Refused`] with `release.refused`.
-pub fn watchable(approved: Approved, rulebook: &Rulebook) -> Result<Approved, Refused> {
+pub fn watchable(approved: Approved, rulebook: &Rulebook) -> Result<Reserved, Refused> {
     let mut facts = approved.facts;
     facts.method = Some(METHOD);
     let rules = facts.tool.as_ref().and_then(|tool| rulebook.field_rules(tool));
     let error = match rules.map(|rules| rules.default_class()) {
-        Some(class) if class <= facts.request.actor.clearance => return Ok(Approved { facts }),
+        Some(class) if class <= facts.request.actor.clearance => return Ok(Reserved { facts }),
         Some(class) => above_clearance(class),
         None => CallError::new(ErrorCode::GatewayInternal, "nothing says how the resource is classified"),
     };
@@ -49,7 +50,7 @@ pub async fn close_refused_watch(mut refused: Refused, evidence: &Evidence) -> C
 ///
 /// That of `outcome`, or `audit.unavailable`: no record, no watch.
 pub async fn close_watch<T>(
-    receipt: Receipt,
+    mut receipt: Receipt,
     outcome: Result<T, CallError>,
     evidence: &Evidence,
 ) -> Result<T, CallError> {
@@ -57,6 +58,7 @@ pub async fn close_watch<T>(
         Ok(watch) => (Ok(watch), Ok(nothing())),
         Err(error) => (Err(()), Err(error)),
     };
+    let outcome = receipt.facts.held.settle(None, outcome).await;
     write_outcome(&receipt, &outcome, evidence).await.map_err(unrecorded)?;
     match (watch, outcome) {
         (Ok(watch), _) => Ok(watch),

@@ -178,8 +178,8 @@ async fn a_write_whose_result_is_withheld_says_that_it_took_effect() {
         upstream(&json!({"content": [{"type": "text", "text": "no money"}], "isError": true})),
     ];
     let mut told = Vec::new();
-    for raw in cases {
-        let arguments = json!({"id": "a", "amount": 5});
+    for (amount, raw) in (5..).zip(cases) {
+        let arguments = json!({"id": "a", "amount": amount});
         let request = World::request("support", DataClass::Internal, "crm_refund", &arguments);
         let (_, receipt) = world.permit(request).await.expect("a permit").redeem();
         let safe = release(Ok(raw), &receipt, &world.rulebook);

@@ -35,7 +35,7 @@ async fn no_permit_without_an_audit_intent() {
 
     world.evidence.audit.close().await;
     let request =
-        World::request("support", DataClass::Internal, "crm_refund", &json!({"id": "a", "amount": 5}));
+        World::request("support", DataClass::Internal, "crm_refund", &json!({"id": "a", "amount": 6}));
     assert_eq!(code(world.permit(request).await), Some(ErrorCode::AuditUnavailable));
 }
 
@@ -117,8 +117,8 @@ async fn the_system_behind_a_tool_hears_of_the_trace_with_the_call_as_its_parent
     let world = World::new().await;
     let trace = "0af7651916cd43dd8448eb211c80319c";
     for (sampled, flags) in [(true, "01"), (false, "00")] {
-        let mut request =
-            World::request("support", DataClass::Internal, "crm_refund", &json!({"id": "a", "amount": 5}));
+        let arguments = json!({"id": flags, "amount": 5});
+        let mut request = World::request("support", DataClass::Internal, "crm_refund", &arguments);
         (request.trace_id, request.sampled) = (Some(trace.to_owned()), sampled);
         let call = request.id.to_string();
         let (job, _) = world.permit(request).await.expect("a permit").redeem();
@@ -137,7 +137,10 @@ async fn the_same_write_has_the_same_idempotency_key_and_another_has_another() {
     let key = async |id: &str, amount: u64| {
         let arguments = json!({"id": id, "amount": amount});
         let request = World::request("support", DataClass::Internal, "crm_refund", &arguments);
-        let (job, _) = world.permit(request).await.expect("a permit").redeem();
+        let (job, receipt) = world.permit(request).await.expect("a permit").redeem();
+        // It never reached its system, so the same may be tried again.
+        let failed = Err(quaymaster_core::CallError::new(ErrorCode::UpstreamUnavailable, "not there"));
+        close(Ended::Ran(receipt, failed), &world.evidence).await;
         job.expect("a job").arguments.get("key").cloned().expect("a key")
     };
     assert_eq!(key("a", 5).await, key("a", 5).await);
@@ -212,7 +215,7 @@ async fn who_may_not_have_the_whole_watches_nothing_and_that_is_recorded() {
         let request = World::request("analyst", clearance, "crm_account", &json!({"id": "a"}));
         let id = request.id.to_string();
         let call = world.resolve(request).expect("it is there");
-        let authorized = authorize(call, &world.rulebook).expect("it may be called");
+        let authorized = authorize(call, &world.rulebook, &world.guards).await.expect("it may be called");
         let watched = watchable(approve_unasked(authorized).expect("no approval"), &world.rulebook);
         let events = match watched {
             Ok(approved) => {

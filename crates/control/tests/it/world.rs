@@ -8,8 +8,13 @@ use quaymaster_control::approval::{Approvals, Grant};
 use quaymaster_control::audit::writer::AuditSettings;
 use quaymaster_control::audit::{Audit, Subjects};
 use quaymaster_control::crypto::{SealingKey, SystemRandomness};
+use quaymaster_control::incident::Incidents;
+use quaymaster_control::ledger::Ledger;
+use quaymaster_control::limits::{Counts, Limits};
 use quaymaster_control::policy::{Known, PolicyFile};
-use quaymaster_control::{Ended, Evidence, Permit, Refused, Rulebook, approve, authorize, record};
+use quaymaster_control::{
+    Ended, Evidence, Guards, Permit, Refused, Rulebook, approve, authorize, record, reserve,
+};
 use quaymaster_core::class::FieldRule;
 use quaymaster_core::connector::{Access, IdempotencyConfig};
 use quaymaster_core::setting::Slug;
@@ -93,8 +98,11 @@ pub(crate) fn declarations() -> Vec<ToolDeclaration> {
         "additionalProperties": false
     });
     let mut refund = declaration("refund", Effect::Write, ResultForm::Upstream, refund);
-    refund.idempotency =
-        Some(IdempotencyConfig { from: vec!["id".into(), "amount".into()], argument: "key".into() });
+    refund.idempotency = Some(IdempotencyConfig {
+        from: vec!["id".into(), "amount".into()],
+        argument: "key".into(),
+        window: None,
+    });
     let mut public = declaration("status", Effect::Read, ResultForm::Upstream, by_id.clone());
     public.classification =
         Arc::new(Classification { default: DataClass::Public, columns: vec![], fields: vec![] });
@@ -113,6 +121,7 @@ pub(crate) struct World {
     pub(crate) rulebook: Rulebook,
     pub(crate) evidence: Evidence,
     pub(crate) approvals: Approvals,
+    pub(crate) guards: Guards,
 }
 
 impl World {
@@ -149,7 +158,13 @@ impl World {
         let subjects = Arc::clone(&evidence.subjects);
         let approvals = Approvals::new(store.clone(), subjects, time_and_chance, "a test");
         approvals.obey(rulebook.policies());
-        Self { folder, store, catalogue, rulebook, evidence, approvals }
+        let incidents = Arc::new(Incidents::new(store.clone(), Arc::clone(&evidence.clock)));
+        let counts = Arc::new(Counts::new(store.clone(), Arc::clone(&evidence.clock)));
+        let chance = Arc::new(SystemRandomness);
+        let subjects = Arc::clone(&evidence.subjects);
+        let ledger = Ledger::new(store.clone(), subjects, Arc::clone(&evidence.clock), chance);
+        let guards = Guards { incidents, ledger: Arc::new(ledger), limits: Limits::new(vec![], counts) };
+        Self { folder, store, catalogue, rulebook, evidence, approvals, guards }
     }
 
     pub(crate) fn request(role: &str, clearance: DataClass, tool: &str, arguments: &Value) -> CallRequest {
@@ -172,6 +187,7 @@ impl World {
             trace_id: None,
             sampled: false,
             correlation_id: None,
+            idempotency_key: None,
             tool: tool.into(),
             arguments: Arguments::from_map(arguments.as_object().cloned().unwrap_or_default()),
         }
@@ -199,9 +215,10 @@ impl World {
 
     /// The path of a call up to its permit.
     pub(crate) async fn path(&self, request: CallRequest, grant: Option<&Grant>) -> Result<Permit, Ended> {
-        let authorized = authorize(self.resolve(request)?, &self.rulebook)?;
+        let authorized = authorize(self.resolve(request)?, &self.rulebook, &self.guards).await?;
         let approved = approve(authorized, grant, &self.approvals, &self.evidence).await?;
-        Ok(record(approved, &self.evidence).await?)
+        let reserved = reserve(approved, &self.guards.ledger, &self.evidence).await?;
+        Ok(record(reserved, &self.evidence).await?)
     }
 
     pub(crate) async fn records(&self) -> Vec<Value> {

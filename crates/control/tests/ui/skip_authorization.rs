@@ -11,4 +11,8 @@ async fn longer_shortcut(authorized: quaymaster_control::Authorized, evidence: &
     let _ = record(authorized, evidence).await;
 }
 
+async fn without_the_ledger(approved: quaymaster_control::Approved, evidence: &Evidence) {
+    let _ = record(approved, evidence).await;
+}
+
 fn main() {}

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quaymaster_control::identity::{IdentityProblem, IdentitySettings};
+use quaymaster_control::limits::LimitRule;
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::suggest::did_you_mean;
@@ -18,6 +19,7 @@ use quaymaster_store::{StoreConfig, StoreConfigError};
 
 use super::approvals;
 use super::diagnostic::{Code, Problem};
+use super::limits;
 use super::listen::{Listen, listen};
 use super::settings::{AuditConfig, LocalUserConfig, SettingsConfig, WorkspaceConfig};
 
@@ -52,6 +54,8 @@ pub struct Settings {
     pub secret_files: Option<PathBuf>,
     /// How calls are recorded.
     pub audit: AuditSettings,
+    /// How often, how many at once and how much.
+    pub limits: Vec<LimitRule>,
 }
 
 /// Who the user of this machine is.
@@ -108,6 +112,7 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
     problems.extend(approvals::problems(&config.approvals, known));
     let audit = audit(&config.audit, &mut problems);
     let listen = listen(&config.listen, &mut problems);
+    let limits = limits::rules(&config.limits, known, &mut problems);
     let public_url = listen.as_ref().and_then(|listen| listen.public_url.as_deref());
     let roles: BTreeSet<&str> = config.roles.keys().map(Slug::as_str).collect();
     let identity = config.identity.check(public_url.or(config.listen.public_url.as_deref()), &roles);
@@ -129,6 +134,7 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
             identity,
             secret_files,
             audit,
+            limits,
         }),
         _ => None,
     };
@@ -293,6 +299,16 @@ mod tests {
              localUser: { roles: [analist, boss, clerk], workspace: op }\n"
         ));
         assert!(found("store: { engine: postgres }\n").starts_with("store.url"));
+    }
+
+    #[test]
+    fn a_limit_that_limits_nothing_is_refused() {
+        insta::assert_snapshot!(found(
+            "limits:\n  - { name: a, limit: 30/minute }\n  - { name: a, limit: 30/1m, for: { role: boss } }\n  \
+             - { name: b, limit: concurrent 2; rows 5, for: { workspace: op, actor: '' } }\n"
+        ));
+        let (settings, _) = check("limits: [{ name: a, limit: concurrent 2; 30/1m by tool }]\n");
+        assert_eq!(settings.expect("settings").limits.len(), 2);
     }
 
     #[test]

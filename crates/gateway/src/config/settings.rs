@@ -11,6 +11,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use quaymaster_control::identity::IdentityConfig;
+use quaymaster_control::limits::Selection;
 use quaymaster_core::Zone;
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::setting::{ByteSize, DurationSetting, Slug};
@@ -59,6 +60,24 @@ pub struct SettingsConfig {
     /// How calls are recorded.
     #[serde(default)]
     pub audit: AuditConfig,
+    /// How often, how many at once and how much. Policies can set further limits with `@limit`.
+    #[serde(default)]
+    pub limits: Vec<LimitConfig>,
+}
+
+/// A limit.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct LimitConfig {
+    /// What callers and the audit know it by.
+    pub name: Slug,
+    /// The calls that it bears on: those for which everything holds that is named here. All if absent.
+    #[serde(default, rename = "for")]
+    pub only: Selection,
+    /// How much, and by what it is counted, such as `30/1m`, `concurrent 4 by tool`, `calls 1000 per day`
+    /// or `rows 50000 per month by workspace`. Several are separated by semicolons. Counted by actor
+    /// where nothing is said.
+    pub limit: String,
 }
 
 fn default_data_folder() -> String {

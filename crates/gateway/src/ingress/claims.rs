@@ -28,6 +28,9 @@ pub(super) struct Claims {
     pub(super) trace: Option<Trace>,
     /// The turn of the conversation, which ties its calls together.
     pub(super) correlation_id: Option<String>,
+    /// The key of a write. No claim: whoever sends one relies on it, so it is neither cut nor left out,
+    /// and what is no text is the empty one, which is refused as a key.
+    pub(super) idempotency_key: Option<String>,
 }
 
 /// What a request says of itself beside its message, in headers.
@@ -59,6 +62,7 @@ pub(super) fn read(meta: &Meta<'_>, client: Option<String>, aside: Aside<'_>) ->
         },
         trace: in_meta.as_deref().or(aside.traceparent).and_then(trace),
         correlation_id: claim(turn.turn_id),
+        idempotency_key: meta.idempotency_key.map(|raw| text(Some(raw)).unwrap_or_default().into_owned()),
     }
 }
 
@@ -137,6 +141,16 @@ mod tests {
     }
 
     #[test]
+    fn the_key_of_a_write_is_kept_as_it_is_and_never_left_out() {
+        let key = |meta: serde_json::Value| claims(&meta).idempotency_key;
+        let name = "dev.quaymaster/idempotencyKey";
+        assert_eq!(key(json!({})), None);
+        assert_eq!(key(json!({name: "a\u{1}b"})).as_deref(), Some("a\u{1}b"));
+        assert_eq!(key(json!({name: "k".repeat(500)})).map(|key| key.len()), Some(500));
+        assert_eq!(key(json!({name: 7})).as_deref(), Some(""), "which no write may have");
+    }
+
+    #[test]
     fn what_codex_says_of_a_call_is_kept() {
         let turn = json!({
             "session_id": "s-1", "thread_id": "t-1", "turn_id": "u-1", "parent_thread_id": "t-0",
@@ -155,6 +169,7 @@ mod tests {
                 thread: Some("t-1".into()),
             },
             trace: None,
+            idempotency_key: None,
             correlation_id: Some("u-1".into()),
         };
         assert_eq!(claims(&json!({"callId": "call_9", "x-codex-turn-metadata": turn})), expected);

@@ -276,6 +276,7 @@ impl<D: Door> Front<D> {
             sampled: origin.claims.trace.as_ref().is_some_and(|trace| trace.sampled),
             trace_id: origin.claims.trace.map(|trace| trace.id),
             correlation_id: origin.claims.correlation_id,
+            idempotency_key: origin.claims.idempotency_key,
             kind: call.kind,
             tool: call.tool,
             arguments: call.arguments,

@@ -83,6 +83,7 @@ members! {
         progress_token = "progressToken",
         traceparent = "traceparent",
         call_id = "callId",
+        idempotency_key = "dev.quaymaster/idempotencyKey",
         thread_id = "threadId",
         session_id = "sessionId",
         turn = "x-codex-turn-metadata",

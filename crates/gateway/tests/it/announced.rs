@@ -66,6 +66,7 @@ async fn call(gateway: &Gateway, caller: &Caller, tool: &str) {
         trace_id: None,
         sampled: false,
         correlation_id: None,
+        idempotency_key: None,
         kind: Kind::Tool,
         tool: tool.to_owned(),
         arguments: Arguments::parse(None).expect("no arguments"),

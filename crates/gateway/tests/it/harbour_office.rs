@@ -152,6 +152,7 @@ impl Harbour {
             trace_id: None,
             sampled: false,
             correlation_id: None,
+            idempotency_key: None,
             tool: "greetings_greet".to_owned(),
             arguments: Arguments::parse(Some(Raw::read(&arguments).expect("JSON"))).expect("arguments"),
         };

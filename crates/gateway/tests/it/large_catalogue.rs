@@ -52,6 +52,7 @@ async fn call(gateway: &Gateway, workspace: &str, tool: &str, arguments: Value) 
         trace_id: None,
         sampled: false,
         correlation_id: None,
+        idempotency_key: None,
         tool: tool.to_owned(),
         arguments: Arguments::from_map(arguments.as_object().cloned().expect("an object")),
     };

@@ -91,6 +91,7 @@ fn request(gateway: &Gateway, reach: Reach, kind: Kind, name: &str) -> CallReque
         trace_id: None,
         sampled: false,
         correlation_id: None,
+        idempotency_key: None,
         tool: name.to_owned(),
         arguments: Arguments::from_map(uri.into_iter().collect::<Map<_, _>>()),
     }

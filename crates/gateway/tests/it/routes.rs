@@ -66,6 +66,7 @@ async fn call(gateway: &Gateway, caller: &Caller, tool: &str) -> Reply {
         trace_id: None,
         sampled: false,
         correlation_id: None,
+        idempotency_key: None,
         tool: tool.to_owned(),
         arguments: Arguments::default(),
     };

@@ -123,6 +123,7 @@ async fn call(gateway: &Gateway, actor: &Arc<Actor>, tool: &str) -> Reply {
         trace_id: None,
         sampled: false,
         correlation_id: None,
+        idempotency_key: None,
         kind: Kind::Tool,
         tool: tool.to_owned(),
         arguments: Arguments::parse(None).expect("no arguments"),

@@ -29,6 +29,7 @@ async fn call(gateway: &Gateway, workspace: &str, tool: &str) -> Reply {
         trace_id: None,
         sampled: false,
         correlation_id: None,
+        idempotency_key: None,
         tool: tool.to_owned(),
         arguments: Arguments::parse(None).expect("no arguments"),
     };

@@ -15,6 +15,7 @@ mod append;
 mod approval;
 mod database;
 mod find;
+mod guards;
 mod letter;
 mod lifecycle;
 mod postgres;

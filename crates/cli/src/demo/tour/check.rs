@@ -4,6 +4,7 @@
 //! server/tools) and says in a line what was seen, or what is wrong with it.
 
 use quaymaster_core::ErrorCode;
+use quaymaster_core::result::REPEATED_META;
 use serde_json::Value;
 
 use super::Expect;
@@ -44,7 +45,7 @@ impl Checker {
                 Expect::Rows(expected) => rows(content, expected),
                 Expect::Columns { without, with } => columns(content, without, with),
                 Expect::Listed(name) => listed(content, name),
-                Expect::Escalated | Expect::Agreed => self.escalated(content, effects),
+                Expect::Escalated | Expect::Agreed => self.escalated(content, is_receipt(result), effects),
                 Expect::SameEscalation => self.same_escalation(content, effects),
                 Expect::Refused(_) => Err("the call was not refused".into()),
             }),
@@ -56,9 +57,10 @@ impl Checker {
         self.approval.as_deref()
     }
 
-    fn escalated(&mut self, content: &Value, effects: Effects) -> Result<String, String> {
+    fn escalated(&mut self, content: &Value, receipt: bool, effects: Effects) -> Result<String, String> {
         let id = text(content, "escalation_id")?;
-        let repeated = content.get("repeated").and_then(Value::as_bool).unwrap_or(false);
+        // From an earlier tour it is there already: the gateway has its receipt, or the desk says so.
+        let repeated = receipt || content.get("repeated").and_then(Value::as_bool).unwrap_or(false);
         let expected = effects.before + u64::from(!repeated);
         if effects.after != expected {
             let Effects { before, after } = effects;
@@ -78,6 +80,10 @@ impl Checker {
         }
         Ok(format!("still {id}, and no effect beyond the first"))
     }
+}
+
+fn is_receipt(result: &Value) -> bool {
+    result.get("_meta").and_then(|meta| meta.get(REPEATED_META)) == Some(&Value::Bool(true))
 }
 
 fn unchanged(effects: Effects) -> Result<(), String> {
