@@ -14,6 +14,8 @@ use super::failure::Failure;
 const MAX_ID_BYTES: usize = 1024;
 const MAX_NAME_BYTES: usize = 64;
 const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
+/// An event with more data is a long one.
+const LONG_BYTES: usize = 64 * 1024;
 /// The beginning of a line that says whether it is data: a byte order mark, the field's name, a space.
 const HEAD_BYTES: usize = 9;
 
@@ -107,7 +109,7 @@ impl Events {
     /// Takes a piece of a line.
     fn take(&mut self, text: &[u8]) {
         if self.is_data_line {
-            return self.data.get_or_insert_default().extend_from_slice(text);
+            return self.take_data(text);
         }
         let open = HEAD_BYTES.saturating_sub(self.line.len());
         let Some((head, rest)) = text.split_at_checked(open).filter(|_| open > 0) else {
@@ -119,10 +121,20 @@ impl Events {
         if text.starts_with(b"data:") {
             self.field(text);
             self.is_data_line = true;
-            self.data.get_or_insert_default().extend_from_slice(rest);
+            self.take_data(rest);
         }
         self.line = line;
         if self.is_data_line { self.line.clear() } else { self.line.extend_from_slice(rest) }
+    }
+
+    /// Room for a long event is made once: nobody knows how long it will be, and pages to which
+    /// nothing is written cost nothing.
+    fn take_data(&mut self, text: &[u8]) {
+        let data = self.data.get_or_insert_default();
+        if data.capacity() - data.len() < text.len() && data.len() >= LONG_BYTES {
+            data.reserve_exact(self.limit_bytes.saturating_sub(data.len()));
+        }
+        data.extend_from_slice(text);
     }
 
     fn end_line(&mut self) -> Option<Vec<u8>> {

@@ -25,7 +25,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use quaymaster_core::rpc::{self, Message};
 use quaymaster_core::{LogSink, Raw, RawBuf};
 use tokio::sync::Semaphore;
-use tokio::task::yield_now;
+use tokio::task::coop::consume_budget;
 
 pub(super) use self::listening::Listening;
 use self::response::{
@@ -243,7 +243,7 @@ impl Http {
                 }
             }
             // A stream without end must not keep a thread, nor its call from its deadline.
-            yield_now().await;
+            consume_budget().await;
         }
         Ok(None)
     }
