@@ -284,6 +284,22 @@ mod tests {
     }
 
     #[test]
+    fn a_long_string_is_read_like_a_short_one_wherever_something_special_stands() {
+        for at in [0, 1, 15, 16, 127, 128, 129, 8_191, 8_319, 8_320, 8_321, 16_511, 16_512, 16_513, 19_998] {
+            let with =
+                |special: &str| format!("[\"{}{special}{}\",7]", "x".repeat(at), "é".repeat(10_000 - at / 2));
+            for plain in ["\\\"", "\\\\", "\u{7f}", "]", ""] {
+                let text = with(plain);
+                assert_eq!(Raw::read(&text).map(Raw::get), Ok(&*text), "{plain:?} at {at}");
+            }
+            for (fault, column) in [("\n", at + 3), ("\u{1f}", at + 3), ("\"", at + 4), ("\\x", at + 4)] {
+                let place = Raw::read(&with(fault)).expect_err("a fault").to_string();
+                assert!(place.ends_with(&format!("column {column}")), "{fault:?} at {at}: {place}");
+            }
+        }
+    }
+
+    #[test]
     fn items_are_given_in_their_order_and_a_fault_ends_them() {
         let items = |text: &str| -> Result<Vec<String>, String> {
             let items = Items::read(text).map_err(|e| e.to_string())?;
