@@ -14,8 +14,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quaymaster_core::RawBuf;
 use quaymaster_core::rpc::{self, Message, RequestId};
+use quaymaster_core::{Raw, RawBuf};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -135,7 +135,9 @@ impl Exchange {
 
     fn take_one(self: &Arc<Self>, bytes: &[u8]) -> bool {
         match rpc::parse(bytes) {
-            Ok(Message::Response { id, outcome }) => self.answer(&id, || wire::settle(outcome)),
+            Ok(Message::Response { id, outcome }) => {
+                self.answer(&id, || wire::settle(outcome).map(Raw::to_buf));
+            }
             Ok(Message::Notification { method, params }) => {
                 if method == wire::LOG
                     && let Some(sink) = self.under_way.whose(params).and_then(|client| client.log)

@@ -14,23 +14,24 @@
 mod aside;
 mod listening;
 mod response;
+mod streaming;
 
 use std::io::Cursor;
+use std::str::Utf8Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytestring::ByteString;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use quaymaster_core::rpc::{self, Message};
-use quaymaster_core::{LogSink, Raw, RawBuf};
+use quaymaster_core::{Raw, RawBuf};
 use tokio::sync::Semaphore;
-use tokio::task::coop::consume_budget;
 
 pub(super) use self::listening::Listening;
 use self::response::{
     ContentType, content_type, is_answer, names_session, no_answer, no_body, no_response, plain_id, seconds,
-    wait,
 };
 use super::batch;
 use super::check::server::HttpServer;
@@ -38,7 +39,6 @@ use super::failure::Failure;
 use super::followed::{Client, Holder};
 use super::inbox::Inbox;
 use super::link::{Answer, Outgoing, Sent};
-use super::sse::Events;
 use super::under_way::UnderWay;
 use super::wire::{self, Era, LOG};
 use crate::egress::{Egress, Incoming, Payload};
@@ -47,20 +47,16 @@ const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What an error's body may hold.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
-/// How often one response's stream is taken up again.
-const MAX_RESUMPTIONS: usize = 5;
 /// How many answers to a server's requests are under way at most.
 const MAX_REPLIES: usize = 8;
 /// How many of a server's questions to clients are open at most.
 const MAX_QUESTIONS: usize = 64;
 /// How long a message that nobody waits for may take.
 const ASIDE_LIMIT: Duration = Duration::from_secs(2);
-const RESUME_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
 /// A server at an address.
 #[derive(Clone)]
@@ -165,9 +161,9 @@ impl Http {
             ContentType::Json => {
                 let body = response.into_body().read(outgoing.limit_bytes).await.map_err(no_body)?;
                 if self.era.has_batches() {
-                    self.take(&body, &Wanted { outgoing, is_resumed: false })?.ok_or_else(no_answer)?
+                    self.take(body, &Wanted { outgoing, is_resumed: false })?.ok_or_else(no_answer)?
                 } else {
-                    wire::answer(&body, outgoing.id)?
+                    wire::answer(body, outgoing.id)?
                 }
             }
             ContentType::Events => {
@@ -210,83 +206,17 @@ impl Http {
         }
     }
 
-    /// Reads a response's stream up to its answer.
-    async fn read_stream(&self, mut body: Incoming, mut wanted: Wanted<'_>) -> Result<RawBuf, Failure> {
-        let mut events = Events::new(wanted.outgoing.limit_bytes);
-        for _ in 0..=MAX_RESUMPTIONS {
-            if let Some(result) = self.until_answer(&mut body, &mut events, &wanted).await? {
-                // The end of the stream is mostly on its way, and nobody needs to wait for it.
-                body.leave();
-                return Ok(result);
-            }
-            body = self.resume(&mut events, wanted.outgoing.log.as_deref()).await?;
-            wanted.is_resumed = true;
-        }
-        Err(Failure::Broken("the stream ended without an answer".into()))
-    }
-
-    /// `None` if the stream ended first.
-    async fn until_answer(
+    /// Takes a message of a response, or a batch of them; gives the result if the answer is there.
+    fn take(
         &self,
-        body: &mut Incoming,
-        events: &mut Events,
+        bytes: impl TryInto<ByteString, Error = Utf8Error>,
         wanted: &Wanted<'_>,
     ) -> Result<Option<RawBuf>, Failure> {
-        while let Some(Ok(data)) = body.chunk().await {
-            let mut chunk = &data[..];
-            while let Some(event) = events.next(&mut chunk)? {
-                // An event without data carries an id to resume from.
-                if !event.is_empty()
-                    && let Some(result) = self.take(&event, wanted)?
-                {
-                    return Ok(Some(result));
-                }
-            }
-            // A stream without end must not keep a thread, nor its call from its deadline.
-            consume_budget().await;
-        }
-        Ok(None)
-    }
-
-    /// Takes up a session's stream where it broke (MCP 2025-11-25, basic/transports, "Resumability").
-    /// A server that says when to come back has closed it on purpose, which `log` is told.
-    async fn resume(&self, events: &mut Events, log: Option<&dyn LogSink>) -> Result<Incoming, Failure> {
-        let broken = || Failure::Broken("the stream ended without an answer".into());
-        let last_id = HeaderValue::from_bytes(events.last_id()).map_err(|_| broken())?;
-        if self.era == Era::Modern || last_id.is_empty() {
-            return Err(broken());
-        }
-        let wait = wait(events.retry(), RESUME_WAIT);
-        if let Some(log) = log.filter(|_| events.retry().is_some()) {
-            log.away(wait);
-        }
-        tokio::time::sleep(wait).await;
-        events.reconnected();
-        let mut request = self.bare(Method::GET);
-        request.headers_mut().insert(LAST_EVENT_ID, last_id);
-        self.open_stream(request).await.map_err(|_| broken())
-    }
-
-    async fn open_stream(&self, request: Request<Payload>) -> Result<Incoming, Failure> {
-        let response = self.egress.send(request).await.map_err(no_response)?;
-        let status = response.status();
-        if !status.is_success() {
-            let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
-            return Err(Failure::Status { status, retry_after });
-        }
-        if content_type(response.headers()) != ContentType::Events {
-            let status = status.as_u16();
-            return Err(Failure::Unsupported(format!("HTTP status {status} without a stream of events")));
-        }
-        Ok(response.into_body())
-    }
-
-    /// Takes a message of a response, or a batch of them; gives the result if the answer is there.
-    fn take(&self, bytes: &[u8], wanted: &Wanted<'_>) -> Result<Option<RawBuf>, Failure> {
+        let text = wire::text(bytes)?;
         let mut result = None;
-        for message in batch::messages(bytes, self.era.has_batches()) {
+        for message in batch::messages(text.as_bytes(), self.era.has_batches()) {
             match (self.take_one(message, wanted), &result) {
-                (Ok(taken), None) => result = taken,
+                (Ok(taken), None) => result = taken.map(|raw| RawBuf::part_of(&text, raw)),
                 (Err(failure), None) => return Err(failure),
                 // Whatever comes after the answer does not take it back.
                 (_, Some(_)) => {}
@@ -295,7 +225,7 @@ impl Http {
         Ok(result)
     }
 
-    fn take_one(&self, event: &[u8], wanted: &Wanted<'_>) -> Result<Option<RawBuf>, Failure> {
+    fn take_one<'a>(&self, event: &'a [u8], wanted: &Wanted<'_>) -> Result<Option<Raw<'a>>, Failure> {
         let id = wanted.outgoing.id;
         match rpc::parse(event) {
             Ok(Message::Response { id: answered, outcome }) => {
@@ -346,7 +276,7 @@ impl Http {
         }
         if is_answer {
             // Whoever answers the request has read it.
-            return wire::answer(&body, id).err().unwrap_or_else(|| {
+            return wire::answer(body, id).err().unwrap_or_else(|| {
                 Failure::Malformed(format!("a result with HTTP status {}", status.as_u16()))
             });
         }

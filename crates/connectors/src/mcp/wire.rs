@@ -8,7 +8,10 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::str::Utf8Error;
 
+use bytes::Bytes;
+use bytestring::ByteString;
 use memchr::memmem;
 use quaymaster_core::meta::without_task;
 use quaymaster_core::rpc::{self, Message, RequestId, RpcError};
@@ -184,20 +187,32 @@ pub(super) fn answer_to_unreadable(error: &RpcError) -> String {
 /// # Errors
 ///
 /// [`Failure::Rpc`] if it is an error, [`Failure::Malformed`] if it is something else.
-pub(super) fn answer(bytes: &[u8], id: u64) -> Result<RawBuf, Failure> {
-    match rpc::parse(bytes) {
-        Ok(Message::Response { id: answered, outcome }) => settle_for(id, &answered, outcome),
+pub(super) fn answer(bytes: Bytes, id: u64) -> Result<RawBuf, Failure> {
+    let message = text(bytes)?;
+    match rpc::parse(message.as_bytes()) {
+        Ok(Message::Response { id: answered, outcome }) => {
+            settle_for(id, &answered, outcome).map(|result| RawBuf::part_of(&message, result))
+        }
         Ok(_) => Err(Failure::Malformed("a message that is no answer".into())),
         Err(error) => Err(Failure::unreadable(&error)),
     }
 }
 
+/// A message as text.
+///
+/// # Errors
+///
+/// [`Failure::Malformed`] if it is none.
+pub(super) fn text(bytes: impl TryInto<ByteString, Error = Utf8Error>) -> Result<ByteString, Failure> {
+    bytes.try_into().map_err(|e| Failure::Malformed(format!("invalid UTF-8 at byte {}", e.valid_up_to())))
+}
+
 /// The result of a response with the id `answered`, which must be the answer to our request `id`.
-pub(super) fn settle_for(
+pub(super) fn settle_for<'a>(
     id: u64,
     answered: &RequestId,
-    outcome: Result<Raw<'_>, Raw<'_>>,
-) -> Result<RawBuf, Failure> {
+    outcome: Result<Raw<'a>, Raw<'a>>,
+) -> Result<Raw<'a>, Failure> {
     // A string is written with its quotes, so it is no number here.
     if answered.as_json().parse() == Ok(id) {
         settle(outcome)
@@ -206,8 +221,8 @@ pub(super) fn settle_for(
     }
 }
 
-/// The result of an answer, copied out of the message that it came in.
-pub(super) fn settle(outcome: Result<Raw<'_>, Raw<'_>>) -> Result<RawBuf, Failure> {
+/// The result of an answer.
+pub(super) fn settle<'a>(outcome: Result<Raw<'a>, Raw<'a>>) -> Result<Raw<'a>, Failure> {
     let result = match outcome {
         Ok(result) => result,
         Err(error) => return Err(rpc_failure(error)),
@@ -216,7 +231,7 @@ pub(super) fn settle(outcome: Result<Raw<'_>, Raw<'_>>) -> Result<RawBuf, Failur
         return Err(Failure::Malformed("a result that is not an object".into()));
     }
     match result_type(result)?.as_deref() {
-        None | Some("complete" | INPUT_REQUIRED | TASK) => Ok(result.to_buf()),
+        None | Some("complete" | INPUT_REQUIRED | TASK) => Ok(result),
         Some(_) => Err(Failure::Unsupported("the MCP server gave a result of an unknown type".into())),
     }
 }
@@ -297,92 +312,4 @@ pub(super) fn rpc_failure(error: Raw<'_>) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn requests_of_both_eras_have_their_form() {
-        let members = [r#""name":"echo","arguments":"#, r#"{"text":"x"}"#];
-        let requests = [
-            request(7, "tools/call", &members, Manner::plain(Era::Legacy("2025-06-18"))),
-            request(
-                7,
-                "tools/call",
-                &members,
-                Manner { wants_progress: true, ..Manner::plain(Era::Legacy("2025-06-18")) },
-            ),
-            request(7, "tools/call", &members, Manner { wants_progress: true, ..Manner::plain(Era::Modern) }),
-            request(
-                7,
-                "tools/call",
-                &members,
-                Manner { traceparent: Some("00-a-b-01"), ..Manner::plain(Era::Legacy("2025-06-18")) },
-            ),
-            request(
-                7,
-                "tools/call",
-                &members,
-                Manner { traceparent: Some("00-a-b-01"), wants_progress: true, ..Manner::plain(Era::Modern) },
-            ),
-            request(8, "tools/list", &[], Manner::plain(Era::Modern)),
-            request(9, "tools/list", &[], Manner::plain(Era::Legacy("2025-06-18"))),
-            request(2, "initialize", &[INITIALIZE], Manner::plain(Era::Legacy(PROPOSED))),
-            cancelled(7),
-        ];
-        for request in &requests {
-            assert!(rpc::parse(request.as_bytes()).is_ok(), "{request}");
-        }
-        insta::assert_snapshot!(requests.join("\n").replace(env!("CARGO_PKG_VERSION"), "0.0.0"));
-    }
-
-    #[test]
-    fn the_constants_name_the_revisions_they_are_for() {
-        assert!(MODERN_META.contains(MODERN));
-        assert!(INITIALIZE.contains(PROPOSED));
-        assert!(LEGACY.contains(&PROPOSED));
-    }
-
-    #[test]
-    fn only_a_complete_result_for_our_id_is_a_result() {
-        let cases = [
-            r#"{"jsonrpc":"2.0","id":7,"result":{"content":[]}}"#,
-            r#"{"jsonrpc":"2.0","id":7,"result":{"content":[],"resultType":"complete","big":123456789012345678901234567890}}"#,
-            r#"{"jsonrpc":"2.0","id":7,"result":{"isError":true,"content":[]}}"#,
-            r#"{"jsonrpc":"2.0","id":"7","result":{}}"#,
-            r#"{"jsonrpc":"2.0","id":8,"result":{}}"#,
-            r#"{"jsonrpc":"2.0","id":7,"result":{},"error":{"code":1,"message":"x"}}"#,
-            r#"{"jsonrpc":"2.0","id":7,"result":{},"result":{}}"#,
-            r#"{"jsonrpc":"2.0","id":7,"result":[]}"#,
-            r#"{"jsonrpc":"2.0","id":7,"result":null}"#,
-            r#"{"jsonrpc":"2.0","id":7,"result":"done"}"#,
-            r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","inputRequests":{}}}"#,
-            r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"task","taskId":"t"}}"#,
-            r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"later\u001b[0m"}}"#,
-            r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":null}}"#,
-            r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":5}}"#,
-            r#"{"jsonrpc":"2.0","id":7,"result":{"result\u0054ype":"task","taskId":"t"}}"#,
-            r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"complete","resultType":"task"}}"#,
-            r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32602,"message":"no\nsuch region"}}"#,
-            r#"{"jsonrpc":"2.0","id":7,"error":{"code":"x"}}"#,
-            r#"{"jsonrpc":"2.0","id":7,"error":null}"#,
-            r#"{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"x"}}"#,
-            r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#,
-            r#"[{"jsonrpc":"2.0","id":7,"result":{}}]"#,
-            "",
-        ];
-        let report: Vec<String> = cases
-            .iter()
-            .map(|case| match answer(case.as_bytes(), 7) {
-                Ok(result) => format!("{case}\n    result {}", result.get()),
-                Err(failure) => format!("{case}\n    {failure:?}"),
-            })
-            .collect();
-        insta::assert_snapshot!(report.join("\n"));
-    }
-
-    #[test]
-    fn bytes_that_are_not_utf8_are_no_answer() {
-        let answer = answer(b"{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"a\":\"\xff\"}}", 7);
-        assert!(matches!(answer, Err(Failure::Malformed(_))));
-    }
-}
+mod tests;
