@@ -29,7 +29,7 @@ mod state;
 mod stored;
 mod verdict;
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwapOption;
 use quaymaster_core::{CallError, CallTool, Clock, ErrorCode, Randomness};
@@ -39,6 +39,7 @@ use tokio::sync::watch;
 
 use crate::audit::{AuditError, Subjects};
 use crate::policy::Policies;
+use crate::reading::Reader;
 
 pub(crate) use ask::{Asked, binding};
 pub use decide::{Decider, Spoken};
@@ -64,7 +65,7 @@ pub struct Approvals {
     /// What policy says of who decides. Without any, nobody does.
     policies: ArcSwapOption<Policies>,
     /// Who calls the tools that read what a call will change.
-    reader: OnceLock<Weak<dyn CallTool>>,
+    reader: Reader,
     /// Counts what this process changed, for those who wait here.
     changed: watch::Sender<u64>,
 }
@@ -109,7 +110,7 @@ impl Approvals {
         runner: impl Into<String>,
     ) -> Self {
         let (runner, changed) = (runner.into(), watch::Sender::new(0));
-        let (policies, reader) = (ArcSwapOption::empty(), OnceLock::new());
+        let (policies, reader) = (ArcSwapOption::empty(), Reader::default());
         Self { store, subjects, clock, randomness, runner, policies, reader, changed }
     }
 
@@ -120,8 +121,7 @@ impl Approvals {
 
     /// Has what a call will change read by `gateway`, once and for all.
     pub fn read_by(&self, gateway: Weak<dyn CallTool>) {
-        // A second gateway over the same requests would read the same.
-        let _ = self.reader.set(gateway);
+        self.reader.read_by(gateway);
     }
 
     /// Tells of every change that this process makes. Those of others are found in the store alone.

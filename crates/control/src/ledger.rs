@@ -6,7 +6,8 @@
 //! ```text
 //! intent → done       it took effect; the receipt is kept
 //!    │ ↘   failed     it had no effect, or never reached its system: it may run again
-//!    └───→ unknown    nobody saw its end: a person says `done` or `failed`; until then it does not run
+//!    └───→ unknown    nobody saw its end: the tool's look-up or a person says `done` or `failed`; until
+//!                     then it does not run
 //! ```
 //!
 //! A key is what the client sends, or is made of the arguments that the tool names (`idempotency.from`);
@@ -21,14 +22,15 @@
 //! - Keys and arguments are commitments, receipts are sealed under the actor's key.
 
 mod key;
+mod lookup;
 mod resolve;
 mod run;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use quaymaster_core::{CallError, Clock, EntryId, ErrorCode, Randomness};
+use quaymaster_core::{CallError, CallTool, Clock, EntryId, ErrorCode, Randomness};
 use quaymaster_store::{LedgerRow, Store, StoreError};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -36,7 +38,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::approval::StoredReply;
 use crate::audit::{AuditError, Subjects};
+use crate::reading::Reader;
 
+pub use lookup::SETTLED;
 pub use resolve::{Entry, Found};
 pub(crate) use run::{End, Reservation};
 
@@ -62,6 +66,8 @@ pub struct Ledger {
     randomness: Arc<dyn Randomness>,
     /// The calls of those that this process runs, by key.
     running: Mutex<HashMap<String, String>>,
+    /// Who looks up what became of a write.
+    reader: Reader,
     /// Counts what ended here, for those who wait.
     ended: watch::Sender<u64>,
 }
@@ -138,7 +144,13 @@ impl Ledger {
         clock: Arc<dyn Clock>,
         randomness: Arc<dyn Randomness>,
     ) -> Self {
-        Self { store, subjects, clock, randomness, running: Mutex::default(), ended: watch::Sender::new(0) }
+        let (running, reader, ended) = (Mutex::default(), Reader::default(), watch::Sender::new(0));
+        Self { store, subjects, clock, randomness, running, reader, ended }
+    }
+
+    /// Has what became of a write looked up by `gateway`, once and for all.
+    pub fn read_by(&self, gateway: Weak<dyn CallTool>) {
+        self.reader.read_by(gateway);
     }
 
     /// Says of the writes that run here that they do, and forgets what is not kept any more, until `stop`.

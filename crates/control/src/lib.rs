@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod limits;
 pub mod output;
 pub mod policy;
+mod reading;
 pub mod secrets;
 mod stages;
 

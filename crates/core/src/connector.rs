@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::approval::DEFAULT_EXPIRY;
 use crate::setting::{ByteSize, DurationSetting, SemVer, Slug};
@@ -178,6 +179,25 @@ pub struct IdempotencyConfig {
     /// with what came of the first one.
     #[serde(default)]
     pub window: Option<DurationSetting>,
+    /// How it is looked up whether a write took effect whose end nobody saw. Where this is absent, or
+    /// cannot tell, a person says so.
+    #[serde(default)]
+    pub lookup: Option<LookupConfig>,
+}
+
+/// How it is looked up whether a write took effect.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct LookupConfig {
+    /// A tool of the same file with `effect: read`, by the server's own name for it. It is called as whoever
+    /// makes the same write again, and governed and recorded like every call.
+    pub tool: String,
+    /// Its arguments, of which one holds the key; a text `${name}` stands for the argument of that name.
+    pub arguments: Map<String, Value>,
+    /// Where its result has something if and only if the write took effect: a JSON Pointer (RFC 6901) into the
+    /// structured content, such as `/tickets/0`. What is there and `null` is not there.
+    #[schemars(regex(pattern = "^(/[^/]*)+$"))]
+    pub found: String,
 }
 
 /// What one call may use at most.

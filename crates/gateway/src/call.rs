@@ -5,7 +5,8 @@
 //! request → admission  → room for one more                        else gateway.overloaded
 //!         → resolve    → Call        the actor may see the tool   else tool.not_found
 //!         → authorize  → Authorized  no switch stands against it  else incident.stopped
-//!                                    arguments valid, policy      else input.invalid, policy.denied
+//!                                    arguments valid, policy in   else input.invalid, policy.denied,
+//!                                    favour, within limits        limit.*
 //!         → approve    → Approved    nobody has to agree, or somebody has (`Grant`)
 //!                                                                 else parked: approval.required
 //!         → reserve    → Reserved    a write that nobody makes or has made; else its first receipt,

@@ -111,7 +111,8 @@ impl Gateway {
         });
         gateway.state.approvals.obey(gateway.plane().rulebook.policies());
         let reader: Weak<dyn CallTool> = Arc::<Self>::downgrade(&gateway);
-        gateway.state.approvals.read_by(reader);
+        gateway.state.approvals.read_by(Weak::clone(&reader));
+        gateway.state.ledger.read_by(reader);
         reload::follow_upstreams(&gateway, tools);
         tokio::spawn(Arc::clone(&gateway.state.incidents).follow(gateway.stopped.clone()));
         tokio::spawn(Arc::clone(&gateway.state.ledger).keep(gateway.stopped.clone()));

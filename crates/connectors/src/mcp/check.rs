@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use quaymaster_core::connector::ConnectorFile;
+use quaymaster_core::connector::{ConnectorFile, IdempotencyConfig};
 use quaymaster_core::mirror;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{Classification, Effect, SecretSource, ToolName};
@@ -236,27 +236,51 @@ fn tools(configs: Vec<McpToolConfig>, names: &mut Names, problems: &mut Problems
             });
         }
     }
-    name_previews(&mut tools, problems);
+    name_readers(&mut tools, problems);
     tools
 }
 
-/// What reads the data that a call will change is a tool of the same file that only reads. From here
-/// on it has the name that agents know it by.
-fn name_previews(tools: &mut [ToolSettings], problems: &mut Problems) {
+/// What reads the data that a call will change, or looks up whether one took effect, is a tool of the
+/// same file that only reads. From here on it has the name that agents know it by.
+fn name_readers(tools: &mut [ToolSettings], problems: &mut Problems) {
     let reads = |tool: &ToolSettings| {
         (tool.config.effect == Effect::Read).then(|| (tool.config.name.clone(), tool.public_name.to_string()))
     };
     let reads: BTreeMap<String, String> = tools.iter().filter_map(reads).collect();
     for (at, tool) in tools.iter_mut().enumerate() {
-        let Some(preview) = &mut tool.config.briefing.preview else { continue };
-        match reads.get(&preview.tool) {
-            Some(public) => preview.tool.clone_from(public),
-            None => problems.add_with_help(
-                format!("spec.tools[{at}].briefing.preview.tool"),
-                format!("`{}` is no tool of this file with `effect: read`", preview.tool.escape_debug()),
-                "name one by the server's own name for it",
-            ),
+        let preview = tool.config.briefing.preview.iter_mut().map(|preview| &mut preview.tool);
+        let idempotency = tool.config.idempotency.iter_mut().filter_map(|own| own.lookup.as_mut());
+        let named = preview.map(|name| ("briefing.preview", name));
+        for (place, name) in named.chain(idempotency.map(|lookup| ("idempotency.lookup", &mut lookup.tool))) {
+            match reads.get(&*name) {
+                Some(public) => name.clone_from(public),
+                None => problems.add_with_help(
+                    format!("spec.tools[{at}].{place}.tool"),
+                    format!("`{}` is no tool of this file with `effect: read`", name.escape_debug()),
+                    "name one by the server's own name for it",
+                ),
+            }
         }
+    }
+}
+
+/// A write that is looked up without its key could be another one.
+fn check_lookup(idempotency: &IdempotencyConfig, path: &str, problems: &mut Problems) {
+    let Some(lookup) = &idempotency.lookup else { return };
+    let key = format!("${{{}}}", idempotency.argument);
+    if !lookup.arguments.values().any(|value| value.as_str() == Some(&*key)) {
+        problems.add_with_help(
+            format!("{path}.idempotency.lookup.arguments"),
+            "a write is looked up by its key, and no argument holds it",
+            format!("as in `arguments: {{ key: \"{key}\" }}`"),
+        );
+    }
+    if !lookup.found.starts_with('/') {
+        problems.add_with_help(
+            format!("{path}.idempotency.lookup.found"),
+            "this is no JSON Pointer (RFC 6901) to something in the result",
+            "as in `/tickets/0`",
+        );
     }
 }
 
@@ -291,6 +315,7 @@ fn tool(config: &McpToolConfig, path: &str, problems: &mut Problems) {
                     "the argument that takes the key has no fixed or default value",
                 );
             }
+            check_lookup(idempotency, path, problems);
         }
         None => {}
     }

@@ -1,22 +1,18 @@
 //! What the data that a call will change looks like now.
 //!
-//! The tool that the briefing names is called as whoever asks, on the whole path of a call: it is
-//! governed, recorded and released like every other, and shows nothing that they may not have.
+//! The tool that the briefing names is called as whoever asks ([`crate::reading`]).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use quaymaster_core::briefing::{PreviewConfig, fill, fill_object, in_a_sentence};
 use quaymaster_core::text::plain;
-use quaymaster_core::{Arguments, CallId, CallRequest, Kind, Reach, Reply, Status};
+use quaymaster_core::{Arguments, CallId, CallRequest, Kind, Reach};
 use serde_json::Value;
 
 use super::Approvals;
 use super::document::{Change, Document, NOT_SHOWN};
 use crate::stages::Facts;
 
-/// Longest time that parking a call waits for it.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// Most characters of a value that a document shows.
 const MAX_VALUE_CHARS: usize = 2_000;
 
@@ -44,8 +40,6 @@ impl Approvals {
         preview: &PreviewConfig,
         arguments: &Value,
     ) -> Result<Value, String> {
-        let gateway =
-            self.reader.get().and_then(std::sync::Weak::upgrade).ok_or("nobody is there to read it")?;
         let asked = CallRequest {
             id: CallId::new(self.clock.as_ref(), self.randomness.as_ref()),
             received: self.clock.now(),
@@ -56,22 +50,7 @@ impl Approvals {
             arguments: Arguments::from_map(fill_object(&preview.arguments, arguments)),
             ..request.clone()
         };
-        let called = tokio::time::timeout(PATIENCE, gateway.call_tool(asked, None)).await;
-        let reply = called.map_err(|_| "it took too long".to_owned())?;
-        content(&reply).ok_or_else(|| reply.code.map_or("it has no fields", |code| code.as_str()).to_owned())
-    }
-}
-
-/// The structured content of a success; of an envelope its data.
-fn content(reply: &Reply) -> Option<Value> {
-    if reply.status != Status::Success {
-        return None;
-    }
-    let mut result: Value = serde_json::from_str(&reply.result).ok()?;
-    let content = result.get_mut("structuredContent")?.take();
-    match (content.get("audit_id"), content.get("data")) {
-        (Some(_), Some(data)) => Some(data.clone()),
-        _ => Some(content),
+        self.reader.read(asked).await
     }
 }
 

@@ -1,9 +1,8 @@
-//! What a person says became of a write whose end nobody saw.
+//! What a person or a look-up says became of a write whose end nobody saw.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quaymaster_core::{ActorId, Clock, EntryId, Timestamp, Workspace};
+use quaymaster_core::{ActorId, CallId, Clock, EntryId, Timestamp, Workspace};
 use quaymaster_store::{LedgerRow, Store};
 
 use super::{Ledger, LedgerError, Stand};
@@ -30,13 +29,21 @@ pub struct Entry {
     pub since: Timestamp,
 }
 
-/// What a person found in the system behind the tool.
+/// What was found in the system behind the tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// It took effect: the same write again is answered with that.
     Done,
     /// It did not: the same write may run again.
     Failed,
+}
+
+/// What was said of a write, and by whom.
+pub(super) struct Said<'a> {
+    pub(super) found: Found,
+    pub(super) actor: ActorPart<'a>,
+    /// The call that looked it up, if that is how it was found.
+    pub(super) look_up: Option<&'a CallId>,
 }
 
 impl Ledger {
@@ -72,35 +79,45 @@ impl Ledger {
         if Stand::of(&row)? != Stand::Unknown {
             return Ok(false);
         }
-        let stand = match found {
+        let subject = self.subjects.of(by).await?;
+        let id = Arc::clone(subject.commitment());
+        let actor = ActorPart { authentication: "local_user", id, roles: [].into(), token: None };
+        self.settle_unknown(row, Said { found, actor, look_up: None }, evidence).await
+    }
+
+    /// Ends a write whose end nobody saw; false if somebody else did meanwhile.
+    pub(super) async fn settle_unknown(
+        &self,
+        row: LedgerRow,
+        said: Said<'_>,
+        evidence: &Evidence,
+    ) -> Result<bool, LedgerError> {
+        let stand = match said.found {
             Found::Done => Stand::Done,
             Found::Failed => Stand::Failed,
         };
-        self.write(&row, stand, by, evidence).await?;
+        self.write(&row, stand, said, evidence).await?;
         let kept_us = self.clock.now().after(super::WINDOW).as_micros();
-        let said = LedgerRow { kept_us, ..row };
-        Ok(self.store.ledger_save(&self.ended_as(said, stand, None)).await?)
+        let ended = LedgerRow { kept_us, ..row };
+        Ok(self.store.ledger_save(&self.ended_as(ended, stand, None)).await?)
     }
 
     async fn write(
         &self,
         row: &LedgerRow,
         stand: Stand,
-        by: &ActorId,
+        said: Said<'_>,
         evidence: &Evidence,
     ) -> Result<(), LedgerError> {
-        let subject = self.subjects.of(by).await?;
         let draft = {
             let mut record = Record::new(Event::IdempotencyResolved, self.clock.now());
-            let id = Arc::clone(subject.commitment());
-            let roles = [].into();
-            record.actor = Some(ActorPart { authentication: "local_user", id, roles, token: None });
+            record.actor = Some(said.actor);
             record.call = Some(row.call_id.as_str().into());
             record.config = Some(evidence.config.as_str());
-            record.idempotency = Some(BTreeMap::from([
-                ("id".to_owned(), row.id.to_string()),
-                ("state".to_owned(), stand.as_str().to_owned()),
-            ]));
+            let look_up = said.look_up.map(|call| ("look_up".to_owned(), call.to_string()));
+            let members =
+                [("id".to_owned(), row.id.to_string()), ("state".to_owned(), stand.as_str().to_owned())];
+            record.idempotency = Some(members.into_iter().chain(look_up).collect());
             let name = row.tool.as_str().into();
             record.tool = Some(ToolPart { connector: None, contract: None, kind: None, name, version: None });
             record.workspace = Some(row.workspace.to_shared());

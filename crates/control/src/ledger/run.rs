@@ -12,7 +12,7 @@ use crate::approval::StoredReply;
 use crate::audit::Subject;
 use crate::audit::trace::{Trace, trace};
 use crate::output::SafeOutput;
-use crate::stages::Facts;
+use crate::stages::{Evidence, Facts};
 
 /// How often a row is read again that others changed meanwhile.
 const ATTEMPTS: usize = 8;
@@ -71,6 +71,7 @@ impl Ledger {
     pub(crate) async fn begin(
         self: &Arc<Self>,
         facts: &Facts,
+        evidence: &Evidence,
     ) -> Result<Result<Begun, CallError>, LedgerError> {
         if let Err(error) = check(facts.request.idempotency_key.as_deref()) {
             return Ok(Err(error));
@@ -86,7 +87,7 @@ impl Ledger {
             whose: whose.clone(),
         };
         let deadline = Instant::now() + PATIENCE;
-        let mut ended = self.ended.subscribe();
+        let (mut ended, mut is_looked_up) = (self.ended.subscribe(), false);
         loop {
             // Looked for before it is tried, so that whoever is told that it ends is told in time.
             ended.mark_unchanged();
@@ -107,6 +108,13 @@ impl Ledger {
                     return Ok(Ok(Begun::Repeated(found.id, reply)));
                 }
                 Next::Refuse(error) => return Ok(Ok(Begun::Refused(found.id, error))),
+                Next::LookUp if !std::mem::replace(&mut is_looked_up, true) => {
+                    // Whoever else has said meanwhile is heard as well.
+                    if !self.look_up(facts, &found, evidence).await? {
+                        tracing::debug!(entry = %found.id, "a look-up did not say what became of a write");
+                    }
+                }
+                Next::LookUp => return Ok(Ok(Begun::Refused(found.id.clone(), unknown(&found)))),
                 Next::Recover => self.recover(found).await?,
                 Next::Wait if Instant::now() >= deadline => {
                     return Ok(Ok(Begun::Refused(found.id, still_runs())));
@@ -126,7 +134,10 @@ impl Ledger {
         let stand = Stand::of(found)?;
         Ok(match stand {
             Stand::Failed => Next::Run,
-            Stand::Unknown => Next::Refuse(unknown(found)),
+            Stand::Unknown if strength == Strength::Guessed || found.digest != wanted.digest => {
+                Next::Refuse(unknown(found))
+            }
+            Stand::Unknown => Next::LookUp,
             Stand::Done if strength == Strength::Guessed || found.kept_us <= now => Next::Run,
             _ if found.digest != wanted.digest => Next::Refuse(conflict()),
             Stand::Done => Next::Repeat,
@@ -191,6 +202,8 @@ enum Next {
     Repeat,
     Wait,
     Recover,
+    /// Nobody saw its end, and it is the same one.
+    LookUp,
     Refuse(CallError),
 }
 

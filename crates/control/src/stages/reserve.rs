@@ -37,7 +37,7 @@ pub async fn reserve(
         return Ok(Reserved { facts });
     }
     // On the heap, so that a read does not carry the room for it.
-    match Box::pin(ledger.begin(&facts)).await {
+    match Box::pin(ledger.begin(&facts, evidence)).await {
         Ok(Ok(Begun::Run(reservation))) => {
             facts.reservation = Some(reservation);
             Ok(Reserved { facts })

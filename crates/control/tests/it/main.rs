@@ -14,6 +14,7 @@ mod incidents;
 mod ledger;
 mod letters;
 mod limits;
+mod look_up;
 mod release;
 mod shapes;
 mod stages;

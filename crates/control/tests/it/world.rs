@@ -16,7 +16,7 @@ use quaymaster_control::{
     Ended, Evidence, Guards, Permit, Refused, Rulebook, approve, authorize, record, reserve,
 };
 use quaymaster_core::class::FieldRule;
-use quaymaster_core::connector::{Access, IdempotencyConfig};
+use quaymaster_core::connector::{Access, IdempotencyConfig, LookupConfig};
 use quaymaster_core::setting::Slug;
 use quaymaster_core::tool::ResultForm;
 use quaymaster_core::{
@@ -102,6 +102,11 @@ pub(crate) fn declarations() -> Vec<ToolDeclaration> {
         from: vec!["id".into(), "amount".into()],
         argument: "key".into(),
         window: None,
+        lookup: Some(LookupConfig {
+            tool: "crm_refunded".into(),
+            arguments: Map::from_iter([("key".into(), json!("${key}"))]),
+            found: "/refund".into(),
+        }),
     });
     let mut public = declaration("status", Effect::Read, ResultForm::Upstream, by_id.clone());
     public.classification =
