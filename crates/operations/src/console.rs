@@ -26,8 +26,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, LOCATION,
-    REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, LOCATION, REFERRER_POLICY,
+    SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -159,7 +159,9 @@ impl Console {
                 let form = Form::parse(std::str::from_utf8(body).unwrap_or_default());
                 self.take(desk, (head, &place), &form, way.2).await
             }
-            (_, "" | "style.css" | "sign-in" | "sign-out" | "approvals" | "delegations", _, None) => Answer::not_allowed(),
+            (_, "" | "style.css" | "sign-in" | "sign-out" | "approvals" | "delegations", _, None) => {
+                Answer::not_allowed()
+            }
             _ => Answer::message(StatusCode::NOT_FOUND, "There is no such page."),
         }
     }

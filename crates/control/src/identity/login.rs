@@ -221,10 +221,7 @@ impl Identity {
     /// The names of the issuers at which people log in.
     pub fn login_issuers(&self) -> Vec<Slug> {
         let issuers = self.federation.iter().flat_map(|federation| &federation.issuers);
-        issuers
-            .filter(|issuer| issuer.login.is_some())
-            .map(|issuer| issuer.settings.name.clone())
-            .collect()
+        issuers.filter(|issuer| issuer.login.is_some()).map(|issuer| issuer.settings.name.clone()).collect()
     }
 
     /// Whether one-time codes log people in to the console.

@@ -67,12 +67,7 @@ impl Used {
 
 impl Console {
     /// Sends the browser to an issuer.
-    pub(super) async fn leave(
-        &self,
-        desk: &Desk,
-        (head, place): (&Parts, &Place),
-        issuer: &str,
-    ) -> Answer {
+    pub(super) async fn leave(&self, desk: &Desk, (head, place): (&Parts, &Place), issuer: &str) -> Answer {
         let to = local_path(Form::parse(head.uri.query().unwrap_or_default()).value("to"));
         // Nobody else's page begins a log-in, and so puts away one that was begun.
         if !Place::was_not_led_here(head) {

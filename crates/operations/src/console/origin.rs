@@ -83,8 +83,7 @@ impl Place {
     /// What the browser kept; empty if there is nothing.
     pub(super) fn kept(&self, head: &Parts, keeps: Keeps) -> String {
         let all = head.headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-        let mut pairs =
-            all.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let mut pairs = all.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
         let own = pairs.find(|(name, _)| *name == self.cookie_name(keeps));
         own.map(|(_, value)| value.to_owned()).unwrap_or_default()
     }
