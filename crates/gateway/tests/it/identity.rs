@@ -2,6 +2,7 @@
 
 mod attacks;
 mod issuer;
+mod login;
 mod resource;
 pub(crate) mod world;
 
