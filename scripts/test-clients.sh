@@ -78,6 +78,7 @@ console() {
     tests/clients/with_gateway.py --console -- bash -c '
         set -e
         "$QM_NODE" --test --test-timeout=180000 --test-reporter=spec tests/clients/console/console.test.mjs
+        "$QM_NODE" --test --test-timeout=180000 --test-reporter=spec tests/clients/console/mail.test.mjs
         "$QM_BIN" audit verify --config "$QM_CONFIG"
     '
 }
@@ -91,6 +92,13 @@ identity() {
     tests/clients/with_gateway.py -- bash -c '
         set -e
         "$QM_NODE" --test --test-timeout=120000 --test-reporter=spec tests/clients/oidc/identity.test.mjs
+        "$QM_BIN" audit verify --config "$QM_CONFIG"
+    '
+    have chromium || stop "there is no Chromium. Install it: scripts/setup.sh test"
+    export CONSOLE_SECRET=console-secret
+    tests/clients/with_gateway.py --console -- bash -c '
+        set -e
+        "$QM_NODE" --test --test-timeout=180000 --test-reporter=spec tests/clients/oidc/login.test.mjs
         "$QM_BIN" audit verify --config "$QM_CONFIG"
     '
 }
