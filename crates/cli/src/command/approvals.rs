@@ -183,7 +183,7 @@ impl Viewer {
             Some(_) => None,
         };
         let actor = match login {
-            Some(login) => office.visitor_by_login(&login).await?,
+            Some(login) => office.visitor_by_login(&login)?,
             None => office.visitor(token.as_deref().map(str::trim)).await?,
         };
         Ok(Visit { office, actor })

@@ -59,7 +59,7 @@ pub struct IssuerConfig {
     /// How it is asked whether a token counts (RFC 7662).
     #[serde(default)]
     pub introspection: Option<IntrospectionConfig>,
-    /// How people log in there, to the console and on the command line (OpenID Connect). Without it
+    /// How people log in there, to the console and on the command line (OIDC). Without it
     /// nobody does.
     #[serde(default)]
     pub login: Option<LoginConfig>,
@@ -133,7 +133,7 @@ impl IntrospectedTokens {
     }
 }
 
-/// How people log in at an issuer: OpenID Connect, authorization code with PKCE.
+/// How people log in at an issuer: OIDC, authorization code with PKCE.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct LoginConfig {

@@ -77,7 +77,7 @@ impl Office {
     /// # Errors
     ///
     /// `auth.invalid` if it is over or of another installation, or gives nobody any more.
-    pub async fn visitor_by_login(&self, credential: &str) -> Result<Arc<Actor>, CallError> {
+    pub fn visitor_by_login(&self, credential: &str) -> Result<Arc<Actor>, CallError> {
         let identity = self.prepare()?;
         let sealed = self.state.keys.open(&SEALED, credential.trim()).ok();
         let voucher = sealed.and_then(|text| serde_json::from_str::<Voucher>(&text).ok());
@@ -93,7 +93,7 @@ impl Office {
     ///
     /// [`OfficeError::Start`] if the log fails.
     pub async fn end_login(&self, credential: &str) -> Result<(), OfficeError> {
-        match self.visitor_by_login(credential).await {
+        match self.visitor_by_login(credential) {
             Ok(actor) => self.note_login(Event::CliSignedOut, &actor).await,
             Err(_) => Ok(()),
         }

@@ -5,12 +5,13 @@
 use std::sync::Arc;
 
 use quaymaster_core::json::parse_strict;
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{Begun, Login, LoginError, form, words};
-use crate::identity::introspection::{basic, encoded};
+use crate::identity::introspection::basic;
 use crate::identity::issuer::Issuer;
 use crate::identity::source::Endpoints;
 use crate::identity::web::{ANSWER_LIMIT, Form, WebError};
@@ -41,22 +42,22 @@ pub(super) async fn redeem(
         return Err(LoginError::TooMany);
     };
     let (client, secret) = login.client(begun.is_native)?;
-    let mut fields = Zeroizing::new(form(&[
+    let mut fields = vec![
         ("grant_type", "authorization_code"),
         ("code", code),
         ("redirect_uri", &begun.redirect_uri),
         ("code_verifier", &begun.verifier),
-    ]));
+    ];
     let mut authorization = None;
     match secret {
         // A public client says who it is, and proves nothing.
-        None => fields.push_str(&format!("&client_id={}", encoded(client))),
+        None => fields.push(("client_id", client)),
         Some(secret) if endpoints.is_by_post => {
-            let secret = Zeroizing::new(encoded(secrecy::ExposeSecret::expose_secret(secret)));
-            fields.push_str(&format!("&client_id={}&client_secret={}", encoded(client), secret.as_str()));
+            fields.extend([("client_id", client), ("client_secret", secret.expose_secret())]);
         }
         Some(secret) => authorization = Some(basic(client, secret)),
     }
+    let fields = Zeroizing::new(form(&fields));
     let answer = issuer.web.ask(&endpoints.token, Some(Form { fields, authorization })).await;
     let text = Zeroizing::new(answer.map_err(refused)?);
     read(&text)

@@ -165,10 +165,10 @@ async fn a_person_logs_in_at_an_issuer_and_is_who_its_mapping_says_until_the_tim
     assert!(!ada.is_in().await, "the issuer has to say it again");
     let asked = ada.begin(&world).await;
     assert_eq!(ada.come_back(&granted(&world, &asked)).await.status, 200);
-    let word = ada.get("/approvals").await.word();
+    let said = ada.get("/approvals").await.word();
     let origin = format!("http://{address}");
     let form = [("origin", origin.as_str()), ("content-type", "application/x-www-form-urlencoded")];
-    assert_eq!(ada.send("POST", "/sign-out", &form, &format!("word={word}")).await.status, 303);
+    assert_eq!(ada.send("POST", "/sign-out", &form, &format!("word={said}")).await.status, 303);
     assert!(!ada.is_in().await);
 }
 
@@ -379,21 +379,20 @@ async fn whoever_logs_in_on_the_command_line_is_themselves_here_and_nowhere_else
     assert!(matches!(again, Err(OfficeError::Login(LoginError::Refused(_)))), "the code was used: {again:?}");
 
     let credential = signed_in.credential;
-    let who =
-        async |credential: &str| desk.visitor_by_login(credential).await.map(|actor| actor.id.to_string());
-    assert_eq!(who(&credential).await.expect("herself"), "corp:ada");
+    let who = |credential: &str| desk.visitor_by_login(credential).map(|actor| actor.id.to_string());
+    assert_eq!(who(&credential).expect("herself"), "corp:ada");
     for other in ["", "x", &credential[1..], &format!("{credential}A")] {
-        assert_eq!(who(other).await.expect_err("nobody").code.as_str(), "auth.invalid");
+        assert_eq!(who(other).expect_err("nobody").code.as_str(), "auth.invalid");
     }
     let elsewhere = World::new(LOGIN).await;
     let foreign = office(&elsewhere).await;
-    assert!(foreign.visitor_by_login(&credential).await.is_err(), "another installation has other keys");
+    assert!(foreign.visitor_by_login(&credential).is_err(), "another installation has other keys");
     foreign.close().await;
     // It is no bearer token.
     assert!(!world.counts(&credential).await);
     world.later(1_799);
-    assert!(who(&credential).await.is_ok());
+    assert!(who(&credential).is_ok());
     world.later(1);
-    assert!(who(&credential).await.is_err(), "it is over");
+    assert!(who(&credential).is_err(), "it is over");
     desk.close().await;
 }
