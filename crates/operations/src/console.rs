@@ -203,17 +203,19 @@ impl Console {
             return refused(StatusCode::FORBIDDEN, "Nobody logs in by a code here.");
         }
         let who = match desk.codes.redeem(form.value("code")).await {
-            Ok(who) => Guest::Code(who),
+            Ok(who) => who,
             Err(error) => {
                 let code = error.code.as_str();
                 tracing::warn!(event = "console.refused", code, "a code did not log in to the console");
                 return refused(status(&error), &sentence(&error));
             }
         };
+        let lasts = if who.issuer.is_some() { session::BY_ACCESS_TOKEN } else { session::LONGEST };
+        let who = Guest::Code(who);
         let Some(actor) = self.house.again(&who).await else {
             return refused(StatusCode::FORBIDDEN, "Whoever made this code is nobody here any more.");
         };
-        match self.open(desk, (head, place), (who, session::LONGEST), &actor).await {
+        match self.open(desk, (head, place), (who, lasts), &actor).await {
             Some(cookie) => Answer::go(&to).with_cookie(cookie),
             None => refused(StatusCode::SERVICE_UNAVAILABLE, UNRECORDED),
         }

@@ -1,6 +1,7 @@
 //! Access tokens of issuers: who they give, what is refused, and what an issuer is asked.
 
 mod attacks;
+mod codes;
 mod issuer;
 mod login;
 mod resource;

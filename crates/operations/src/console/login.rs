@@ -38,6 +38,8 @@ struct Carried {
     begun: Begun,
     /// Where it goes then.
     to: String,
+    /// The session in which it was begun: its cookie does not come along on the way back.
+    session: String,
 }
 
 /// The log-ins that were answered, by the hashes of their states, as long as their cookies open.
@@ -73,7 +75,7 @@ impl Console {
         if !Place::was_not_led_here(head) {
             return page::sign_in(StatusCode::OK, desk, &to, "");
         }
-        match begin(desk, place, issuer, to).await {
+        match begin(desk, place, issuer, (to, place.kept(head, Keeps::Session))).await {
             Ok((url, sealed)) => Answer::go(&url).with_cookie(place.cookie(Keeps::Login, &sealed, LIFETIME)),
             Err(error) => refused(issuer, &error),
         }
@@ -95,7 +97,7 @@ impl Console {
             carried.begun.issuer().as_str() == issuer
                 && query.once("state").is_some_and(|state| carried.begun.is_its_state(state))
         };
-        let Some(Carried { begun, to }) = carried.filter(is_its) else {
+        let Some(Carried { begun, to, session }) = carried.filter(is_its) else {
             return refused(issuer, &LoginError::NotBegun);
         };
         let away = place.cookie(Keeps::Login, "", Duration::ZERO);
@@ -114,7 +116,10 @@ impl Console {
         };
         let guest = (Guest::Issuer(Arc::new(voucher.clone())), voucher.lifetime());
         match self.open(desk, (head, place), guest, &actor).await {
-            Some(session) => page::signed_in(&local_path(&to)).with_cookie(session).with_cookie(away),
+            Some(cookie) => {
+                self.sessions.close(&session);
+                page::signed_in(&local_path(&to)).with_cookie(cookie).with_cookie(away)
+            }
             None => {
                 let code = "audit.unavailable";
                 page::not_signed_in(StatusCode::SERVICE_UNAVAILABLE, UNRECORDED, code).with_cookie(away)
@@ -124,13 +129,18 @@ impl Console {
 }
 
 /// Begins a log-in, and gives where the browser goes and what it keeps.
-async fn begin(desk: &Desk, place: &Place, issuer: &str, to: String) -> Result<(String, String), LoginError> {
+async fn begin(
+    desk: &Desk,
+    place: &Place,
+    issuer: &str,
+    (to, session): (String, String),
+) -> Result<(String, String), LoginError> {
     let unavailable = LoginError::Unavailable;
     let base = desk.base.as_deref().ok_or(unavailable("it is not known where the console is"))?;
     let back = format!("{base}/sign-in/{issuer}/callback");
     let randomness = desk.randomness.as_ref();
     let (begun, url) = desk.identity.begin_login(issuer, &back, LoginWay::Console, randomness).await?;
-    let carried = serde_json::to_string(&Carried { begun, to }).unwrap_or_default();
+    let carried = serde_json::to_string(&Carried { begun, to, session }).unwrap_or_default();
     let sealed = desk.keys.seal(&binding(&[place.host()]), &carried, LIFETIME);
     Ok((url, sealed.map_err(|_| unavailable("nothing can be sealed"))?))
 }

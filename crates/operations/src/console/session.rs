@@ -18,6 +18,8 @@ use super::Guest;
 
 /// How long a session lasts.
 pub(super) const LONGEST: Duration = Duration::from_hours(8);
+/// How long it lasts by a code that was made with an access token: what the token says ends as well.
+pub(super) const BY_ACCESS_TOKEN: Duration = Duration::from_hours(1);
 /// How long it lasts without a request.
 const IDLE: Duration = Duration::from_hours(1);
 /// Most sessions; then the one that was used least recently goes.

@@ -13,7 +13,7 @@ use super::issuer::{Code, Issuer, SigningKey, base64url, fields};
 use super::world::World;
 use crate::harbour_office::{Answer, Browser};
 
-const LOGIN: &str = "mapping: { roles: claims.roles, person: claims.email }\n\
+pub(super) const LOGIN: &str = "mapping: { roles: claims.roles, person: claims.email }\n\
     login: { clientId: console, clientSecret: '${secret:GATEWAY_SECRET}', nativeClientId: terminal, scopes: [openid, email], lifetime: 30m }";
 
 /// A browser that keeps several cookies.
@@ -63,6 +63,12 @@ impl Visitor {
     /// Comes back with `query`.
     async fn come_back(&mut self, query: &str) -> Answer {
         self.get_with(&format!("/sign-in/corp/callback?{query}"), &[("sec-fetch-site", "cross-site")]).await
+    }
+
+    /// The same as a browser does it: the session's cookie stays behind.
+    async fn come_back_by_link(&mut self, query: &str) -> Answer {
+        self.jar.remove("quaymaster");
+        self.come_back(query).await
     }
 
     /// Comes back with `query` and is not logged in, for a reason with this code.
@@ -159,6 +165,13 @@ async fn a_person_logs_in_at_an_issuer_and_is_who_its_mapping_says_until_the_tim
     let page = ada.get("/approvals").await;
     assert!(page.status == 200 && page.body.contains("corp:ada in sales"), "{}", page.body);
 
+    let mut before = ada.clone();
+    let asked = ada.begin(&world).await;
+    assert_eq!(ada.come_back_by_link(&granted(&world, &asked)).await.status, 200);
+    assert!(
+        ada.is_in().await && !before.is_in().await,
+        "a log-in puts the session away that it was begun in"
+    );
     world.later(1_799);
     assert!(ada.is_in().await);
     world.later(1);
@@ -333,21 +346,7 @@ async fn an_issuer_that_names_itself_has_to_and_one_without_pkce_or_with_none_lo
     assert!(answer.status == 503 && answer.body.contains("login.unavailable"), "{}", answer.body);
 }
 
-#[tokio::test]
-async fn codes_log_nobody_in_beside_an_issuer_unless_they_are_allowed() {
-    let world = World::new(LOGIN).await;
-    let office = office(&world).await;
-    let local = office.visitor(None).await.expect("the local user");
-    assert!(matches!(office.console_code(&local).await, Err(OfficeError::Refused(_))));
-    let address = world.serve_console().await;
-    let mut browser = Browser { address, cookie: None };
-    assert_eq!(browser.sign_in("AAAA-AAAA").await.status, 403);
-    let page = browser.sign_in("AAAA-AAAA").await;
-    assert!(page.body.contains("Nobody logs in by a code here"), "{}", page.body);
-    office.close().await;
-}
-
-async fn office(world: &World) -> Office {
+pub(super) async fn office(world: &World) -> Office {
     let options = StartOptions {
         folder: world.folder.path().to_owned(),
         clock: world.clock.clone(),
