@@ -78,6 +78,15 @@ console() {
     tests/clients/with_gateway.py --console -- bash -c '
         set -e
         "$QM_NODE" --test --test-timeout=180000 --test-reporter=spec tests/clients/console/console.test.mjs
+        "$QM_NODE" --test --test-timeout=180000 --test-reporter=spec tests/clients/console/mail.test.mjs
+        "$QM_BIN" audit verify --config "$QM_CONFIG"
+    '
+    echo "-- logging in at an identity provider"
+    # As it stands in the provider's configuration.
+    export CONSOLE_SECRET=console-secret
+    tests/clients/with_gateway.py --console -- bash -c '
+        set -e
+        "$QM_NODE" --test --test-timeout=180000 --test-reporter=spec tests/clients/oidc/login.test.mjs
         "$QM_BIN" audit verify --config "$QM_CONFIG"
     '
 }

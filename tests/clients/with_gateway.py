@@ -20,6 +20,9 @@ The command finds everything in its environment:
     QM_SCRATCH           a folder that is removed in the end
     QM_CONSOLE           where the console is, and the file with a line of JSON for each mail
     QM_MAILS             (`--console` only)
+    QM_MAIL_PORT         where its mail server is, which knows no TLS (`--console` only)
+    QM_CERTIFICATES      a folder with certificates for others; the gateway trusts `ca.pem` there
+                         (`--console` only)
 
 It exits with the command's status, or 2 if the gateway could not be started.
 """
@@ -149,8 +152,9 @@ class Gateway:
         }
         if self.mode == "--console":
             self.children.pop().stop()
-            variables["QM_MAILS"] = self.add_console(pathlib.Path(facts["config"]))
-            gateway = self.run("gateway", [self.binary, "serve", "--config", facts["config"], "--json"])
+            variables.update(self.add_console(pathlib.Path(facts["config"])))
+            trust = {"SSL_CERT_FILE": f"{variables['QM_CERTIFICATES']}/ca.pem", "RUST_LOG": "info"}
+            gateway = self.run("gateway", [self.binary, "serve", "--config", facts["config"], "--json"], trust)
             variables["QM_CONSOLE"] = gateway.json_line()["console_url"]
         if self.mode == "--upstreams":
             self.children.pop().stop()
@@ -197,11 +201,14 @@ class Gateway:
             (config / "connectors" / template.name).write_text(text)
         return str(files)
 
-    def add_console(self, config: pathlib.Path) -> str:
-        """Starts a mail server and has the configuration tell of requests there; gives its file of mails."""
+    def add_console(self, config: pathlib.Path) -> dict[str, str]:
+        """Starts a mail server and has the configuration tell of requests there; gives where all that is."""
         port, mails = free_port(), str(self.folder / "mails")
         python = setting("QM_PYTHON", "run the tests by scripts/test-clients.sh")
         self.run("mail", [python, str(HERE / "console" / "mail_server.py"), str(port), mails]).listens(port)
+        certificates = self.folder / "certificates"
+        certificates.mkdir()
+        subprocess.run([python, str(HERE / "console" / "certificates.py"), str(certificates)], check=True)
         settings = config / "quaymaster.yaml"
         text = settings.read_text()
         for old, new in [
@@ -222,7 +229,7 @@ approvals:
     workspaces: [sales]
 """
         settings.write_text(text)
-        return mails
+        return {"QM_MAILS": mails, "QM_MAIL_PORT": str(port), "QM_CERTIFICATES": str(certificates)}
 
     def stop(self) -> None:
         while self.children:

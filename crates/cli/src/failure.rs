@@ -5,6 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use quaymaster_control::incident::IncidentError;
+use quaymaster_core::CallError;
 use quaymaster_gateway::config::{Diagnostics, Style};
 use quaymaster_gateway::{OfficeError, StartError};
 
@@ -55,6 +56,13 @@ impl From<StartError> for Failure {
     }
 }
 
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        let hint = error.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        Self::Refused(format!("{error}{hint}"))
+    }
+}
+
 impl From<OfficeError> for Failure {
     fn from(error: OfficeError) -> Self {
         match error {
@@ -62,6 +70,8 @@ impl From<OfficeError> for Failure {
             OfficeError::Refused(message) | OfficeError::Incident(IncidentError::Refused(message)) => {
                 Self::Usage(message)
             }
+            OfficeError::Login(_) => Self::Refused(error.to_string()),
+            OfficeError::Identity(error) => Self::from(error),
             OfficeError::Incident(error) => Self::outside(error),
             OfficeError::Ledger(error) => Self::outside(error),
         }

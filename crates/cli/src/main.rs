@@ -64,6 +64,10 @@ enum Command {
     Token(command::token::Token),
     /// Logs people in to the console.
     Console(command::console::Console),
+    /// Logs you in at an issuer, for the commands that take a token.
+    Login(command::login::Login),
+    /// Forgets that you are logged in.
+    Logout(command::login::Logout),
     /// Lists and rotates the keys that seal handles: cursors, states and the like.
     Keys(command::keys::Keys),
     /// Lists and shows tools.
@@ -131,6 +135,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Stdio(stdio) => within(stdio.run()),
         Command::Token(token) => within(token.run()),
         Command::Console(console) => within(console.run()),
+        Command::Login(login) => within(login.run()),
+        Command::Logout(logout) => within(logout.run()),
         Command::Keys(keys) => within(keys.run()),
         Command::Tools(tools) => within(tools.run()),
         Command::Call(call) => within(call.run()),

@@ -77,9 +77,11 @@ fn request(uri: &Uri, form: Option<Form>) -> Option<Request<Payload>> {
     headers.insert(HOST, HeaderValue::from_str(uri.authority()?.as_str()).ok()?);
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     if let Some(form) = form {
-        let mut authorization = HeaderValue::from_str(&form.authorization).ok()?;
-        authorization.set_sensitive(true);
-        headers.insert(AUTHORIZATION, authorization);
+        if let Some(authorization) = &form.authorization {
+            let mut authorization = HeaderValue::from_str(authorization).ok()?;
+            authorization.set_sensitive(true);
+            headers.insert(AUTHORIZATION, authorization);
+        }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         *request.body_mut() = Payload::new(Cursor::new(form.fields.as_str().to_owned()));
         *request.method_mut() = Method::POST;

@@ -1,4 +1,4 @@
-//! Logging in to the console: one-time codes, and what the audit says of it.
+//! Logging in to the console: one-time codes, and what the audit says of logging in.
 //!
 //! A code is 20 random bytes as eight groups of four letters and digits; the store keeps its
 //! SHA-256, so looking one up tells nothing of another by its time. Whoever can open the data
@@ -131,7 +131,7 @@ fn unchecked(error: impl std::error::Error + Send + Sync + 'static) -> CallError
     CallError::new(ErrorCode::GatewayInternal, "the code cannot be checked at the moment").because(error)
 }
 
-/// Records that somebody logged in to the console or out of it, or that a code for it was made.
+/// Records that somebody logged in or out, to the console or on the command line, or that a code was made.
 ///
 /// # Errors
 ///

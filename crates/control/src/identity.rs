@@ -3,8 +3,7 @@
 //! This file owns which of them a request's credentials are. Tokens of this installation
 //! are in `token`; those of issuers in `federation` and below it: `jwt` and `keys` verify,
 //! `introspection` asks, `mapping` says what claims mean. What clients are told of where
-//! tokens come from is in `protection`. Logging in to the console comes with the console:
-//! it will make an [`Actor`] here, by an issuer of the same configuration.
+//! tokens come from is in `protection`. People who log in at an issuer are in `login`.
 //!
 //! Invariants:
 //! - Nothing else is accepted, and nothing is ever read from a query string.
@@ -19,6 +18,7 @@ mod introspection;
 mod issuer;
 mod jwt;
 mod keys;
+mod login;
 mod mapping;
 mod protection;
 mod source;
@@ -40,10 +40,12 @@ use crate::approval::Asker;
 
 pub use self::checked::{IdentityProblem, IdentitySettings, IssuerSettings};
 pub use self::config::{
-    IdentityConfig, IntrospectedTokens, IntrospectionConfig, IssuerConfig, MappingConfig, ScopesConfig,
+    IdentityConfig, IntrospectedTokens, IntrospectionConfig, IssuerConfig, LoginConfig, MappingConfig,
+    ScopesConfig,
 };
 pub use self::federation::Federation;
 pub use self::keys::SignatureAlgorithm;
+pub use self::login::{Begun, LoginError, LoginWay, Returned, Voucher};
 pub use self::mapping::Mapping;
 pub use self::protection::{METADATA_PATH, Protection, is_plain_path};
 pub use self::sources::Sources;

@@ -7,10 +7,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use quaymaster_control::approval::Asker;
 use quaymaster_control::console::Codes;
 use quaymaster_core::{Actor, ApprovalId, Authentication};
-use quaymaster_operations::console::{Console, Desk, House};
+use quaymaster_operations::console::{Console, Desk, Guest, House};
 use quaymaster_operations::links::Links;
 use tokio::net::TcpListener;
 
@@ -28,18 +27,27 @@ struct Running {
 impl House for Running {
     fn open(&self) -> Option<Desk> {
         let gateway = self.gateway.upgrade().filter(|gateway| !gateway.stopped.is_cancelled())?;
+        let plane = gateway.plane();
         Some(Desk {
             approvals: Arc::clone(&gateway.state.approvals),
-            evidence: gateway.plane().evidence.clone(),
+            evidence: plane.evidence.clone(),
             codes: Arc::clone(&self.codes),
+            identity: Arc::clone(&plane.people.identity),
+            base: gateway.console_url(),
             keys: Arc::clone(&gateway.state.keys),
             randomness: Arc::clone(&gateway.state.randomness),
         })
     }
 
-    fn again<'a>(&'a self, who: &'a Asker) -> Pin<Box<dyn Future<Output = Option<Arc<Actor>>> + Send + 'a>> {
+    fn again<'a>(&'a self, who: &'a Guest) -> Pin<Box<dyn Future<Output = Option<Arc<Actor>>> + Send + 'a>> {
         Box::pin(async move {
             let plane = self.gateway.upgrade()?.plane();
+            let who = match who {
+                Guest::Code(who) if plane.people.identity.takes_codes() => who,
+                // By a code nobody logs in any more.
+                Guest::Code(_) => return None,
+                Guest::Issuer(voucher) => return plane.people.identity.vouched(voucher),
+            };
             if who.authentication == Authentication::LocalUser.as_str() {
                 // In the roles of now; under which number is whose code it was.
                 let user = plane.people.local_user.as_ref()?;

@@ -4,6 +4,7 @@
 //! where something is changed, so that reading leaves no trace in it.
 
 mod desk;
+mod login;
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use quaymaster_control::Evidence;
 use quaymaster_control::approval::Approvals;
 use quaymaster_control::audit::{Durability, Event, Record, Subjects};
 use quaymaster_control::console::{make_code, note};
-use quaymaster_control::identity::{Arrival, NewToken, TokenRequest, create_token};
+use quaymaster_control::identity::{Arrival, Identity, NewToken, TokenRequest, create_token};
 use quaymaster_control::keyring::KeyAge;
 use quaymaster_core::{Actor, CallError, ErrorCode, TokenId, Workspace};
 use quaymaster_store::Store;
@@ -23,6 +24,7 @@ use crate::rules::Rules;
 use crate::state::{StartError, StartOptions, State, open_store};
 
 pub use desk::OfficeError;
+pub use login::SignedIn;
 
 /// An installation, open for administration.
 #[derive(Debug)]
@@ -76,14 +78,19 @@ impl Office {
     /// has no local user.
     pub async fn visitor(&self, token: Option<&str>) -> Result<Arc<Actor>, CallError> {
         let settings = &self.loaded.settings;
-        let rules = Rules::load(&self.loaded.folder, None).map_err(|found| unusable("policies", &found))?;
-        self.state.approvals.obey(rules.policies());
-        let identity = identity(&self.state, &self.loaded).map_err(|found| unusable("issuers", &found))?;
+        let identity = self.prepare()?;
         let arrival = |header| Arrival { authorization: Some(header), workspace: None, path: "/mcp" };
         match token {
             Some(token) => identity.authenticate(arrival(&format!("Bearer {token}"))).await,
             None => local_user(settings, &identity).ok_or_else(no_local_user),
         }
+    }
+
+    /// Puts policies to work, by which people decide, and gives who may authenticate.
+    fn prepare(&self) -> Result<Identity, CallError> {
+        let rules = Rules::load(&self.loaded.folder, None).map_err(|found| unusable("policies", &found))?;
+        self.state.approvals.obey(rules.policies());
+        identity(&self.state, &self.loaded).map_err(|found| unusable("issuers", &found))
     }
 
     /// Opens the audit log for writing. Whoever opens it closes it.
@@ -163,12 +170,18 @@ impl Office {
     ///
     /// # Errors
     ///
-    /// [`StartError`] if the store, a key or the log fails.
-    pub async fn console_code(&self, actor: &Actor) -> Result<Zeroizing<String>, StartError> {
+    /// [`OfficeError::Refused`] where people log in at an issuer alone; [`OfficeError::Start`] if the
+    /// store, a key or the log fails.
+    pub async fn console_code(&self, actor: &Actor) -> Result<Zeroizing<String>, OfficeError> {
+        if !self.loaded.settings.identity.takes_codes() {
+            let message = "people log in to this console at an issuer; `identity.localCodes: true` allows codes as well";
+            return Err(OfficeError::Refused(message.into()));
+        }
         let State { store, subjects, clock, randomness, .. } = &self.state;
-        let code = make_code(store, subjects, actor, (clock.as_ref(), randomness.as_ref())).await?;
+        let code = make_code(store, subjects, actor, (clock.as_ref(), randomness.as_ref())).await;
+        let code = code.map_err(StartError::from)?;
         let evidence = self.evidence().await?;
-        note(Event::ConsoleCodeCreated, actor, &evidence).await?;
+        note(Event::ConsoleCodeCreated, actor, &evidence).await.map_err(StartError::from)?;
         evidence.audit.close().await;
         Ok(code)
     }

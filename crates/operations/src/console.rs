@@ -11,6 +11,8 @@
 //! - A person here is an actor like any other: `quaymaster-control` says what they may see and decide.
 
 mod form;
+mod lending;
+mod login;
 mod origin;
 mod page;
 mod session;
@@ -20,11 +22,12 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderName, LOCATION,
-    REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, LOCATION, REFERRER_POLICY,
+    SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -32,16 +35,20 @@ use quaymaster_control::Evidence;
 use quaymaster_control::approval::{Approvals, Asker, Decider, Spoken, Verdict};
 use quaymaster_control::audit::Event;
 use quaymaster_control::console::{Codes, note};
+use quaymaster_control::identity::{Identity, Voucher};
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::{Actor, ApprovalId, CallError, ErrorCode, Randomness};
 
-use self::form::Form;
-use self::origin::Place;
+pub use self::form::Form;
+use self::login::Used;
+use self::origin::{Keeps, Place};
 use self::page::Answer;
 use self::session::{Sessions, SignedIn};
 
 /// Most bytes of a form: a comment of 2,000 characters, each written out, and room.
 pub const MAX_FORM_BYTES: usize = 64 * 1024;
+
+const UNRECORDED: &str = "The audit log cannot be written, so nobody logs in.";
 
 /// The channel that a decision on the page came by, as the audit has it.
 const CHANNEL: &str = "page";
@@ -57,7 +64,16 @@ pub trait House: Send + Sync + fmt::Debug {
 
     /// Whoever logged in, as they are now; none if they are nobody any more: the token was revoked,
     /// the configuration has no local user.
-    fn again<'a>(&'a self, who: &'a Asker) -> Pin<Box<dyn Future<Output = Option<Arc<Actor>>> + Send + 'a>>;
+    fn again<'a>(&'a self, who: &'a Guest) -> Pin<Box<dyn Future<Output = Option<Arc<Actor>>> + Send + 'a>>;
+}
+
+/// By whose word somebody is logged in.
+#[derive(Clone, Debug)]
+pub enum Guest {
+    /// By a one-time code: whoever made it.
+    Code(Asker),
+    /// By an issuer's.
+    Issuer(Arc<Voucher>),
 }
 
 /// What pages are made of.
@@ -69,7 +85,11 @@ pub struct Desk {
     pub evidence: Evidence,
     /// The codes that log in.
     pub codes: Arc<Codes>,
-    /// The keys that seal suggestions.
+    /// The issuers at which people log in.
+    pub identity: Arc<Identity>,
+    /// Where people reach the console, without a slash at the end.
+    pub base: Option<String>,
+    /// The keys that seal suggestions and log-ins that were begun.
     pub keys: Arc<KeyRing>,
     /// Randomness, fit for keys.
     pub randomness: Arc<dyn Randomness>,
@@ -80,6 +100,7 @@ pub struct Desk {
 pub struct Console {
     house: Box<dyn House>,
     sessions: Sessions,
+    used: Used,
 }
 
 /// Somebody who is logged in, and what they have before them.
@@ -92,7 +113,7 @@ struct Visit<'a> {
 impl Console {
     /// The console of `house`, with nobody logged in.
     pub fn new(house: impl House + 'static) -> Self {
-        Self { house: Box::new(house), sessions: Sessions::default() }
+        Self { house: Box::new(house), sessions: Sessions::default(), used: Used::default() }
     }
 
     /// The page that is asked for, whoever asks. `head` was checked to name a host of this server.
@@ -114,13 +135,21 @@ impl Console {
         match way {
             (&Method::GET, "", None, None) => Answer::go("/approvals"),
             (&Method::GET, "style.css", None, None) => Answer::style(STYLE),
-            (&Method::GET, "sign-in", None, None) => page::sign_in(StatusCode::OK, "/approvals", ""),
+            (&Method::GET, "sign-in", None, None) => page::sign_in(StatusCode::OK, desk, "/approvals", ""),
+            (&Method::GET, "sign-in", Some(issuer), None) => self.leave(desk, (head, &place), issuer).await,
+            (&Method::GET, "sign-in", Some(issuer), Some("callback")) if steps.next().is_none() => {
+                self.come_back(desk, (head, &place), issuer).await
+            }
             (&Method::GET, "approvals", id, None) => match self.visit(desk, head, &place).await {
                 Some(visit) => visit.show(id, &Form::parse(head.uri.query().unwrap_or_default())).await,
-                None => page::sign_in(StatusCode::FORBIDDEN, path, ""),
+                None => page::sign_in(StatusCode::FORBIDDEN, desk, path, ""),
             },
-            (&Method::POST, "sign-in" | "sign-out", None, None)
-            | (&Method::POST, "approvals", Some(_), None) => {
+            (&Method::GET, "delegations", None, None) => match self.visit(desk, head, &place).await {
+                Some(visit) => visit.delegations().await,
+                None => page::sign_in(StatusCode::FORBIDDEN, desk, path, ""),
+            },
+            (&Method::POST, "sign-in" | "sign-out" | "delegations", None, None)
+            | (&Method::POST, "approvals" | "delegations", Some(_), None) => {
                 if !place.sent_by_us(head) || !form::is_form(head) {
                     return Answer::message(
                         StatusCode::FORBIDDEN,
@@ -130,7 +159,9 @@ impl Console {
                 let form = Form::parse(std::str::from_utf8(body).unwrap_or_default());
                 self.take(desk, (head, &place), &form, way.2).await
             }
-            (_, "" | "style.css" | "sign-in" | "sign-out" | "approvals", _, None) => Answer::not_allowed(),
+            (_, "" | "style.css" | "sign-in" | "sign-out" | "approvals" | "delegations", _, None) => {
+                Answer::not_allowed()
+            }
             _ => Answer::message(StatusCode::NOT_FOUND, "There is no such page."),
         }
     }
@@ -147,7 +178,8 @@ impl Console {
             return self.sign_in(desk, (head, place), form).await;
         }
         let Some(visit) = self.visit(desk, head, place).await else {
-            return page::sign_in(StatusCode::FORBIDDEN, head.uri.path(), "You are not logged in any more.");
+            let why = "You are not logged in any more.";
+            return page::sign_in(StatusCode::FORBIDDEN, desk, head.uri.path(), why);
         };
         if !visit.session.is_its_word(form.value("word")) {
             return Answer::message(
@@ -155,15 +187,21 @@ impl Console {
                 "This form is not of your session, so nothing was done. Go back, load the page again, and answer anew.",
             );
         }
-        match id {
-            Some(id) => visit.decide(id, form).await,
-            None => self.sign_out(&visit, place).await,
+        let is_of_delegations = head.uri.path().starts_with("/delegations");
+        match (is_of_delegations, id) {
+            (true, Some(id)) => visit.take_back(id).await,
+            (true, None) => visit.lend(form).await,
+            (false, Some(id)) => visit.decide(id, form).await,
+            (false, None) => self.sign_out(&visit, place).await,
         }
     }
 
     async fn sign_in(&self, desk: &Desk, (head, place): (&Parts, &Place), form: &Form) -> Answer {
         let to = local_path(form.value("to"));
-        let refused = |status, why: &str| page::sign_in(status, &to, why);
+        let refused = |status, why: &str| page::sign_in(status, desk, &to, why);
+        if !desk.identity.takes_codes() {
+            return refused(StatusCode::FORBIDDEN, "Nobody logs in by a code here.");
+        }
         let who = match desk.codes.redeem(form.value("code")).await {
             Ok(who) => who,
             Err(error) => {
@@ -172,20 +210,34 @@ impl Console {
                 return refused(status(&error), &sentence(&error));
             }
         };
+        let lasts = if who.issuer.is_some() { session::BY_ACCESS_TOKEN } else { session::LONGEST };
+        let who = Guest::Code(who);
         let Some(actor) = self.house.again(&who).await else {
             return refused(StatusCode::FORBIDDEN, "Whoever made this code is nobody here any more.");
         };
-        if let Err(error) = note(Event::ConsoleSignedIn, &actor, &desk.evidence).await {
+        match self.open(desk, (head, place), (who, lasts), &actor).await {
+            Some(cookie) => Answer::go(&to).with_cookie(cookie),
+            None => refused(StatusCode::SERVICE_UNAVAILABLE, UNRECORDED),
+        }
+    }
+
+    /// Opens a session for `who`, which `lasts` so long, and gives its cookie. None if that cannot be
+    /// recorded.
+    async fn open(
+        &self,
+        desk: &Desk,
+        (head, place): (&Parts, &Place),
+        (who, lasts): (Guest, Duration),
+        actor: &Actor,
+    ) -> Option<String> {
+        if let Err(error) = note(Event::ConsoleSignedIn, actor, &desk.evidence).await {
             tracing::error!(event = "console.sign_in", %error, "a log-in could not be recorded");
-            return refused(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The audit log cannot be written, so nobody logs in.",
-            );
+            return None;
         }
         // Whatever cookie came along is put away: a session never outlives a log-in.
-        self.sessions.close(&cookie(head, place));
-        let id = self.sessions.open(who, desk.evidence.clock.now(), desk.randomness.as_ref());
-        Answer::go(&to).with_cookie(place.cookie(&id, session::LONGEST))
+        self.sessions.close(&place.kept(head, Keeps::Session));
+        let id = self.sessions.open((who, lasts), desk.evidence.clock.now(), desk.randomness.as_ref());
+        Some(place.cookie(Keeps::Session, &id, lasts))
     }
 
     async fn sign_out(&self, visit: &Visit<'_>, place: &Place) -> Answer {
@@ -193,12 +245,12 @@ impl Console {
         if let Err(error) = note(Event::ConsoleSignedOut, &visit.actor, &visit.desk.evidence).await {
             tracing::error!(event = "console.sign_out", %error, "a log-out could not be recorded");
         }
-        Answer::go("/sign-in").with_cookie(place.cookie("", std::time::Duration::ZERO))
+        Answer::go("/sign-in").with_cookie(place.cookie(Keeps::Session, "", Duration::ZERO))
     }
 
     /// Who asks, if they are logged in and there still is such an account.
     async fn visit<'a>(&self, desk: &'a Desk, head: &Parts, place: &Place) -> Option<Visit<'a>> {
-        let session = self.sessions.find(&cookie(head, place), desk.evidence.clock.now())?;
+        let session = self.sessions.find(&place.kept(head, Keeps::Session), desk.evidence.clock.now())?;
         let actor = self.house.again(session.who()).await?;
         Some(Visit { desk, actor, session })
     }
@@ -275,19 +327,10 @@ impl Visit<'_> {
     }
 }
 
-/// Where to go after a log-in: a page of ours, whatever the form says.
+/// Where to go after a log-in: a page of ours, whatever a form, a link or a path says.
 fn local_path(to: &str) -> String {
     let fits = to.strip_prefix("/approvals/").is_some_and(|id| id.parse::<ApprovalId>().is_ok());
-    if fits { to.to_owned() } else { "/approvals".to_owned() }
-}
-
-fn cookie(head: &Parts, place: &Place) -> String {
-    let all = head.headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = all.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs
-        .find(|(name, _)| *name == place.cookie_name())
-        .map(|(_, value)| value.to_owned())
-        .unwrap_or_default()
+    if fits || to == "/delegations" { to.to_owned() } else { "/approvals".to_owned() }
 }
 
 fn unknown() -> Answer {
@@ -319,7 +362,7 @@ fn sentence(error: &CallError) -> String {
 
 /// The response with what every page has.
 fn response(answer: Answer) -> Response<Bytes> {
-    let Answer { status, kind, body, location, cookie } = answer;
+    let Answer { status, kind, body, location, cookies } = answer;
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -339,7 +382,10 @@ fn response(answer: Answer) -> Response<Bytes> {
     }
     let one = |text: Option<String>| text.and_then(|text| HeaderValue::try_from(text).ok());
     headers.extend(one(location).map(|value| (LOCATION, value)));
-    headers.extend(one(cookie).map(|value| (SET_COOKIE, value)));
+    for cookie in cookies {
+        // Several lines: a browser reads one cookie in each (RFC 6265, section 3).
+        one(Some(cookie)).map(|value| headers.append(SET_COOKIE, value));
+    }
     if status == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(ALLOW, HeaderValue::from_static("GET, POST"));
     }

@@ -13,17 +13,15 @@ mod mail;
 mod message;
 mod sign;
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quaymaster_control::approval::{ApprovalError, Approvals, Letter, News, NewsEvent, Request};
+use quaymaster_control::approval::{ApprovalError, Approvals, Letter, News, Request};
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_control::secrets::Secrets;
-use quaymaster_core::setting::Slug;
 use quaymaster_core::{Clock, SecretRef, SecretSource};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::task::JoinSet;
@@ -151,10 +149,9 @@ impl Bag {
         let webhooks = self.config.webhooks.iter().filter(hears);
         let mut targets: Vec<String> = webhooks.map(|webhook| format!("{WEBHOOK}{}", webhook.name)).collect();
         let mail = self.config.email.iter().filter(|mail| mail.workspaces.contains(&request.workspace));
-        for mail in mail.filter(|_| news.event == NewsEvent::Requested) {
-            let asked: BTreeSet<&Slug> = request.gates.iter().flat_map(|gate| &gate.roles).collect();
-            let known = mail.to.keys().filter(|role| asked.contains(role));
-            targets.extend(known.map(|role| format!("{MAIL}{role}")));
+        for mail in mail {
+            let asked = mail.to.keys().filter(|role| news.asks.contains(*role));
+            targets.extend(asked.map(|role| format!("{MAIL}{role}")));
         }
         targets
     }

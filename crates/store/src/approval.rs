@@ -22,14 +22,15 @@ const SAVE: &str = "change a request for approval";
 macro_rules! columns {
     () => {
         "id, version, workspace, digest, tool, state, requester, gates, parked, document, result, call_id, \
-         runner, lease_us, created_us, expires_us, decided_us, ended_us, delivered_us, review"
+         runner, lease_us, created_us, expires_us, decided_us, ended_us, delivered_us, review, \
+         escalates_us"
     };
 }
 
 const INSERT: &str = concat!(
     "INSERT INTO approvals (",
     columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) \
      ON CONFLICT DO NOTHING"
 );
 const UPDATE: &str = "
@@ -106,6 +107,8 @@ pub struct ApprovalRow {
     pub delivered_us: Option<u64>,
     /// Whether an emergency has to be reviewed: `due` or `done`.
     pub review: Option<String>,
+    /// When it escalates next, so that somebody is to be told. Changed by its letters alone.
+    pub escalates_us: Option<u64>,
 }
 
 /// What one person said.
@@ -218,6 +221,7 @@ impl ApprovalRow {
             time(self.ended_us),
             time(self.delivered_us),
             word(self.review.as_deref()),
+            time(self.escalates_us),
         ]
     }
 
@@ -262,6 +266,7 @@ impl ApprovalRow {
             ended_us: row.maybe_number("an approval's time")?,
             delivered_us: row.maybe_number("an approval's time")?,
             review: row.maybe_text("an approval's review")?,
+            escalates_us: row.maybe_number("an approval's time")?,
         })
     }
 }

@@ -9,6 +9,7 @@
 
 use quaymaster_core::ApprovalId;
 
+use crate::approval::time;
 use crate::cell::{Cell, CellRow, Statement};
 use crate::{Store, StoreError};
 
@@ -30,6 +31,13 @@ macro_rules! news {
 
 const SELECT_REQUESTED: &str = news!("requested", "state <> ''");
 const SELECT_DECIDED: &str = news!("decided", "decided_us IS NOT NULL");
+const SELECT_REVIEW: &str = news!("review_due", "review = 'due'");
+/// What is told of an escalation is in the request itself: one may escalate several times.
+const SELECT_ESCALATED: &str = "
+    SELECT id FROM approvals WHERE created_us >= $1 AND state = 'pending' AND escalates_us <= $2
+    ORDER BY created_us LIMIT $3";
+const UPDATE_ESCALATION: &str = "
+    UPDATE approvals SET escalates_us = $1 WHERE id = $2 AND escalates_us = $3";
 /// Of a request that was rejected the decision is the end.
 const SELECT_ENDED: &str = news!("ended", "ended_us IS NOT NULL AND state <> 'rejected'");
 const INSERT_NOTICE: &str =
@@ -49,23 +57,35 @@ const DELETE: &str = "DELETE FROM approval_letters WHERE id = $1";
 pub enum NewsEvent {
     /// It was made.
     Requested,
+    /// It waited so long that others may decide on it as well.
+    Escalated,
     /// Somebody agreed or refused, and that decided it.
     Decided,
+    /// It was let through in an emergency, and somebody has to review that.
+    ReviewDue,
     /// It came to its end in another way than by a no.
     Ended,
 }
 
 impl NewsEvent {
     /// All of them, in the order in which they happen.
-    pub const ALL: [Self; 3] = [Self::Requested, Self::Decided, Self::Ended];
+    pub const ALL: [Self; 5] =
+        [Self::Requested, Self::Escalated, Self::Decided, Self::ReviewDue, Self::Ended];
 
     /// The word for the store and for messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Requested => "requested",
+            Self::Escalated => "escalated",
             Self::Decided => "decided",
+            Self::ReviewDue => "review_due",
             Self::Ended => "ended",
         }
+    }
+
+    /// Whether whoever is told is asked to do something.
+    pub fn is_a_question(self) -> bool {
+        matches!(self, Self::Requested | Self::Escalated | Self::ReviewDue)
     }
 
     /// The event of this word.
@@ -94,19 +114,25 @@ pub struct LetterRow {
 }
 
 impl Store {
-    /// The requests since `since_us` of which `event` happened and nobody made letters, `limit` at most.
+    /// The requests since `since_us` of which `event` happened by `now_us` and nobody made letters,
+    /// `limit` at most.
     pub async fn news(
         &self,
         event: NewsEvent,
-        since_us: u64,
+        (since_us, now_us): (u64, u64),
         limit: u32,
     ) -> Result<Vec<ApprovalId>, StoreError> {
         let sql = match event {
             NewsEvent::Requested => SELECT_REQUESTED,
+            NewsEvent::Escalated => SELECT_ESCALATED,
             NewsEvent::Decided => SELECT_DECIDED,
+            NewsEvent::ReviewDue => SELECT_REVIEW,
             NewsEvent::Ended => SELECT_ENDED,
         };
-        let rows = self.rows(READ, sql, vec![Cell::number(since_us), Cell::number(limit.into())]).await?;
+        let now = (event == NewsEvent::Escalated).then(|| Cell::number(now_us));
+        let parameters = std::iter::once(Cell::number(since_us)).chain(now);
+        let parameters = parameters.chain([Cell::number(limit.into())]).collect();
+        let rows = self.rows(READ, sql, parameters).await?;
         rows.into_iter().map(|mut row| row.parsed("an approval's id", |id| id.parse().ok())).collect()
     }
 
@@ -121,6 +147,24 @@ impl Store {
         let parameters =
             vec![Cell::text(approval.as_str()), Cell::text(event.as_str()), Cell::number(now_us)];
         let mut statements = vec![Statement { sql: INSERT_NOTICE, parameters, must_touch: true }];
+        statements.extend(letters.iter().map(|letter| Statement {
+            sql: INSERT_LETTER,
+            parameters: letter.cells(),
+            must_touch: true,
+        }));
+        self.change(WRITE, statements).await
+    }
+
+    /// Notes that letters of an escalation at `at_us` are made, and stores them; the next one is at
+    /// `next_us`. False, and nothing is stored, if that was noted before.
+    pub async fn escalation_letters_insert(
+        &self,
+        approval: &ApprovalId,
+        (at_us, next_us): (u64, Option<u64>),
+        letters: &[LetterRow],
+    ) -> Result<bool, StoreError> {
+        let parameters = vec![time(next_us), Cell::text(approval.as_str()), Cell::number(at_us)];
+        let mut statements = vec![Statement { sql: UPDATE_ESCALATION, parameters, must_touch: true }];
         statements.extend(letters.iter().map(|letter| Statement {
             sql: INSERT_LETTER,
             parameters: letter.cells(),

@@ -116,7 +116,8 @@ class Page {
   }
 
   text() {
-    return this.ask('document.body.innerText');
+    // There is none while another page comes.
+    return this.ask(`document.body?.innerText ?? ''`);
   }
 
   async frames() {

@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
-"""A mail server on loopback that writes each mail as a line of JSON: mail_server.py PORT FILE."""
+"""A mail server on loopback that writes each mail as a line of JSON.
+
+    mail_server.py PORT FILE [starttls|tls PEM]
+
+With `starttls` it takes no mail before the way is encrypted, with `tls` nothing is said in the open."""
 
 import asyncio
 import email
 import email.policy
 import json
 import signal
+import ssl
 import sys
 
 from aiosmtpd.controller import Controller
@@ -30,11 +35,19 @@ class Writer:
         return "250 OK"
 
 
-async def serve(port: int, path: str) -> None:
+def encryption(mode: str, pem: str) -> dict:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pem)
+    if mode == "starttls":
+        return {"tls_context": context, "require_starttls": True}
+    return {"ssl_context": context}
+
+
+async def serve(port: int, path: str, more: dict) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    controller = Controller(Writer(path), hostname="127.0.0.1", port=port)
+    controller = Controller(Writer(path), hostname="127.0.0.1", port=port, **more)
     controller.start()
     try:
         await stopped.wait()
@@ -43,4 +56,4 @@ async def serve(port: int, path: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), sys.argv[2]))
+    asyncio.run(serve(int(sys.argv[1]), sys.argv[2], encryption(*sys.argv[3:]) if sys.argv[3:] else {}))

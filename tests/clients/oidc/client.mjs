@@ -40,7 +40,8 @@ export async function ofPerson(issuer, person, resource, scope) {
     code_challenge: createHash('sha256').update(verifier).digest('base64url'),
     code_challenge_method: 'S256',
   });
-  const code = await browse(issuer, `${issuer}/auth?${asked}`, person);
+  const back = await browse(`${issuer}/auth?${asked}`, person, CALLBACK);
+  const code = new URL(back).searchParams.get('code') ?? assert.fail(back);
   const fields = { grant_type: 'authorization_code', client_id: 'agent', code, redirect_uri: CALLBACK, code_verifier: verifier, resource };
   const { status, body } = await post(`${issuer}/token`, fields);
   assert.equal(status, 200, JSON.stringify(body));
@@ -53,8 +54,8 @@ export async function refreshed(issuer, refresh_token, resource) {
   return body;
 }
 
-// Follows redirects with cookies, fills in forms, and gives the code that the provider ends with.
-async function browse(issuer, url, person) {
+// Follows redirects with cookies, fills in forms, and gives the address at `callback` to which the provider sends the browser in the end.
+export async function browse(url, person, callback) {
   const cookies = new Map();
   let fields;
   for (let steps = 0; steps < 20; steps++) {
@@ -67,14 +68,14 @@ async function browse(issuer, url, person) {
     }
     const location = response.headers.get('location');
     if (location) {
-      url = new URL(location, issuer).href;
+      url = new URL(location, url).href;
       fields = undefined;
-      if (url.startsWith(CALLBACK)) return new URL(url).searchParams.get('code') ?? assert.fail(url);
+      if (url.startsWith(callback)) return url;
       continue;
     }
     const page = await response.text();
     assert.equal(response.status, 200, page);
-    url = new URL(/action="([^"]+)"/.exec(page)[1], issuer).href;
+    url = new URL(/action="([^"]+)"/.exec(page)[1], url).href;
     fields = page.includes('value="login"') ? { prompt: 'login', login: person, password: 'x' } : { prompt: 'consent' };
   }
   return assert.fail('the provider never gave a code');

@@ -24,7 +24,22 @@ function service(client_id) {
   };
 }
 
-function configuration(resource, keys, seconds) {
+// The clients of log-ins: the console, which has a secret, and the command line, which has none.
+export function loginClients(console) {
+  const code = { grant_types: ['authorization_code'], response_types: ['code'] };
+  return [
+    { ...code, client_id: 'console', client_secret: 'console-secret', redirect_uris: [`${console}/sign-in/idp/callback`] },
+    {
+      ...code,
+      client_id: 'terminal',
+      redirect_uris: ['http://127.0.0.1/callback'],
+      token_endpoint_auth_method: 'none',
+      application_type: 'native',
+    },
+  ];
+}
+
+function configuration(resource, keys, seconds, clients) {
   const resourceServer = (indicator, client) => {
     if (indicator !== resource && indicator !== OTHER_RESOURCE) throw new errors.InvalidTarget();
     const form = client.clientId === 'opaque' ? { accessTokenFormat: 'opaque' } : { accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } };
@@ -46,8 +61,15 @@ function configuration(resource, keys, seconds) {
         token_endpoint_auth_method: 'none',
         application_type: 'native',
       },
+      ...clients,
     ],
-    findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+    claims: { openid: ['sub'], email: ['email', 'groups'] },
+    // So that ID tokens say it, which have no other answer to be asked for it.
+    conformIdTokenClaims: false,
+    findAccount: (_, id) => ({
+      accountId: id,
+      claims: () => ({ sub: id, email: `${id}@example.test`, groups: id === 'mo' ? ['managers'] : [] }),
+    }),
     extraTokenClaims: () => ({ groups: ['analysts'] }),
     issueRefreshToken: () => true,
     features: {
@@ -65,8 +87,8 @@ function configuration(resource, keys, seconds) {
 }
 
 // Runs a provider at `issuer`, which signs with the first of `keys`; `stop` ends it.
-export async function start(issuer, resource, keys, seconds = 300) {
-  const provider = new Provider(issuer, configuration(resource, keys, seconds));
+export async function start(issuer, resource, keys, { seconds = 300, clients = [] } = {}) {
+  const provider = new Provider(issuer, configuration(resource, keys, seconds, clients));
   const answer = provider.callback();
   const server = http.createServer((request, response) => {
     // Another provider takes this one's place, and no connection of this one may be used then.

@@ -1,6 +1,7 @@
 //! `quaymaster approvals`: reads requests for approval and decides on them, from a terminal.
 //!
-//! Whoever decides is the local user, or whoever a token says: nobody decides without being somebody.
+//! Whoever decides is the local user, or whoever a token or a log-in says: nobody decides without being
+//! somebody.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,10 +10,11 @@ use clap::{Args, Subcommand};
 use quaymaster_control::approval::{Approvals as Requests, Decider, Request, Said, Spoken, Verdict};
 use quaymaster_core::setting::{DurationSetting, Slug};
 use quaymaster_core::text::plain;
-use quaymaster_core::{Actor, ActorId, ApprovalId, CallError, Clock as _, SystemClock};
+use quaymaster_core::{Actor, ActorId, ApprovalId, Clock as _, SystemClock};
 use quaymaster_gateway::Office;
 use serde_json::{Value, json};
 
+use super::login::Logins;
 use super::place::Place;
 use crate::failure::Failure;
 use crate::out;
@@ -53,8 +55,8 @@ enum Action {
 pub(super) struct Viewer {
     #[command(flatten)]
     place: Place,
-    /// A file with a token of this installation that says who you are; `-` for standard input. The
-    /// local user if absent.
+    /// A file with a token that says who you are; `-` for standard input. If absent: whoever you logged
+    /// in as (`quaymaster login`), else the local user.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
@@ -173,7 +175,17 @@ impl Viewer {
         };
         let token = token.transpose().map_err(|e| Failure::Usage(format!("--token-file: {e}")))?;
         let office = Office::open(self.place.options()).await?;
-        let actor = office.visitor(token.as_deref().map(str::trim)).await.map_err(refused)?;
+        let login = match &token {
+            // Without a home nobody logged in.
+            None => {
+                Logins::of_process().ok().map(|logins| logins.find(&self.place.config)).transpose()?.flatten()
+            }
+            Some(_) => None,
+        };
+        let actor = match login {
+            Some(login) => office.visitor_by_login(&login)?,
+            None => office.visitor(token.as_deref().map(str::trim)).await?,
+        };
         Ok(Visit { office, actor })
     }
 
@@ -238,7 +250,7 @@ impl Answer {
         let answered = visit.requests().decide(decider, &self.one.id, spoken, &evidence).await;
         evidence.audit.close().await;
         visit.office.close().await;
-        let state = answered.map_err(refused)?;
+        let state = answered?;
         out::line(format!("{} is {}", self.one.id, state.as_str()))
     }
 }
@@ -257,7 +269,7 @@ impl Review {
             visit.requests().review(decider, &one.id, Spoken { verdict, comment }, &evidence).await;
         evidence.audit.close().await;
         visit.office.close().await;
-        reviewed.map_err(refused)?;
+        reviewed?;
         out::line(format!("{} is reviewed", one.id))
     }
 }
@@ -269,7 +281,7 @@ impl One {
         let withdrawn = visit.requests().withdraw(&visit.actor, &self.id, &evidence).await;
         evidence.audit.close().await;
         visit.office.close().await;
-        withdrawn.map_err(refused)?;
+        withdrawn?;
         out::line(format!("{} is withdrawn", self.id))
     }
 }
@@ -282,7 +294,7 @@ impl Delegate {
         let lent = visit.requests().delegate(&visit.actor, &self.to, self.roles, until, &evidence).await;
         evidence.audit.close().await;
         visit.office.close().await;
-        out::line(lent.map_err(refused)?)
+        out::line(lent?)
     }
 }
 
@@ -293,15 +305,9 @@ impl TakeBack {
         let taken = visit.requests().take_back(&visit.actor, &self.id, &evidence).await;
         evidence.audit.close().await;
         visit.office.close().await;
-        taken.map_err(refused)?;
+        taken?;
         out::line(format!("{} is taken back", self.id))
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
-fn refused(error: CallError) -> Failure {
-    let hint = error.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-    Failure::Refused(format!("{error}{hint}"))
 }
 
 fn one_said(said: &Said) -> String {

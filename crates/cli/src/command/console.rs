@@ -15,7 +15,7 @@ pub(crate) struct Console {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Prints a code that logs a browser in as you: the user of this machine, or whoever a token says.
+    /// Prints a code that logs a browser in as you: the user of this machine, or whoever a token or a log-in says.
     /// It counts once, for ten minutes, and is kept nowhere.
     Code(Code),
 }

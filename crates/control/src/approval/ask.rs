@@ -8,6 +8,7 @@ use quaymaster_store::{ApprovalKey, ApprovalRow};
 use serde_json::{Value, json};
 
 use super::document::Document;
+use super::letters::next_escalation;
 use super::opened::{document, gates, names, parked, result, state, write_names};
 use super::parked::Parked;
 use super::record::{Entry, write};
@@ -127,6 +128,7 @@ impl Approvals {
             ended_us: None,
             delivered_us: None,
             review: None,
+            escalates_us: next_escalation(gates, now, None).map(Timestamp::as_micros),
             id,
         })
     }

@@ -10,12 +10,13 @@
 //!   delivered twice, under one id.
 //! - A letter is not asked to bring an answer, and brings none.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use quaymaster_core::{ApprovalId, CallId};
-use quaymaster_store::{ApprovalKey, LetterRow, NewsEvent};
+use quaymaster_core::{ApprovalId, CallId, Gate, Role, Timestamp};
+use quaymaster_store::{ApprovalKey, ApprovalRow, LetterRow, NewsEvent};
 
-use super::opened::Request;
+use super::opened::{Request, gates};
 use super::{ApprovalError, Approvals, State};
 
 /// After which a letter that cannot be delivered is given up.
@@ -42,7 +43,11 @@ pub struct News {
     pub event: NewsEvent,
     /// The request as it is now; none if there is nothing left that anybody could be told.
     pub request: Option<Box<Request>>,
+    /// The roles that are asked to do something about it, and were not asked before.
+    pub asks: BTreeSet<Role>,
     id: ApprovalId,
+    /// Which escalation it is, and when the next one comes.
+    escalation: Option<(u64, Option<u64>)>,
 }
 
 /// A letter that this process has taken, to deliver it.
@@ -87,30 +92,61 @@ impl Approvals {
         let since = now.as_micros().saturating_sub(micros(TOLD_OF));
         let mut news = Vec::new();
         for event in NewsEvent::ALL {
-            for id in self.store.news(event, since, MOST).await? {
-                let request = self.told_of(&id).await?;
-                let request = request.filter(|(request, happened)| match event {
-                    NewsEvent::Requested => request.state == State::Pending && now < request.expires,
-                    NewsEvent::Decided | NewsEvent::Ended => {
-                        now.as_micros().saturating_sub(*happened) < micros(NEWS)
-                    }
-                });
-                news.push(News { event, request: request.map(|(request, _)| Box::new(request)), id });
+            for id in self.store.news(event, (since, now.as_micros()), MOST).await? {
+                news.extend(self.news_of(event, id, now).await?);
             }
         }
         Ok(news)
     }
 
+    async fn news_of(
+        &self,
+        event: NewsEvent,
+        id: ApprovalId,
+        now: Timestamp,
+    ) -> Result<Option<News>, ApprovalError> {
+        let Some(row) = self.store.approval(&ApprovalKey::Id(id.clone())).await? else { return Ok(None) };
+        let created = Timestamp::from_micros(row.created_us);
+        let gates = gates(&row).unwrap_or_default();
+        let escalation = match (event, row.escalates_us) {
+            (NewsEvent::Escalated, Some(at)) => {
+                let next = next_escalation(&gates, created, Some(Timestamp::from_micros(at)));
+                Some((at, next.map(Timestamp::as_micros)))
+            }
+            // Another process was faster.
+            (NewsEvent::Escalated, None) => return Ok(None),
+            _ => None,
+        };
+        let asks = match event {
+            NewsEvent::Requested => gates.iter().flat_map(|gate| gate.roles.iter().cloned()).collect(),
+            NewsEvent::Escalated => escalated_to(&gates, created, escalation.map_or(0, |(at, _)| at)),
+            NewsEvent::ReviewDue => reviewers(&gates, now.since(created)),
+            NewsEvent::Decided | NewsEvent::Ended => BTreeSet::new(),
+        };
+        let request = self.readable(&row).await?.filter(|(request, happened)| {
+            let is_new = now.as_micros().saturating_sub(*happened) < micros(NEWS);
+            if event.is_a_question() { is_open(event, request, now) } else { is_new }
+        });
+        let request = request.map(|(request, _)| Box::new(request));
+        Ok(Some(News { event, request, asks, id, escalation }))
+    }
+
     /// The request that a letter is about, whoever asks, and when it last changed. None if it cannot
     /// be read any more, as where its requester's key was erased.
     async fn told_of(&self, id: &ApprovalId) -> Result<Option<(Request, u64)>, ApprovalError> {
-        let Some(row) = self.store.approval(&ApprovalKey::Id(id.clone())).await? else { return Ok(None) };
+        match self.store.approval(&ApprovalKey::Id(id.clone())).await? {
+            Some(row) => self.readable(&row).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn readable(&self, row: &ApprovalRow) -> Result<Option<(Request, u64)>, ApprovalError> {
         let happened = row.ended_us.or(row.decided_us).unwrap_or(row.created_us);
-        match self.open(&row).await {
+        match self.open(row).await {
             Ok(request) => Ok(Some((request, happened))),
             Err(ApprovalError::Store(error)) => Err(error.into()),
             Err(error) => {
-                tracing::warn!(event = "approval.letter", approval = %id, %error, "a request cannot be told of");
+                tracing::warn!(event = "approval.letter", approval = %row.id, %error, "a request cannot be told of");
                 Ok(None)
             }
         }
@@ -137,7 +173,10 @@ impl Approvals {
             }
         };
         let letters: Vec<LetterRow> = targets.iter().map(letter).collect();
-        self.store.letters_insert((&news.id, news.event), &letters, now).await?;
+        match news.escalation {
+            Some(times) => self.store.escalation_letters_insert(&news.id, times, &letters).await?,
+            None => self.store.letters_insert((&news.id, news.event), &letters, now).await?,
+        };
         Ok(())
     }
 
@@ -166,10 +205,8 @@ impl Approvals {
     /// [`ApprovalError`] if the store fails.
     pub async fn request_of(&self, letter: &Letter) -> Result<Option<Request>, ApprovalError> {
         let request = self.told_of(letter.approval()).await?.map(|(request, _)| request);
-        let asks = letter.event() == NewsEvent::Requested;
-        let is_open =
-            |request: &Request| request.state == State::Pending && self.clock.now() < request.expires;
-        Ok(request.filter(|request| !asks || is_open(request)))
+        let (event, now) = (letter.event(), self.clock.now());
+        Ok(request.filter(|request| !event.is_a_question() || is_open(event, request, now)))
     }
 
     /// Forgets a letter that was delivered, or that nobody needs any more.
@@ -199,6 +236,39 @@ impl Approvals {
         self.store.letter_move(&row, now.after(pause).as_micros(), row.attempts).await?;
         Ok(Some(pause))
     }
+}
+
+/// Whether what `event` asks for is still to be done.
+fn is_open(event: NewsEvent, request: &Request, now: Timestamp) -> bool {
+    match event {
+        NewsEvent::ReviewDue => request.review_due,
+        _ => request.state == State::Pending && now < request.expires,
+    }
+}
+
+/// When a request that was made at `created` escalates next, after `last` if it has.
+pub(super) fn next_escalation(
+    gates: &[Gate],
+    created: Timestamp,
+    last: Option<Timestamp>,
+) -> Option<Timestamp> {
+    let times = gates.iter().filter_map(|gate| Some(created.after(gate.escalation.as_ref()?.after)));
+    times.filter(|time| last.is_none_or(|last| *time > last)).min()
+}
+
+/// To whom a request escalates at `at_us`.
+fn escalated_to(gates: &[Gate], created: Timestamp, at_us: u64) -> BTreeSet<Role> {
+    let escalations = gates.iter().filter_map(|gate| gate.escalation.as_ref());
+    let now = escalations.filter(|escalation| created.after(escalation.after).as_micros() == at_us);
+    now.flat_map(|escalation| escalation.to.iter().cloned()).collect()
+}
+
+/// Who reviews a call that was let through in an emergency: whoever could have decided on it.
+fn reviewers(gates: &[Gate], waited: Duration) -> BTreeSet<Role> {
+    let own = gates.iter().flat_map(|gate| &gate.roles);
+    let escalations = gates.iter().filter_map(|gate| gate.escalation.as_ref());
+    let later = escalations.filter(|escalation| waited >= escalation.after);
+    own.chain(later.flat_map(|escalation| &escalation.to)).cloned().collect()
 }
 
 /// How long to wait after that many failures.

@@ -71,6 +71,12 @@ pub enum Event {
     /// Somebody logged out of the console.
     #[serde(rename = "console.signed_out")]
     ConsoleSignedOut,
+    /// Somebody logged in on the command line.
+    #[serde(rename = "cli.signed_in")]
+    CliSignedIn,
+    /// Somebody logged out on the command line.
+    #[serde(rename = "cli.signed_out")]
+    CliSignedOut,
     /// A process began to write to the log.
     #[serde(rename = "writer.started")]
     WriterStarted,
@@ -105,6 +111,8 @@ impl Event {
             Self::ConsoleCodeCreated => "console.code_created",
             Self::ConsoleSignedIn => "console.signed_in",
             Self::ConsoleSignedOut => "console.signed_out",
+            Self::CliSignedIn => "cli.signed_in",
+            Self::CliSignedOut => "cli.signed_out",
             Self::WriterStarted => "writer.started",
             Self::WriterStopped => "writer.stopped",
         }
@@ -140,6 +148,8 @@ mod tests {
             Event::ConsoleCodeCreated,
             Event::ConsoleSignedIn,
             Event::ConsoleSignedOut,
+            Event::CliSignedIn,
+            Event::CliSignedOut,
             Event::WriterStarted,
             Event::WriterStopped,
         ] {

@@ -12,7 +12,7 @@ use quaymaster_core::setting::Slug;
 use quaymaster_core::suggest::did_you_mean;
 use quaymaster_core::{Role, SecretRef};
 
-use super::config::{IdentityConfig, IntrospectedTokens, IssuerConfig, ScopesConfig};
+use super::config::{IdentityConfig, IntrospectedTokens, IssuerConfig, LoginConfig, ScopesConfig};
 use super::keys::SignatureAlgorithm;
 use super::mapping::Mapping;
 use crate::address::{address, is_plain};
@@ -22,6 +22,9 @@ const MAX_ISSUERS: usize = 16;
 const MAX_SKEW: Duration = Duration::from_mins(5);
 const MAX_STALE: Duration = Duration::from_hours(7 * 24);
 const MAX_CACHE: Duration = Duration::from_mins(1);
+/// How long a log-in may count.
+const LOGIN_LIFETIME: std::ops::RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(8);
+const MAX_LOGIN_SCOPES: usize = 16;
 /// The name before local users' numbers: see `local:<uid>`.
 const RESERVED: &str = "local";
 
@@ -43,6 +46,8 @@ pub struct IdentitySettings {
     pub public_url: Option<String>,
     /// Each with another name and another `iss`.
     pub issuers: Vec<IssuerSettings>,
+    /// Whether one-time codes log people in to the console beside issuers.
+    pub(super) local_codes: bool,
 }
 
 /// An issuer, checked.
@@ -55,6 +60,7 @@ pub struct IssuerSettings {
     pub(super) algorithms: Option<Vec<SignatureAlgorithm>>,
     pub(super) skew: Duration,
     pub(super) introspection: Option<IntrospectionSettings>,
+    pub(super) login: Option<LoginSettings>,
     pub(super) scopes: Arc<ScopeRules>,
     pub(super) mapping: Mappings,
     pub(super) groups: BTreeMap<String, Vec<Role>>,
@@ -66,6 +72,8 @@ pub(super) struct KeyPlace {
     pub(super) issuer: String,
     pub(super) jwks_uri: Option<String>,
     pub(super) max_stale: Duration,
+    /// Whether it is also asked where people log in.
+    pub(super) logs_in: bool,
 }
 
 /// How an issuer is asked whether a token counts.
@@ -76,6 +84,17 @@ pub(super) struct IntrospectionSettings {
     pub(super) client_secret: SecretRef,
     pub(super) tokens: IntrospectedTokens,
     pub(super) cache: Duration,
+}
+
+/// How people log in at an issuer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LoginSettings {
+    pub(super) client_id: String,
+    pub(super) client_secret: Option<SecretRef>,
+    pub(super) native_client_id: Option<String>,
+    /// With spaces between.
+    pub(super) scope: String,
+    pub(super) lifetime: Duration,
 }
 
 /// What an issuer's claims mean.
@@ -96,6 +115,12 @@ impl IdentitySettings {
         prefix.is_some_and(|prefix| {
             prefix == RESERVED || self.issuers.iter().any(|issuer| issuer.name.as_str() == prefix)
         })
+    }
+
+    /// Whether one-time codes log people in to the console: where they are allowed, and where no
+    /// issuer logs anybody in.
+    pub fn takes_codes(&self) -> bool {
+        self.local_codes || self.issuers.iter().all(|issuer| issuer.login.is_none())
     }
 }
 
@@ -127,7 +152,8 @@ impl IdentityConfig {
             issuers.extend(check.issuer(config));
         }
         if check.found.is_empty() {
-            return Ok(IdentitySettings { public_url: public_url.map(ToOwned::to_owned), issuers });
+            let public_url = public_url.map(ToOwned::to_owned);
+            return Ok(IdentitySettings { public_url, issuers, local_codes: self.local_codes });
         }
         Err(check.found)
     }
@@ -206,6 +232,7 @@ impl Check<'_> {
                 cache: introspection.cache.get(),
             }
         });
+        let login = config.login.as_ref().map(|login| self.login(login));
         self.group_roles(&config.groups);
         let scopes = self.scopes(&config.scopes);
         let mapping = self.mappings(config)?;
@@ -217,10 +244,12 @@ impl Check<'_> {
                 issuer: config.issuer.clone(),
                 jwks_uri: config.jwks_uri.clone(),
                 max_stale: config.max_stale.get(),
+                logs_in: login.is_some(),
             },
             algorithms: config.algorithms.clone(),
             skew: config.clock_skew.get(),
             introspection,
+            login,
             scopes: Arc::new(scopes),
             mapping,
             groups: config.groups.clone(),
@@ -246,6 +275,34 @@ impl Check<'_> {
                 self.wrong(below, "must be `https://`, as the issuer is");
             }
             Ok(_) => {}
+        }
+    }
+
+    fn login(&mut self, config: &LoginConfig) -> LoginSettings {
+        let is_id = |id: &str| (1..=200).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
+        if !is_id(&config.client_id) {
+            self.wrong(".login.clientId", "a client's id is 1 to 200 printable bytes");
+        }
+        if config.native_client_id.as_deref().is_some_and(|id| !is_id(id)) {
+            self.wrong(".login.nativeClientId", "a client's id is 1 to 200 printable bytes");
+        }
+        for (index, _) in config.scopes.iter().enumerate().filter(|(_, scope)| !is_scope(scope)) {
+            let message = "a scope is one word of printable ASCII without quotes";
+            self.wrong(&format!(".login.scopes[{index}]"), message);
+        }
+        if config.scopes.len() > MAX_LOGIN_SCOPES || !config.scopes.iter().any(|scope| scope == "openid") {
+            let help = "name `openid` and up to 15 others, such as `email`";
+            self.wrong_with(".login.scopes", "without `openid` an issuer says nobody's name", help);
+        }
+        if !LOGIN_LIFETIME.contains(&config.lifetime.get()) {
+            self.wrong(".login.lifetime", "a log-in counts for `1m` to `8h`");
+        }
+        LoginSettings {
+            client_id: config.client_id.clone(),
+            client_secret: config.client_secret.clone(),
+            native_client_id: config.native_client_id.clone(),
+            scope: config.scopes.join(" "),
+            lifetime: config.lifetime.get(),
         }
     }
 

@@ -22,6 +22,10 @@ pub struct IdentityConfig {
     #[serde(default)]
     #[schemars(length(max = 16))]
     pub issuers: Vec<IssuerConfig>,
+    /// Whether one-time codes log people in to the console beside issuers. Where no issuer logs
+    /// anybody in they always do.
+    #[serde(default)]
+    pub local_codes: bool,
 }
 
 /// An authorization server whose access tokens are taken.
@@ -55,6 +59,10 @@ pub struct IssuerConfig {
     /// How it is asked whether a token counts (RFC 7662).
     #[serde(default)]
     pub introspection: Option<IntrospectionConfig>,
+    /// How people log in there, to the console and on the command line (OIDC). Without it
+    /// nobody does.
+    #[serde(default)]
+    pub login: Option<LoginConfig>,
     /// Which scope is needed for what. Scopes narrow what roles give.
     #[serde(default)]
     pub scopes: ScopesConfig,
@@ -123,6 +131,40 @@ impl IntrospectedTokens {
     pub(super) fn has_jwt(self) -> bool {
         self != Self::Opaque
     }
+}
+
+/// How people log in at an issuer: OIDC, authorization code with PKCE.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct LoginConfig {
+    /// What the console is called there. Its redirect URI is the console's URL and
+    /// `/sign-in/<name of the issuer>/callback`.
+    #[schemars(length(min = 1))]
+    pub client_id: String,
+    /// Its secret. A public client has none.
+    #[serde(default)]
+    pub client_secret: Option<SecretRef>,
+    /// What `quaymaster login` is called there, a public client with the redirect URI
+    /// `http://127.0.0.1/callback` and any port (RFC 8252). `clientId` with its secret if absent.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub native_client_id: Option<String>,
+    /// The scopes that are asked for, `openid` among them.
+    #[serde(default = "default_login_scopes")]
+    #[schemars(length(min = 1, max = 16))]
+    pub scopes: Vec<String>,
+    /// After which the issuer has to say again who somebody is and what they belong to; `1m` to `8h`.
+    #[serde(default = "default_lifetime")]
+    #[schemars(extend("default" = "1h"))]
+    pub lifetime: DurationSetting,
+}
+
+fn default_login_scopes() -> Vec<String> {
+    vec!["openid".to_owned()]
+}
+
+fn default_lifetime() -> DurationSetting {
+    DurationSetting::new(Duration::from_hours(1))
 }
 
 /// Which scope is needed for what.

@@ -23,10 +23,12 @@ use super::{Arrival, Declared, hash, invalid};
 /// Issuers at work.
 #[derive(Debug)]
 pub struct Federation {
-    issuers: Vec<Issuer>,
-    declared: Declared,
+    pub(super) issuers: Vec<Issuer>,
+    pub(super) declared: Declared,
+    /// Whether one-time codes log people in to the console.
+    pub(super) takes_codes: bool,
     protection: Option<Arc<Protection>>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     known: Memory<[u8; 32], Arc<Known>>,
 }
 
@@ -59,6 +61,7 @@ impl Federation {
         Ok(Self {
             issuers: issuers.collect::<Result<_, _>>()?,
             declared,
+            takes_codes: settings.takes_codes(),
             protection: Protection::of(settings).map(Arc::new),
             clock: Arc::clone(sources.clock()),
             known: Memory::default(),

@@ -38,10 +38,7 @@ pub(super) struct Introspection {
 
 impl Introspection {
     pub(super) fn new(settings: IntrospectionSettings, secret: &SecretString) -> Self {
-        // RFC 6749, section 2.3.1: both are encoded as in a form before they are put together.
-        let secret = Zeroizing::new(encoded(secret.expose_secret()));
-        let pair = Zeroizing::new(format!("{}:{}", encoded(&settings.client_id), secret.as_str()));
-        let authorization = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
+        let authorization = basic(&settings.client_id, secret);
         Self { settings, authorization, room: Semaphore::new(MAX_QUESTIONS), refused: Memory::default() }
     }
 
@@ -74,7 +71,7 @@ impl Introspection {
         };
         let form = Form {
             fields: Zeroizing::new(format!("token={}&token_type_hint=access_token", encoded(token))),
-            authorization: self.authorization.clone(),
+            authorization: Some(self.authorization.clone()),
         };
         let unanswered = |error: String| {
             tracing::warn!(
@@ -106,8 +103,16 @@ fn counts(answer: &Claims) -> bool {
     answer.get("active") == Some(&Value::Bool(true)) && is_access
 }
 
-/// `text` as a form has it.
-fn encoded(text: &str) -> String {
+/// The value of `Authorization` by which a client of an issuer says who it is.
+pub(super) fn basic(client_id: &str, secret: &SecretString) -> Zeroizing<String> {
+    // RFC 6749, section 2.3.1: both are encoded as in a form before they are put together.
+    let secret = Zeroizing::new(encoded(secret.expose_secret()));
+    let pair = Zeroizing::new(format!("{}:{}", encoded(client_id), secret.as_str()));
+    Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
+}
+
+/// `text` as a form and a query have it.
+pub(super) fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len() + 8);
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'*') {

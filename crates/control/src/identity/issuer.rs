@@ -19,6 +19,7 @@ use super::Declared;
 use super::checked::IssuerSettings;
 use super::introspection::Introspection;
 use super::jwt::{self, Claims, Fault, Unverified};
+use super::login::Login;
 use super::mapping::Sight;
 use super::source::Source;
 use super::sources::Sources;
@@ -64,10 +65,12 @@ impl From<Fault> for Denied {
 #[derive(Debug)]
 pub(super) struct Issuer {
     pub(super) settings: IssuerSettings,
-    source: Arc<Source>,
+    pub(super) source: Arc<Source>,
     introspection: Option<Introspection>,
-    web: Arc<dyn Web>,
-    clock: Arc<dyn Clock>,
+    /// Where people log in here.
+    pub(super) login: Option<Login>,
+    pub(super) web: Arc<dyn Web>,
+    pub(super) clock: Arc<dyn Clock>,
     /// The roles that were logged because nobody declares them.
     told: Mutex<BTreeSet<String>>,
 }
@@ -90,6 +93,7 @@ impl Issuer {
         Ok(Self {
             source: sources.of(&settings.place),
             introspection: introspection.transpose()?,
+            login: settings.login.as_ref().map(|login| Login::new(login, secrets)),
             settings: settings.clone(),
             web: Arc::clone(sources.web()),
             clock: Arc::clone(sources.clock()),
@@ -142,7 +146,7 @@ impl Issuer {
         self.bearer(&claims, introspection.lasting(), declared)
     }
 
-    async fn check_signature(&self, read: &Unverified<'_>) -> Result<(), Denied> {
+    pub(super) async fn check_signature(&self, read: &Unverified<'_>) -> Result<(), Denied> {
         let allowed = self.settings.algorithms.as_ref();
         if allowed.is_some_and(|allowed| !allowed.contains(&read.algorithm)) {
             return Err("an algorithm that this issuer may not use".into());
@@ -183,12 +187,21 @@ impl Issuer {
     fn bearer(&self, claims: &Claims, lasting: Duration, declared: &Declared) -> Result<Bearer, Denied> {
         let now = self.clock.now();
         let ends = jwt::check_times(claims, now, self.settings.skew)?;
-        let scopes = jwt::scopes(claims);
+        Ok(self.mapped((claims, jwt::scopes(claims)), ends.min(now.after(lasting)), declared)?)
+    }
+
+    /// What claims that were verified mean here, until `until`.
+    pub(super) fn mapped(
+        &self,
+        (claims, scopes): (&Claims, Vec<String>),
+        until: Timestamp,
+        declared: &Declared,
+    ) -> Result<Bearer, Fault> {
         let sight = Sight::new(claims, &scopes).map_err(|_| "claims that cannot be read")?;
         let mapping = &self.settings.mapping;
         let own = mapping.actor.text(&sight)?;
         if own.is_empty() {
-            return Err("an actor without a name".into());
+            return Err("an actor without a name");
         }
         let id = format!("{}:{own}", self.settings.name);
         let id = ActorId::parse(&id).map_err(|_| "a name that no actor can have")?;
@@ -196,7 +209,7 @@ impl Issuer {
         let person = person.map(|person| ActorId::parse(&person)).transpose();
         let grant = Grant {
             issuer: self.settings.name.clone(),
-            scopes: scopes.clone().into(),
+            scopes: scopes.as_slice().into(),
             needed: Arc::clone(&self.settings.scopes),
         };
         Ok(Bearer {
@@ -206,7 +219,7 @@ impl Issuer {
             workspaces: self.workspaces(&sight, declared)?,
             grant,
             audiences: jwt::audiences(claims),
-            until: ends.min(now.after(lasting)),
+            until,
         })
     }
 

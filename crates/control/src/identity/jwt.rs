@@ -1,4 +1,4 @@
-//! Access tokens that are JSON Web Tokens (RFC 7519, RFC 9068): read, and judged by their claims.
+//! Tokens that are JSON Web Tokens (RFC 7519, RFC 9068): read, and judged by their claims.
 //!
 //! Reading believes nothing: what a token says of itself counts once its signature
 //! was verified by a key of its issuer (`keys`). Every check is here and in `issuer`.
@@ -102,6 +102,20 @@ impl<'a> Unverified<'a> {
         }
         if !self.is_typed && OF_ID_TOKENS.iter().any(|name| self.claims.contains_key(*name)) {
             return Err("an ID token");
+        }
+        Ok(())
+    }
+
+    /// Refuses what an issuer signed for another purpose than to say who logged in: access tokens,
+    /// and the messages that it sends about sessions (`OpenID` Connect Back-Channel Logout, section 2.4).
+    pub(super) fn check_is_id_token(&self) -> Result<(), Fault> {
+        let is = |name: &str, purpose: &str| {
+            let claim = self.claims.get(name).and_then(Value::as_str);
+            claim.is_none_or(|claim| claim.eq_ignore_ascii_case(purpose))
+        };
+        let is_other = self.is_typed || self.claims.contains_key("events");
+        if is_other || !is("typ", "id") || !is("token_use", "id") {
+            return Err("not an ID token");
         }
         Ok(())
     }
@@ -262,6 +276,24 @@ mod tests {
         assert_eq!(fault(r#"{"alg":"RS256","typ":"at+jwt"}"#, r#"{"nonce":"n"}"#), None);
         assert_eq!(fault(r#"{"alg":"RS256","typ":"Application/AT+JWT"}"#, "{}"), None);
         assert_eq!(fault(r#"{"alg":"ES256"}"#, r#"{"typ":"Bearer"}"#), None);
+    }
+
+    #[test]
+    fn an_access_token_and_a_message_about_a_session_are_not_id_tokens() {
+        let fault = |header: &str, claims: &str| {
+            let token = token(header, claims);
+            Unverified::read(&token).and_then(|read| read.check_is_id_token()).err()
+        };
+        for (header, claims) in [
+            (r#"{"alg":"RS256","typ":"at+jwt"}"#, r#"{"nonce":"n"}"#),
+            (r#"{"alg":"RS256"}"#, r#"{"typ":"Bearer"}"#),
+            (r#"{"alg":"RS256"}"#, r#"{"token_use":"access"}"#),
+            (r#"{"alg":"RS256"}"#, r#"{"events":{}}"#),
+            (r#"{"alg":"RS256","typ":"logout+jwt"}"#, "{}"),
+        ] {
+            assert!(fault(header, claims).is_some(), "{header} {claims}");
+        }
+        assert_eq!(fault(r#"{"alg":"RS256","typ":"JWT"}"#, r#"{"typ":"ID","token_use":"id"}"#), None);
     }
 
     #[test]

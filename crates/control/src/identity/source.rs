@@ -18,7 +18,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::checked::KeyPlace;
 use super::keys::KeySet;
 use super::web::Web;
-use crate::address::is_plain;
+use crate::address::{address, is_plain};
 
 /// The least time between two questions.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -33,6 +33,8 @@ pub(super) struct Published {
     pub(super) keys: KeySet,
     /// Where the issuer is asked whether a token counts.
     pub(super) introspection: Option<String>,
+    /// Where people log in.
+    pub(super) login: Option<Endpoints>,
     fetched: Timestamp,
 }
 
@@ -113,20 +115,25 @@ impl Source {
     }
 
     async fn fetch(&self, now: Timestamp) -> Result<Published, String> {
-        let (jwks_uri, introspection) = match &self.place.jwks_uri {
-            Some(uri) => (uri.clone(), None),
+        let Metadata { jwks_uri, introspection, login } = match &self.place.jwks_uri {
+            Some(uri) => {
+                // Keys count also where the rest cannot be had.
+                let login = if self.place.logs_in { self.discover().await.ok() } else { None };
+                let login = login.and_then(|metadata| metadata.login);
+                Metadata { jwks_uri: uri.clone(), introspection: None, login }
+            }
             None => self.discover().await?,
         };
         let text = self.web.ask(&jwks_uri, None).await.map_err(|error| format!("keys: {error}"))?;
         let keys = KeySet::parse(&text).map_err(|why| format!("keys: {why}"))?;
-        Ok(Published { keys, introspection, fetched: now })
+        Ok(Published { keys, introspection, login, fetched: now })
     }
 
-    /// Where the keys are and tokens are asked about, by the issuer's metadata.
-    async fn discover(&self) -> Result<(String, Option<String>), String> {
+    /// Where the keys are, tokens are asked about and people log in, by the issuer's metadata.
+    async fn discover(&self) -> Result<Metadata, String> {
         let mut why = String::new();
-        for address in metadata_addresses(&self.place.issuer) {
-            match self.web.ask(&address, None).await {
+        for place in metadata_addresses(&self.place.issuer) {
+            match self.web.ask(&place, None).await {
                 Ok(text) => return self.read_metadata(&text).map_err(|why| format!("metadata: {why}")),
                 Err(error) => why = format!("metadata: {error}"),
             }
@@ -134,7 +141,7 @@ impl Source {
         Err(why)
     }
 
-    fn read_metadata(&self, text: &str) -> Result<(String, Option<String>), String> {
+    fn read_metadata(&self, text: &str) -> Result<Metadata, String> {
         let metadata = parse_strict(text).map_err(|error| error.to_string())?;
         let member = |name: &str| metadata.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
         if member("issuer").as_deref() != Some(self.place.issuer.as_str()) {
@@ -146,7 +153,59 @@ impl Source {
         if is_weaker(&jwks_uri) || introspection.as_deref().is_some_and(is_weaker) {
             return Err("it names an address without encryption".into());
         }
-        Ok((jwks_uri, introspection))
+        let login = Endpoints::read(&metadata).filter(|login| {
+            let both = [&login.authorization, &login.token];
+            let fits = both.iter().all(|text| address(text).is_ok() && !is_weaker(text));
+            if !fits {
+                let issuer = self.place.issuer.as_str();
+                tracing::warn!(event = "identity.login", issuer, "nobody logs in at addresses of this kind");
+            }
+            fits
+        });
+        Ok(Metadata { jwks_uri, introspection, login })
+    }
+}
+
+/// What the metadata of an issuer say that is used here.
+#[derive(Debug)]
+struct Metadata {
+    jwks_uri: String,
+    introspection: Option<String>,
+    login: Option<Endpoints>,
+}
+
+/// Where people log in at an issuer, and how (RFC 8414, section 2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Endpoints {
+    /// Where browsers are sent.
+    pub(super) authorization: String,
+    /// Where a code is redeemed.
+    pub(super) token: String,
+    /// Whether every answer names the issuer (RFC 9207, section 3).
+    pub(super) names_itself: bool,
+    /// Whether codes may be bound to who asked for them by S256; also where nothing is said of that.
+    pub(super) has_s256: bool,
+    /// Whether a client says who it is in the form alone.
+    pub(super) is_by_post: bool,
+}
+
+impl Endpoints {
+    fn read(metadata: &Value) -> Option<Self> {
+        let member = |name: &str| metadata.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
+        let named = |list: &str, item: &str| {
+            let list = metadata.get(list).and_then(Value::as_array);
+            list.map(|items| items.iter().any(|one| one == item))
+        };
+        let methods = "token_endpoint_auth_methods_supported";
+        Some(Self {
+            authorization: member("authorization_endpoint")?,
+            token: member("token_endpoint")?,
+            names_itself: metadata.get("authorization_response_iss_parameter_supported")
+                == Some(&Value::Bool(true)),
+            has_s256: named("code_challenge_methods_supported", "S256").unwrap_or(true),
+            is_by_post: named(methods, "client_secret_basic") == Some(false)
+                && named(methods, "client_secret_post") == Some(true),
+        })
     }
 }
 
@@ -176,6 +235,27 @@ fn metadata_addresses(issuer: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_people_log_in_is_said_by_both_addresses() {
+        let read = |more: Value| {
+            let mut metadata = serde_json::json!({"authorization_endpoint": "https://a.test/auth"});
+            let members = more.as_object().expect("members").clone();
+            metadata.as_object_mut().expect("an object").extend(members);
+            Endpoints::read(&metadata)
+        };
+        assert_eq!(read(serde_json::json!({})), None);
+        let plain = read(serde_json::json!({"token_endpoint": "https://a.test/token"})).expect("both");
+        assert!(plain.has_s256 && !plain.names_itself && !plain.is_by_post);
+        let other = read(serde_json::json!({
+            "token_endpoint": "https://a.test/token",
+            "authorization_response_iss_parameter_supported": true,
+            "code_challenge_methods_supported": ["plain"],
+            "token_endpoint_auth_methods_supported": ["client_secret_post"],
+        }));
+        let other = other.expect("both");
+        assert!(!other.has_s256 && other.names_itself && other.is_by_post);
+    }
 
     #[test]
     fn metadata_is_looked_for_before_and_behind_the_path_of_the_issuer() {

@@ -20,8 +20,8 @@ pub const MAX_ANSWER_BYTES: usize = 256 * 1024;
 pub struct Form {
     /// The fields, as `application/x-www-form-urlencoded`.
     pub fields: Zeroizing<String>,
-    /// The value of `Authorization`.
-    pub authorization: Zeroizing<String>,
+    /// The value of `Authorization`, if there is one.
+    pub authorization: Option<Zeroizing<String>>,
 }
 
 impl fmt::Debug for Form {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quaymaster_control::approval::{GIVEN_UP, Letter, News, NewsEvent, Spoken, State, Verdict};
+use quaymaster_control::approval::{Decider, GIVEN_UP, Letter, News, NewsEvent, Spoken, State, Verdict};
 use quaymaster_core::Clock;
 use quaymaster_core::clock::FixedClock;
 
@@ -121,4 +121,96 @@ async fn a_letter_that_asks_is_of_no_use_when_the_request_is_decided_or_over() {
     for letter in &letters {
         assert!(!is_of_use(letter).await);
     }
+}
+
+/// The news, each with the roles that are asked; letters of all of them are made.
+async fn asked(world: &World) -> Vec<(NewsEvent, Vec<String>)> {
+    let mut found = Vec::new();
+    for news in news(world).await {
+        world.approvals.write_letters(&news, &[]).await.expect("written");
+        let asks = news.asks.iter().map(ToString::to_string).collect();
+        found.extend(news.request.is_some().then_some((news.event, asks)));
+    }
+    found
+}
+
+fn gates(number: u8, demand: &str) -> String {
+    format!(
+        r#"@id("gate{number}") @approval("{demand}")
+        forbid (principal, action, resource == Tool::"crm_refund")
+        when {{ context.arguments.amount == 50 }} unless {{ context.approved }};"#
+    )
+}
+
+#[tokio::test]
+async fn those_to_whom_a_request_escalates_are_told_at_each_of_its_times_once() {
+    let (mut world, clock) = world().await;
+    let two = ["manager; escalate analyst after 2h", "manager; escalate support after 3h"];
+    world.add_policy(&[gates(1, two[0]), gates(2, two[1])].join("\n"));
+    let request = parked(&world, 50).await;
+    let all =
+        |event, roles: &[&str]| vec![(event, roles.iter().map(ToString::to_string).collect::<Vec<_>>())];
+    assert_eq!(asked(&world).await, all(NewsEvent::Requested, &["manager"]));
+    clock.advance(Duration::from_hours(2).saturating_sub(Duration::from_micros(1)));
+    assert_eq!(asked(&world).await, []);
+    clock.advance(Duration::from_micros(1));
+    let (one, other) = (news(&world).await, news(&world).await);
+    for news in [&one, &other] {
+        world.approvals.write_letters(&news[0], &["mail:analyst".into()]).await.expect("written");
+    }
+    assert_eq!(taken(&world).await.len(), 1, "of two that saw it one wrote letters");
+    assert_eq!(asked(&world).await, []);
+    clock.advance(Duration::from_hours(1));
+    assert_eq!(asked(&world).await, all(NewsEvent::Escalated, &["support"]));
+    assert_eq!(asked(&world).await, []);
+
+    // A letter that asks says nothing any more when somebody has decided.
+    assert_eq!(say(&world, &person("mo", "manager"), &request, no()).await, Ok(State::Rejected));
+    clock.advance(Duration::from_mins(2));
+    let letter = taken(&world).await.pop().expect("the letter");
+    assert_eq!(letter.event(), NewsEvent::Escalated);
+    assert!(world.approvals.request_of(&letter).await.expect("an answer").is_none());
+}
+
+#[tokio::test]
+async fn what_is_decided_before_its_time_escalates_to_nobody() {
+    let (mut world, clock) = world().await;
+    world.add_policy(&gates(1, "manager; escalate analyst after 2h"));
+    let request = parked(&world, 50).await;
+    assert_eq!(say(&world, &person("mo", "manager"), &request, no()).await, Ok(State::Rejected));
+    asked(&world).await;
+    clock.advance(Duration::from_hours(3));
+    assert_eq!(asked(&world).await, []);
+}
+
+#[tokio::test]
+async fn those_who_review_an_emergency_are_told_once_and_until_it_is_reviewed() {
+    let (mut world, clock) = world().await;
+    world.add_policy(&gates(1, "manager; quorum 2; emergency analyst; escalate support after 2h"));
+    let request = parked(&world, 50).await;
+    asked(&world).await;
+    let hurry = Spoken { verdict: Verdict::Emergency, comment: None };
+    assert_eq!(say(&world, &person("al", "analyst"), &request, hurry).await, Ok(State::Approved));
+    let news = news(&world).await;
+    assert_eq!(
+        news.iter().map(|one| one.event).collect::<Vec<_>>(),
+        [NewsEvent::Decided, NewsEvent::ReviewDue]
+    );
+    assert_eq!(news[1].asks.iter().map(ToString::to_string).collect::<Vec<_>>(), ["manager"]);
+    for one in &news {
+        world.approvals.write_letters(one, &["mail:manager".into()]).await.expect("written");
+    }
+    assert_eq!(asked(&world).await, []);
+    let letters = taken(&world).await;
+    let of = async |event| {
+        let letter = letters.iter().find(|letter| letter.event() == event).expect("a letter");
+        world.approvals.request_of(letter).await.expect("an answer").is_some()
+    };
+    assert!(of(NewsEvent::ReviewDue).await);
+    let (mo, spoken) = (person("mo", "manager"), Spoken { verdict: Verdict::Approve, comment: None });
+    let decider = Decider { actor: &mo, channel: "test" };
+    world.approvals.review(decider, &request, spoken, &world.evidence).await.expect("reviewed");
+    assert!(!of(NewsEvent::ReviewDue).await && of(NewsEvent::Decided).await);
+    clock.advance(Duration::from_hours(1));
+    assert_eq!(asked(&world).await, []);
 }

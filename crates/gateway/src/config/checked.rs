@@ -312,6 +312,26 @@ mod tests {
     }
 
     #[test]
+    fn a_log_in_that_does_not_hold_together_is_told_at_its_place() {
+        let issuer = |login: &str| {
+            format!(
+                "listen: {{ publicUrl: 'https://a.test' }}\nidentity: {{ issuers: [{{ name: corp, issuer: 'https://b.test', \
+                 login: {login} }}] }}\n"
+            )
+        };
+        insta::assert_snapshot!(found(&issuer(
+            "{ clientId: 'a b', nativeClientId: '', scopes: [email, 'two words'], lifetime: 9h }"
+        )));
+        let (settings, _) = check(&issuer("{ clientId: console }"));
+        let identity = settings.expect("settings").identity;
+        assert!(!identity.takes_codes(), "an issuer logs people in");
+        assert!(check("").0.expect("settings").identity.takes_codes());
+        let (settings, _) =
+            check(&issuer("{ clientId: console }").replace("issuers:", "localCodes: true, issuers:"));
+        assert!(settings.expect("settings").identity.takes_codes());
+    }
+
+    #[test]
     fn issuers_that_do_not_hold_together_are_told_all_at_once() {
         insta::assert_snapshot!(found(
             "listen: { publicUrl: 'https://gateway.example.test/mcp' }\n\

@@ -1,9 +1,10 @@
 //! What is done when something goes wrong: calls are stopped, and writes whose end nobody saw resolved.
 
+use quaymaster_control::identity::LoginError;
 use quaymaster_control::incident::{self, IncidentError, Stop, Switch, Target};
 use quaymaster_control::ledger::{Entry, Found, Ledger, LedgerError};
 use quaymaster_core::setting::Slug;
-use quaymaster_core::{ActorId, EntryId, IncidentId};
+use quaymaster_core::{ActorId, CallError, EntryId, IncidentId};
 
 use super::Office;
 use crate::people::local_id;
@@ -21,6 +22,12 @@ pub enum OfficeError {
     /// The idempotency ledger fails.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Nobody is logged in by an issuer.
+    #[error("{} ({})", .0, .0.code())]
+    Login(#[from] LoginError),
+    /// Who somebody is cannot be found out.
+    #[error(transparent)]
+    Identity(#[from] CallError),
     /// What was asked for makes no sense here.
     #[error("{0}")]
     Refused(String),

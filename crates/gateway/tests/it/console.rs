@@ -280,3 +280,55 @@ async fn whoever_has_a_token_logs_in_with_it_until_it_is_revoked() {
     assert_eq!(state(&mut local, &second).await, "pending");
     harbour.end().await;
 }
+
+#[tokio::test]
+async fn a_say_is_lent_and_taken_back_on_a_page_by_the_rules_of_the_command_line() {
+    let harbour = Harbour::start("").await;
+    let (_, token) = harbour.with_token("di@example.test", "analyst").await;
+    let robot = harbour.somebody("robot").await;
+    let (first, second) = (harbour.asked(&robot, "the quay").await, harbour.asked(&robot, "the sea").await);
+    let mut taker = harbour.browser();
+    assert_eq!(taker.sign_in(&code(harbour.folder.path(), Some(&token)).await).await.status, 303);
+    assert_eq!(taker.get(&format!("/approvals/{first}")).await.status, 404, "it is not hers");
+    assert_eq!(harbour.browser().get("/delegations").await.status, 403);
+
+    let mut giver = harbour.signed_in().await;
+    let word = giver.get("/delegations").await.word();
+    let whole = [("word", word.as_str()), ("to", "di@example.test"), ("role", "manager"), ("for", "8h")];
+    let with = |name: &'static str, value: &'static str| {
+        whole.map(|(known, kept)| if known == name { (known, value) } else { (known, kept) })
+    };
+    for (fields, status) in [
+        (with("word", ""), 403),
+        (with("role", "boss"), 403),
+        (with("to", "ada@example.test"), 409),
+        (with("to", ""), 409),
+        (with("role", "<b>"), 409),
+        (with("for", "91d"), 409),
+        (with("for", "soon"), 409),
+    ] {
+        let answer = giver.post("/delegations", &fields).await;
+        assert_eq!(answer.status, status, "{fields:?}: {}", answer.body);
+        nothing_is_markup(&answer);
+    }
+    assert_eq!(
+        giver.post_from("/delegations", &[("origin", "http://evil.example.test")], &whole).await.status,
+        403
+    );
+    assert!(giver.get("/delegations").await.body.contains("Nothing is lent"));
+    assert_eq!(giver.post("/delegations", &whole).await.status, 200);
+
+    let seen = taker.get("/delegations").await;
+    assert!(seen.body.contains("ada@example.test lends to di@example.test"), "{}", seen.body);
+    assert!(!seen.body.contains("Take it back"), "it is not hers to take back");
+    assert_eq!(taker.answer(&first, "approve", "in her stead").await.status, 200);
+    let own = giver.get("/delegations").await;
+    let (_, rest) = own.body.split_once(r#"action="/delegations/"#).expect("a form");
+    let path = format!("/delegations/{}", rest.split('"').next().expect("an id"));
+    let theirs = seen.word();
+    assert_eq!(taker.post(&path, &[("word", &theirs)]).await.status, 409);
+    assert_eq!(giver.post(&path, &[("word", &word)]).await.status, 200);
+    assert_eq!(giver.post(&path, &[("word", &word)]).await.status, 409, "it was taken back");
+    assert_eq!(taker.get(&format!("/approvals/{second}")).await.status, 404);
+    harbour.end().await;
+}

@@ -1,7 +1,9 @@
 //! Access tokens of issuers: who they give, what is refused, and what an issuer is asked.
 
 mod attacks;
+mod codes;
 mod issuer;
+mod login;
 mod resource;
 pub(crate) mod world;
 

@@ -224,3 +224,26 @@ async fn a_receiver_that_hangs_keeps_no_other_message_back() {
     }
     Arc::into_inner(harbour).expect("nobody else's").end().await;
 }
+
+#[tokio::test]
+async fn a_program_is_told_when_others_may_decide_because_nobody_has() {
+    let (url, mut messages) = receiver(vec![]).await;
+    let more = "      secret: ${secret:HOOK}\n      events: [escalated]\n";
+    let harbour = harbour(&webhook(&url, more)).await;
+    let policy = r#"@id("hurry") @approval("manager; escalate analyst after 1s")
+        forbid (principal, action, resource == Tool::"greetings_greet") unless { context.approved };"#;
+    std::fs::write(harbour.folder.path().join("policies/none.cedar"), policy).expect("a policy");
+    let harbour = harbour.again().await;
+    let robot = harbour.somebody("robot").await;
+    let id = harbour.asked(&robot, "the quay").await;
+    let told = next(&mut messages).await;
+    assert!(told.is_signed(&told.body));
+    let payload = told.json();
+    assert_eq!(
+        (&payload["type"], &payload["data"]["id"]),
+        (&"approval.escalated".into(), &id.as_str().into())
+    );
+    assert!(payload["data"]["links"].get("approve").is_some(), "{payload}");
+    harbour.end().await;
+    assert!(messages.try_recv().is_err(), "once");
+}

@@ -6,13 +6,13 @@ use http::request::Parts;
 /// Most fields that are looked at.
 const MAX_FIELDS: usize = 16;
 
-/// The fields of a form, in their order.
+/// The fields of a form or a query, in their order.
 #[derive(Debug, Default)]
-pub(super) struct Form(Vec<(String, String)>);
+pub struct Form(Vec<(String, String)>);
 
 impl Form {
     /// Reads `text`; what is no UTF-8 is replaced, what is too much is left out.
-    pub(super) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let pairs = text.split('&').filter(|pair| !pair.is_empty()).take(MAX_FIELDS);
         Self(
             pairs
@@ -24,7 +24,18 @@ impl Form {
 
     /// The first value of `name`; empty if there is none.
     pub(super) fn value(&self, name: &str) -> &str {
-        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str())
+        self.values(name).next().unwrap_or_default()
+    }
+
+    /// All values of `name`.
+    pub(super) fn values<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of `name`, if it is there once.
+    pub fn once(&self, name: &str) -> Option<&str> {
+        let mut values = self.values(name);
+        values.next().filter(|_| values.next().is_none())
     }
 }
 
@@ -68,6 +79,8 @@ mod tests {
         assert_eq!((form.value("a"), form.value("comment"), form.value("b")), ("1 2+3", "é\r\n", ""));
         assert_eq!((form.value("c"), form.value("d")), ("%zz%4", ""));
         assert_eq!(Form::parse("a=%ff").value("a"), "\u{fffd}");
+        assert_eq!((form.once("a"), form.once("b"), form.once("d")), (None, Some(""), None));
+        assert_eq!(form.values("a").collect::<Vec<_>>(), ["1 2+3", "9"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use http::header::{HOST, HeaderName, ORIGIN};
+use http::header::{COOKIE, HOST, HeaderName, ORIGIN};
 use http::request::Parts;
 
 static FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -16,6 +16,15 @@ static FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 #[derive(Debug)]
 pub(super) struct Place {
     host: String,
+}
+
+/// What a browser keeps for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeps {
+    /// Who is logged in. Sent with requests from our own pages alone.
+    Session,
+    /// The log-in that was begun at an issuer. Sent also when the issuer sends the browser back.
+    Login,
 }
 
 impl Place {
@@ -40,6 +49,17 @@ impl Place {
         is_ours && origins.next().is_none() && !is_other
     }
 
+    /// Whether a browser says that no page of another led it here: one of ours did, or a person.
+    pub(super) fn was_not_led_here(head: &Parts) -> bool {
+        let mut sites = head.headers.get_all(&FETCH_SITE).iter();
+        sites.all(|site| site == "same-origin" || site == "none")
+    }
+
+    /// The host, as the browser names it.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Beyond this machine the cookie travels over TLS alone: a proxy in front does that.
     fn is_loopback(&self) -> bool {
         let name = match self.host.strip_prefix('[') {
@@ -51,15 +71,32 @@ impl Place {
     }
 
     /// The cookie's name. With `__Host-` no other host can set it (RFC 6265bis, section 4.1.3.2).
-    pub(super) fn cookie_name(&self) -> &'static str {
-        if self.is_loopback() { "quaymaster" } else { "__Host-quaymaster" }
+    fn cookie_name(&self, keeps: Keeps) -> &'static str {
+        match (keeps, self.is_loopback()) {
+            (Keeps::Session, true) => "quaymaster",
+            (Keeps::Session, false) => "__Host-quaymaster",
+            (Keeps::Login, true) => "quaymaster-login",
+            (Keeps::Login, false) => "__Host-quaymaster-login",
+        }
+    }
+
+    /// What the browser kept; empty if there is nothing.
+    pub(super) fn kept(&self, head: &Parts, keeps: Keeps) -> String {
+        let all = head.headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+        let mut pairs = all.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let own = pairs.find(|(name, _)| *name == self.cookie_name(keeps));
+        own.map(|(_, value)| value.to_owned()).unwrap_or_default()
     }
 
     /// A `Set-Cookie` for `value`; one of no time is put away.
-    pub(super) fn cookie(&self, value: &str, lifetime: Duration) -> String {
+    pub(super) fn cookie(&self, keeps: Keeps, value: &str, lifetime: Duration) -> String {
         let secure = if self.is_loopback() { "" } else { "; Secure" };
-        let (name, seconds) = (self.cookie_name(), lifetime.as_secs());
-        format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+        let site = match keeps {
+            Keeps::Session => "Strict",
+            Keeps::Login => "Lax",
+        };
+        let (name, seconds) = (self.cookie_name(keeps), lifetime.as_secs());
+        format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite={site}{secure}")
     }
 }
 
@@ -100,10 +137,15 @@ mod tests {
 
     #[test]
     fn beyond_this_machine_the_cookie_is_for_tls_alone() {
-        let cookie = |host| {
+        let cookie_for = |host, keeps| {
             let head = head(&[("host", host)]);
-            Place::of(&head).expect("a host").cookie("v", Duration::from_secs(9))
+            Place::of(&head).expect("a host").cookie(keeps, "v", Duration::from_secs(9))
         };
+        let cookie = |host| cookie_for(host, Keeps::Session);
+        assert_eq!(
+            cookie_for("approvals.example.test", Keeps::Login),
+            "__Host-quaymaster-login=v; Path=/; Max-Age=9; HttpOnly; SameSite=Lax; Secure"
+        );
         for host in ["127.0.0.1:8090", "localhost", "[::1]:8090"] {
             assert_eq!(cookie(host), "quaymaster=v; Path=/; Max-Age=9; HttpOnly; SameSite=Strict", "{host}");
         }

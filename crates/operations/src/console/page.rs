@@ -5,8 +5,9 @@ use http::StatusCode;
 use quaymaster_control::approval::{Document, Request, State};
 use quaymaster_core::ApprovalId;
 
-use super::Visit;
+use super::lending::Lent;
 use super::view::{self, ChangeRow, Choice, Entry, Fact, Pair, SaidRow};
+use super::{Desk, Visit, local_path};
 
 /// Most requests that one list shows.
 const MAX_LISTED: usize = 200;
@@ -18,12 +19,12 @@ pub(super) struct Answer {
     pub(super) kind: &'static str,
     pub(super) body: String,
     pub(super) location: Option<String>,
-    pub(super) cookie: Option<String>,
+    pub(super) cookies: Vec<String>,
 }
 
 impl Answer {
     fn new(status: StatusCode, kind: &'static str, body: String) -> Self {
-        Self { status, kind, body, location: None, cookie: None }
+        Self { status, kind, body, location: None, cookies: vec![] }
     }
 
     fn page(status: StatusCode, page: &impl Template) -> Self {
@@ -63,9 +64,10 @@ impl Answer {
         Self::new(StatusCode::OK, "application/json", text)
     }
 
-    /// The same with a cookie.
-    pub(super) fn with_cookie(self, cookie: String) -> Self {
-        Self { cookie: Some(cookie), ..self }
+    /// The same with a further cookie.
+    pub(super) fn with_cookie(mut self, cookie: String) -> Self {
+        self.cookies.push(cookie);
+        self
     }
 }
 
@@ -98,6 +100,35 @@ struct SignInPage<'a> {
     to: &'a str,
     why: &'a str,
     who: Option<Who<'a>>,
+    /// The names of issuers, and where each is asked.
+    issuers: Vec<(String, String)>,
+    takes_codes: bool,
+}
+
+#[derive(Template)]
+#[template(path = "signed_in.html")]
+struct SignedInPage<'a> {
+    title: &'a str,
+    to: &'a str,
+    who: Option<Who<'a>>,
+}
+
+#[derive(Template)]
+#[template(path = "not_signed_in.html")]
+struct NotSignedInPage<'a> {
+    title: &'a str,
+    text: &'a str,
+    code: &'a str,
+    who: Option<Who<'a>>,
+}
+
+#[derive(Template)]
+#[template(path = "delegations.html")]
+struct DelegationsPage<'a> {
+    title: &'a str,
+    who: Option<Who<'a>>,
+    lent: Vec<Lent>,
+    roles: Vec<&'a str>,
 }
 
 #[derive(Template)]
@@ -133,15 +164,45 @@ struct RequestPage<'a> {
 struct ToldPage<'a> {
     title: &'a str,
     who: Option<Who<'a>>,
-    id: &'a str,
     text: &'a str,
     is_done: bool,
+    /// Where to go on, and what that is called.
+    on: (&'a str, &'a str),
 }
 
 /// How to log in; then the browser goes to `to`.
-pub(super) fn sign_in(status: StatusCode, to: &str, why: &str) -> Answer {
-    let to = to.strip_suffix(".json").unwrap_or(to);
-    Answer::page(status, &SignInPage { title: "Log in", to, why, who: None })
+pub(super) fn sign_in(status: StatusCode, desk: &Desk, to: &str, why: &str) -> Answer {
+    let to = local_path(to.strip_suffix(".json").unwrap_or(to));
+    let base = desk.base.as_deref().unwrap_or_default();
+    let link = |name: &str| format!("{base}/sign-in/{name}?to={to}");
+    let issuers = desk.identity.login_issuers();
+    let page = SignInPage {
+        title: "Log in",
+        to: &to,
+        why,
+        who: None,
+        issuers: issuers.iter().map(|name| (name.to_string(), link(name.as_str()))).collect(),
+        takes_codes: desk.identity.takes_codes(),
+    };
+    Answer::page(status, &page)
+}
+
+/// That somebody is logged in. The browser goes to `to` from here: on the way from an issuer it shows
+/// no session, as that cookie travels from our own pages alone.
+pub(super) fn signed_in(to: &str) -> Answer {
+    Answer::page(StatusCode::OK, &SignedInPage { title: "You are logged in", to, who: None })
+}
+
+/// That nobody is logged in by an issuer, and why, with a code that stays the same.
+pub(super) fn not_signed_in(status: StatusCode, text: &str, code: &str) -> Answer {
+    Answer::page(status, &NotSignedInPage { title: "You are not logged in", text, code, who: None })
+}
+
+/// What is lent by whoever looks, and to them.
+pub(super) fn delegations(visit: &Visit<'_>, lent: Vec<Lent>) -> Answer {
+    let roles = visit.actor.roles.iter().map(quaymaster_core::Role::as_str).collect();
+    let page = DelegationsPage { title: "Delegations", who: Some(Who::of(visit)), lent, roles };
+    Answer::page(StatusCode::OK, &page)
 }
 
 /// The requests that somebody sees, those that wait first; `show` says which.
@@ -201,8 +262,12 @@ pub(super) fn request(visit: &Visit<'_>, request: &Request, suggested: Option<&'
 
 /// What came of an answer.
 pub(super) fn told(visit: &Visit<'_>, id: &ApprovalId, status: StatusCode, text: &str) -> Answer {
+    done(visit, (status, text), (&format!("/approvals/{id}"), "To the request"))
+}
+
+/// What came of a form, and where to go `on`.
+pub(super) fn done(visit: &Visit<'_>, (status, text): (StatusCode, &str), on: (&str, &str)) -> Answer {
     let is_done = status.is_success();
     let title = if is_done { "Done" } else { "Nothing was done" };
-    let page = ToldPage { title, who: Some(Who::of(visit)), id: id.as_str(), text, is_done };
-    Answer::page(status, &page)
+    Answer::page(status, &ToldPage { title, who: Some(Who::of(visit)), text, is_done, on })
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - The id of a session is made here at log-in and never taken from a browser. Held is its hash.
-//! - A session ends after [`LONGEST`], after [`IDLE`] without a request, and at log-out.
+//! - A session ends after its time ([`LONGEST`] at most), after [`IDLE`] without a request, and at log-out.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,12 +11,15 @@ use std::time::Duration;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use quaymaster_control::approval::Asker;
 use quaymaster_core::{Randomness, Timestamp};
 use sha2::{Digest, Sha256};
 
+use super::Guest;
+
 /// How long a session lasts.
 pub(super) const LONGEST: Duration = Duration::from_hours(8);
+/// How long it lasts by a code that was made with an access token: what the token says ends as well.
+pub(super) const BY_ACCESS_TOKEN: Duration = Duration::from_hours(1);
 /// How long it lasts without a request.
 const IDLE: Duration = Duration::from_hours(1);
 /// Most sessions; then the one that was used least recently goes.
@@ -24,8 +27,9 @@ const MAX_SESSIONS: usize = 256;
 
 #[derive(Debug)]
 struct Held {
-    who: Asker,
+    who: Guest,
     word: String,
+    lasts: Duration,
     opened: Timestamp,
     used: Timestamp,
 }
@@ -38,7 +42,7 @@ pub(super) struct Sessions(Mutex<HashMap<[u8; 32], Held>>);
 #[derive(Debug)]
 pub(super) struct SignedIn {
     id: String,
-    who: Asker,
+    who: Guest,
     word: String,
 }
 
@@ -47,7 +51,7 @@ impl SignedIn {
         &self.id
     }
 
-    pub(super) fn who(&self) -> &Asker {
+    pub(super) fn who(&self) -> &Guest {
         &self.who
     }
 
@@ -62,15 +66,20 @@ impl SignedIn {
 }
 
 impl Sessions {
-    /// Opens a session for `who` and gives its id, for the cookie.
-    pub(super) fn open(&self, who: Asker, now: Timestamp, randomness: &dyn Randomness) -> String {
+    /// Opens a session for `who`, which `lasts` so long, and gives its id, for the cookie.
+    pub(super) fn open(
+        &self,
+        (who, lasts): (Guest, Duration),
+        now: Timestamp,
+        randomness: &dyn Randomness,
+    ) -> String {
         let (id, word) = (random(randomness), random(randomness));
         let mut held = self.held(now);
         if held.len() >= MAX_SESSIONS {
             let oldest = held.iter().min_by_key(|(_, held)| held.used).map(|(hash, _)| *hash);
             oldest.and_then(|hash| held.remove(&hash));
         }
-        held.insert(hash(&id), Held { who, word, opened: now, used: now });
+        held.insert(hash(&id), Held { who, word, lasts: lasts.min(LONGEST), opened: now, used: now });
         id
     }
 
@@ -90,7 +99,7 @@ impl Sessions {
     /// The sessions that count now.
     fn held(&self, now: Timestamp) -> MutexGuard<'_, HashMap<[u8; 32], Held>> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.retain(|_, session| now.since(session.opened) < LONGEST && now.since(session.used) < IDLE);
+        held.retain(|_, session| now.since(session.opened) < session.lasts && now.since(session.used) < IDLE);
         held
     }
 }
@@ -107,14 +116,15 @@ fn hash(id: &str) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
+    use quaymaster_control::approval::Asker;
     use quaymaster_core::random::CountingRandomness;
 
     use super::*;
 
     const START: Timestamp = Timestamp::from_micros(1_000_000_000);
 
-    fn ada() -> Asker {
-        Asker {
+    fn ada() -> (Guest, Duration) {
+        let asker = Asker {
             id: "ada".into(),
             person: None,
             roles: vec![],
@@ -122,7 +132,8 @@ mod tests {
             authentication: "local_user".into(),
             token: None,
             issuer: None,
-        }
+        };
+        (Guest::Code(asker), LONGEST)
     }
 
     #[test]
@@ -138,6 +149,9 @@ mod tests {
             assert!(sessions.find(&id, START.after(Duration::from_mins(minutes))).is_some());
         }
         assert!(sessions.find(&id, START.after(LONGEST)).is_none());
+        let id = sessions.open((ada().0, Duration::from_mins(5)), START, &chance);
+        assert!(sessions.find(&id, START.after(Duration::from_secs(299))).is_some());
+        assert!(sessions.find(&id, START.after(Duration::from_mins(5))).is_none(), "its own time is over");
         let id = sessions.open(ada(), START, &chance);
         sessions.close(&id);
         assert!(sessions.find(&id, START).is_none());

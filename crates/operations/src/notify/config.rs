@@ -78,25 +78,31 @@ pub enum WebhookFormat {
 
 /// Something that is told of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum EventName {
     /// It was made and waits.
     Requested,
+    /// It waited so long that others may decide on it as well.
+    Escalated,
     /// It was agreed to or refused.
     Decided,
+    /// It was let through in an emergency, and somebody has to review that.
+    ReviewDue,
     /// Its call ran, or it ended without one: too late, taken back, overtaken.
     Ended,
 }
 
 fn all_events() -> BTreeSet<EventName> {
-    [EventName::Requested, EventName::Decided, EventName::Ended].into()
+    NewsEvent::ALL.map(EventName::from).into()
 }
 
 impl From<NewsEvent> for EventName {
     fn from(event: NewsEvent) -> Self {
         match event {
             NewsEvent::Requested => Self::Requested,
+            NewsEvent::Escalated => Self::Escalated,
             NewsEvent::Decided => Self::Decided,
+            NewsEvent::ReviewDue => Self::ReviewDue,
             NewsEvent::Ended => Self::Ended,
         }
     }

@@ -34,9 +34,19 @@ pub(super) async fn send(
     sent.map(drop).map_err(|error| match error.status() {
         Some(code) => format!("the mail server answered {code}"),
         None if error.is_timeout() => "the mail server did not answer in time".to_owned(),
-        None if error.is_tls() => "the way to the mail server could not be encrypted".to_owned(),
+        None if error.is_tls() || is_of_tls(&error) => {
+            "the way to the mail server could not be encrypted".to_owned()
+        }
         None => "the mail server could not be reached, or did not understand".to_owned(),
     })
+}
+
+/// Whether TLS failed while it was agreed on, as by a certificate that is not the server's: the library
+/// calls that an error of the connection, and TLS calls it data that is not valid.
+fn is_of_tls(error: &dyn std::error::Error) -> bool {
+    let sources = std::iter::successors(error.source(), |error| error.source());
+    let mut of_io = sources.filter_map(|error| error.downcast_ref::<std::io::Error>());
+    of_io.any(|error| error.kind() == std::io::ErrorKind::InvalidData)
 }
 
 fn message(config: &EmailConfig, (role, id): (&str, &str), text: MailText) -> Result<Message, String> {

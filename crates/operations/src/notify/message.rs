@@ -39,7 +39,7 @@ impl Message<'_> {
         let Some(links) = &self.links else { return Ok(vec![]) };
         let id = &self.request.id;
         let mut all = vec![Link { name: "Read it", url: links.show(id) }];
-        if self.event == NewsEvent::Requested {
+        if matches!(self.event, NewsEvent::Requested | NewsEvent::Escalated) {
             let left: Duration = self.request.expires.since(self.now);
             for (name, answer) in [("Approve…", "approve"), ("Reject…", "reject")] {
                 all.push(Link { name, url: links.answer(id, answer, left)? });
@@ -52,6 +52,8 @@ impl Message<'_> {
     fn headline(&self) -> String {
         match self.event {
             NewsEvent::Requested => "Approval wanted".to_owned(),
+            NewsEvent::Escalated => "Approval wanted: nobody has decided yet".to_owned(),
+            NewsEvent::ReviewDue => "Review due".to_owned(),
             NewsEvent::Decided | NewsEvent::Ended => format!("Request {}", self.request.state.as_str()),
         }
     }

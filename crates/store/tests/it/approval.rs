@@ -40,6 +40,7 @@ pub(crate) fn row(number: u8, digest: &str, state: &str) -> ApprovalRow {
         ended_us: None,
         delivered_us: None,
         review: None,
+        escalates_us: None,
     }
 }
 

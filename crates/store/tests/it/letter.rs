@@ -8,6 +8,7 @@ use crate::database::Database;
 
 crate::over_both! {
     of_an_event_letters_are_made_once,
+    of_each_escalation_letters_are_made_once_and_as_long_as_the_request_waits,
     a_letter_is_taken_by_one_and_there_until_it_is_removed,
     a_code_counts_once_and_until_its_end,
 }
@@ -28,9 +29,9 @@ async fn of_an_event_letters_are_made_once(database: &Database) {
     let store = database.store().await;
     let parked = row(1, "a", "pending");
     assert!(store.approval_park(&parked).await.expect("an answer"));
-    let news = async |event| store.news(event, 0, 10).await.expect("an answer");
+    let news = async |event| store.news(event, (0, 1_000), 10).await.expect("an answer");
     assert_eq!(news(NewsEvent::Requested).await, std::slice::from_ref(&parked.id));
-    assert_eq!(store.news(NewsEvent::Requested, 102, 10).await.expect("an answer"), []);
+    assert_eq!(store.news(NewsEvent::Requested, (102, 1_000), 10).await.expect("an answer"), []);
     assert_eq!((news(NewsEvent::Decided).await, news(NewsEvent::Ended).await), (vec![], vec![]));
     let made = async |id: &str| {
         let letters = [letter(id, &parked.id)];
@@ -46,6 +47,37 @@ async fn of_an_event_letters_are_made_once(database: &Database) {
     assert!(store.approval_save(&done, None).await.expect("an answer"));
     assert_eq!(news(NewsEvent::Decided).await, std::slice::from_ref(&parked.id));
     assert_eq!(news(NewsEvent::Ended).await, [parked.id]);
+}
+
+async fn of_each_escalation_letters_are_made_once_and_as_long_as_the_request_waits(database: &Database) {
+    let store = database.store().await;
+    let parked = ApprovalRow { escalates_us: Some(300), ..row(1, "a", "pending") };
+    let other = row(2, "b", "pending");
+    for row in [&parked, &other] {
+        assert!(store.approval_park(row).await.expect("an answer"));
+    }
+    let news = async |now| store.news(NewsEvent::Escalated, (0, now), 10).await.expect("an answer");
+    assert_eq!(news(299).await, []);
+    assert_eq!(news(300).await, std::slice::from_ref(&parked.id));
+    let made = async |id: &str, at, next| {
+        let letters = [LetterRow { event: NewsEvent::Escalated, ..letter(id, &parked.id) }];
+        store.escalation_letters_insert(&parked.id, (at, next), &letters).await.expect("an answer")
+    };
+    assert!(made("msg_1", 300, Some(400)).await);
+    assert!(!made("msg_2", 300, Some(400)).await, "somebody else was faster");
+    assert_eq!((news(399).await, news(400).await), (vec![], vec![parked.id.clone()]));
+    assert!(made("msg_3", 400, None).await);
+    assert_eq!(news(9_000).await, []);
+    let due = store.letters_due(500, 10).await.expect("an answer");
+    assert_eq!(due.iter().map(|letter| letter.id.as_str()).collect::<Vec<_>>(), ["msg_1", "msg_3"]);
+
+    // That it is told changes nothing that somebody else is about to change.
+    let read = store.approval(&ApprovalKey::Id(parked.id.clone())).await.expect("an answer").expect("a row");
+    assert_eq!((read.version, read.escalates_us), (parked.version, None));
+    let due = ApprovalRow { state: "approved".into(), review: Some("due".into()), ..read };
+    assert!(store.approval_save(&due, None).await.expect("an answer"));
+    let reviews = store.news(NewsEvent::ReviewDue, (0, 0), 10).await.expect("an answer");
+    assert_eq!(reviews, [parked.id]);
 }
 
 async fn a_letter_is_taken_by_one_and_there_until_it_is_removed(database: &Database) {

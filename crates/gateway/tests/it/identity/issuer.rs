@@ -86,6 +86,18 @@ pub(crate) struct Behaviour {
     pub(crate) calls_itself: Option<String>,
     /// Where it sends those who ask for its keys.
     pub(crate) redirects_to: Option<String>,
+    /// The codes that it gave, each redeemed once.
+    pub(crate) codes: BTreeMap<String, Code>,
+    /// More members of its metadata.
+    pub(crate) more_metadata: serde_json::Map<String, Value>,
+}
+
+/// What a code is given for.
+#[derive(Clone)]
+pub(crate) struct Code {
+    /// The query by which it was asked for.
+    pub(crate) asked: BTreeMap<String, String>,
+    pub(crate) id_token: String,
 }
 
 pub(crate) struct Issuer {
@@ -126,10 +138,11 @@ async fn answer(mut stream: TcpStream, behaviour: Arc<Mutex<Behaviour>>, own_url
         let mut behaviour = behaviour.lock().unwrap_or_else(PoisonError::into_inner);
         *behaviour.asked.entry(path.clone()).or_default() += 1;
         let location = behaviour.redirects_to.clone().filter(|_| path == "/keys");
-        let text = document(&behaviour, &path, (&head, &body), &own_url);
+        let text = document(&mut behaviour, &path, (&head, &body), &own_url);
         let status = match (&location, behaviour.is_down, &text) {
             (Some(_), ..) => "302 Found",
             (None, true, _) => "503 Service Unavailable",
+            (None, false, None) if path == "/token" => "400 Bad Request",
             (None, false, None) => "404 Not Found",
             (None, false, Some(_)) => "200 OK",
         };
@@ -143,14 +156,47 @@ async fn answer(mut stream: TcpStream, behaviour: Arc<Mutex<Behaviour>>, own_url
     let _ = stream.write_all(format!("{response}\r\n{text}").as_bytes()).await;
 }
 
-fn document(behaviour: &Behaviour, path: &str, (head, body): (&str, &str), own_url: &str) -> Option<String> {
+/// The fields of a form or a query.
+pub(crate) fn fields(text: &str) -> BTreeMap<String, String> {
+    let form = quaymaster_operations::console::Form::parse(text);
+    let names = text.split('&').filter_map(|pair| pair.split_once('='));
+    names.filter_map(|(name, _)| Some((name.to_owned(), form.once(name)?.to_owned()))).collect()
+}
+
+fn document(
+    behaviour: &mut Behaviour,
+    path: &str,
+    (head, body): (&str, &str),
+    own_url: &str,
+) -> Option<String> {
     match path {
         "/.well-known/openid-configuration" => {
             let issuer = behaviour.calls_itself.clone().unwrap_or_else(|| own_url.to_owned());
             let (keys, introspection) = (format!("{own_url}/keys"), format!("{own_url}/introspect"));
-            let metadata =
-                json!({"issuer": issuer, "jwks_uri": keys, "introspection_endpoint": introspection});
+            let mut metadata = json!({
+                "issuer": issuer, "jwks_uri": keys, "introspection_endpoint": introspection,
+                "authorization_endpoint": format!("{own_url}/auth?tenant=a"), "token_endpoint": format!("{own_url}/token"),
+            });
+            metadata.as_object_mut().expect("an object").extend(behaviour.more_metadata.clone());
             Some(metadata.to_string())
+        }
+        "/token" => {
+            let form = fields(body);
+            let code = behaviour.codes.remove(form.get("code")?)?;
+            let digest =
+                aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, form.get("code_verifier")?.as_bytes());
+            let is_bound = code.asked.get("code_challenge") == Some(&base64url(digest));
+            // The console has a secret, the command line has none.
+            let secret = base64::engine::general_purpose::STANDARD.encode("console:s3cret");
+            let is_known = match form.get("client_id") {
+                Some(client) => client == "terminal",
+                None => head.contains(&format!("authorization: Basic {secret}")),
+            };
+            let is_same = form.get("redirect_uri") == code.asked.get("redirect_uri");
+            let fits = is_bound && is_known && is_same && form.get("grant_type")? == "authorization_code";
+            fits.then(|| {
+                json!({"id_token": code.id_token, "access_token": "x", "token_type": "Bearer"}).to_string()
+            })
         }
         "/keys" => Some(json!({"keys": behaviour.keys}).to_string()),
         "/introspect" => {

@@ -35,7 +35,8 @@ pub(crate) fn configured(issuers: &[(&str, &Issuer, &str)]) -> tempfile::TempDir
     let folder = folder();
     let path = folder.path().join("quaymaster.yaml");
     let mut text = std::fs::read_to_string(&path).expect("settings");
-    let listen = format!("listen: {{ address: '127.0.0.1:0', publicUrl: '{GATEWAY}' }}\n");
+    let listen =
+        format!("listen: {{ address: '127.0.0.1:0', console: '127.0.0.1:0', publicUrl: '{GATEWAY}' }}\n");
     text.push_str(&listen);
     text.push_str("secrets: { files: ./secrets }\nidentity:\n  issuers:\n");
     for (name, issuer, more) in issuers {
@@ -92,6 +93,14 @@ impl World {
             };
         }
         self.issuer.key.token(&json!({"alg": "RS256", "kid": "k1", "typ": "at+jwt"}), &claims)
+    }
+
+    /// Serves the console, and gives where.
+    pub(crate) async fn serve_console(&self) -> String {
+        let listener = self.gateway.listen_for_console().await.expect("a port").expect("it is configured");
+        let address = listener.local_addr().expect("an address").to_string();
+        tokio::spawn(Arc::clone(&self.gateway).serve_console(listener));
+        address
     }
 
     /// Who bears `token` at `path`, or the code of the refusal.
