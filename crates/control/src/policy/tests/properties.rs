@@ -5,19 +5,24 @@ use proptest::prelude::*;
 
 use super::*;
 
-const SHAPES: [&str; 10] = [
+const SHAPES: [&str; 15] = [
     "permit (principal in Role::\"ROLE\", action == Action::\"call\", RESOURCE)",
     "permit (principal in Role::\"ROLE\", action, RESOURCE) when { context.arguments.severity == \"low\" }",
     "permit (principal, action, RESOURCE) when { context.approved }",
     "permit (principal, action, RESOURCE) unless { context.approved }",
     "permit (principal in Workspace::\"sales\", action, RESOURCE) when { resource.effect == \"read\" }",
     "permit (principal, action, RESOURCE) when { context.environment == \"production\" && context.time.hour == 12 }",
+    "permit (principal, action, RESOURCE) when { principal in Role::\"ROLE\" && context.arguments.severity == \"low\" }",
+    "permit (principal == Actor::\"ada\", action, RESOURCE)",
+    "permit (principal in Role::\"ROLE\", action, RESOURCE) when { principal.groups.contains(\"corp:eng\") }",
     "forbid (principal in Role::\"ROLE\", action, RESOURCE)",
     "forbid (principal, action, RESOURCE) when { context.arguments.severity == \"high\" }",
     "forbid (principal, action, RESOURCE) unless { context.approved || context.arguments.severity == \"low\" }",
     "forbid (principal in Role::\"ROLE\", action, RESOURCE) when { context.labels.contains(\"secret\") }",
+    "forbid (principal, action, RESOURCE) unless { principal.authentication == \"local_user\" && principal in Role::\"ROLE\" }",
+    "forbid (principal, action, RESOURCE) when { principal.person == \"bo\" || context.environment == \"lab\" }",
 ];
-const FORBIDS: usize = 6;
+const FORBIDS: usize = 9;
 const RESOURCES: [&str; 6] = [
     "resource",
     "resource == Tool::\"escalate\"",
@@ -98,7 +103,7 @@ fn whole(policies: &[String], tool: &str, role: &str, severity: &str) -> (Verdic
     let set = PolicySet::from_policies(renamed).expect("a set");
     let (connector, effect) = if tool == "search" { ("shop", "write") } else { ("desk", "read") };
     let entities = json!([
-        {"uid": {"type": "Actor", "id": "ada"}, "attrs": {"authentication": "local_user", "person": "ada"},
+        {"uid": {"type": "Actor", "id": "ada"}, "attrs": {"authentication": "local_user", "groups": [], "person": "ada"},
          "parents": [{"type": "Role", "id": role}, {"type": "Workspace", "id": "sales"}]},
         {"uid": {"type": "Tool", "id": tool},
          "attrs": {"effect": effect, "environment": "production", "classes": ["internal"], "kind": "tool", "name": tool},
