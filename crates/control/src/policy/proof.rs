@@ -126,6 +126,7 @@ impl Policies {
         }
         for place in &slice.places {
             let claimed = Frame::of(slice, place)?.claimed(claim)?;
+            claimed.check(&slice.schema)?;
             let set = slice.allowing(sense, &claimed, None)?;
             let question = slice.compile(&set)?;
             let found = prover.allows(&question).await;

@@ -16,5 +16,6 @@ mod letters;
 mod limits;
 mod release;
 mod shapes;
+mod smuggling;
 mod stages;
 mod world;

@@ -6,7 +6,9 @@
 use std::collections::BTreeSet;
 use std::str::FromStr as _;
 
-use cedar_policy::{Effect, EvalResult, Expression, Policy, PolicyId};
+use cedar_policy::{
+    Effect, EvalResult, Expression, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator,
+};
 use quaymaster_core::Role;
 
 use super::super::entities::{Placed, uid};
@@ -75,6 +77,16 @@ impl Frame {
             self.claim.push(format!("({when})"));
         }
         Ok(self)
+    }
+
+    /// Whether what is claimed fits the types of the tool.
+    pub(super) fn check(&self, schema: &Schema) -> Result<(), ProofError> {
+        let set = PolicySet::from_policies(self.policies(false)?).map_err(failed)?;
+        let found = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
+        match found.validation_errors().next() {
+            Some(error) => Err(ProofError::Condition(error.to_string())),
+            None => Ok(()),
+        }
     }
 
     /// The frame as policies; without anybody's agreement if `unapproved`.
