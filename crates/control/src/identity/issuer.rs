@@ -217,12 +217,7 @@ impl Issuer {
         })
     }
 
-    fn roles(
-        &self,
-        sight: &Sight<'_>,
-        groups: &[String],
-        declared: &Declared,
-    ) -> Result<Vec<Role>, Fault> {
+    fn roles(&self, sight: &Sight<'_>, groups: &[String], declared: &Declared) -> Result<Vec<Role>, Fault> {
         let mapping = &self.settings.mapping;
         let named = mapping.roles.as_ref().map(|roles| roles.texts(sight)).transpose()?;
         let mut roles: Vec<Role> = Vec::new();
@@ -244,7 +239,8 @@ impl Issuer {
             (1..=MAX_GROUP_BYTES).contains(&group.len()) && !group.chars().any(char::is_control)
         };
         let fitting = groups.into_iter().filter(fits);
-        let named: BTreeSet<String> = fitting.map(|group| format!("{}:{group}", self.settings.name)).collect();
+        let named: BTreeSet<String> =
+            fitting.map(|group| format!("{}:{group}", self.settings.name)).collect();
         named.into_iter().collect()
     }
 

@@ -17,7 +17,9 @@ mod solver;
 
 use std::collections::BTreeSet;
 
-use cedar_policy::{AuthorizationError, Authorizer, Context, Effect, EntityUid, Policy, PolicySet, RequestEnv};
+use cedar_policy::{
+    AuthorizationError, Authorizer, Context, Effect, EntityUid, Policy, PolicySet, RequestEnv,
+};
 use cedar_policy_symcc::{CompiledPolicy, CompiledPolicySet, Env};
 use quaymaster_catalog::Tool;
 use quaymaster_core::Role;
@@ -27,6 +29,7 @@ pub use effect::Idle;
 pub use solver::Prover;
 
 use super::Policies;
+use super::aside::Aside;
 use super::entities::{Placed, uid};
 use super::slice::Slice;
 use super::source::SourcePolicy;
@@ -118,7 +121,12 @@ impl Policies {
     /// # Errors
     ///
     /// [`ProofError`] if the claim cannot be put to the solver.
-    pub async fn never(&self, prover: &mut Prover, tool: &Tool, claim: &Never) -> Result<Finding, ProofError> {
+    pub async fn never(
+        &self,
+        prover: &mut Prover,
+        tool: &Tool,
+        claim: &Never,
+    ) -> Result<Finding, ProofError> {
         let Some(slice) = self.slices.get(tool.name().as_str()) else { return Ok(Finding::Holds) };
         let sense = if claim.unapproved { Sense::Unapproved } else { Sense::Ever };
         if !slice.typed {
@@ -130,7 +138,7 @@ impl Policies {
             let set = slice.allowing(sense, &claimed, None)?;
             let question = slice.compile(&set)?;
             let found = prover.allows(&question).await;
-            match slice.judged(found, place, &set)? {
+            match judged(found, place, &set)? {
                 Finding::Holds => {}
                 other => return Ok(other),
             }
@@ -157,13 +165,18 @@ impl Policies {
         if !slice.typed {
             return Ok(Finding::Unknown(UNTYPED.into()));
         }
+        // What is hidden cannot be called.
+        if !hiding(other).is_subset(&hiding(slice)) {
+            return Ok(Finding::Unknown("what hides the tool was changed: a policy about `list`".into()));
+        }
         for place in &slice.places {
             let frame = Frame::of(slice, place)?.with_names_of(other);
             for sense in [Sense::Unapproved, Sense::Ever] {
                 let set = slice.allowing(sense, &frame, None)?;
-                let (ours, theirs) = (slice.compile(&set)?, slice.compile(&other.allowing(sense, &frame, None)?)?);
+                let (ours, theirs) =
+                    (slice.compile(&set)?, slice.compile(&other.allowing(sense, &frame, None)?)?);
                 let found = prover.allows_beyond(&ours, &theirs).await;
-                match slice.judged(found, place, &set)? {
+                match judged(found, place, &set)? {
                     Finding::Holds => {}
                     other => return Ok(other),
                 }
@@ -178,6 +191,11 @@ impl Policies {
         }
         Ok(Finding::Holds)
     }
+}
+
+/// What is said of whether a tool is listed.
+fn hiding(slice: &Slice) -> BTreeSet<String> {
+    slice.lists.as_ref().map(Aside::written).unwrap_or_default()
 }
 
 const UNTYPED: &str = "its server was not asked for its arguments: see --connect";
@@ -210,30 +228,29 @@ impl Slice {
     fn compile_one(&self, policy: &Policy) -> Result<CompiledPolicy, ProofError> {
         CompiledPolicy::compile(policy, &Self::environment()?, &self.schema).map_err(failed)
     }
+}
 
-    /// What a contradiction that the solver found, or did not find, says of the calls in `place`.
-    fn judged(
-        &self,
-        found: Result<Option<Env>, Undecided>,
-        place: &Placed,
-        set: &PolicySet,
-    ) -> Result<Finding, ProofError> {
-        Ok(match found {
-            Ok(None) => Finding::Holds,
-            Ok(Some(env)) => {
-                let response = Authorizer::new().is_authorized(&env.request, set, &env.entities);
-                if let Some(AuthorizationError::PolicyEvaluationError(error)) =
-                    response.diagnostics().errors().next()
-                {
-                    let id = error.policy_id();
-                    return Ok(Finding::Unknown(format!("the policy `{id}` may fail to evaluate, which denies")));
-                }
-                Finding::Fails(Example::of(&env, place))
+/// What a contradiction that the solver found, or did not find, says of the calls in `place`.
+fn judged(
+    found: Result<Option<Env>, Undecided>,
+    place: &Placed,
+    set: &PolicySet,
+) -> Result<Finding, ProofError> {
+    Ok(match found {
+        Ok(None) => Finding::Holds,
+        Ok(Some(env)) => {
+            let response = Authorizer::new().is_authorized(&env.request, set, &env.entities);
+            if let Some(AuthorizationError::PolicyEvaluationError(error)) =
+                response.diagnostics().errors().next()
+            {
+                let id = error.policy_id();
+                return Ok(Finding::Unknown(format!("the policy `{id}` may fail to evaluate, which denies")));
             }
-            Err(Undecided::NoAnswer) => Finding::Unknown(NO_ANSWER.into()),
-            Err(Undecided::Failed(message)) => return Err(ProofError::Solver(message)),
-        })
-    }
+            Finding::Fails(Example::of(&env, place))
+        }
+        Err(Undecided::NoAnswer) => Finding::Unknown(NO_ANSWER.into()),
+        Err(Undecided::Failed(message)) => return Err(ProofError::Solver(message)),
+    })
 }
 
 const NO_ANSWER: &str = "the solver found no answer in time";

@@ -34,7 +34,6 @@ use outlook::Forecast;
 
 /// The policies of one tool, ready to decide.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "facts of their own, each found out once at load")]
 pub(super) struct Slice {
     pub(super) set: PolicySet,
     pub(super) schema: Schema,
@@ -52,7 +51,7 @@ pub(super) struct Slice {
     /// Whether those who are alike could call the tool, where that is not known beforehand.
     could_call: Memory<Likeness, bool>,
     asks_reason: bool,
-    lists: Option<Aside>,
+    pub(super) lists: Option<Aside>,
     fields: Option<Aside>,
     /// Which fields each actor sees, as far as somebody asked.
     seen_fields: PerActor<Arc<Memory<String, bool>>>,
@@ -224,15 +223,13 @@ impl Slice {
         asked: Asked<'_>,
         set: &PolicySet,
     ) -> Result<Response, String> {
-        let context = if kin.ignores_context {
-            Context::empty()
-        } else {
-            asked.context(&self.arguments, kin.wants)?
-        };
+        let context =
+            if kin.ignores_context { Context::empty() } else { asked.context(&self.arguments, kin.wants)? };
         // The context is made as the schema says, so Cedar need not look at it again; it would have to be
         // whole for that, and what Cedar says of one that does not fit repeats the arguments.
-        let request = Request::new(kin.principal.clone(), self.action.clone(), place.tool.uid(), context, None)
-            .map_err(|_| "the request cannot be put together".to_owned())?;
+        let request =
+            Request::new(kin.principal.clone(), self.action.clone(), place.tool.uid(), context, None)
+                .map_err(|_| "the request cannot be put together".to_owned())?;
         Ok(Authorizer::new().is_authorized(&request, set, &kin.entities))
     }
 

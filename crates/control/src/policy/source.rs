@@ -259,7 +259,9 @@ pub(super) fn mentions_context(policy: &Policy) -> bool {
 
 /// Whether the conditions of a policy speak of who asks. Where that cannot be told, they do.
 pub(super) fn asks_principal(policy: &Policy) -> bool {
-    let says = |json: serde_json::Value| json.get("conditions").map(|said| said.to_string().contains(r#""principal""#));
+    let says = |json: serde_json::Value| {
+        json.get("conditions").map(|said| said.to_string().contains(r#""principal""#))
+    };
     policy.to_json().ok().and_then(says).unwrap_or(true)
 }
 

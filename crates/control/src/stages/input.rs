@@ -46,7 +46,8 @@ pub(super) fn decision_input(facts: &Facts, tool: &Tool, arguments: &str) -> Str
     }
     input.optional("reason", facts.reason.as_deref());
     input.optional("session", request.session.as_ref().map(SessionId::as_str));
-    let sets: Vec<&String> = facts.decision.iter().flat_map(|decision| &decision.obligations.labels).collect();
+    let sets: Vec<&String> =
+        facts.decision.iter().flat_map(|decision| &decision.obligations.labels).collect();
     input.strings("sets_labels", &sets);
     input.number("time", request.received.as_micros());
     input.string("tool", tool.name().as_str());

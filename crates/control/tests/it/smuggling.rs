@@ -72,18 +72,13 @@ async fn one_number_is_decided_and_run_alike_however_it_is_spelled() {
 #[tokio::test]
 async fn null_is_no_way_to_leave_something_out() {
     let world = World::new().await;
-    for text in [
-        r#"{"id": "a"}"#,
-        r#"{"id": "a", "amount": null}"#,
-        r#"{"id": null, "amount": 5}"#,
-        r#"null"#,
-        r#"[]"#,
-    ] {
+    for text in
+        [r#"{"id": "a"}"#, r#"{"id": "a", "amount": null}"#, r#"{"id": null, "amount": 5}"#, "null", "[]"]
+    {
         assert_eq!(outcome(&world, text).await, Err(ErrorCode::InputInvalid), "{text}");
     }
     // An argument that may be left out may not be null either, so `has` in a policy means what it says.
-    let request =
-        World::request("analyst", DataClass::Restricted, "crm_status", &json!({"id": Value::Null}));
+    let request = World::request("analyst", DataClass::Restricted, "crm_status", &json!({"id": Value::Null}));
     assert_eq!(world.permit(request).await.as_ref().map_err(code).err(), Some(ErrorCode::InputInvalid));
 }
 
@@ -116,9 +111,10 @@ async fn what_only_looks_alike_is_something_else() {
         let text = format!(r#"{{"id": "a", "amount": 5, "{name}": 5000}}"#);
         assert_eq!(outcome(&world, &text).await, Err(ErrorCode::InputInvalid), "{name}");
     }
-    for tool in ["crm_refund ", "CRM_REFUND", "crm_\u{433}efund", "crm__refund", "crm_refund\u{0}", "../crm_refund"] {
-        let request =
-            World::request("support", DataClass::Internal, tool, &json!({"id": "a", "amount": 5}));
+    for tool in
+        ["crm_refund ", "CRM_REFUND", "crm_\u{433}efund", "crm__refund", "crm_refund\u{0}", "../crm_refund"]
+    {
+        let request = World::request("support", DataClass::Internal, tool, &json!({"id": "a", "amount": 5}));
         assert_eq!(world.permit(request).await.as_ref().map_err(code).err(), Some(ErrorCode::ToolNotFound));
     }
 }
@@ -128,7 +124,16 @@ fn any_text() -> impl Strategy<Value = String> {
     prop::collection::vec(
         prop_oneof![
             prop::char::range('a', 'z'),
-            prop::sample::select(vec!['"', '\\', '/', '\u{0}', '\u{430}', '\u{2028}', '\u{feff}', '\u{1f600}']),
+            prop::sample::select(vec![
+                '"',
+                '\\',
+                '/',
+                '\u{0}',
+                '\u{430}',
+                '\u{2028}',
+                '\u{feff}',
+                '\u{1f600}'
+            ]),
         ],
         0..8,
     )
@@ -140,8 +145,8 @@ fn spelled(text: &str, escape: bool) -> String {
     if !escape {
         return json!(text).to_string();
     }
-    let escaped: String = text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect();
-    format!("\"{escaped}\"")
+    let escaped: Vec<String> = text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect();
+    format!("\"{}\"", escaped.concat())
 }
 
 proptest! {
@@ -155,7 +160,7 @@ proptest! {
         turned in any::<bool>(),
         exponent in any::<bool>(),
     ) {
-        let amount = if exponent { format!("{}0e-1", amount) } else { amount.to_string() };
+        let amount = if exponent { format!("{amount}0e-1") } else { amount.to_string() };
         let id_spelled = spelled(&id, escape);
         let text = if turned {
             format!(r#"{{ "amount" : {amount} , "id":{id_spelled}}}"#)
@@ -177,12 +182,14 @@ proptest! {
             (sent, String::from_utf8(opened.to_vec()).expect("text"))
         });
         // The key of the write is made by Quaymaster after the decision and is the one thing that is added.
-        let mut decided = sent.value().clone();
-        decided.as_object_mut().expect("an object").remove("key");
+        let without_key = |mut arguments: Value| {
+            arguments.as_object_mut().expect("an object").remove("key");
+            quaymaster_core::json::canonical(&arguments)
+        };
         let input: Value = serde_json::from_str(&sealed).expect("JSON");
-        let mut recorded = input["arguments"].clone();
-        recorded.as_object_mut().expect("an object").remove("key");
-        prop_assert_eq!(&decided, &recorded);
-        prop_assert_eq!(decided["id"].as_str(), Some(id.as_str()));
+        let ran: Value = serde_json::from_str(sent.as_json()).expect("JSON");
+        prop_assert_eq!(ran["id"].as_str(), Some(id.as_str()));
+        prop_assert_eq!(without_key(ran), without_key(input["arguments"].clone()));
+        prop_assert!(sealed.contains(&format!("\"arguments\":{}", sent.as_json())) , "{sealed}");
     }
 }

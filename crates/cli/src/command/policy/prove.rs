@@ -132,7 +132,8 @@ impl UselessArgs {
         let idle = rules.policies().without_effect(&mut prover).await.map_err(told)?;
         let is_idle = |idle: &Idle| idle.finding == Finding::Holds;
         if self.how.json {
-            let found: Vec<Value> = idle.iter().map(|idle| as_json("policy", &idle.id, &idle.finding)).collect();
+            let found: Vec<Value> =
+                idle.iter().map(|idle| as_json("policy", &idle.id, &idle.finding)).collect();
             out::json(&json!({"holds": !idle.iter().any(is_idle), "findings": found}))?;
         } else {
             for Idle { id, place, finding } in &idle {
@@ -161,7 +162,8 @@ impl How {
     fn tell(&self, found: &[(String, Finding)], holds: &str, fails: &str) -> Result<(), Failure> {
         let all_hold = found.iter().all(|(_, finding)| *finding == Finding::Holds);
         if self.json {
-            let found: Vec<Value> = found.iter().map(|(tool, finding)| as_json("tool", tool, finding)).collect();
+            let found: Vec<Value> =
+                found.iter().map(|(tool, finding)| as_json("tool", tool, finding)).collect();
             out::json(&json!({"holds": all_hold, "findings": found}))?;
         } else {
             for (tool, finding) in found {
@@ -170,7 +172,9 @@ impl How {
                     Finding::Unknown(why) => out::line(format!("{tool}: not known: {why}"))?,
                     Finding::Fails(Example { workspace, roles, context }) => {
                         let roles = if roles.is_empty() { "nobody's".into() } else { roles.join(", ") };
-                        out::line(format!("{tool}: {fails}, for example in `{workspace}` with the roles {roles}:"))?;
+                        out::line(format!(
+                            "{tool}: {fails}, for example in `{workspace}` with the roles {roles}:"
+                        ))?;
                         context.iter().try_for_each(|line| out::line(format!("    {line}")))?;
                     }
                 }

@@ -106,7 +106,11 @@ fn actor_of(rules: &Rules, actor: &TestActor) -> Result<Actor, String> {
     let mut groups = actor.groups.clone();
     groups.sort();
     groups.dedup();
-    Ok(Actor { person, groups: groups.into(), ..rules.actor(id, &actor.roles, actor.workspace.as_ref(), by)? })
+    Ok(Actor {
+        person,
+        groups: groups.into(),
+        ..rules.actor(id, &actor.roles, actor.workspace.as_ref(), by)?
+    })
 }
 
 /// What came out otherwise than expected, one difference a line.

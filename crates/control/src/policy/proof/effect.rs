@@ -1,13 +1,15 @@
 //! Policies without an effect: no decision would be another without them.
 //!
-//! A policy that demands something or asks for an approval has an effect wherever it holds, even
-//! where another policy allows the same; of these only that they never hold is looked for.
+//! A policy that demands something, asks for an approval or is about more than calls has an effect
+//! wherever it holds, even where another policy decides the same; of these only that they never hold
+//! is looked for.
 
 use std::collections::BTreeMap;
 
 use cedar_policy::Effect;
 
 use super::super::Policies;
+use super::super::action::Action;
 use super::super::slice::Slice;
 use super::super::source::SourcePolicy;
 use super::frame::Frame;
@@ -90,17 +92,14 @@ impl From<Undecided> for Asked {
 }
 
 /// Whether `source` has an effect on some call of the tool of `slice`.
-async fn on_tool(
-    prover: &mut Prover,
-    slice: &Slice,
-    source: &SourcePolicy,
-) -> Result<Option<bool>, Asked> {
+async fn on_tool(prover: &mut Prover, slice: &Slice, source: &SourcePolicy) -> Result<Option<bool>, Asked> {
     let policy = slice.compile_one(&source.policy)?;
     // A policy that fails to evaluate denies.
     if !prover.never_errs(&policy).await? {
         return Ok(Some(true));
     }
-    let binds = source.notes.approval.is_some() || !source.notes.obligations.is_empty();
+    let is_about_calls = source.actions == [Action::Call];
+    let binds = !is_about_calls || source.notes.approval.is_some() || !source.notes.obligations.is_empty();
     for place in &slice.places {
         let frame = Frame::of(slice, place)?;
         let possible = slice.compile_one(&frame.policy("frame/possible", Effect::Permit, false)?)?;

@@ -93,7 +93,8 @@ impl Frame {
     pub(super) fn policies(&self, unapproved: bool) -> Result<Vec<Policy>, ProofError> {
         let mut policies = vec![self.policy("frame/facts", Effect::Forbid, unapproved)?];
         if !self.claim.is_empty() {
-            let text = format!("forbid (principal, action, resource) unless {{ {} }};", self.claim.join(" && "));
+            let text =
+                format!("forbid (principal, action, resource) unless {{ {} }};", self.claim.join(" && "));
             let claim = Policy::parse(Some(PolicyId::new("frame/claim")), text);
             policies.push(claim.map_err(|e| ProofError::Condition(e.to_string()))?);
         }
@@ -104,7 +105,8 @@ impl Frame {
     pub(super) fn policy(&self, id: &str, effect: Effect, unapproved: bool) -> Result<Policy, ProofError> {
         let mut facts = self.facts.clone();
         let workspace = ("Workspace".to_owned(), self.workspace.clone());
-        for (kind, id) in self.named.iter().chain(&self.parents).chain([&workspace]).collect::<BTreeSet<_>>() {
+        for (kind, id) in self.named.iter().chain(&self.parents).chain([&workspace]).collect::<BTreeSet<_>>()
+        {
             let entity = uid(kind, id).map_err(failed)?;
             if kind == "Connector" || kind == "Workspace" {
                 let of_tool = format!("resource in {entity}");

@@ -52,7 +52,9 @@ impl Slice {
     /// By what was found out at load, and where that depends on more of the actor, by partial
     /// evaluation, which is slow and therefore remembered.
     fn could_call(&self, actor: &Actor, place: &Placed) -> bool {
-        let Some(at) = self.places.iter().position(|own| own.workspace == place.workspace) else { return false };
+        let Some(at) = self.places.iter().position(|own| own.workspace == place.workspace) else {
+            return false;
+        };
         let (mut prospect, mut open) = (Prospect::default(), false);
         for bearing in self.audiences.for_actor(actor) {
             match bearing.outlooks.as_ref().and_then(|outlooks| outlooks.get(at)) {
@@ -78,8 +80,7 @@ impl Slice {
     pub(in crate::policy) fn partially(&self, actor: &Actor, place: &Placed) -> bool {
         let partial = || -> Result<Verdict, String> {
             let forecast = Forecast { schema: &self.schema, action: &self.action, places: &self.places };
-            let found =
-                forecast.of_place(&self.set, place, actor_uid(actor)?, place.entities(actor)?)?;
+            let found = forecast.of_place(&self.set, place, actor_uid(actor)?, place.entities(actor)?)?;
             let mut prospect = Prospect::default();
             for (id, outlook) in found {
                 let effect = self.set.policy(&id).map_or(Effect::Forbid, Policy::effect);
@@ -87,10 +88,11 @@ impl Slice {
             }
             Ok(prospect.verdict())
         };
-        partial().map(|verdict| verdict == Verdict::Allow).unwrap_or_else(|error| {
+        let verdict = partial().unwrap_or_else(|error| {
             tracing::error!(event = "policy.view", tool = %place.tool.uid(), error, "a tool is hidden because its policies cannot be evaluated");
-            false
-        })
+            Verdict::Deny
+        });
+        verdict == Verdict::Allow
     }
 
     /// The reasons of the permits that could be for this actor, for a hint to whoever was
