@@ -91,17 +91,17 @@ impl Prove {
 impl NeverArgs {
     async fn run(self) -> Result<(), Failure> {
         let rules = self.how.asked.rules(None).await?;
-        let roles: BTreeSet<Slug> = self.roles.iter().cloned().collect();
-        known_roles(&rules, &roles)?;
+        let held: BTreeSet<Slug> = self.roles.iter().cloned().collect();
+        check_roles(&rules, &held)?;
         let claim = Never {
-            roles: (!roles.is_empty()).then_some(roles),
+            roles: (!held.is_empty()).then_some(held),
             when: self.when.clone(),
             unapproved: self.unapproved,
         };
         let mut prover = self.how.prover().await?;
         let mut found = Vec::new();
         for tool in asked_tools(&rules, self.tool.as_deref())? {
-            let finding = rules.policies().never(&mut prover, &tool, &claim).await.map_err(told)?;
+            let finding = rules.policies().never(&mut prover, &tool, &claim).await?;
             found.push((tool.name().to_string(), finding));
         }
         self.how.tell(&found, "never allowed", "allowed")
@@ -119,7 +119,7 @@ impl ImpliesArgs {
         let mut found = Vec::new();
         for tool in asked_tools(&others, self.tool.as_deref())? {
             let finding = others.policies().implied_by(&mut prover, &tool, rules.policies()).await;
-            found.push((tool.name().to_string(), finding.map_err(told)?));
+            found.push((tool.name().to_string(), finding?));
         }
         self.how.tell(&found, "nothing more is allowed", "more is allowed")
     }
@@ -129,7 +129,7 @@ impl UselessArgs {
     async fn run(self) -> Result<(), Failure> {
         let rules = self.how.asked.rules(None).await?;
         let mut prover = self.how.prover().await?;
-        let idle = rules.policies().without_effect(&mut prover).await.map_err(told)?;
+        let idle = rules.policies().without_effect(&mut prover).await?;
         let is_idle = |idle: &Idle| idle.finding == Finding::Holds;
         if self.how.json {
             let found: Vec<Value> =
@@ -155,7 +155,7 @@ impl How {
     async fn prover(&self) -> Result<Prover, Failure> {
         let of_environment = || std::env::var_os("CVC5").filter(|program| !program.is_empty());
         let program = self.solver.clone().or_else(of_environment).unwrap_or_else(|| "cvc5".into());
-        Prover::find(program, std::env::var_os("PATH").unwrap_or_default()).await.map_err(told)
+        Ok(Prover::find(program, std::env::var_os("PATH").unwrap_or_default()).await?)
     }
 
     /// Tells what was found; a claim that was not proved of every tool is a failure.
@@ -207,22 +207,24 @@ fn asked_tools(
 }
 
 /// A role that nobody declared could be in no policy, and everything would hold of it.
-fn known_roles(rules: &Rules, roles: &BTreeSet<Slug>) -> Result<(), Failure> {
+fn check_roles(rules: &Rules, held: &BTreeSet<Slug>) -> Result<(), Failure> {
     let declared = &rules.configuration().settings.roles;
-    match roles.iter().find(|role| !declared.contains_key(*role)) {
+    match held.iter().find(|role| !declared.contains_key(*role)) {
         Some(role) => Err(Failure::Usage(format!("unknown role `{role}`"))),
         None => Ok(()),
     }
 }
 
-/// What is wrong, with its stable code.
-fn told(error: ProofError) -> Failure {
-    let code = error.code();
-    match error {
-        ProofError::NoSolver { .. } | ProofError::OtherSolver { .. } => Failure::Outside(format!(
-            "{error} ({code})\n  help: install cvc5 1.3 or later, and name it with --solver, in CVC5 or on PATH"
-        )),
-        ProofError::Condition(_) => Failure::Usage(format!("{error} ({code})")),
-        _ => Failure::Outside(format!("{error} ({code})")),
+impl From<ProofError> for Failure {
+    /// With the stable code of the error.
+    fn from(error: ProofError) -> Self {
+        let code = error.code();
+        match error {
+            ProofError::NoSolver { .. } | ProofError::OtherSolver { .. } => Self::Outside(format!(
+                "{error} ({code})\n  help: install cvc5 1.3 or later, and name it with --solver, in CVC5 or on PATH"
+            )),
+            ProofError::Condition(_) => Self::Usage(format!("{error} ({code})")),
+            _ => Self::Outside(format!("{error} ({code})")),
+        }
     }
 }
