@@ -7,6 +7,7 @@
 #                                    server, and the gateway as the client of its servers
 #   scripts/test-clients.sh console  a person in Chromium on the console's pages, and a mail server
 #   scripts/test-clients.sh identity an OAuth 2.1 provider as issuer of access tokens, and mcp-authlab
+#   scripts/test-clients.sh prove    the solver cvc5, on the demo's policies
 #   scripts/test-clients.sh agents   Codex by a scripted model, and Claude Code
 #
 #   QM_BIN   the binary to test (default: it is built)
@@ -104,6 +105,13 @@ identity() {
     '
 }
 
+prove() {
+    need_clients
+    build
+    export PYTHONDONTWRITEBYTECODE=1
+    tests/clients/with_gateway.py -- tests/clients/cvc5/test_prove.py
+}
+
 agents() {
     [ -d "$agents" ] || stop "Codex and Claude Code are not installed. Install them: scripts/setup.sh agents"
     build
@@ -116,6 +124,7 @@ case ${1:-} in
     conformance) conformance ;;
     console) console ;;
     identity) identity ;;
+    prove) prove ;;
     agents) agents ;;
     *)
         sed -n '2,/^set /{s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}" >&2

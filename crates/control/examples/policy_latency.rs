@@ -23,6 +23,7 @@ use serde_json::{Map, json};
 const TOOLS: usize = 500;
 const CONNECTORS: usize = 20;
 const ROLES: usize = 20;
+const LISTS: usize = 1_000;
 
 fn main() -> io::Result<()> {
     let (catalogue, problems) = Catalogue::build((0..TOOLS).map(declaration));
@@ -43,6 +44,7 @@ fn main() -> io::Result<()> {
     let mut out = io::stdout();
     writeln!(out, "500 policies, 500 tools")?;
     writeln!(out, "load                     {:>9.1} ms", load.as_secs_f64() * 1e3)?;
+    writeln!(out, "first of kind p50, p99   {}", firsts(&catalogue, &policies))?;
     writeln!(out, "decision      p50, p99   {}", decisions(&catalogue, &policies))?;
     writeln!(out, "filtered list p50, p99   {}", lists(&catalogue, &policies))
 }
@@ -126,10 +128,29 @@ fn actor(n: usize) -> Actor {
         id: ActorId::parse(&format!("actor{n}@example.test")).expect("an id"),
         person: None,
         roles: roles.into(),
+        groups: [].into(),
         workspace: slug("sales"),
         clearance: DataClass::Internal,
         authentication: Authentication::LocalUser,
     }
+}
+
+/// The first decision about each tool for each of the twenty kinds of actors that there are.
+fn firsts(catalogue: &Catalogue, policies: &Policies) -> String {
+    let arguments = json!({"region": "EMEA", "limit": 50, "note": "a note"});
+    let arguments = Arguments::from_map(arguments.as_object().cloned().unwrap_or_default());
+    let claims = AgentClaims::default();
+    let circumstances = Circumstances::new(&claims, Timestamp::from_micros(1_795_003_200_000_000));
+    let actors: Vec<Actor> = (0..ROLES).map(actor).collect();
+    let pairs = actors.iter().flat_map(|actor| catalogue.tools().map(move |tool| (actor, tool)));
+    let times = pairs.map(|(caller, tool)| {
+        let began = Instant::now();
+        let decision = policies.decide(caller, tool, &arguments, &circumstances);
+        let took = began.elapsed();
+        assert_eq!(decision.errors, 0);
+        took
+    });
+    quantiles(times.collect())
 }
 
 fn decisions(catalogue: &Catalogue, policies: &Policies) -> String {
@@ -156,14 +177,14 @@ fn decisions(catalogue: &Catalogue, policies: &Policies) -> String {
 fn lists(catalogue: &Catalogue, policies: &Policies) -> String {
     let mut times = Vec::new();
     let mut seen = 0;
-    for n in 0..100 {
+    for n in 0..LISTS {
         let actor = actor(1_000 + n);
         let began = Instant::now();
         let view = catalogue.view(|tool| policies.could_permit(&actor, tool));
         times.push(began.elapsed());
         seen += view.tools().count();
     }
-    format!("{}   ({} tools on average)", quantiles(times), seen / 100)
+    format!("{}   ({} tools on average)", quantiles(times), seen / LISTS)
 }
 
 fn quantiles(mut times: Vec<Duration>) -> String {

@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::{
-    Actor, ActorId, Authentication, CallError, Clock, DataClass, ErrorCode, Role, TokenId, Workspace,
+    Actor, ActorId, Authentication, CallError, Clock, DataClass, ErrorCode, Role, Workspace,
 };
 use quaymaster_store::{Store, StoreError};
 use sha2::{Digest, Sha256};
@@ -73,7 +73,15 @@ impl Declared {
         roles.dedup();
         let clearances = roles.iter().filter_map(|role| self.roles.get(role)).map(|role| role.clearance);
         let clearance = clearances.max().unwrap_or(DataClass::Public);
-        Actor { id, person: None, roles: roles.into(), workspace, clearance, authentication: by }
+        Actor {
+            id,
+            person: None,
+            roles: roles.into(),
+            groups: [].into(),
+            workspace,
+            clearance,
+            authentication: by,
+        }
     }
 }
 
@@ -141,16 +149,6 @@ impl Identity {
         Ok(actor)
     }
 
-    /// Revokes a token of this installation: for this process at once, for others within a second.
-    /// False if there is none that could be revoked. That it is recorded is the caller's part.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if the store does not take it.
-    pub async fn revoke(&self, id: &TokenId) -> Result<bool, StoreError> {
-        self.tokens.revoke(id).await
-    }
-
     /// Whoever asked for a call that was parked, in the roles that they had then and that there still
     /// are; none if the token that they used was revoked since, or its issuer is trusted no more.
     ///
@@ -172,7 +170,8 @@ impl Identity {
         let Some((by, id)) = by.zip(asker.actor()) else { return Ok(None) };
         let person = asker.person.as_deref().and_then(|name| ActorId::parse(name).ok());
         let actor = self.declared.actor(id, asker.roles.clone(), asker.workspace.clone(), by);
-        Ok(Some(Arc::new(Actor { person, ..actor })))
+        let groups = asker.groups.clone().into();
+        Ok(Some(Arc::new(Actor { person, groups, ..actor })))
     }
 
     /// How clients get access tokens; none without issuers.

@@ -287,6 +287,7 @@ mod tests {
             id: named("ada"),
             person: None,
             roles: [slug("analyst"), slug("support")].into(),
+            groups: [].into(),
             workspace: slug("sales"),
             clearance: DataClass::Public,
             authentication: quaymaster_core::Authentication::LocalUser,

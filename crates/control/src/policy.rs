@@ -22,6 +22,7 @@ mod decision;
 mod entities;
 mod explain;
 mod problem;
+mod proof;
 mod redaction;
 mod schema;
 mod slice;
@@ -38,6 +39,7 @@ use quaymaster_core::{Actor, ActorId, Arguments, Timestamp, Zone};
 pub use decision::{Circumstances, Decision, DecisionEffect, Obligations, PolicyLimit};
 pub use explain::{Residual, Written};
 pub use problem::{PolicyProblem, Severity};
+pub use proof::{Example, Finding, Idle, Never, ProofError, Prover};
 pub use redaction::Redaction;
 pub use source::PolicyFile;
 
@@ -157,6 +159,11 @@ impl Policies {
     /// the context what is left of its conditions, in Cedar.
     pub fn residuals(&self, actor: &Actor, tool: &Tool) -> Vec<Residual> {
         self.slices.get(tool.name().as_str()).map(|slice| slice.residuals(actor)).unwrap_or_default()
+    }
+
+    /// Whether what is decided on calls of `tool` may depend on when they are made.
+    pub fn asks_time(&self, tool: &Tool) -> bool {
+        self.slices.get(tool.name().as_str()).is_none_or(Slice::asks_time)
     }
 
     /// Whether policy says something of the fields of `tool`'s results.

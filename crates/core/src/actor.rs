@@ -158,6 +158,9 @@ pub struct Actor {
     pub person: Option<ActorId>,
     /// The roles, sorted, without repeats.
     pub roles: Arc<[Role]>,
+    /// The groups that the actor's issuer says it is in, as `<issuer>:<group>`, sorted, without repeats.
+    /// They are for policies to speak of, and give nothing by themselves.
+    pub groups: Arc<[String]>,
     /// The workspace that the caller acts in.
     pub workspace: Workspace,
     /// The highest class of data that may be released to this actor.
@@ -172,11 +175,14 @@ impl Actor {
         self.person.as_ref().unwrap_or(&self.id)
     }
 
-    /// What the caller may, as one text: its roles, its clearance and how it was established. One
+    /// What the caller may, as one text: its roles, its groups, its clearance and how it was established. One
     /// person may have several tokens, and what was released to one of them is not for a lesser one.
     pub fn authority(&self) -> String {
         let roles: Vec<&str> = self.roles.iter().map(Role::as_str).collect();
-        let own = format!("{} {} {}", self.clearance.as_str(), self.authentication.as_str(), roles.join(","));
+        let mut own =
+            format!("{} {} {}", self.clearance.as_str(), self.authentication.as_str(), roles.join(","));
+        // In quotes, because an issuer's names may hold anything.
+        own.extend(self.groups.iter().map(|group| format!(" {group:?}")));
         // Of its scopes the one for reading alone: with another token for a further effect, as after a
         // challenge, its bearer goes on.
         if self.lacks_scopes(Effect::Read).is_some() { format!("{own} blind") } else { own }

@@ -12,15 +12,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{Actor, ActorId, Role, Workspace};
 
-/// How many entries are remembered.
+/// How many entries are remembered unless something else is said.
 const CAPACITY: usize = 10_000;
 
 /// A bounded map that many threads share.
-pub struct Memory<K, V>(Mutex<HashMap<K, V>>);
+pub struct Memory<K, V> {
+    entries: Mutex<HashMap<K, V>>,
+    capacity: usize,
+}
 
 impl<K, V> Default for Memory<K, V> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self::of(CAPACITY)
+    }
+}
+
+impl<K, V> Memory<K, V> {
+    /// One that holds so many entries at most.
+    pub fn of(capacity: usize) -> Self {
+        Self { entries: Mutex::default(), capacity }
     }
 }
 
@@ -33,7 +43,7 @@ impl<K: Eq + Hash, V: Clone> Memory<K, V> {
     /// Remembers `value` under `key`.
     pub fn insert(&self, key: K, value: V) {
         let mut entries = self.entries();
-        if entries.len() >= CAPACITY {
+        if entries.len() >= self.capacity {
             entries.clear();
         }
         entries.insert(key, value);
@@ -44,13 +54,8 @@ impl<K: Eq + Hash, V: Clone> Memory<K, V> {
         self.entries().remove(key);
     }
 
-    /// Forgets everything.
-    pub fn clear(&self) {
-        self.entries().clear();
-    }
-
     fn entries(&self) -> MutexGuard<'_, HashMap<K, V>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -62,7 +67,7 @@ impl<K, V> fmt::Debug for Memory<K, V> {
 }
 
 /// What of an actor a policy can see.
-type Viewer = (ActorId, ActorId, Arc<[Role]>, Workspace, &'static str);
+type Viewer = (ActorId, ActorId, Arc<[Role]>, Arc<[String]>, Workspace, &'static str);
 
 /// A memory with one value for each actor.
 pub struct PerActor<V>(Memory<Viewer, V>);
@@ -80,6 +85,7 @@ impl<V: Clone> PerActor<V> {
             actor.id.clone(),
             actor.person().clone(),
             Arc::clone(&actor.roles),
+            Arc::clone(&actor.groups),
             actor.workspace.clone(),
             actor.authentication.as_str(),
         );
@@ -110,6 +116,7 @@ mod tests {
             id: ActorId::parse(id).expect("an id"),
             person: None,
             roles: [slug(role)].into(),
+            groups: [].into(),
             workspace: slug("sales"),
             clearance: DataClass::Internal,
             authentication: Authentication::LocalUser,

@@ -93,8 +93,11 @@ pub async fn backtest(
             let Some(was) = was(record).filter(|_| in_range && is_decision) else { continue };
             let actor = row.actor.as_deref().and_then(|commitment| actors.get(commitment));
             match again(row, actor, subjects, rules).await? {
-                Ok((input, would_be)) => {
+                Ok((input, would_be, sets)) => {
                     found.replayed += 1;
+                    // An input that does not say how the session was labelled is no evidence of a change.
+                    let set = input.sets_labels.clone().unwrap_or_else(|| sets.clone());
+                    let (was, would_be) = (labelling(was, &set), labelling(would_be, &sets));
                     if was != would_be {
                         found.differing += 1;
                         let group = (input.tool, input.actor.id.to_string(), was, would_be);
@@ -116,6 +119,11 @@ pub async fn backtest(
     found.differences = groups.into_iter().map(difference).collect();
     found.differences.sort_by_key(|difference| std::cmp::Reverse(difference.calls));
     Ok(found)
+}
+
+/// `outcome` with how the session is labelled, where it is.
+fn labelling(outcome: String, labels: &[String]) -> String {
+    if labels.is_empty() { outcome } else { format!("{outcome}, labelled {}", labels.join(",")) }
 }
 
 /// Why a decision cannot be made again.
@@ -146,12 +154,15 @@ fn note(groups: &mut BTreeMap<Group, (u64, String)>, group: Group, row: &StoredC
     *example = row.call_id.clone().unwrap_or_default();
 }
 
+/// What a decision was made on, what would be decided, and how the session would be labelled.
+type Again = (DecisionInput, String, Vec<String>);
+
 async fn again(
     row: &StoredColumns,
     actor: Option<&ActorId>,
     subjects: &Subjects,
     rules: &Rules,
-) -> Result<Result<(DecisionInput, String), Why>, StartError> {
+) -> Result<Result<Again, Why>, StartError> {
     let Some(sealed) = &row.sealed else { return Ok(Err(Why::Oversized)) };
     let Some(actor) = actor else { return Ok(Err(Why::Erased)) };
     let Some(subject) = subjects.find(actor).await.map_err(failed)? else { return Ok(Err(Why::Erased)) };
@@ -161,7 +172,10 @@ async fn again(
         opened.and_then(|bytes| DecisionInput::parse(&bytes, Timestamp::from_micros(row.time_us)).ok());
     let Some(input) = input else { return Ok(Err(Why::Unreadable)) };
     Ok(match rules.replay(&input) {
-        Some(decision) => Ok((input, outcome(&decision.effect))),
+        Some(decision) => {
+            let sets: Vec<String> = decision.obligations.labels.iter().cloned().collect();
+            Ok((input, outcome(&decision.effect), sets))
+        }
         None => Err(Why::UnknownTool),
     })
 }

@@ -36,7 +36,8 @@ pub struct Plane {
     pub(crate) expected: Expected,
     /// How the names of each connector begin.
     prefixes: BTreeMap<Slug, String>,
-    views: PerActor<Arc<View>>,
+    /// What each actor sees; none where that depends on when it is asked.
+    views: PerActor<Option<Arc<View>>>,
     /// The views by the names of what they show: who sees the same shares one, with its index.
     shared: Memory<BTreeSet<String>, Arc<View>>,
 }
@@ -94,36 +95,44 @@ impl Plane {
         &self.catalogue
     }
 
-    /// What `actor` may see: tools of its workspace of which some call could be
-    /// permitted. Whether a tool is hidden or does not exist takes the same time.
+    /// What `actor` may see: tools of its workspace of which some call could be permitted, and of
+    /// their resources those that it may read now. Whether a tool is hidden or does not exist takes
+    /// the same time.
     pub fn view(&self, actor: &Actor) -> Arc<View> {
-        self.views.get_or_make(actor, || {
-            let policies = self.rulebook.policies();
-            let seen = self.catalogue.offers().filter(|tool| {
-                tool.declaration().workspaces.contains(&actor.workspace) && policies.could_permit(actor, tool)
-            });
-            let (mut shown, mut awaits) = (BTreeSet::new(), false);
-            for tool in seen {
-                let name = tool.name();
-                awaits |= policies.may_need_approval(tool);
-                shown.insert(name.to_string());
-                let may_read =
-                    |uri: &str| may_read(actor, tool, uri, &self.rulebook, self.evidence.clock.now());
-                let listed = tool.listed().filter(|(uri, _)| may_read(uri));
-                shown.extend(listed.map(|(uri, _)| place(name, uri)));
-            }
-            if awaits {
-                shown.insert(AWAIT_APPROVAL.to_owned());
-            }
-            self.shared.get(&shown).unwrap_or_else(|| {
-                let is_seen = |tool: &Tool| shown.contains(tool.name().as_str());
-                let is_listed = |tool: &Tool, uri: &str| shown.contains(&place(tool.name(), uri));
-                let view = self.catalogue.view_listing(is_seen, is_listed);
-                let view = Arc::new(if awaits { view.awaiting() } else { view });
-                self.shared.insert(shown.clone(), Arc::clone(&view));
-                view
-            })
-        })
+        let lasting = self.views.get_or_make(actor, || {
+            let (view, lasts) = self.view_now(actor);
+            lasts.then_some(view)
+        });
+        lasting.unwrap_or_else(|| self.view_now(actor).0)
+    }
+
+    /// The same, made now; and whether it will be the same at any other time.
+    fn view_now(&self, actor: &Actor) -> (Arc<View>, bool) {
+        let (policies, now) = (self.rulebook.policies(), self.evidence.clock.now());
+        let seen = self.catalogue.offers().filter(|tool| {
+            tool.declaration().workspaces.contains(&actor.workspace) && policies.could_permit(actor, tool)
+        });
+        let (mut shown, mut awaits, mut lasts) = (BTreeSet::new(), false, true);
+        for tool in seen {
+            let name = tool.name();
+            awaits |= policies.may_need_approval(tool);
+            shown.insert(name.to_string());
+            lasts &= tool.listed().next().is_none() || !policies.asks_time(tool);
+            let listed = tool.listed().filter(|(uri, _)| may_read(actor, tool, uri, &self.rulebook, now));
+            shown.extend(listed.map(|(uri, _)| place(name, uri)));
+        }
+        if awaits {
+            shown.insert(AWAIT_APPROVAL.to_owned());
+        }
+        let view = self.shared.get(&shown).unwrap_or_else(|| {
+            let is_seen = |tool: &Tool| shown.contains(tool.name().as_str());
+            let is_listed = |tool: &Tool, uri: &str| shown.contains(&place(tool.name(), uri));
+            let view = self.catalogue.view_listing(is_seen, is_listed);
+            let view = Arc::new(if awaits { view.awaiting() } else { view });
+            self.shared.insert(shown.clone(), Arc::clone(&view));
+            view
+        });
+        (view, lasts)
     }
 
     /// What `actor` may see of what `reach` leads to. Of a connector that is hidden, or that

@@ -161,7 +161,15 @@ impl Rules {
         roles.sort();
         roles.dedup();
         let workspace = workspace.clone();
-        Ok(Actor { id, person: None, roles: roles.into(), workspace, clearance, authentication })
+        Ok(Actor {
+            id,
+            person: None,
+            roles: roles.into(),
+            groups: [].into(),
+            workspace,
+            clearance,
+            authentication,
+        })
     }
 
     /// The tool called `name`.
@@ -206,6 +214,7 @@ impl Rules {
     pub fn replay(&self, input: &DecisionInput) -> Option<Decision> {
         let tool = self.catalogue.tool(&input.tool)?;
         let circumstances = Circumstances {
+            labels: &input.labels,
             reason: input.reason.as_deref(),
             session: input.session.as_deref(),
             ..Circumstances::new(&input.agent, input.at)

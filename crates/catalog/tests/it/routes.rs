@@ -100,6 +100,7 @@ fn request(kind: Kind, tool: &str) -> CallRequest {
             id: ActorId::parse("ana").expect("a name"),
             person: None,
             roles: [].into(),
+            groups: [].into(),
             workspace: slug("sales"),
             clearance: DataClass::Internal,
             authentication: Authentication::LocalUser,

@@ -7,6 +7,7 @@ mod access;
 mod asking;
 mod backtest;
 mod explain;
+mod prove;
 mod test;
 mod what_if;
 
@@ -33,6 +34,8 @@ enum Action {
     Backtest(backtest::Backtest),
     /// Shows which role may use which tool.
     Access(access::Access),
+    /// Proves something of every call that there could be, where the solver cvc5 is there.
+    Prove(prove::Prove),
 }
 
 impl Policy {
@@ -43,6 +46,7 @@ impl Policy {
             Action::WhatIf(what_if) => what_if.run().await,
             Action::Backtest(backtest) => backtest.run().await,
             Action::Access(access) => access.run().await,
+            Action::Prove(prove) => prove.run().await,
         }
     }
 }

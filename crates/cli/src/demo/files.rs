@@ -295,6 +295,7 @@ mod tests {
             id: ActorId::parse("ada@example.test").expect("an actor"),
             person: None,
             roles: [Slug::parse(role).expect("a role")].into(),
+            groups: [].into(),
             workspace: Slug::parse("sales").expect("a workspace"),
             clearance: DataClass::Confidential,
             authentication: Authentication::LocalUser,

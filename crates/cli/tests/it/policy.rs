@@ -124,3 +124,35 @@ fn the_decisions_of_the_log_are_made_again_under_other_policies() {
     assert_eq!(json_of(&later)["replayed"], 0);
     assert_eq!(run_in(Path::new("/nowhere"), &["policy", "access"]).code, 3);
 }
+
+#[test]
+fn without_a_solver_nothing_is_claimed_and_the_error_has_a_code() {
+    let demo = Demo::start();
+    for (claim, solver, code) in
+        [("never", "/no/such/solver", "proof.no_solver"), ("useless", "true", "proof.other_solver")]
+    {
+        let ran = demo.run(&["policy", "prove", claim, "--solver", solver]);
+        assert_eq!((ran.code, ran.output.as_str()), (4, ""), "{}", ran.complaint);
+        assert!(
+            ran.complaint.contains(code) && ran.complaint.contains("help: install cvc5"),
+            "{}",
+            ran.complaint
+        );
+    }
+    let ran = demo.run(&["policy", "prove", "never", "--role", "nobody"]);
+    assert_eq!((ran.code, ran.complaint.trim()), (2, "error: unknown role `nobody`"));
+    assert_eq!(demo.run(&["policy", "prove", "implies"]).code, 2);
+}
+
+#[test]
+fn a_group_is_something_that_policies_are_asked_about() {
+    let demo = Demo::start();
+    let text = r#"@id("eng-escalates") permit (principal, action == Action::"call", resource == Tool::"desk_create_support_escalation")
+        when { principal.groups.contains("corp:eng") };"#;
+    fs::write(demo.folder.join("policies/groups.cedar"), text).expect("written");
+    let asked = |group: &str| {
+        let ran = demo.run(&["policy", "explain", "--json", "--tool", ESCALATION, "--group", group]);
+        json_of(&ran)["effect"].clone()
+    };
+    assert_eq!([asked("corp:eng"), asked("other:eng")], [json!("allow"), json!("deny")]);
+}

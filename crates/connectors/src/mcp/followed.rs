@@ -19,13 +19,14 @@ pub(super) struct Holder {
     id: ActorId,
     workspace: Workspace,
     roles: Arc<[Role]>,
+    groups: Arc<[String]>,
     clearance: DataClass,
 }
 
 impl Holder {
     pub(super) fn of(actor: &Actor) -> Self {
-        let Actor { id, workspace, roles, clearance, person: _, authentication: _ } = actor.clone();
-        Self { id, workspace, roles, clearance }
+        let Actor { id, workspace, roles, groups, clearance, person: _, authentication: _ } = actor.clone();
+        Self { id, workspace, roles, groups, clearance }
     }
 }
 

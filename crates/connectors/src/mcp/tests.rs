@@ -160,6 +160,7 @@ pub(super) fn actor(name: &str) -> Actor {
         id: ActorId::parse(name).expect("a name"),
         person: None,
         roles: Arc::new([]),
+        groups: [].into(),
         workspace: Slug::parse("main").expect("a workspace"),
         clearance: DataClass::Internal,
         authentication: Authentication::LocalUser,

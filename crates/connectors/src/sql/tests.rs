@@ -106,6 +106,7 @@ pub(super) async fn call_until(
         id: ActorId::parse("ada").expect("a name"),
         person: None,
         roles: Arc::new([]),
+        groups: [].into(),
         workspace: Slug::parse("main").expect("a workspace"),
         clearance: DataClass::Internal,
         authentication: Authentication::LocalUser,

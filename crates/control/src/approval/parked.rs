@@ -24,6 +24,9 @@ pub struct Asker {
     pub person: Option<String>,
     /// The roles.
     pub roles: Vec<Slug>,
+    /// The groups.
+    #[serde(default)]
+    pub groups: Vec<String>,
     /// The workspace.
     pub workspace: Slug,
     /// How they were established.
@@ -74,6 +77,7 @@ impl Asker {
             id: actor.id.to_string(),
             person: actor.person.as_ref().map(ToString::to_string),
             roles: actor.roles.to_vec(),
+            groups: actor.groups.to_vec(),
             workspace: actor.workspace.clone(),
             authentication: actor.authentication.as_str().to_owned(),
             token: actor.authentication.token().map(ToString::to_string),

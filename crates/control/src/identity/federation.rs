@@ -120,12 +120,12 @@ impl Federation {
             self.known.remove(&hash);
         }
         let (issuer, bearer) = self.bearer((token, hash)).await.map_err(refuse)?;
-        let Bearer { id, person, roles, workspaces, grant, audiences, until } = bearer;
+        let Bearer { id, person, roles, groups, workspaces, grant, audiences, until } = bearer;
         let grant = Arc::new(grant);
         let actor = |workspace| {
             let by = quaymaster_core::Authentication::Issuer(Arc::clone(&grant));
             let actor = self.declared.actor(id.clone(), roles.clone(), workspace, by);
-            Arc::new(Actor { person: person.clone(), ..actor })
+            Arc::new(Actor { person: person.clone(), groups: Arc::clone(&groups), ..actor })
         };
         let actors = workspaces.into_iter().map(actor).collect();
         let known = Arc::new(Known { actors, audiences, issuer, checked: now, until });

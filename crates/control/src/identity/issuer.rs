@@ -31,6 +31,8 @@ const REMEMBERED: Duration = Duration::from_mins(1);
 const MAX_TOLD: usize = 100;
 /// Most workspaces of one token.
 const MAX_WORKSPACES: usize = 16;
+/// Longest name of a group, in bytes.
+const MAX_GROUP_BYTES: usize = 200;
 
 /// Who bears a token.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub(super) struct Bearer {
     pub(super) id: ActorId,
     pub(super) person: Option<ActorId>,
     pub(super) roles: Vec<Role>,
+    /// As an actor has them.
+    pub(super) groups: Arc<[String]>,
     /// At least one; the first is where the token leads that names none.
     pub(super) workspaces: Vec<Workspace>,
     pub(super) grant: Grant,
@@ -207,6 +211,8 @@ impl Issuer {
         let id = ActorId::parse(&id).map_err(|_| "a name that no actor can have")?;
         let person = mapping.person.as_ref().map(|person| person.text(&sight)).transpose()?;
         let person = person.map(|person| ActorId::parse(&person)).transpose();
+        let groups = mapping.groups.as_ref().map(|groups| groups.texts(&sight)).transpose()?;
+        let groups = groups.unwrap_or_default();
         let grant = Grant {
             issuer: self.settings.name.clone(),
             scopes: scopes.as_slice().into(),
@@ -215,7 +221,8 @@ impl Issuer {
         Ok(Bearer {
             id,
             person: person.map_err(|_| "a name that no person can have")?,
-            roles: self.roles(&sight, declared)?,
+            roles: self.roles(&sight, &groups, declared)?,
+            groups: self.own_groups(groups),
             workspaces: self.workspaces(&sight, declared)?,
             grant,
             audiences: jwt::audiences(claims),
@@ -223,10 +230,9 @@ impl Issuer {
         })
     }
 
-    fn roles(&self, sight: &Sight<'_>, declared: &Declared) -> Result<Vec<Role>, Fault> {
+    fn roles(&self, sight: &Sight<'_>, groups: &[String], declared: &Declared) -> Result<Vec<Role>, Fault> {
         let mapping = &self.settings.mapping;
         let named = mapping.roles.as_ref().map(|roles| roles.texts(sight)).transpose()?;
-        let groups = mapping.groups.as_ref().map(|groups| groups.texts(sight)).transpose()?;
         let mut roles: Vec<Role> = Vec::new();
         for name in named.into_iter().flatten() {
             match Role::parse(&name).ok().filter(|role| declared.roles.contains_key(role)) {
@@ -234,9 +240,21 @@ impl Issuer {
                 None => self.tell(&name),
             }
         }
-        let of_groups = groups.iter().flatten().filter_map(|group| self.settings.groups.get(group));
+        let of_groups = groups.iter().filter_map(|group| self.settings.groups.get(group));
         roles.extend(of_groups.flatten().cloned());
         Ok(roles)
+    }
+
+    /// `groups` as an actor has them: with the name of the issuer, since another may have groups of the
+    /// same names. One whose name nobody could write in a policy gives nothing.
+    fn own_groups(&self, groups: Vec<String>) -> Arc<[String]> {
+        let fits = |group: &String| {
+            (1..=MAX_GROUP_BYTES).contains(&group.len()) && !group.chars().any(char::is_control)
+        };
+        let fitting = groups.into_iter().filter(fits);
+        let named: BTreeSet<String> =
+            fitting.map(|group| format!("{}:{group}", self.settings.name)).collect();
+        named.into_iter().collect()
     }
 
     fn workspaces(&self, sight: &Sight<'_>, declared: &Declared) -> Result<Vec<Workspace>, Fault> {

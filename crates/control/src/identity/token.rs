@@ -153,13 +153,6 @@ impl Tokens {
         Ok(row.filter(|row| row.revoked_us.is_none()).map(|row| Authentication::Token(row.id)))
     }
 
-    /// Revokes a token, for this process at once; false if there is none that could be revoked.
-    pub(super) async fn revoke(&self, id: &TokenId) -> Result<bool, StoreError> {
-        let revoked = self.store.token_revoke(id, self.clock.now().as_micros()).await;
-        self.verified.clear();
-        revoked
-    }
-
     /// Notes now and then that a token is in use; that this fails keeps nobody out.
     async fn note_use(&self, row: &TokenRow, now: Timestamp) {
         let noted = row.last_used_us.map(Timestamp::from_micros);

@@ -6,7 +6,7 @@ use quaymaster_core::Gate;
 
 use super::action::Action;
 use super::annotation::Notes;
-use super::source::{Scope, SourcePolicy, json_of, mentions_context};
+use super::source::{Scope, SourcePolicy, asks_principal, json_of, mentions_context};
 
 /// One permit for each role that `access` names, and a forbid that the tool's approval lifts.
 ///
@@ -36,6 +36,7 @@ pub(super) fn policies(tool: &Tool) -> Result<Vec<SourcePolicy>, String> {
 fn compile(tool: &Tool, id: String, text: &str) -> Result<SourcePolicy, String> {
     let policy = Policy::parse(Some(PolicyId::new(id)), text).map_err(|e| e.to_string())?;
     let (mentions_context, json) = (mentions_context(&policy), json_of(&policy));
+    let asks_principal = asks_principal(&policy);
     Ok(SourcePolicy {
         policy,
         file: None,
@@ -44,6 +45,7 @@ fn compile(tool: &Tool, id: String, text: &str) -> Result<SourcePolicy, String> 
         scope: Scope::Tool(tool.name().to_string()),
         actions: vec![Action::Call],
         mentions_context,
+        asks_principal,
         json,
         notes: Notes::default(),
     })

@@ -3,6 +3,8 @@
 //!
 //! Invariant: a policy that fails to evaluate denies here as well.
 
+use std::collections::BTreeSet;
+
 use cedar_policy::{
     Authorizer, Context, Decision as Verdict, Entities, EntityUid, Policy, PolicyId, PolicySet, Request,
 };
@@ -32,6 +34,11 @@ impl Aside {
         }
         let set = PolicySet::from_policies(about).map_err(|e| e.to_string())?;
         Ok(Some(Self { set, action: uid("Action", action.as_str())? }))
+    }
+
+    /// The policies, as they are written.
+    pub(super) fn written(&self) -> BTreeSet<String> {
+        self.set.policies().map(ToString::to_string).collect()
     }
 
     /// Whether `principal` may.

@@ -18,8 +18,8 @@ pub(super) struct Asked<'a> {
     pub(super) approved: bool,
 }
 
-/// Which parts of the context the policies of a slice may ask for: making a part takes time.
-#[derive(Clone, Copy, Debug)]
+/// Which parts of the context policies may ask for: making a part takes time.
+#[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "one for each part")]
 pub(super) struct Wants {
     agent: bool,
@@ -30,12 +30,11 @@ pub(super) struct Wants {
 }
 
 impl Wants {
-    /// What `policies` name, whatever they mean by it: too much does no harm.
-    pub(super) fn of(policies: &[&SourcePolicy]) -> Self {
-        let texts: Option<Vec<&str>> = policies.iter().map(|source| source.json.as_deref()).collect();
+    /// What the policy names, whatever it means by it: too much does no harm.
+    pub(super) fn of(source: &SourcePolicy) -> Self {
         let names = |part: &str| {
             let quoted = format!("\"{part}\"");
-            texts.as_ref().is_none_or(|texts| texts.iter().any(|text| text.contains(&quoted)))
+            source.json.as_deref().is_none_or(|text| text.contains(&quoted))
         };
         Self {
             agent: names("agent"),
@@ -44,6 +43,23 @@ impl Wants {
             labels: names("labels"),
             time: names("time"),
         }
+    }
+
+    /// What either asks for.
+    #[must_use]
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            agent: self.agent || other.agent,
+            arguments: self.arguments || other.arguments,
+            environment: self.environment || other.environment,
+            labels: self.labels || other.labels,
+            time: self.time || other.time,
+        }
+    }
+
+    /// Whether the time of a call is asked for.
+    pub(super) fn asks_time(self) -> bool {
+        self.time
     }
 }
 

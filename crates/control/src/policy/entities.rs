@@ -9,6 +9,7 @@ use quaymaster_core::setting::Slug;
 use quaymaster_core::{Actor, Handling, Zone};
 
 use super::aside::Aside;
+use super::slice::Likeness;
 use super::{DEFAULT_ENVIRONMENT, Known};
 
 /// A tool in one of its workspaces.
@@ -17,6 +18,8 @@ pub(super) struct Placed {
     pub(super) workspace: Slug,
     /// The tool as policies see it there.
     pub(super) tool: Entity,
+    /// What the tool is in.
+    pub(super) parents: HashSet<EntityUid>,
     /// The environment that the workspace, or the connector itself, is.
     pub(super) environment: String,
     /// Whose time it is there.
@@ -33,8 +36,9 @@ impl Placed {
             let environment = own.or_else(|| known.environments.get(workspace.as_str()));
             let environment = environment.map_or(DEFAULT_ENVIRONMENT, String::as_str).to_owned();
             let zone = known.zones.get(workspace.as_str()).cloned().unwrap_or_default();
-            let tool = tool_entity(tool, &environment)?;
-            Ok(Self { workspace: workspace.clone(), tool, environment, zone })
+            let parents = parents(tool)?;
+            let tool = tool_entity(tool, &environment, parents.clone())?;
+            Ok(Self { workspace: workspace.clone(), tool, parents, environment, zone })
         };
         workspaces.map(place).collect()
     }
@@ -62,23 +66,89 @@ pub(super) fn administer(policies: &Aside, actor: &Actor, command: &str) -> bool
     ask().unwrap_or(false)
 }
 
-/// An actor as policies see it.
-fn actor_entity(actor: &Actor) -> Result<Entity, String> {
-    let mut parents: HashSet<EntityUid> =
-        actor.roles.iter().map(|role| uid("Role", role.as_str())).collect::<Result<_, _>>()?;
-    parents.insert(uid("Workspace", actor.workspace.as_str())?);
-    let attributes = HashMap::from([
-        ("authentication".to_owned(), text(actor.authentication.as_str())),
-        ("person".to_owned(), text(actor.person().as_str())),
-    ]);
-    Entity::new(actor_uid(actor)?, attributes, parents).map_err(|e| e.to_string())
+/// Who asks as policies see them.
+struct Principal<'a> {
+    id: &'a str,
+    person: &'a str,
+    roles: Vec<&'a str>,
+    groups: &'a [String],
+    workspace: &'a str,
+    authentication: &'a str,
 }
 
-fn tool_entity(tool: &Tool, environment: &str) -> Result<Entity, String> {
+impl Principal<'_> {
+    fn entity(&self) -> Result<Entity, String> {
+        let mut parents: HashSet<EntityUid> =
+            self.roles.iter().map(|role| uid("Role", role)).collect::<Result<_, _>>()?;
+        parents.insert(uid("Workspace", self.workspace)?);
+        let groups = self.groups.iter().map(|group| text(group));
+        let attributes = HashMap::from([
+            ("authentication".to_owned(), text(self.authentication)),
+            ("groups".to_owned(), RestrictedExpression::new_set(groups)),
+            ("person".to_owned(), text(self.person)),
+        ]);
+        Entity::new(uid("Actor", self.id)?, attributes, parents).map_err(|e| e.to_string())
+    }
+
+    fn at(&self, place: &Placed) -> Result<(EntityUid, Entities), String> {
+        let entity = self.entity()?;
+        let principal = entity.uid();
+        let entities = Entities::from_entities([entity, place.tool.clone()], None);
+        Ok((principal, entities.map_err(|e| e.to_string())?))
+    }
+}
+
+/// An actor as policies see it.
+fn actor_entity(actor: &Actor) -> Result<Entity, String> {
+    let principal = Principal {
+        id: actor.id.as_str(),
+        person: actor.person().as_str(),
+        roles: actor.roles.iter().map(Slug::as_str).collect(),
+        groups: &actor.groups,
+        workspace: actor.workspace.as_str(),
+        authentication: actor.authentication.as_str(),
+    };
+    principal.entity()
+}
+
+/// Who stands for all that are of one `likeness`, and what is known to a decision about them.
+pub(super) fn alike(place: &Placed, likeness: &Likeness) -> Result<(EntityUid, Entities), String> {
+    let single = likeness.single.as_ref();
+    let principal = Principal {
+        id: single.map_or(ANYBODY, |(id, ..)| id.as_str()),
+        person: single.map_or(ANYBODY, |(_, person, _)| person.as_str()),
+        roles: likeness.roles.iter().map(Slug::as_str).collect(),
+        groups: single.map_or(&[], |(.., groups)| groups),
+        workspace: likeness.workspace.as_str(),
+        authentication: likeness.authentication,
+    };
+    principal.at(place)
+}
+
+/// Somebody in all of `roles`, and what is known to a question about them.
+pub(super) fn anybody(place: &Placed, roles: &BTreeSet<&str>) -> Result<(EntityUid, Entities), String> {
+    let principal = Principal {
+        id: ANYBODY,
+        person: ANYBODY,
+        roles: roles.iter().copied().collect(),
+        groups: &[],
+        workspace: place.workspace.as_str(),
+        authentication: "token",
+    };
+    principal.at(place)
+}
+
+/// The account of whoever is asked about as one of many. No policy that could tell is asked then.
+const ANYBODY: &str = "anybody";
+
+/// What a tool is in: its connector and its workspaces.
+fn parents(tool: &Tool) -> Result<HashSet<EntityUid>, String> {
     let declaration = tool.declaration();
     let workspaces = declaration.workspaces.iter().map(|w| uid("Workspace", w.as_str()));
-    let mut parents: HashSet<EntityUid> = workspaces.collect::<Result<_, _>>()?;
-    parents.insert(uid("Connector", declaration.connector.as_str())?);
+    workspaces.chain([uid("Connector", declaration.connector.as_str())]).collect()
+}
+
+fn tool_entity(tool: &Tool, environment: &str, parents: HashSet<EntityUid>) -> Result<Entity, String> {
     let classes = classes(tool).into_iter().map(text);
     let attributes = HashMap::from([
         ("classes".to_owned(), RestrictedExpression::new_set(classes)),

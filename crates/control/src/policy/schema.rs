@@ -180,7 +180,7 @@ fn decimal(number: &Number) -> Result<String, String> {
 
 /// The entities of every schema.
 pub(super) const ENTITIES: &str = "entity Role; entity Workspace; entity Connector;
-entity Actor in [Role, Workspace] { authentication: String, person: String };
+entity Actor in [Role, Workspace] { authentication: String, groups: Set<String>, person: String };
 entity Tool in [Connector, Workspace] {
   classes: Set<String>, effect: String, environment: String, kind: String, name: String
 };

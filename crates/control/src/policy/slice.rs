@@ -1,16 +1,17 @@
 //! The policies that can bear on one tool, validated against its types.
 
 mod audience;
+mod kin;
+mod outlook;
 mod sight;
 
-pub(super) use audience::could_be_for;
+pub(super) use audience::{Likeness, could_be_for};
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use cedar_policy::{
-    Authorizer, Context, Decision as Verdict, Effect, Entities, EntityUid, PolicyId, PolicySet, Request,
-    Response, Schema,
+    Authorizer, Context, Decision as Verdict, EntityUid, PolicyId, PolicySet, Request, Response, Schema,
 };
 use quaymaster_catalog::Tool;
 use quaymaster_core::arguments::sha256_text;
@@ -21,21 +22,20 @@ use super::annotation::Notes;
 use super::aside::Aside;
 use super::context::{Asked, Wants};
 use super::decision::{Circumstances, Decision, DecisionEffect, Obligations};
-use super::entities::{Placed, actor_uid, uid};
+use super::entities::{Placed, uid};
 use super::problem::{PolicyProblem, Severity};
 use super::schema::{ArgumentType, cedar_schema};
 use super::source::{Source, SourcePolicy};
 use super::validate::validate;
 use super::{Known, access};
 use audience::Audiences;
+use kin::{Kin, MAX_KIN};
+use outlook::Forecast;
 
 /// The policies of one tool, ready to decide.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "facts of their own, each found out once at load")]
 pub(super) struct Slice {
     pub(super) set: PolicySet,
-    /// The permits alone, where some of them demands something.
-    demanding: Option<PolicySet>,
     pub(super) schema: Schema,
     arguments: ArgumentType,
     digest: Arc<str>,
@@ -43,15 +43,15 @@ pub(super) struct Slice {
     pub(super) notes: HashMap<PolicyId, Notes>,
     pub(super) places: Vec<Placed>,
     pub(super) action: EntityUid,
-    /// No policy looks at the context, so what was decided for an actor holds for all its calls.
-    ignores_context: bool,
-    remembered: PerActor<Decision>,
-    /// Some policy says who may agree, so a denial is looked at twice.
+    /// Some policy says who may agree.
     has_gates: bool,
     wants: Wants,
     audiences: Audiences,
+    kin: Memory<Likeness, Arc<Kin>>,
+    /// Whether those who are alike could call the tool, where that is not known beforehand.
+    could_call: Memory<Likeness, bool>,
     asks_reason: bool,
-    lists: Option<Aside>,
+    pub(super) lists: Option<Aside>,
     fields: Option<Aside>,
     /// Which fields each actor sees, as far as somebody asked.
     seen_fields: PerActor<Arc<Memory<String, bool>>>,
@@ -92,20 +92,23 @@ impl Slice {
         if typed {
             validate(&set, &schema, &policies, Some(tool.name()))?;
         }
-        let permits = || policies.iter().copied().filter(|p| p.policy.effect() == Effect::Permit);
-        let demands = permits().any(|p| !p.notes.obligations.is_empty());
         let places = Placed::all(tool, known).map_err(fault)?;
+        let action = uid("Action", "call").map_err(fault)?;
+        let mut audiences = Audiences::of(&policies);
+        if typed {
+            let forecast = Forecast { schema: &schema, action: &action, places: &places };
+            audiences.settle(&forecast).map_err(fault)?;
+        }
         Ok(Self {
-            demanding: demands.then(|| set_of(permits())).transpose().map_err(fault)?,
-            ignores_context: !policies.iter().any(|p| p.mentions_context),
             notes: policies.iter().map(|p| (p.policy.id().clone(), p.notes.clone())).collect(),
             digest: digest(&policies, &places).into(),
             places,
-            action: uid("Action", "call").map_err(fault)?,
-            remembered: PerActor::default(),
+            action,
             has_gates: policies.iter().any(|p| p.notes.approval.is_some()),
-            wants: Wants::of(&policies),
-            audiences: Audiences::of(&policies).map_err(fault)?,
+            wants: policies.iter().fold(Wants::default(), |wants, source| wants.and(Wants::of(source))),
+            audiences,
+            kin: Memory::of(MAX_KIN),
+            could_call: Memory::default(),
             asks_reason: policies.iter().any(|p| asks_reason(p)),
             set,
             schema,
@@ -126,6 +129,16 @@ impl Slice {
     /// Whether a gate may stand before some call.
     pub(super) fn has_gates(&self) -> bool {
         self.has_gates
+    }
+
+    /// Whether what is decided may depend on when.
+    pub(super) fn asks_time(&self) -> bool {
+        self.wants.asks_time()
+    }
+
+    /// The policies about calls.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &SourcePolicy> {
+        self.audiences.sources()
     }
 
     /// What the policies are, as a digest.
@@ -159,31 +172,45 @@ impl Slice {
             zone: &place.zone,
             approved: false,
         };
-        let decide = || self.evaluate(actor, place, asked).unwrap_or_else(cannot_evaluate);
-        if self.ignores_context { self.remembered.get_or_make(actor, decide) } else { decide() }
+        let kin = match self.kin(actor, place) {
+            Ok(kin) => kin,
+            Err(error) => return cannot_evaluate(error),
+        };
+        let decide = || self.evaluate(&kin, place, asked).unwrap_or_else(cannot_evaluate);
+        if kin.ignores_context { kin.decided.get_or_init(decide).clone() } else { decide() }
+    }
+
+    /// What holds for all who are like `actor`.
+    fn kin(&self, actor: &Actor, place: &Placed) -> Result<Arc<Kin>, String> {
+        let likeness = self.audiences.likeness(actor);
+        if let Some(kin) = self.kin.get(&likeness) {
+            return Ok(kin);
+        }
+        let kin = Arc::new(Kin::of(&self.audiences, &likeness, actor, place)?);
+        self.kin.insert(likeness, Arc::clone(&kin));
+        Ok(kin)
     }
 
     /// Twice at most: as things are, and, where that denies, as if an approval had been given.
-    fn evaluate(&self, actor: &Actor, place: &Placed, asked: Asked<'_>) -> Result<Decision, String> {
-        let entities = place.entities(actor)?;
-        let now = self.respond(actor, place, asked, &entities, &self.set)?;
+    fn evaluate(&self, kin: &Kin, place: &Placed, asked: Asked<'_>) -> Result<Decision, String> {
+        let now = self.respond(kin, place, asked, &kin.set)?;
         let decision = self.read(&now);
         let is_final = decision.effect != DecisionEffect::Deny || decision.errors > 0;
-        if is_final || self.ignores_context || !self.has_gates {
+        if is_final || kin.ignores_context || !kin.has_gates {
             return Ok(decision);
         }
         let asked_then = Asked { approved: true, ..asked };
-        let approved = self.respond(actor, place, asked_then, &entities, &self.set)?;
+        let approved = self.respond(kin, place, asked_then, &kin.set)?;
         let mut with_approval = self.read(&approved);
         let granted = with_approval.effect != DecisionEffect::Deny && with_approval.errors == 0;
         let gates = self.gates(&now, &approved);
         if !granted || gates.is_empty() {
             return Ok(decision);
         }
-        if let Some(permits) = &self.demanding {
+        if let Some(permits) = &kin.demanding {
             // A permit that holds until somebody agrees still demands what it demands: else a
             // forbid that an approval lifts would take a demand away.
-            let unforbidden = self.respond(actor, place, asked, &entities, permits)?;
+            let unforbidden = self.respond(kin, place, asked, permits)?;
             self.add_demands(unforbidden.diagnostics().reason(), &mut with_approval.obligations);
         }
         Ok(Decision { effect: DecisionEffect::NeedsApproval { gates }, ..with_approval })
@@ -191,22 +218,19 @@ impl Slice {
 
     fn respond(
         &self,
-        actor: &Actor,
+        kin: &Kin,
         place: &Placed,
         asked: Asked<'_>,
-        entities: &Entities,
         set: &PolicySet,
     ) -> Result<Response, String> {
-        let context = if self.ignores_context {
-            Context::empty()
-        } else {
-            asked.context(&self.arguments, self.wants)?
-        };
+        let context =
+            if kin.ignores_context { Context::empty() } else { asked.context(&self.arguments, kin.wants)? };
         // The context is made as the schema says, so Cedar need not look at it again; it would have to be
         // whole for that, and what Cedar says of one that does not fit repeats the arguments.
-        let request = Request::new(actor_uid(actor)?, self.action.clone(), place.tool.uid(), context, None)
-            .map_err(|_| "the request cannot be put together".to_owned())?;
-        Ok(Authorizer::new().is_authorized(&request, set, entities))
+        let request =
+            Request::new(kin.principal.clone(), self.action.clone(), place.tool.uid(), context, None)
+                .map_err(|_| "the request cannot be put together".to_owned())?;
+        Ok(Authorizer::new().is_authorized(&request, set, &kin.entities))
     }
 
     /// Any error denies: Cedar would skip the policy that failed, even a `forbid`.

@@ -44,6 +44,8 @@ pub(super) struct SourcePolicy {
     /// What it is about.
     pub(super) actions: Vec<Action>,
     pub(super) mentions_context: bool,
+    /// Its conditions speak of who asks.
+    pub(super) asks_principal: bool,
     /// The policy as JSON, to look for names in; nothing if it cannot be written so.
     pub(super) json: Option<String>,
     pub(super) notes: Notes,
@@ -205,6 +207,7 @@ impl Reader<'_> {
             scope,
             actions,
             mentions_context,
+            asks_principal: asks_principal(policy),
             json: json_of(policy),
         };
         self.source.by_scope.entry(read.scope.key()).or_default().push(read);
@@ -252,6 +255,14 @@ pub(super) fn json_of(policy: &Policy) -> Option<String> {
 /// Whether a policy looks at the context. Where that cannot be told, it does.
 pub(super) fn mentions_context(policy: &Policy) -> bool {
     policy.to_json().map_or(true, |json| json.to_string().contains(r#""context""#))
+}
+
+/// Whether the conditions of a policy speak of who asks. Where that cannot be told, they do.
+pub(super) fn asks_principal(policy: &Policy) -> bool {
+    let says = |json: serde_json::Value| {
+        json.get("conditions").map(|said| said.to_string().contains(r#""principal""#))
+    };
+    policy.to_json().ok().and_then(says).unwrap_or(true)
 }
 
 fn scope_of(policy: &Policy) -> Option<Scope> {

@@ -81,6 +81,7 @@ fn actor(role: &str) -> Actor {
         id: ActorId::parse("ada").expect("an id"),
         person: None,
         roles: [slug(role)].into(),
+        groups: [].into(),
         workspace: slug("sales"),
         clearance: DataClass::Internal,
         authentication: Authentication::LocalUser,

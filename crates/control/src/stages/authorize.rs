@@ -73,6 +73,7 @@ fn decide(mut facts: Facts, tool: &Tool, rulebook: &Rulebook) -> Result<Authoriz
     let circumstances = Circumstances {
         session: request.session.as_ref().map(SessionId::as_str),
         reason: reason.as_deref(),
+        labels: &facts.labels,
         ..Circumstances::new(&request.agent, request.received)
     };
     let decision = rulebook.policies().decide(&request.actor, tool, &arguments, &circumstances);

@@ -21,6 +21,8 @@ pub(crate) struct Facts {
     pub(crate) arguments: Option<Arguments>,
     /// The business reason that the caller gave beside the arguments.
     pub(crate) reason: Option<String>,
+    /// What the session has seen when the call comes in. Nothing sets it until information flow does.
+    pub(crate) labels: Vec<String>,
     pub(crate) decision: Option<Decision>,
     /// What the policies are that decided, as a digest.
     pub(crate) rules: Option<Arc<str>>,
@@ -55,6 +57,7 @@ impl Facts {
             tool: None,
             arguments: None,
             reason: None,
+            labels: vec![],
             decision: None,
             rules: None,
             approval: None,

@@ -1,7 +1,8 @@
 //! What a decision was made on, as it is sealed beside its record.
 //!
 //! Written when a call is recorded and read when decisions are made again under other policies.
-//! Version 1 has no `reason`, `session` and `time`, nor the actor's `person`; readers take both.
+//! Version 1 has no `reason`, `session` and `time`, nor the actor's `person`; version 2 has neither
+//! `labels` and `sets_labels` nor the actor's `groups`. Readers take all.
 //! Environment and time zone are not here: they are of the configuration, as the policies are.
 
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use serde_json::Value;
 use super::facts::Facts;
 
 /// The version of the form.
-const FORM: u64 = 2;
+const FORM: u64 = 3;
 
 /// What the decision on `facts` is made on, as canonical JSON. `arguments` are canonical
 /// already; the members below are in the canonical order.
@@ -30,6 +31,9 @@ pub(super) fn decision_input(facts: &Facts, tool: &Tool, arguments: &str) -> Str
     input.string("action", "call");
     let mut actor = ObjectWriter::begin(input.member("actor"));
     actor.string("authentication", request.actor.authentication.as_str());
+    if !request.actor.groups.is_empty() {
+        actor.strings("groups", &request.actor.groups[..]);
+    }
     actor.string("id", request.actor.id.as_str());
     actor.optional("person", request.actor.person.as_ref().map(quaymaster_core::ActorId::as_str));
     actor.strings("roles", &request.actor.roles);
@@ -37,8 +41,14 @@ pub(super) fn decision_input(facts: &Facts, tool: &Tool, arguments: &str) -> Str
     actor.end();
     request.agent.write_canonical(input.member("agent"));
     input.member("arguments").push_str(arguments);
+    if !facts.labels.is_empty() {
+        input.strings("labels", &facts.labels);
+    }
     input.optional("reason", facts.reason.as_deref());
     input.optional("session", request.session.as_ref().map(SessionId::as_str));
+    let sets: Vec<&String> =
+        facts.decision.iter().flat_map(|decision| &decision.obligations.labels).collect();
+    input.strings("sets_labels", &sets);
     input.number("time", request.received.as_micros());
     input.string("tool", tool.name().as_str());
     input.number("v", FORM);
@@ -63,6 +73,10 @@ pub struct DecisionInput {
     pub reason: Option<String>,
     /// The client's session.
     pub session: Option<String>,
+    /// What the session had seen.
+    pub labels: Vec<String>,
+    /// How the permits wanted it to be labelled from then on, sorted; none of an input that does not say.
+    pub sets_labels: Option<Vec<String>>,
 }
 
 impl DecisionInput {
@@ -97,19 +111,29 @@ impl DecisionInput {
             at: value.get("time").and_then(Value::as_u64).map_or(recorded, Timestamp::from_micros),
             reason: text("/reason"),
             session: text("/session"),
+            labels: texts(&value, "labels").unwrap_or_default(),
+            sets_labels: texts(&value, "sets_labels"),
         })
     }
+}
+
+/// The texts in a list; none if there is no list.
+fn texts(value: &Value, name: &str) -> Option<Vec<String>> {
+    let items = value.get(name)?.as_array()?;
+    Some(items.iter().filter_map(Value::as_str).map(str::to_owned).collect())
 }
 
 fn actor(value: &Value) -> Result<Actor, String> {
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
     let roles = value.pointer("/actor/roles").and_then(Value::as_array).ok_or("without roles")?;
+    let groups = value.get("actor").and_then(|actor| texts(actor, "groups")).unwrap_or_default();
     let roles: Result<Vec<Slug>, String> =
         roles.iter().map(|role| Slug::parse(role.as_str().unwrap_or_default())).collect();
     Ok(Actor {
         id: ActorId::parse(text("/actor/id").ok_or("without an actor")?)?,
         person: text("/actor/person").map(ActorId::parse).transpose()?,
         roles: Arc::from(roles?),
+        groups: groups.into(),
         workspace: Slug::parse(text("/actor/workspace").ok_or("without a workspace")?)?,
         clearance: DataClass::Public,
         authentication: authentication(text("/actor/authentication").unwrap_or_default())?,

@@ -17,5 +17,6 @@ mod limits;
 mod look_up;
 mod release;
 mod shapes;
+mod smuggling;
 mod stages;
 mod world;

@@ -172,7 +172,7 @@ async fn records_name_nobody_and_hold_no_argument_and_what_is_sealed_opens_with_
     assert_eq!(quaymaster_core::json::canonical(&input), text);
     assert_eq!(input["arguments"]["id"], "private-4711");
     assert_eq!(input["actor"]["roles"], json!(["support"]));
-    assert_eq!((&input["agent"]["model"], &input["v"]), (&json!("},\"v\":2"), &json!(2)));
+    assert_eq!((&input["agent"]["model"], &input["v"]), (&json!("},\"v\":2"), &json!(3)));
 }
 
 #[tokio::test]

@@ -177,6 +177,7 @@ impl World {
             id: ActorId::parse(&format!("{role}@example.test")).expect("an id"),
             person: None,
             roles: [slug(role)].into(),
+            groups: [].into(),
             workspace: slug("sales"),
             clearance,
             authentication: Authentication::LocalUser,

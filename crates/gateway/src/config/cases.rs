@@ -69,6 +69,9 @@ pub struct TestActor {
     pub person: Option<String>,
     /// The roles.
     pub roles: Vec<Slug>,
+    /// The groups, each as `issuer:group`.
+    #[serde(default)]
+    pub groups: Vec<String>,
     /// The workspace; the default one if absent.
     #[serde(default)]
     pub workspace: Option<Slug>,

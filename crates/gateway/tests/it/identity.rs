@@ -59,6 +59,27 @@ async fn two_issuers_and_local_tokens_never_give_the_same_actor() {
 }
 
 #[tokio::test]
+async fn groups_belong_to_their_issuer_and_give_nothing_by_themselves() {
+    const GROUPS: &str = "mapping: { groups: claims.groups }";
+    let (one, two) = (Issuer::start().await, Issuer::start().await);
+    let folder = configured(&[("one", &one, GROUPS), ("two", &two, GROUPS)]);
+    let (gateway, clock) = start(folder.path()).await;
+    let groups = async |issuer: &Issuer, groups: Value| {
+        let now = clock.now().as_secs();
+        let claims =
+            json!({"iss": issuer.url, "aud": GATEWAY, "sub": "ada", "exp": now + 60, "groups": groups});
+        let token = issuer.key.token(&json!({"alg": "RS256", "kid": "k1"}), &claims);
+        let actor = who(&gateway, &token, "/mcp").await.expect("an actor");
+        assert!(actor.roles.is_empty());
+        actor.groups.to_vec()
+    };
+    assert_eq!(groups(&one, json!(["eng", "all", "eng"])).await, ["one:all", "one:eng"]);
+    assert_eq!(groups(&two, json!(["eng", "one:eng"])).await, ["two:eng", "two:one:eng"]);
+    assert_eq!(groups(&two, json!(["", "a\nb", "x".repeat(201)])).await, Vec::<String>::new());
+    gateway.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_token_counts_in_the_workspaces_that_its_claims_name_and_that_are_declared() {
     let world = World::new("mapping: { roles: claims.roles, workspace: claims.tenants }").await;
     let workspace =

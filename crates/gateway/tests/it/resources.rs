@@ -2,20 +2,22 @@
 
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quaymaster_connectors::Wire;
 use quaymaster_control::crypto::SystemRandomness;
+use quaymaster_core::clock::FixedClock;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
-    Actor, AgentClaims, Arguments, CallId, CallRequest, Caller, Clock, Kind, Reach, SystemClock,
+    Actor, AgentClaims, Arguments, CallId, CallRequest, Caller, Clock, Kind, Reach, SystemClock, Timestamp,
 };
-use quaymaster_gateway::Gateway;
 use quaymaster_gateway::ingress::{Door, Shelf};
+use quaymaster_gateway::{Gateway, StartOptions};
 use serde_json::{Map, Value};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::installation::{folder, start};
+use crate::installation::folder;
 
 const CONNECTOR: &str = "\
 apiVersion: connector/v1
@@ -48,6 +50,11 @@ forbid (principal, action == Action::"call", resource == Tool::"docs_test_simple
 "#;
 
 async fn gateway() -> (Child, tempfile::TempDir, Arc<Gateway>) {
+    gateway_at(Arc::new(SystemClock), POLICIES).await
+}
+
+/// A gateway at another time, under other policies.
+async fn gateway_at(clock: Arc<dyn Clock>, policies: &str) -> (Child, tempfile::TempDir, Arc<Gateway>) {
     let server = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/upstream/everything.mjs");
     let mut command = Command::new("node");
     command.arg(server).env("PORT", "0").stdout(Stdio::piped()).kill_on_drop(true);
@@ -58,8 +65,10 @@ async fn gateway() -> (Child, tempfile::TempDir, Arc<Gateway>) {
     let folder = folder();
     std::fs::write(folder.path().join("connectors/docs.yaml"), CONNECTOR.replace("URL", &url))
         .expect("written");
-    std::fs::write(folder.path().join("policies/docs.cedar"), POLICIES).expect("written");
-    let gateway = start(folder.path()).await.expect("policies may name prompts and resources");
+    std::fs::write(folder.path().join("policies/docs.cedar"), policies).expect("written");
+    let options =
+        StartOptions { folder: folder.path().to_owned(), clock, randomness: Arc::new(SystemRandomness) };
+    let gateway = Gateway::start(options).await.expect("policies may name prompts and resources");
     (server, folder, gateway)
 }
 
@@ -116,6 +125,25 @@ async fn what_a_policy_forbids_by_its_address_is_neither_listed_nor_watched_nor_
     }
     let watched = |uri: &str| gateway.plane().watched_by(&analyst(&gateway), uri);
     assert_eq!([watched("test://static-text"), watched("test://static-binary")], [true, false]);
+    gateway.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_a_policy_ties_to_a_time_is_listed_at_that_time() {
+    let noon = Timestamp::parse("2026-11-18T12:00:00Z").expect("a time");
+    let clock = Arc::new(FixedClock::new(noon));
+    let by_day = r#"
+        @id("by-day") forbid (principal, action == Action::"call", resource == Tool::"docs_static")
+        when { context.time.hour >= 13 };
+    "#;
+    let (_server, _folder, gateway) = gateway_at(clock.clone(), by_day).await;
+    let listed = || names(&gateway, Shelf::Resources, "uri");
+    let by_noon = listed();
+    assert!(by_noon.contains(&"test://static-text".to_owned()), "{by_noon:?}");
+    clock.advance(Duration::from_hours(1));
+    assert_eq!(listed(), Vec::<String>::new());
+    clock.advance(Duration::from_hours(23));
+    assert_eq!(listed(), by_noon);
     gateway.shutdown().await;
 }
 

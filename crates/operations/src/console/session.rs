@@ -128,6 +128,7 @@ mod tests {
             id: "ada".into(),
             person: None,
             roles: vec![],
+            groups: vec![],
             workspace: quaymaster_core::Workspace::parse("sales").expect("a name"),
             authentication: "local_user".into(),
             token: None,

@@ -45,6 +45,9 @@ pub(super) struct Asker {
     /// A role that the actor has. May be given several times.
     #[arg(long = "role", value_name = "ROLE", value_parser = Slug::parse)]
     pub(super) roles: Vec<Slug>,
+    /// A group that the actor is in, such as `corp:eng`. May be given several times.
+    #[arg(long = "group", value_name = "ISSUER:GROUP")]
+    groups: Vec<String>,
     /// The workspace that the actor acts in. The default one if absent.
     #[arg(long, value_parser = Slug::parse)]
     workspace: Option<Slug>,
@@ -58,7 +61,11 @@ impl Asker {
     pub(super) fn with(&self, rules: &Rules, held: &[Slug]) -> Result<Actor, Failure> {
         let by = authentication(&self.authentication).map_err(Failure::Usage)?;
         let actor = rules.actor(self.actor.clone(), held, self.workspace.as_ref(), by);
-        Ok(Actor { person: self.person.clone(), ..actor.map_err(Failure::Usage)? })
+        let mut groups = self.groups.clone();
+        groups.sort();
+        groups.dedup();
+        let (person, groups) = (self.person.clone(), groups.into());
+        Ok(Actor { person, groups, ..actor.map_err(Failure::Usage)? })
     }
 
     pub(super) fn actor(&self, rules: &Rules) -> Result<Actor, Failure> {
@@ -78,6 +85,7 @@ impl Asker {
     /// Somebody without a role, in `workspace`.
     pub(super) fn somebody_in(workspace: Option<Slug>) -> Result<Self, Failure> {
         let actor = ActorId::parse("somebody@example.test").map_err(Failure::Usage)?;
-        Ok(Self { actor, person: None, roles: Vec::new(), workspace, authentication: "token".into() })
+        let (roles, groups) = (Vec::new(), Vec::new());
+        Ok(Self { actor, person: None, roles, groups, workspace, authentication: "token".into() })
     }
 }

@@ -103,7 +103,14 @@ fn actor_of(rules: &Rules, actor: &TestActor) -> Result<Actor, String> {
     let id = ActorId::parse(actor.id.as_deref().unwrap_or("somebody@example.test"))?;
     let by = authentication(actor.authentication.as_deref().unwrap_or("token"))?;
     let person = actor.person.as_deref().map(ActorId::parse).transpose()?;
-    Ok(Actor { person, ..rules.actor(id, &actor.roles, actor.workspace.as_ref(), by)? })
+    let mut groups = actor.groups.clone();
+    groups.sort();
+    groups.dedup();
+    Ok(Actor {
+        person,
+        groups: groups.into(),
+        ..rules.actor(id, &actor.roles, actor.workspace.as_ref(), by)?
+    })
 }
 
 /// What came out otherwise than expected, one difference a line.

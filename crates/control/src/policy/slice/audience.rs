@@ -1,10 +1,13 @@
 //! For whom the policies of a slice are: what is known of them before anything is evaluated.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use cedar_policy::{Effect, Policy, PolicySet, PrincipalConstraint};
-use quaymaster_core::{Actor, Memory, Role, Workspace};
+use cedar_policy::{Effect, Policy, PrincipalConstraint};
+use quaymaster_core::{Actor, ActorId, Role, Workspace};
 
+use super::outlook::{Forecast, Outlook};
+use crate::policy::context::Wants;
 use crate::policy::source::SourcePolicy;
 
 /// Whom the scope of a policy lets in.
@@ -50,81 +53,108 @@ pub(in crate::policy) fn could_be_for(policy: &Policy, actor: &Actor) -> bool {
     Audience::of(policy).has(actor)
 }
 
+/// One policy of a slice, and whom it can be for.
 #[derive(Debug)]
-struct Bearing {
+pub(super) struct Bearing {
     audience: Audience,
-    permits: bool,
-    is_conditional: bool,
+    pub(super) source: SourcePolicy,
+    pub(super) wants: Wants,
+    /// What it comes to whatever the context, in each place of the tool; nothing where that depends on
+    /// more of an actor than that its scope lets it in.
+    pub(super) outlooks: Option<Vec<Outlook>>,
+}
+
+impl Bearing {
+    pub(super) fn permits(&self) -> bool {
+        self.source.policy.effect() == Effect::Permit
+    }
 }
 
 /// What of an actor the policies of a slice can tell apart.
-type Likeness = (Vec<Role>, Workspace, &'static str);
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::policy) struct Likeness {
+    /// The roles, as far as some policy names them.
+    pub(in crate::policy) roles: Vec<Role>,
+    pub(in crate::policy) workspace: Workspace,
+    pub(in crate::policy) authentication: &'static str,
+    /// Account, person and groups, where some policy speaks of one.
+    pub(in crate::policy) single: Option<(ActorId, ActorId, Arc<[String]>)>,
+}
 
 /// For whom the policies of a slice are.
 #[derive(Debug)]
 pub(super) struct Audiences {
     bearings: Vec<Bearing>,
-    /// The policies that ask nothing of the context.
-    pub(super) plain: PolicySet,
-    /// The roles that some policy names; none if one tells single actors apart.
-    named_roles: Option<BTreeSet<String>>,
-    /// Whether those who are alike could call the tool.
-    pub(super) alike: Memory<Likeness, bool>,
-}
-
-/// Which policies let an actor in.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct LetIn {
-    pub(super) permits: bool,
-    pub(super) conditional_permits: bool,
-    pub(super) conditional_forbids: bool,
+    /// The roles that some policy names.
+    named_roles: BTreeSet<String>,
+    /// Some policy may tell single actors apart.
+    tells_apart: bool,
 }
 
 impl Audiences {
-    pub(super) fn of(policies: &[&SourcePolicy]) -> Result<Self, String> {
+    pub(super) fn of(policies: &[&SourcePolicy]) -> Self {
         let bearing = |source: &&SourcePolicy| Bearing {
             audience: Audience::of(&source.policy),
-            permits: source.policy.effect() == Effect::Permit,
-            is_conditional: source.mentions_context,
+            source: SourcePolicy::clone(source),
+            wants: Wants::of(source),
+            outlooks: None,
         };
-        let plain = policies.iter().filter(|source| !source.mentions_context);
-        Ok(Self {
+        let literals = policies.iter().flat_map(|source| source.policy.entity_literals());
+        let roles = literals.filter(|entity| entity.type_name().to_string() == "Role");
+        Self {
             bearings: policies.iter().map(bearing).collect(),
-            plain: PolicySet::from_policies(plain.map(|source| source.policy.clone()))
-                .map_err(|e| e.to_string())?,
-            named_roles: named_roles(policies),
-            alike: Memory::default(),
-        })
+            named_roles: roles.map(|role| role.id().unescaped().to_owned()).collect(),
+            tells_apart: policies.iter().any(|source| tells_apart(source)),
+        }
     }
 
-    pub(super) fn let_in(&self, actor: &Actor) -> LetIn {
-        let mut found = LetIn::default();
-        for bearing in self.bearings.iter().filter(|bearing| bearing.audience.has(actor)) {
-            found.permits |= bearing.permits;
-            found.conditional_permits |= bearing.permits && bearing.is_conditional;
-            found.conditional_forbids |= !bearing.permits && bearing.is_conditional;
+    /// Finds out what can be known beforehand.
+    pub(super) fn settle(&mut self, forecast: &Forecast<'_>) -> Result<(), String> {
+        let foreseen = self.bearings.iter().filter(|bearing| bearing.is_foreseeable());
+        let roles = foreseen.clone().filter_map(|bearing| match &bearing.audience {
+            Audience::Role(role) => Some(role.as_str()),
+            _ => None,
+        });
+        let roles: BTreeSet<&str> = roles.collect();
+        let found = forecast.outlooks(foreseen.map(|bearing| &bearing.source), &roles)?;
+        for bearing in self.bearings.iter_mut().filter(|bearing| bearing.is_foreseeable()) {
+            bearing.outlooks = found.get(bearing.source.policy.id()).cloned();
         }
-        found
+        Ok(())
+    }
+
+    /// All policies.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &SourcePolicy> {
+        self.bearings.iter().map(|bearing| &bearing.source)
+    }
+
+    /// The policies whose scope lets `actor` in. The others are false of it.
+    pub(super) fn for_actor(&self, actor: &Actor) -> impl Iterator<Item = &Bearing> {
+        self.bearings.iter().filter(|bearing| bearing.audience.has(actor))
     }
 
     /// What all share that no policy of the slice can tell apart from `actor`.
-    pub(super) fn likeness(&self, actor: &Actor) -> Option<Likeness> {
-        let named = self.named_roles.as_ref()?;
-        let roles = actor.roles.iter().filter(|role| named.contains(role.as_str())).cloned().collect();
-        Some((roles, actor.workspace.clone(), actor.authentication.as_str()))
+    pub(super) fn likeness(&self, actor: &Actor) -> Likeness {
+        let named = |role: &&Role| self.named_roles.contains(role.as_str());
+        let single = || (actor.id.clone(), actor.person().clone(), Arc::clone(&actor.groups));
+        Likeness {
+            roles: actor.roles.iter().filter(named).cloned().collect(),
+            workspace: actor.workspace.clone(),
+            authentication: actor.authentication.as_str(),
+            single: self.tells_apart.then(single),
+        }
     }
 }
 
-fn named_roles(policies: &[&SourcePolicy]) -> Option<BTreeSet<String>> {
-    let mut roles = BTreeSet::new();
-    for source in policies {
-        let text = source.json.as_deref()?;
-        if text.contains(r#""Actor""#) || text.contains(r#""person""#) {
-            return None;
-        }
-        let literals = source.policy.entity_literals().into_iter();
-        let named = literals.filter(|entity| entity.type_name().to_string() == "Role");
-        roles.extend(named.map(|role| role.id().unescaped().to_owned()));
+impl Bearing {
+    /// Whether what it comes to depends on nothing of an actor that its scope lets in.
+    fn is_foreseeable(&self) -> bool {
+        !matches!(self.audience, Audience::Actor(_) | Audience::Nobody) && !self.source.asks_principal
     }
-    Some(roles)
+}
+
+/// Whether a policy may hold for one actor and not for another in the same roles.
+fn tells_apart(source: &SourcePolicy) -> bool {
+    let apart = [r#""Actor""#, r#""person""#, r#""groups""#];
+    source.json.as_deref().is_none_or(|text| apart.iter().any(|word| text.contains(word)))
 }

@@ -3,14 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cedar_policy::{
-    Authorizer, Context, Decision as Verdict, Effect, PartialEntities, PartialEntityUid, PartialRequest,
-    Request, RestrictedExpression,
-};
+use cedar_policy::{Context, Decision as Verdict, Effect, Policy, RestrictedExpression};
 use quaymaster_core::{Actor, ActorId, Timestamp};
 
 use super::Slice;
 use super::audience::could_be_for;
+use super::outlook::{Forecast, Prospect};
 use crate::policy::aside::Aside;
 use crate::policy::context::time_of;
 use crate::policy::entities::{Placed, actor_uid};
@@ -51,58 +49,50 @@ impl Slice {
         context.is_ok_and(|context| may(self.approves.as_ref(), decider, place, context))
     }
 
+    /// By what was found out at load, and where that depends on more of the actor, by partial
+    /// evaluation, which is slow and therefore remembered.
     fn could_call(&self, actor: &Actor, place: &Placed) -> bool {
-        let Some(likeness) = self.audiences.likeness(actor) else { return self.find_out(actor, place) };
-        self.audiences.alike.get(&likeness).unwrap_or_else(|| {
-            let could = self.find_out(actor, place);
-            self.audiences.alike.insert(likeness, could);
+        let Some(at) = self.places.iter().position(|own| own.workspace == place.workspace) else {
+            return false;
+        };
+        let (mut prospect, mut open) = (Prospect::default(), false);
+        for bearing in self.audiences.for_actor(actor) {
+            match bearing.outlooks.as_ref().and_then(|outlooks| outlooks.get(at)) {
+                Some(outlook) => prospect.add(bearing.source.policy.effect(), *outlook),
+                None if self.typed => open = true,
+                // Without types nothing can be said of conditions.
+                None if bearing.permits() => return true,
+                None => {}
+            }
+        }
+        if !open || prospect.is_forbidden() {
+            return prospect.verdict() == Verdict::Allow;
+        }
+        let likeness = self.audiences.likeness(actor);
+        self.could_call.get(&likeness).unwrap_or_else(|| {
+            let could = self.partially(actor, place);
+            self.could_call.insert(likeness, could);
             could
         })
     }
 
-    /// First by what is known without the context, then by partial evaluation, which is slow.
-    fn find_out(&self, actor: &Actor, place: &Placed) -> bool {
-        let let_in = self.audiences.let_in(actor);
-        if !let_in.permits || !self.typed {
-            return let_in.permits;
-        }
-        match self.plainly(actor, place) {
-            Some(Verdict::Allow) if !let_in.conditional_forbids => true,
-            Some(Verdict::Deny) if !let_in.conditional_permits => false,
-            _ => self.partially(actor, place),
-        }
-    }
-
-    /// What the policies say that ask nothing of the context; nothing if one of them fails.
-    fn plainly(&self, actor: &Actor, place: &Placed) -> Option<Verdict> {
-        let entities = place.entities(actor).ok()?;
-        let (principal, resource) = (actor_uid(actor).ok()?, place.tool.uid());
-        let request = Request::new(principal, self.action.clone(), resource, Context::empty(), None).ok()?;
-        let response = Authorizer::new().is_authorized(&request, &self.audiences.plain, &entities);
-        response.diagnostics().errors().next().is_none().then(|| response.decision())
-    }
-
-    /// What type-aware partial evaluation says, with the context unknown.
+    /// What type-aware partial evaluation says of all policies at once, with the context unknown.
     pub(in crate::policy) fn partially(&self, actor: &Actor, place: &Placed) -> bool {
-        let partial = || -> Result<bool, String> {
-            let entities = place.entities(actor)?;
-            let entities =
-                PartialEntities::from_concrete(entities, &self.schema).map_err(|e| e.to_string())?;
-            let request = PartialRequest::new(
-                PartialEntityUid::from_concrete(actor_uid(actor)?),
-                self.action.clone(),
-                PartialEntityUid::from_concrete(place.tool.uid()),
-                None,
-                &self.schema,
-            )
-            .map_err(|e| e.to_string())?;
-            let response = self.set.tpe(&request, &entities, &self.schema).map_err(|e| e.to_string())?;
-            Ok(response.decision() != Some(Verdict::Deny) && response.error_forbids().next().is_none())
+        let partial = || -> Result<Verdict, String> {
+            let forecast = Forecast { schema: &self.schema, action: &self.action, places: &self.places };
+            let found = forecast.of_place(&self.set, place, actor_uid(actor)?, place.entities(actor)?)?;
+            let mut prospect = Prospect::default();
+            for (id, outlook) in found {
+                let effect = self.set.policy(&id).map_or(Effect::Forbid, Policy::effect);
+                prospect.add(effect, outlook);
+            }
+            Ok(prospect.verdict())
         };
-        partial().unwrap_or_else(|error| {
+        let verdict = partial().unwrap_or_else(|error| {
             tracing::error!(event = "policy.view", tool = %place.tool.uid(), error, "a tool is hidden because its policies cannot be evaluated");
-            false
-        })
+            Verdict::Deny
+        });
+        verdict == Verdict::Allow
     }
 
     /// The reasons of the permits that could be for this actor, for a hint to whoever was

@@ -96,3 +96,41 @@ fn a_decision_that_cannot_be_evaluated_is_counted() {
     world.decide("analyst", &json!({"severity": "low", "amount": i64::MAX}));
     assert_eq!(world.policies.evaluation_errors(), 1);
 }
+
+#[test]
+fn who_is_alike_to_all_policies_decides_alike_and_nobody_else() {
+    let policy = r#"
+        @id("support") permit (principal in Role::"support", action, resource)
+        when { context.arguments.severity == "low" };
+        @id("eng") permit (principal, action, resource) when { principal.groups.contains("corp:eng") };
+        @id("not-bo") forbid (principal == Actor::"bo", action, resource);
+        @id("nobody-of-cy") forbid (principal, action, resource) when { principal.person == "cy" };
+    "#;
+    let world = world(policy, vec![escalate(&[])]);
+    assert_eq!(world.problems, vec![]);
+    let tool = world.catalogue.tool("escalate").expect("the tool");
+    let arguments = Arguments::from_map(json!({"severity": "low"}).as_object().cloned().expect("an object"));
+    let named = |id: &str| ActorId::parse(id).expect("an id");
+    let of = |id: &str, person: Option<&str>, role: &str, groups: &[&str]| Actor {
+        id: named(id),
+        person: person.map(named),
+        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        ..actor(role)
+    };
+    let may = |actor: &Actor| {
+        let claims = AgentClaims::default();
+        let decision = world.policies.decide(actor, tool, &arguments, &Circumstances::new(&claims, NOON));
+        let allowed = decision.effect == DecisionEffect::Allow;
+        assert!(world.policies.could_permit(actor, tool) || !allowed, "what is allowed is seen");
+        allowed
+    };
+    // Twice, so that what was remembered for one is there when another asks.
+    for _ in 0..2 {
+        assert!(may(&of("ada", None, "support", &[])));
+        assert!(!may(&of("bo", None, "support", &[])));
+        assert!(!may(&of("dee", Some("cy"), "support", &[])));
+        assert!(!may(&of("ada", None, "analyst", &["corp:sales", "other:eng"])));
+        assert!(may(&of("ada", None, "analyst", &["corp:eng"])));
+        assert!(!may(&of("cy", None, "analyst", &["corp:eng"])));
+    }
+}

@@ -2,22 +2,30 @@
 
 use cedar_policy::{Authorizer, Context, Decision as Verdict, Entities, PolicyId, PolicySet, Request};
 use proptest::prelude::*;
+use quaymaster_catalog::search::Query;
+use quaymaster_catalog::{Shelf, View};
+use quaymaster_core::{CallRequest, Kind, Reach};
 
 use super::*;
 
-const SHAPES: [&str; 10] = [
+const SHAPES: [&str; 15] = [
     "permit (principal in Role::\"ROLE\", action == Action::\"call\", RESOURCE)",
     "permit (principal in Role::\"ROLE\", action, RESOURCE) when { context.arguments.severity == \"low\" }",
     "permit (principal, action, RESOURCE) when { context.approved }",
     "permit (principal, action, RESOURCE) unless { context.approved }",
     "permit (principal in Workspace::\"sales\", action, RESOURCE) when { resource.effect == \"read\" }",
     "permit (principal, action, RESOURCE) when { context.environment == \"production\" && context.time.hour == 12 }",
+    "permit (principal, action, RESOURCE) when { principal in Role::\"ROLE\" && context.arguments.severity == \"low\" }",
+    "permit (principal == Actor::\"ada\", action, RESOURCE)",
+    "permit (principal in Role::\"ROLE\", action, RESOURCE) when { principal.groups.contains(\"corp:eng\") }",
     "forbid (principal in Role::\"ROLE\", action, RESOURCE)",
     "forbid (principal, action, RESOURCE) when { context.arguments.severity == \"high\" }",
     "forbid (principal, action, RESOURCE) unless { context.approved || context.arguments.severity == \"low\" }",
     "forbid (principal in Role::\"ROLE\", action, RESOURCE) when { context.labels.contains(\"secret\") }",
+    "forbid (principal, action, RESOURCE) unless { principal.authentication == \"local_user\" && principal in Role::\"ROLE\" }",
+    "forbid (principal, action, RESOURCE) when { principal.person == \"bo\" || context.environment == \"lab\" }",
 ];
-const FORBIDS: usize = 6;
+const FORBIDS: usize = 9;
 const RESOURCES: [&str; 6] = [
     "resource",
     "resource == Tool::\"escalate\"",
@@ -98,7 +106,7 @@ fn whole(policies: &[String], tool: &str, role: &str, severity: &str) -> (Verdic
     let set = PolicySet::from_policies(renamed).expect("a set");
     let (connector, effect) = if tool == "search" { ("shop", "write") } else { ("desk", "read") };
     let entities = json!([
-        {"uid": {"type": "Actor", "id": "ada"}, "attrs": {"authentication": "local_user", "person": "ada"},
+        {"uid": {"type": "Actor", "id": "ada"}, "attrs": {"authentication": "local_user", "groups": [], "person": "ada"},
          "parents": [{"type": "Role", "id": role}, {"type": "Workspace", "id": "sales"}]},
         {"uid": {"type": "Tool", "id": tool},
          "attrs": {"effect": effect, "environment": "production", "classes": ["internal"], "kind": "tool", "name": tool},
@@ -221,4 +229,60 @@ proptest! {
             prop_assert!(world.sees(role) || decision.effect == DecisionEffect::Deny);
         }
     }
+
+    #[test]
+    fn a_view_without_a_tool_is_that_of_a_catalogue_without_it(
+        policies in prop::collection::vec(any_policy(), 0..6),
+        query in prop::sample::select(vec!["escalate", "search", "a tool", "severity", "desk", "shop"]),
+    ) {
+        let world = shops(&policies);
+        for role in ["analyst", "support", "manager"] {
+            let actor = actor(role);
+            let may_see = |tool: &Tool| world.policies.could_permit(&actor, tool);
+            let seen = world.catalogue.view(may_see);
+            let visible = |declaration: &ToolDeclaration| {
+                world.catalogue.tool(declaration.name.as_str()).is_some_and(|tool| may_see(tool))
+            };
+            let (fewer, _) = Catalogue::build(declarations().into_iter().filter(visible));
+            let without = fewer.view(|_| true);
+            // Lists, pages, searches and completions are texts of what is in the view, so whoever asks does the
+            // same work and gets the same bytes as where the hidden tool was never configured.
+            prop_assert_eq!(seen.listing(), without.listing());
+            prop_assert_eq!(seen.page(Shelf::Tools, None, 1).objects, without.page(Shelf::Tools, None, 1).objects);
+            prop_assert_eq!(seen.tools().count(), without.tools().count());
+            let found = |view: &View| {
+                let found = view.search(Query { text: query, connector: None, limit: 5 });
+                let hits: Vec<String> = found.hits.iter().map(|hit| hit.tool.name().to_string()).collect();
+                (hits, found.total)
+            };
+            prop_assert_eq!(found(&seen), found(&without));
+            for tool in ["escalate", "search"] {
+                let (one, other) = (asked(&seen, &actor, tool), asked(&without, &actor, tool));
+                prop_assert_eq!(&one, &other);
+                let denied = world.decide_on(tool, role, "low").effect == DecisionEffect::Deny;
+                prop_assert!(one.is_ok() || denied, "what cannot be found is never allowed");
+            }
+        }
+    }
+}
+
+/// How a request for `tool` is answered by a view, word for word.
+fn asked(view: &View, actor: &Actor, tool: &str) -> Result<String, String> {
+    let request = CallRequest {
+        id: "call_00000000000000000000000000000000".parse().expect("an id"),
+        received: NOON,
+        actor: Arc::new(actor.clone()),
+        reach: Reach::All,
+        session: None,
+        agent: AgentClaims::default(),
+        trace_id: None,
+        sampled: false,
+        correlation_id: None,
+        idempotency_key: None,
+        kind: Kind::Tool,
+        tool: tool.to_owned(),
+        arguments: Arguments::from_map(Map::new()),
+    };
+    let found = view.resolve(request).map_err(|unresolved| format!("{:?}", unresolved.error));
+    found.map(|call| call.request().tool.clone())
 }

@@ -62,6 +62,7 @@ pub(crate) fn actor(name: &str, workspace: &str) -> Actor {
         id: ActorId::parse(name).expect("a name"),
         person: None,
         roles: Arc::new([]),
+        groups: [].into(),
         workspace: Slug::parse(workspace).expect("a workspace"),
         clearance: DataClass::Internal,
         authentication: Authentication::LocalUser,
