@@ -40,8 +40,14 @@ macro_rules! migration {
 }
 
 /// Every change of the schema, oldest first. Never edit one that was released.
-const MIGRATIONS: &[Migration] =
-    &[migration!("0001"), migration!("0002"), migration!("0003"), migration!("0004"), migration!("0005")];
+const MIGRATIONS: &[Migration] = &[
+    migration!("0001"),
+    migration!("0002"),
+    migration!("0003"),
+    migration!("0004"),
+    migration!("0005"),
+    migration!("0006"),
+];
 
 /// Brings a SQLite store to the newest schema.
 pub(crate) fn migrate_sqlite(connection: &mut Connection) -> Result<(), StoreError> {
