@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use quaymaster_control::approval::Asker;
 use quaymaster_control::console::Codes;
-use quaymaster_core::{Actor, ApprovalId, Authentication};
+use quaymaster_core::{Actor, ApprovalId};
 use quaymaster_operations::console::{Console, Desk, House};
 use quaymaster_operations::links::Links;
 use tokio::net::TcpListener;
@@ -40,11 +40,6 @@ impl House for Running {
     fn again<'a>(&'a self, who: &'a Asker) -> Pin<Box<dyn Future<Output = Option<Arc<Actor>>> + Send + 'a>> {
         Box::pin(async move {
             let plane = self.gateway.upgrade()?.plane();
-            if who.authentication == Authentication::LocalUser.as_str() {
-                // In the roles of now; under which number is whose code it was.
-                let user = plane.people.local_user.as_ref()?;
-                return Some(Arc::new(Actor { id: who.actor()?, ..Actor::clone(user) }));
-            }
             plane.people.identity.again(who).await.unwrap_or_else(|error| {
                 tracing::error!(event = "console.again", %error, "it cannot be looked up who is logged in");
                 None

@@ -313,7 +313,7 @@ pub(crate) fn assemble(
         return Err(found);
     }
     let identity = identity(state, loaded)?;
-    let local_user = local_user(&loaded.settings, &identity);
+    let local_user = local_user(&identity);
     let people = People { identity: Arc::new(identity), local_user, approvals: Arc::clone(&state.approvals) };
     let guards = Guards {
         incidents: Arc::clone(&state.incidents),

@@ -15,6 +15,7 @@ use std::time::Duration;
 use quaymaster_core::{ApprovalId, CallId};
 use quaymaster_store::{ApprovalKey, LetterRow, NewsEvent};
 
+use super::document::UNSEEN_CLEARANCE;
 use super::opened::Request;
 use super::{ApprovalError, Approvals, State};
 
@@ -106,7 +107,7 @@ impl Approvals {
     async fn told_of(&self, id: &ApprovalId) -> Result<Option<(Request, u64)>, ApprovalError> {
         let Some(row) = self.store.approval(&ApprovalKey::Id(id.clone())).await? else { return Ok(None) };
         let happened = row.ended_us.or(row.decided_us).unwrap_or(row.created_us);
-        match self.open(&row).await {
+        match self.open(&row, UNSEEN_CLEARANCE).await {
             Ok(request) => Ok(Some((request, happened))),
             Err(ApprovalError::Store(error)) => Err(error.into()),
             Err(error) => {

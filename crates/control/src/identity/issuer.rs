@@ -196,6 +196,7 @@ impl Issuer {
         let person = person.map(|person| ActorId::parse(&person)).transpose();
         let grant = Grant {
             issuer: self.settings.name.clone(),
+            url: self.settings.issuer.as_str().into(),
             scopes: scopes.clone().into(),
             needed: Arc::clone(&self.settings.scopes),
         };
