@@ -8,7 +8,7 @@ mod desk;
 use std::sync::Arc;
 
 use quaymaster_control::Evidence;
-use quaymaster_control::approval::Approvals;
+use quaymaster_control::approval::{Approvals, Terms};
 use quaymaster_control::audit::{Durability, Event, Record, Subjects};
 use quaymaster_control::console::{make_code, note};
 use quaymaster_control::identity::{Arrival, NewToken, TokenRequest, create_token};
@@ -75,14 +75,16 @@ impl Office {
     /// `auth.invalid` if the token does not count; `auth.missing` without one, if the configuration
     /// has no local user.
     pub async fn visitor(&self, token: Option<&str>) -> Result<Arc<Actor>, CallError> {
-        let settings = &self.loaded.settings;
         let rules = Rules::load(&self.loaded.folder, None).map_err(|found| unusable("policies", &found))?;
-        self.state.approvals.obey(rules.policies());
         let identity = identity(&self.state, &self.loaded).map_err(|found| unusable("issuers", &found))?;
+        let identity = Arc::new(identity);
+        let bounds = self.loaded.settings.approvals.bounds();
+        let policies = Arc::clone(rules.policies());
+        self.state.approvals.obey(Terms { policies, identity: Arc::clone(&identity), bounds });
         let arrival = |header| Arrival { authorization: Some(header), workspace: None, path: "/mcp" };
         match token {
             Some(token) => identity.authenticate(arrival(&format!("Bearer {token}"))).await,
-            None => local_user(settings, &identity).ok_or_else(no_local_user),
+            None => local_user(&identity).ok_or_else(no_local_user),
         }
     }
 

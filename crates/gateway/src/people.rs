@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use quaymaster_control::approval::Approvals;
+use quaymaster_control::approval::{Approvals, Bounds, Terms};
 use quaymaster_control::identity::{self, Declared, Federation, Identity};
+use quaymaster_control::policy::Policies;
 use quaymaster_core::{Actor, ActorId, CallError, ErrorCode};
 
 use crate::config::{Diagnostics, Loaded, LocalUser};
@@ -17,6 +18,16 @@ pub(crate) struct People {
     pub(crate) local_user: Option<Arc<Actor>>,
     /// What they agree to.
     pub(crate) approvals: Arc<Approvals>,
+    /// How much of it waits, and how long it is kept.
+    pub(crate) bounds: Bounds,
+}
+
+impl People {
+    /// Has requests for approval obey what is said of these people and by `policies`.
+    pub(crate) fn rule(&self, policies: &Arc<Policies>) {
+        let (policies, identity) = (Arc::clone(policies), Arc::clone(&self.identity));
+        self.approvals.obey(Terms { policies, identity, bounds: self.bounds });
+    }
 }
 
 /// The user of this machine, as `identity` has them.

@@ -207,9 +207,9 @@ impl Console {
 impl Visit<'_> {
     async fn show(&self, id: Option<&str>, query: &Form) -> Answer {
         let Some(id) = id else {
-            let requests = self.desk.approvals.list(&self.actor).await;
-            return match requests {
-                Ok(requests) => page::list(self, &requests, query.value("show")),
+            let (show, after) = page::wanted(query.value("show"), query.value("after"));
+            return match self.desk.approvals.list(&self.actor, show.wanted, after).await {
+                Ok(listed) => page::list(self, &listed, show),
                 Err(error) => failed(&error.into()),
             };
         };
