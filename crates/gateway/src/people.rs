@@ -58,6 +58,7 @@ pub(crate) fn identity(state: &State, loaded: &Loaded) -> Result<Identity, Diagn
     let federation = federation.map_err(|error| loaded.identity_diagnostic(&error))?;
     let identity = Identity::new(state.store.clone(), Arc::clone(&state.clock), declared);
     let local = settings.local_user.clone();
-    let local = local.map(|LocalUser { roles, workspace, person }| identity::LocalUser { roles, workspace, person });
+    let local =
+        local.map(|LocalUser { roles, workspace, person }| identity::LocalUser { roles, workspace, person });
     Ok(identity.with_issuers(federation).with_local_user(local))
 }

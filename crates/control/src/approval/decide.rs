@@ -187,8 +187,7 @@ impl Approvals {
                 let message = "whoever let a call through in an emergency does not review it";
                 return Err(CallError::new(ErrorCode::PolicyDenied, message));
             }
-            let vote =
-                VoteRow { kind: REVIEW.to_owned(), ..self.vote(&row, decider, &right, &spoken, now)? };
+            let vote = VoteRow { kind: REVIEW.to_owned(), ..self.vote(&row, decider, &right, &spoken, now)? };
             let reviewed = ApprovalRow { review: Some("done".to_owned()), ..row.clone() };
             let step = Step::new(Event::ApprovalReviewed, "it was let through in an emergency")
                 .by(Some(decider.actor))

@@ -143,7 +143,8 @@ impl Approvals {
     /// `input.invalid` if they have lent no such thing; `audit.unavailable` if the store or the log fails.
     pub async fn take_back(&self, giver: &Actor, id: &str, evidence: &Evidence) -> Result<(), CallError> {
         let (me, now) = (self.me(giver).await?, self.now().as_micros());
-        let rows = self.store.delegations_by(&me, &giver.workspace, now).await.map_err(ApprovalError::from)?;
+        let rows =
+            self.store.delegations_by(&me, &giver.workspace, now).await.map_err(ApprovalError::from)?;
         let row = rows
             .into_iter()
             .find(|row| row.id == id)

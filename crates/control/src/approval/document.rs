@@ -233,9 +233,9 @@ fn hidden(arguments: &Value, hide: &BTreeSet<String>, schema: Option<&Value>) ->
 
 fn shown_arguments(arguments: &Value, redacted: &BTreeSet<String>) -> BTreeMap<String, String> {
     let members = arguments.as_object().into_iter().flatten();
-    let shown = members.filter(|(name, _)| !redacted.contains(*name)).map(|(name, value)| {
-        (plain(name), cut(&value.to_string(), MAX_ARGUMENT_CHARS))
-    });
+    let shown = members
+        .filter(|(name, _)| !redacted.contains(*name))
+        .map(|(name, value)| (plain(name), cut(&value.to_string(), MAX_ARGUMENT_CHARS)));
     shown.collect()
 }
 

@@ -143,8 +143,7 @@ impl Approvals {
 
     fn read_place(&self, viewer: &Actor, text: &str) -> Result<ApprovalPlace, ApprovalError> {
         let sealed = URL_SAFE_NO_PAD.decode(text).map_err(|_| ApprovalError::Place)?;
-        let text =
-            self.subjects.open_name(&purpose(viewer), &sealed).map_err(|_| ApprovalError::Place)?;
+        let text = self.subjects.open_name(&purpose(viewer), &sealed).map_err(|_| ApprovalError::Place)?;
         let mut parts = text.split(' ');
         let mut part = || parts.next().ok_or(ApprovalError::Place);
         let (review_due, created, id) = (part()? == "1", part()?, part()?);

@@ -35,7 +35,8 @@ impl Approvals {
         let Some(preview) = &tool.declaration().briefing.preview else { return };
         let arguments = facts.arguments.as_ref().unwrap_or(&facts.request.arguments).value();
         if preview.tool == tool.name().as_str() || self.may_wait(&preview.tool) {
-            let why = "the data could not be read beforehand: the tool that reads it needs an agreement itself";
+            let why =
+                "the data could not be read beforehand: the tool that reads it needs an agreement itself";
             document.changes_unknown = Some(why.to_owned());
             return;
         }
@@ -109,7 +110,8 @@ impl<'a> Classes<'a> {
         for rule in &rules.fields {
             let Ok(path) = JsonPath::parse(&rule.matches) else {
                 // A rule that cannot be read is for everything.
-                named.extend(now.as_object().into_iter().flat_map(Map::keys).map(|f| (f.clone(), rule.class)));
+                named
+                    .extend(now.as_object().into_iter().flat_map(Map::keys).map(|f| (f.clone(), rule.class)));
                 continue;
             };
             for place in path.query_located(now).locations() {
@@ -189,7 +191,8 @@ mod tests {
 
     #[test]
     fn each_field_has_the_strictest_class_that_is_said_of_it_and_what_is_cut_is_marked() {
-        let rule = |matches: &str, class| FieldRule { matches: matches.into(), class, action: Handling::Allow };
+        let rule =
+            |matches: &str, class| FieldRule { matches: matches.into(), class, action: Handling::Allow };
         let rules = Classification {
             default: DataClass::Internal,
             columns: vec![rule("*.iban", DataClass::Restricted)],

@@ -174,6 +174,10 @@ impl Approvals {
     /// [`ApprovalError`] if the store or the log fails.
     pub(crate) async fn begin(&self, grant: &Grant, evidence: &Evidence) -> Result<bool, ApprovalError> {
         let row = self.mine(grant).await?;
+        if state(&row)? != State::Running {
+            // The same grant once more.
+            return Ok(false);
+        }
         let begun = ApprovalRow {
             state: State::Begun.as_str().to_owned(),
             lease_us: Some(self.now().after(LEASE).as_micros()),

@@ -32,13 +32,13 @@ impl StoredReply {
     /// What is left of a call whose process was lost after it had ended so.
     pub(crate) fn lost(call: &CallId, status: &str, code: Option<ErrorCode>) -> Self {
         if status == Status::Success.as_str() {
-            let message =
-                "the call was made and succeeded; its result was lost when the gateway stopped";
+            let message = "the call was made and succeeded; its result was lost when the gateway stopped";
             return Self::without(call, message);
         }
         match code.filter(|code| End::of_code(*code, None) == End::Failed) {
             Some(code) => {
-                let message = "the call was made and failed; what was answered to it was lost when the gateway stopped";
+                let message =
+                    "the call was made and failed; what was answered to it was lost when the gateway stopped";
                 Self::failed(call, &CallError::new(code, message))
             }
             None => Self::unknown(call),

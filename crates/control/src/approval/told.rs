@@ -32,7 +32,9 @@ impl Approvals {
         let mut words = Vec::new();
         if row.decided_us.is_some() {
             for vote in self.store.approval_votes(&row.id).await? {
-                let Some(comment) = vote.comment.as_deref().filter(|_| vote.kind == DECISION) else { continue };
+                let Some(comment) = vote.comment.as_deref().filter(|_| vote.kind == DECISION) else {
+                    continue;
+                };
                 let comment = self.subjects.open_name(&voice(&row.id, "words"), comment)?;
                 words.push((verdict(&vote)?.as_str(), plain(&comment)));
             }

@@ -117,7 +117,13 @@ mod tests {
     }
 
     fn say(person: &str, names: &[&str], verdict: Verdict) -> Say {
-        Say { names: [person.to_owned()].into(), stead: BTreeSet::new(), roles: roles(names), verdict, time: ASKED }
+        Say {
+            names: [person.to_owned()].into(),
+            stead: BTreeSet::new(),
+            roles: roles(names),
+            verdict,
+            time: ASKED,
+        }
     }
 
     fn gate(text: &str) -> Gate {
@@ -142,7 +148,8 @@ mod tests {
     fn whoever_stands_in_does_not_count_beside_whom_they_stand_in_for() {
         let gates = [gate("manager; quorum 2")];
         let mo = say("mo", &["manager"], Verdict::Approve);
-        let in_stead = |of: &str| Say { stead: [of.to_owned()].into(), ..say("vi", &["manager"], Verdict::Approve) };
+        let in_stead =
+            |of: &str| Say { stead: [of.to_owned()].into(), ..say("vi", &["manager"], Verdict::Approve) };
         assert_eq!(judge(&gates, ASKED, &[mo.clone(), in_stead("mo")]), Outcome::Waiting);
         assert_eq!(judge(&gates, ASKED, &[in_stead("mo"), mo.clone()]), Outcome::Waiting);
         assert_eq!(judge(&gates, ASKED, &[mo, in_stead("di")]), Outcome::Approved);

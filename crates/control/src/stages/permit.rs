@@ -171,7 +171,9 @@ pub(super) fn describe_decision<'a>(
 /// What had to be agreed to, and whether it was.
 fn approval_part(facts: &Facts, effect: &DecisionEffect) -> Option<BTreeMap<String, String>> {
     let roles = match effect {
-        DecisionEffect::NeedsApproval { gates } => Some(gates.iter().map(roles).collect::<Vec<_>>().join(";")),
+        DecisionEffect::NeedsApproval { gates } => {
+            Some(gates.iter().map(roles).collect::<Vec<_>>().join(";"))
+        }
         _ if facts.granted => None,
         _ => return None,
     };

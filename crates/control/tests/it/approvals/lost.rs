@@ -69,3 +69,22 @@ async fn a_write_whose_process_was_lost_after_it_ran_is_told_by_what_the_audit_s
     assert!(told.result.contains("its result was lost"), "{}", told.result);
     assert_eq!(stands(&world, &request).await, State::Done);
 }
+
+#[tokio::test]
+async fn a_write_that_failed_for_certain_before_its_process_was_lost_is_told_to_have_failed() {
+    let (world, clock) = world().await;
+    let request = parked(&world, 500).await;
+    agree(&world, &request).await;
+    let grant = granted(&world).await.pop().expect("a grant");
+    let permit = world.path(request_of(&world, &grant).await, Some(&grant)).await.expect("a permit");
+    let (_, receipt) = permit.redeem();
+    let failed = CallError::new(ErrorCode::UpstreamUnavailable, "nobody is there");
+    close(Ended::Ran(receipt, Err(failed)), &world.evidence).await;
+    drop(grant);
+    clock.advance(Duration::from_secs(31));
+    assert_eq!(granted(&world).await.len(), 0);
+    let told = answered(&world, refund(500)).await;
+    assert_eq!(told.code, Some(ErrorCode::UpstreamUnavailable));
+    assert!(told.result.contains("was made and failed"), "{}", told.result);
+    assert_eq!(stands(&world, &request).await, State::Done);
+}

@@ -53,8 +53,7 @@ mod tests {
         let read = |json: &str| serde_json::from_str::<ApprovalsConfig>(json).expect("a configuration");
         assert_eq!(read("{}").bounds(), Bounds::default());
         let said = read(r#"{"waiting": {"perAccount": 5}, "retention": "30d"}"#);
-        let expected =
-            Bounds { per_account: 5, retention: Duration::from_hours(720), ..Bounds::default() };
+        let expected = Bounds { per_account: 5, retention: Duration::from_hours(720), ..Bounds::default() };
         assert_eq!((said.bounds(), said.problems()), (expected, vec![]));
         let paths = |json: &str| read(json).problems().into_iter().map(|p| p.path).collect::<Vec<_>>();
         assert_eq!(paths(r#"{"retention": "1h"}"#), ["retention"]);
