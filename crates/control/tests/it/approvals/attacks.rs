@@ -61,7 +61,7 @@ async fn an_agreement_does_not_survive_another_contract_or_another_environment()
     let request = parked(&world, 600).await;
     agree(&world, &request).await;
     let grant = granted(&world).await.pop().expect("a grant");
-    world.move_to("production");
+    world.move_to("staging");
     let call = request_of(&world, &grant).await;
     assert_eq!(refused(&world, call, &grant).await, ErrorCode::ApprovalExpired);
     assert_eq!(stands(&world, &request).await, State::Void);
