@@ -88,8 +88,8 @@ impl Approvals {
             return Err(CallError::new(ErrorCode::PolicyDenied, message));
         }
         let me = self.commitment(kin.end()).await?;
-        let given = self.store.delegations_by(&me, &giver.workspace, now.as_micros()).await;
-        if given.map_err(ApprovalError::from)?.len() >= MAX_DELEGATIONS {
+        let already = self.store.delegations_by(&me, &giver.workspace, now.as_micros()).await;
+        if already.map_err(ApprovalError::from)?.len() >= MAX_DELEGATIONS {
             return invalid("you have lent your say as often as you may: take something back first");
         }
         // An id of its own kind, made as those of requests are.

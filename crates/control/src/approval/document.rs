@@ -286,3 +286,31 @@ fn answers() -> BTreeMap<String, String> {
     ];
     answers.into_iter().map(|(answer, effect)| (answer.to_owned(), effect.to_owned())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn changes_to_data_above_somebodys_clearance_are_not_shown_to_them() {
+        let change =
+            |field: &str, class| json!({"field": field, "before": "a", "after": "b", "class": class});
+        let mut changes = vec![change("name", "internal"), change("iban", "restricted")];
+        changes.push(json!({"field": "old", "before": "a", "after": "b"}));
+        let document: Document = serde_json::from_value(json!({
+            "form": 1, "id": "apr_1", "action": "Do it", "tool": "t", "effect": "write", "requester": "ada",
+            "roles": [], "agent": {}, "workspace": "sales", "reason": null, "systems": [], "arguments": {},
+            "changes": changes, "changes_unknown": null, "risk": {"level": "low"}, "alternatives": [],
+            "policies": [], "gates": [], "expires": "never", "answers": {}, "redacted": [],
+        }))
+        .expect("a document as it was stored before");
+        let seen = document.clone().for_clearance(UNSEEN_CLEARANCE);
+        let before: Vec<&str> = seen.changes.iter().filter_map(|change| change.before.as_deref()).collect();
+        assert_eq!(before, ["a", "(not shown: restricted)", "(not shown: restricted)"]);
+        assert_eq!(seen.redacted, ["iban", "old"].map(str::to_owned).into());
+        assert!(!seen.to_text().contains("iban: a"));
+        assert_eq!(document.clone().for_clearance(DataClass::Restricted), document);
+    }
+}

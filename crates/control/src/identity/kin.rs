@@ -145,8 +145,8 @@ impl Ties<'_> {
             }
         }
         for name in &names {
-            let named = self.identity.store.accounts_named(name).await?;
-            for row in named.into_iter().chain(self.identity.store.accounts_of(name).await?) {
+            let accounts = self.identity.store.accounts_named(name).await?;
+            for row in accounts.into_iter().chain(self.identity.store.accounts_of(name).await?) {
                 if row.workspace == *workspace && self.is_trusted(&row) {
                     roles.extend(row.roles);
                 }

@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quaymaster_control::approval::{Decider, Document, Grant, Spoken, State, Turn, Verdict, Wanted};
-use quaymaster_control::crypto::SystemRandomness;
-use quaymaster_control::incident::{FRESH, Stop, Target, lift, stop};
 use quaymaster_control::output::RawOutput;
 use quaymaster_control::{Ended, Permit, close, release};
 use quaymaster_core::clock::FixedClock;
@@ -366,38 +364,4 @@ async fn everything_that_happens_to_a_request_is_in_the_audit_and_names_nobody()
     for secret in ["support@example.test", "\"mo\"", "fine by me"] {
         assert!(!text.contains(secret), "{secret}");
     }
-}
-
-#[tokio::test]
-async fn an_agreed_call_that_a_switch_stops_waits_until_that_is_lifted() {
-    let (world, clock) = world().await;
-    let request = parked(&world, 500).await;
-    agree(&world, &request).await;
-    let wanted = Stop {
-        target: Target { writes: true, ..Target::default() },
-        lifetime: Duration::from_hours(1),
-        reason: "a test".into(),
-        cancels: true,
-        by: ActorId::parse("local:1000").expect("a name"),
-    };
-    let chance = SystemRandomness;
-    let switch = stop(&world.store, wanted.clone(), &chance, &world.evidence).await.expect("a switch");
-    tokio::time::sleep(FRESH).await;
-    let grant = granted(&world).await.pop().expect("a grant");
-    let call = request_of(&world, &grant).await;
-    let ended = world.path(call, Some(&grant)).await.map(drop).expect_err("stopped");
-    let reply = close(ended, &world.evidence).await;
-    assert_eq!(reply.code, Some(ErrorCode::IncidentStopped));
-    world.approvals.finish(&grant, &reply, &world.evidence).await.expect("put back");
-    assert_eq!(stands(&world, &request).await, State::Approved);
-    assert_eq!(granted(&world).await.len(), 0, "not at once");
-    lift(&world.store, &switch.id, &wanted.by, &world.evidence).await.expect("lifted");
-    tokio::time::sleep(FRESH).await;
-    clock.advance(Duration::from_mins(2));
-    let grant = granted(&world).await.pop().expect("another grant");
-    let call = request_of(&world, &grant).await;
-    let permit = world.path(call, Some(&grant)).await.expect("a permit");
-    let reply = run(&world, permit).await;
-    world.approvals.finish(&grant, &reply, &world.evidence).await.expect("left");
-    assert_eq!(stands(&world, &request).await, State::Done);
 }

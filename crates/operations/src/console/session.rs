@@ -122,6 +122,7 @@ mod tests {
             authentication: "local_user".into(),
             token: None,
             issuer: None,
+            issuer_url: None,
         }
     }
 

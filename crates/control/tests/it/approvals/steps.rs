@@ -6,12 +6,14 @@ use super::*;
 async fn steps(world: &World, request: &ApprovalId) -> Vec<String> {
     world.evidence.audit.close().await;
     let records = world.records().await;
-    let about = records.iter().filter(|record| record["approval"]["id"] == request.as_str());
-    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let text =
+        |record: &Value, at: &str| record.pointer(at).and_then(Value::as_str).unwrap_or("-").to_owned();
+    let about = records.iter().filter(|record| text(record, "/approval/id") == request.as_str());
     about
         .map(|record| {
-            let part = &record["approval"];
-            format!("{} {} {}", text(&record["event"]), text(&part["from"]), text(&part["state"]))
+            let [event, from, to] =
+                ["/event", "/approval/from", "/approval/state"].map(|at| text(record, at));
+            format!("{event} {from} {to}")
         })
         .collect()
 }
