@@ -103,3 +103,29 @@ async fn what_a_decider_says_is_told_to_whoever_asked() {
     assert_eq!(collected.1["said"][0]["comment"], json!("too much"));
     assert!(!reply.result.contains("\"mo\""), "not who said it");
 }
+
+#[tokio::test]
+async fn of_two_who_decide_at_once_each_has_a_record_of_the_step_that_counted() {
+    let (mut world, _) = world().await;
+    world.add_policy(
+        r#"@id("careful") @approval("manager; quorum 2")
+        forbid (principal, action, resource == Tool::"crm_refund") unless { context.approved };"#,
+    );
+    let request = parked(&world, 50).await;
+    let (mo, di) = (person("mo", "manager"), person("di", "manager"));
+    let (first, second) = tokio::join!(say(&world, &mo, &request, yes()), say(&world, &di, &request, yes()));
+    let mut states = [first.expect("counted"), second.expect("counted")].map(State::as_str);
+    states.sort_unstable();
+    assert_eq!(states, ["approved", "pending"]);
+    world.evidence.audit.close().await;
+    let records = world.records().await;
+    let mut last = std::collections::BTreeMap::new();
+    for record in records.iter().filter(|record| record["event"] == "approval.voted") {
+        let part = &record["approval"];
+        last.insert(record["actor"]["id"].to_string(), (part["version"].clone(), part["state"].clone()));
+    }
+    let mut counted: Vec<String> =
+        last.values().map(|(version, state)| format!("{version} {state}")).collect();
+    counted.sort();
+    assert_eq!(counted, [r#""0" "pending""#, r#""1" "approved""#]);
+}
