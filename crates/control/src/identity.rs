@@ -3,7 +3,8 @@
 //! This file owns which of them a request's credentials are. Tokens of this installation
 //! are in `token`; those of issuers in `federation` and below it: `jwt` and `keys` verify,
 //! `introspection` asks, `mapping` says what claims mean. What clients are told of where
-//! tokens come from is in `protection`. People who log in at an issuer are in `login`.
+//! tokens come from is in `protection`. People who log in at an issuer are in `login`; who is behind an
+//! account is in `kin`, who asked before in `again`.
 //!
 //! Invariants:
 //! - Nothing else is accepted, and nothing is ever read from a query string.
@@ -11,6 +12,7 @@
 //!   does not declare gives nothing.
 //! - Whatever does not count has one answer.
 
+mod again;
 mod checked;
 mod config;
 mod federation;
@@ -18,6 +20,7 @@ mod introspection;
 mod issuer;
 mod jwt;
 mod keys;
+mod kin;
 mod login;
 mod mapping;
 mod protection;
@@ -33,11 +36,11 @@ use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::{
     Actor, ActorId, Authentication, CallError, Clock, DataClass, ErrorCode, Role, Workspace,
 };
-use quaymaster_store::{Store, StoreError};
+use quaymaster_store::Store;
 use sha2::{Digest, Sha256};
 
-use crate::approval::Asker;
-
+pub use self::again::LocalUser;
+use self::again::Sightings;
 pub use self::checked::{IdentityProblem, IdentitySettings, IssuerSettings};
 pub use self::config::{
     IdentityConfig, IntrospectedTokens, IntrospectionConfig, IssuerConfig, LoginConfig, MappingConfig,
@@ -45,6 +48,7 @@ pub use self::config::{
 };
 pub use self::federation::Federation;
 pub use self::keys::SignatureAlgorithm;
+pub use self::kin::{Kin, KinError, Ties};
 pub use self::login::{Begun, LoginError, LoginWay, Returned, Voucher};
 pub use self::mapping::Mapping;
 pub use self::protection::{METADATA_PATH, Protection, is_plain_path};
@@ -99,15 +103,21 @@ pub struct Arrival<'a> {
 /// Establishes who asks.
 #[derive(Debug)]
 pub struct Identity {
+    store: Store,
+    clock: Arc<dyn Clock>,
     tokens: Tokens,
     declared: Declared,
     federation: Option<Federation>,
+    local: Option<LocalUser>,
+    sightings: Sightings,
 }
 
 impl Identity {
     /// Tokens of `store`, with what the configuration declares.
     pub fn new(store: Store, clock: Arc<dyn Clock>, declared: Declared) -> Self {
-        Self { tokens: Tokens::new(store, clock), declared, federation: None }
+        let tokens = Tokens::new(store.clone(), Arc::clone(&clock));
+        let (federation, local, sightings) = (None, None, Sightings::default());
+        Self { store, clock, tokens, declared, federation, local, sightings }
     }
 
     /// The same with the issuers of `federation`.
@@ -136,7 +146,9 @@ impl Identity {
             .ok_or_else(invalid)?;
         if !token.starts_with(PREFIX) {
             let federation = self.federation.as_ref().ok_or_else(invalid)?;
-            return federation.actor(token, &arrival).await;
+            let actor = federation.actor(token, &arrival).await?;
+            self.sightings.note(&actor, &self.store, self.clock.as_ref()).await;
+            return Ok(actor);
         }
         if token.len() >= 128 {
             return Err(invalid());
@@ -149,39 +161,9 @@ impl Identity {
         Ok(actor)
     }
 
-    /// Whoever asked for a call that was parked, in the roles that they had then and that there still
-    /// are; none if the token that they used was revoked since, or its issuer is trusted no more.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if the store fails.
-    pub async fn again(&self, asker: &Asker) -> Result<Option<Arc<Actor>>, StoreError> {
-        let by = match (&asker.token, &asker.issuer) {
-            (Some(token), _) => self.tokens.still_counts(token).await?,
-            (None, Some((issuer, scopes))) => {
-                let federation = self.federation.as_ref();
-                federation.and_then(|known| known.grant(issuer, scopes)).map(Authentication::Issuer)
-            }
-            (None, None) if asker.authentication == Authentication::LocalUser.as_str() => {
-                Some(Authentication::LocalUser)
-            }
-            (None, None) => None,
-        };
-        let Some((by, id)) = by.zip(asker.actor()) else { return Ok(None) };
-        let person = asker.person.as_deref().and_then(|name| ActorId::parse(name).ok());
-        let actor = self.declared.actor(id, asker.roles.clone(), asker.workspace.clone(), by);
-        let groups = asker.groups.clone().into();
-        Ok(Some(Arc::new(Actor { person, groups, ..actor })))
-    }
-
     /// How clients get access tokens; none without issuers.
     pub fn protection(&self) -> Option<Arc<Protection>> {
         self.federation.as_ref().and_then(Federation::protection)
-    }
-
-    /// The user of this machine, in the roles that the configuration gives.
-    pub fn local_user(&self, id: ActorId, roles: Vec<Role>, workspace: Workspace) -> Arc<Actor> {
-        Arc::new(self.declared.actor(id, roles, workspace, Authentication::LocalUser))
     }
 }
 

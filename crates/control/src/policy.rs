@@ -134,6 +134,11 @@ impl Policies {
         self.slices.get(tool.name().as_str()).is_some_and(Slice::has_gates)
     }
 
+    /// Whether calls of the tool called `name` may need an approval; of one that is not known, they may.
+    pub(crate) fn may_park(&self, name: &str) -> bool {
+        self.slices.get(name).is_none_or(Slice::has_gates)
+    }
+
     /// What the policies that bear on `tool` are, as a digest: it changes when one of them does.
     pub fn digest(&self, tool: &Tool) -> Option<Arc<str>> {
         self.slices.get(tool.name().as_str()).map(|slice| Arc::clone(slice.digest()))

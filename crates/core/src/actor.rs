@@ -91,6 +91,8 @@ impl Authentication {
 pub struct Grant {
     /// What the configuration calls the issuer.
     pub issuer: Slug,
+    /// What its tokens call it (`iss`): another issuer may come to have the same name here.
+    pub url: Arc<str>,
     /// The scopes that the token has, sorted.
     pub scopes: Arc<[String]>,
     /// The scopes that are needed.
@@ -284,6 +286,7 @@ mod tests {
         };
         let grant = |scopes: &[&str]| Grant {
             issuer: Slug::parse("corp").expect("a name"),
+            url: "https://issuer.example.test".into(),
             scopes: scopes.iter().map(ToString::to_string).collect(),
             needed: Arc::new(needed.clone()),
         };

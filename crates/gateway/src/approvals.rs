@@ -24,6 +24,8 @@ use crate::plane::Plane;
 
 /// How often it is looked for what other processes, such as the command line, have decided.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often it is looked for what is kept no longer.
+const TIDIED: Duration = Duration::from_hours(1);
 /// How long after a fault it is looked again.
 const AFTER_A_FAULT: Duration = Duration::from_secs(5);
 /// How long it is waited at most before a result is tried to be left once more.
@@ -61,7 +63,11 @@ pub(crate) fn run_what_was_agreed_to(gateway: &Arc<Gateway>) {
         let stopped = gateway.stopped.clone();
         let room = Arc::new(Semaphore::new(MOST_AT_ONCE));
         let mut changes = gateway.state.approvals.changes();
+        let mut tidy = Instant::now();
         while !stopped.is_cancelled() {
+            if tidy <= Instant::now() {
+                tidy = Instant::now() + forget_what_is_over(&gateway).await;
+            }
             let pause = match look(&gateway, &room).await {
                 Ok(()) => LOOK,
                 Err(error) => {
@@ -76,6 +82,18 @@ pub(crate) fn run_what_was_agreed_to(gateway: &Arc<Gateway>) {
             }
         }
     });
+}
+
+/// Forgets some of what is kept no longer, and says after what time to go on.
+async fn forget_what_is_over(gateway: &Gateway) -> Duration {
+    match gateway.state.approvals.purge(&gateway.plane().evidence).await {
+        Ok(0) => TIDIED,
+        Ok(_) => LOOK,
+        Err(error) => {
+            tracing::error!(event = "approval.purge", %error, "requests that are over cannot be forgotten");
+            TIDIED
+        }
+    }
 }
 
 async fn look(

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use quaymaster_control::console::Codes;
-use quaymaster_core::{Actor, ApprovalId, Authentication};
+use quaymaster_core::{Actor, ApprovalId};
 use quaymaster_operations::console::{Console, Desk, Guest, House};
 use quaymaster_operations::links::Links;
 use tokio::net::TcpListener;
@@ -48,11 +48,6 @@ impl House for Running {
                 Guest::Code(_) => return None,
                 Guest::Issuer(voucher) => return plane.people.identity.vouched(voucher),
             };
-            if who.authentication == Authentication::LocalUser.as_str() {
-                // In the roles of now; under which number is whose code it was.
-                let user = plane.people.local_user.as_ref()?;
-                return Some(Arc::new(Actor { id: who.actor()?, ..Actor::clone(user) }));
-            }
             plane.people.identity.again(who).await.unwrap_or_else(|error| {
                 tracing::error!(event = "console.again", %error, "it cannot be looked up who is logged in");
                 None

@@ -109,7 +109,8 @@ impl Gateway {
             console: OnceLock::new(),
             stopped: CancellationToken::new(),
         });
-        gateway.state.approvals.obey(gateway.plane().rulebook.policies());
+        let plane = gateway.plane();
+        plane.people.rule(plane.rulebook.policies());
         let reader: Weak<dyn CallTool> = Arc::<Self>::downgrade(&gateway);
         gateway.state.approvals.read_by(Weak::clone(&reader));
         gateway.state.ledger.read_by(reader);
@@ -127,7 +128,7 @@ impl Gateway {
 
     /// Puts a new plane to work. Calls that run go on with the old one.
     pub(crate) fn put_to_work(&self, plane: Plane) {
-        self.state.approvals.obey(plane.rulebook.policies());
+        plane.people.rule(plane.rulebook.policies());
         let before = self.plane.swap(Arc::new(plane));
         self.retired.add(&before.calls);
         self.look_again();
@@ -314,8 +315,9 @@ pub(crate) fn assemble(
         return Err(found);
     }
     let identity = identity(state, loaded)?;
-    let local_user = local_user(&loaded.settings, &identity);
-    let people = People { identity: Arc::new(identity), local_user, approvals: Arc::clone(&state.approvals) };
+    let local_user = local_user(&identity);
+    let (identity, approvals) = (Arc::new(identity), Arc::clone(&state.approvals));
+    let people = People { identity, local_user, approvals, bounds: loaded.settings.approvals.bounds() };
     let guards = Guards {
         incidents: Arc::clone(&state.incidents),
         ledger: Arc::clone(&state.ledger),

@@ -9,7 +9,7 @@ mod login;
 use std::sync::Arc;
 
 use quaymaster_control::Evidence;
-use quaymaster_control::approval::Approvals;
+use quaymaster_control::approval::{Approvals, Terms};
 use quaymaster_control::audit::{Durability, Event, Record, Subjects};
 use quaymaster_control::console::{make_code, note};
 use quaymaster_control::identity::{Arrival, Identity, NewToken, TokenRequest, create_token};
@@ -77,20 +77,23 @@ impl Office {
     /// `auth.invalid` if the token does not count; `auth.missing` without one, if the configuration
     /// has no local user.
     pub async fn visitor(&self, token: Option<&str>) -> Result<Arc<Actor>, CallError> {
-        let settings = &self.loaded.settings;
         let identity = self.prepare()?;
         let arrival = |header| Arrival { authorization: Some(header), workspace: None, path: "/mcp" };
         match token {
             Some(token) => identity.authenticate(arrival(&format!("Bearer {token}"))).await,
-            None => local_user(settings, &identity).ok_or_else(no_local_user),
+            None => local_user(&identity).ok_or_else(no_local_user),
         }
     }
 
     /// Puts policies to work, by which people decide, and gives who may authenticate.
-    fn prepare(&self) -> Result<Identity, CallError> {
+    fn prepare(&self) -> Result<Arc<Identity>, CallError> {
         let rules = Rules::load(&self.loaded.folder, None).map_err(|found| unusable("policies", &found))?;
-        self.state.approvals.obey(rules.policies());
-        identity(&self.state, &self.loaded).map_err(|found| unusable("issuers", &found))
+        let identity = identity(&self.state, &self.loaded).map_err(|found| unusable("issuers", &found))?;
+        let identity = Arc::new(identity);
+        let bounds = self.loaded.settings.approvals.bounds();
+        let policies = Arc::clone(rules.policies());
+        self.state.approvals.obey(Terms { policies, identity: Arc::clone(&identity), bounds });
+        Ok(identity)
     }
 
     /// Opens the audit log for writing. Whoever opens it closes it.

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use quaymaster_control::approval::Approvals;
-use quaymaster_control::identity::{Declared, Federation, Identity};
+use quaymaster_control::approval::{Approvals, Bounds, Terms};
+use quaymaster_control::identity::{self, Declared, Federation, Identity};
+use quaymaster_control::policy::Policies;
 use quaymaster_core::{Actor, ActorId, CallError, ErrorCode};
 
-use crate::config::{Diagnostics, Loaded, Settings};
+use crate::config::{Diagnostics, Loaded, LocalUser};
 use crate::state::State;
 
 /// Who there is.
@@ -17,15 +18,21 @@ pub(crate) struct People {
     pub(crate) local_user: Option<Arc<Actor>>,
     /// What they agree to.
     pub(crate) approvals: Arc<Approvals>,
+    /// How much of it waits, and how long it is kept.
+    pub(crate) bounds: Bounds,
 }
 
-/// The user of this machine, as `settings` have it.
-pub(crate) fn local_user(settings: &Settings, identity: &Identity) -> Option<Arc<Actor>> {
-    let local_user = settings.local_user.clone().zip(local_id());
-    local_user.map(|(user, id)| {
-        let actor = identity.local_user(id, user.roles, user.workspace);
-        Arc::new(Actor { person: user.person, ..Actor::clone(&actor) })
-    })
+impl People {
+    /// Has requests for approval obey what is said of these people and by `policies`.
+    pub(crate) fn rule(&self, policies: &Arc<Policies>) {
+        let (policies, identity) = (Arc::clone(policies), Arc::clone(&self.identity));
+        self.approvals.obey(Terms { policies, identity, bounds: self.bounds });
+    }
+}
+
+/// The user of this machine, as `identity` has them.
+pub(crate) fn local_user(identity: &Identity) -> Option<Arc<Actor>> {
+    identity.local_user(local_id()?)
 }
 
 pub(crate) fn no_local_user() -> CallError {
@@ -50,5 +57,8 @@ pub(crate) fn identity(state: &State, loaded: &Loaded) -> Result<Identity, Diagn
         Federation::try_new(&settings.identity, declared.clone(), &state.sources, &loaded.secrets());
     let federation = federation.map_err(|error| loaded.identity_diagnostic(&error))?;
     let identity = Identity::new(state.store.clone(), Arc::clone(&state.clock), declared);
-    Ok(identity.with_issuers(federation))
+    let local = settings.local_user.clone();
+    let local =
+        local.map(|LocalUser { roles, workspace, person }| identity::LocalUser { roles, workspace, person });
+    Ok(identity.with_issuers(federation).with_local_user(local))
 }

@@ -71,7 +71,7 @@ pub trait House: Send + Sync + fmt::Debug {
 #[derive(Clone, Debug)]
 pub enum Guest {
     /// By a one-time code: whoever made it.
-    Code(Asker),
+    Code(Box<Asker>),
     /// By an issuer's.
     Issuer(Arc<Voucher>),
 }
@@ -211,7 +211,7 @@ impl Console {
             }
         };
         let lasts = if who.issuer.is_some() { session::BY_ACCESS_TOKEN } else { session::LONGEST };
-        let who = Guest::Code(who);
+        let who = Guest::Code(Box::new(who));
         let Some(actor) = self.house.again(&who).await else {
             return refused(StatusCode::FORBIDDEN, "Whoever made this code is nobody here any more.");
         };
@@ -259,9 +259,9 @@ impl Console {
 impl Visit<'_> {
     async fn show(&self, id: Option<&str>, query: &Form) -> Answer {
         let Some(id) = id else {
-            let requests = self.desk.approvals.list(&self.actor).await;
-            return match requests {
-                Ok(requests) => page::list(self, &requests, query.value("show")),
+            let (show, after) = page::wanted(query.value("show"), query.value("after"));
+            return match self.desk.approvals.list(&self.actor, show.wanted, after).await {
+                Ok(listed) => page::list(self, &listed, show),
                 Err(error) => failed(&error.into()),
             };
         };

@@ -1,6 +1,7 @@
 //! The rows of calls that wait for somebody's agreement, and of what was said of them.
 //!
-//! What states there are, who may say what and what is sealed is `quaymaster-control`'s part.
+//! What states there are, who may say what and what is sealed is `quaymaster-control`'s part. Lists,
+//! counts and the end of what was kept are in `approval_list`.
 //!
 //! Invariants:
 //! - Of one digest one request waits at most; whoever comes second joins it.
@@ -12,20 +13,18 @@ use crate::cell::{Cell, CellRow, Statement};
 use crate::number::signed;
 use crate::{Store, StoreError};
 
-/// Most requests that a list returns.
-pub const MAX_APPROVALS: u32 = 1_000;
-
 const PARK: &str = "park a call";
-const READ: &str = "read requests for approval";
-const SAVE: &str = "change a request for approval";
+pub(crate) const READ: &str = "read requests for approval";
+pub(crate) const SAVE: &str = "change a request for approval";
 
 macro_rules! columns {
     () => {
         "id, version, workspace, digest, tool, state, requester, gates, parked, document, result, call_id, \
-         runner, lease_us, created_us, expires_us, decided_us, ended_us, delivered_us, review, \
+         runner, lease_us, created_us, expires_us, decided_us, ended_us, delivered_us, review, asker, \
          escalates_us"
     };
 }
+pub(crate) use columns;
 
 const INSERT: &str = concat!(
     "INSERT INTO approvals (",
@@ -46,11 +45,6 @@ const SELECT_DIGEST: &str = concat!(
      ORDER BY CASE WHEN state IN ('pending', 'approved', 'running', 'begun') THEN 0 ELSE 1 END, \
      created_us DESC, id DESC LIMIT 1"
 );
-const SELECT_LIST: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM approvals WHERE workspace = $1 AND created_us >= $2 ORDER BY created_us DESC, id DESC LIMIT $3"
-);
 /// What the runner has to look at: what was agreed to, what a lost process ran, what nobody decided in time.
 const SELECT_DUE: &str = concat!(
     "SELECT ",
@@ -64,6 +58,7 @@ const INSERT_VOTE: &str = "
 const SELECT_VOTES: &str = "
     SELECT person, stead, kind, verdict, name, roles, comment, channel, time_us FROM approval_votes
     WHERE approval = $1 ORDER BY time_us, person LIMIT 1000";
+
 /// A request for approval as it is stored. Times are microseconds since the Unix epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApprovalRow {
@@ -109,6 +104,8 @@ pub struct ApprovalRow {
     pub review: Option<String>,
     /// When it escalates next, so that somebody is to be told. Changed by its letters alone.
     pub escalates_us: Option<u64>,
+    /// Commitment to the account that asks; none where that was not noted yet.
+    pub asker: Option<String>,
 }
 
 /// What one person said.
@@ -160,18 +157,6 @@ impl Store {
         rows.into_iter().next().map(ApprovalRow::read).transpose()
     }
 
-    /// The requests of a workspace since `since_us`, newest first, [`MAX_APPROVALS`] at most.
-    pub async fn approval_list(
-        &self,
-        workspace: &Workspace,
-        since_us: u64,
-    ) -> Result<Vec<ApprovalRow>, StoreError> {
-        let parameters =
-            vec![Cell::text(workspace.as_str()), Cell::number(since_us), Cell::number(MAX_APPROVALS.into())];
-        let rows = self.rows(READ, SELECT_LIST, parameters).await?;
-        rows.into_iter().map(ApprovalRow::read).collect()
-    }
-
     /// The requests of all workspaces that something has to be done about at `now_us`, `limit` at most.
     pub async fn approvals_due(&self, now_us: u64, limit: u32) -> Result<Vec<ApprovalRow>, StoreError> {
         let parameters = vec![Cell::number(now_us), Cell::number(now_us), Cell::number(limit.into())];
@@ -221,6 +206,7 @@ impl ApprovalRow {
             time(self.ended_us),
             time(self.delivered_us),
             word(self.review.as_deref()),
+            word(self.asker.as_deref()),
             time(self.escalates_us),
         ]
     }
@@ -244,7 +230,7 @@ impl ApprovalRow {
         ]
     }
 
-    fn read(mut row: CellRow) -> Result<Self, StoreError> {
+    pub(crate) fn read(mut row: CellRow) -> Result<Self, StoreError> {
         Ok(Self {
             id: row.parsed("an approval's id", |text| text.parse().ok())?,
             version: row.number("an approval's version")?,
@@ -266,6 +252,7 @@ impl ApprovalRow {
             ended_us: row.maybe_number("an approval's time")?,
             delivered_us: row.maybe_number("an approval's time")?,
             review: row.maybe_text("an approval's review")?,
+            asker: row.maybe_text("an approval's requester")?,
             escalates_us: row.maybe_number("an approval's time")?,
         })
     }
@@ -287,7 +274,7 @@ impl VoteRow {
         ]
     }
 
-    fn read(mut row: CellRow) -> Result<Self, StoreError> {
+    pub(crate) fn read(mut row: CellRow) -> Result<Self, StoreError> {
         Ok(Self {
             person: row.text("a vote's person")?,
             stead: row.maybe_text("a vote's person")?,
@@ -306,7 +293,7 @@ pub(crate) fn time(us: Option<u64>) -> Cell {
     Cell::maybe(us, |us| Cell::Number(signed(us)))
 }
 
-fn word(text: Option<&str>) -> Cell {
+pub(crate) fn word(text: Option<&str>) -> Cell {
     Cell::maybe(text, Cell::text)
 }
 

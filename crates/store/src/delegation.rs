@@ -9,6 +9,9 @@ use crate::approval::time;
 use crate::cell::{Cell, CellRow, Statement};
 use crate::{Store, StoreError};
 
+/// Most delegations of one giver, and to one taker, that are looked at.
+pub const MAX_DELEGATIONS: usize = 100;
+
 const READ: &str = "read who decides in whose stead";
 const DELEGATE: &str = "note who decides in whose stead";
 
@@ -16,10 +19,15 @@ const INSERT_DELEGATION: &str = "
     INSERT INTO approval_delegations
         (id, workspace, giver, taker, names, roles, created_us, until_us, revoked_us)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-const SELECT_DELEGATIONS: &str = "
+const SELECT_TAKEN: &str = "
     SELECT id, workspace, giver, taker, names, roles, created_us, until_us, revoked_us
-    FROM approval_delegations WHERE workspace = $1 AND until_us > $2 AND revoked_us IS NULL
-    ORDER BY created_us LIMIT 1000";
+    FROM approval_delegations WHERE taker IN ($1, $2, $3) AND workspace = $4 AND until_us > $5
+        AND revoked_us IS NULL
+    ORDER BY created_us, id LIMIT 100";
+const SELECT_GIVEN: &str = "
+    SELECT id, workspace, giver, taker, names, roles, created_us, until_us, revoked_us
+    FROM approval_delegations WHERE giver = $1 AND workspace = $2 AND until_us > $3 AND revoked_us IS NULL
+    ORDER BY created_us, id LIMIT 100";
 const REVOKE_DELEGATION: &str =
     "UPDATE approval_delegations SET revoked_us = $1 WHERE id = $2 AND workspace = $3 AND revoked_us IS NULL";
 
@@ -53,14 +61,29 @@ impl Store {
         self.change(DELEGATE, vec![insert]).await.map(drop)
     }
 
-    /// Who decides in whose stead in a workspace at `now_us`, oldest first.
-    pub async fn delegations(
+    /// What is lent at `now_us` in a workspace to whoever goes by one of these commitments, oldest
+    /// first, [`MAX_DELEGATIONS`] at most.
+    pub async fn delegations_to(
         &self,
+        takers: [&str; 3],
         workspace: &Workspace,
         now_us: u64,
     ) -> Result<Vec<DelegationRow>, StoreError> {
-        let parameters = vec![Cell::text(workspace.as_str()), Cell::number(now_us)];
-        let rows = self.rows(READ, SELECT_DELEGATIONS, parameters).await?;
+        let rest = [Cell::text(workspace.as_str()), Cell::number(now_us)];
+        let parameters = takers.into_iter().map(Cell::text).chain(rest).collect();
+        let rows = self.rows(READ, SELECT_TAKEN, parameters).await?;
+        rows.into_iter().map(DelegationRow::read).collect()
+    }
+
+    /// What this giver lends at `now_us` in a workspace, oldest first, [`MAX_DELEGATIONS`] at most.
+    pub async fn delegations_by(
+        &self,
+        giver: &str,
+        workspace: &Workspace,
+        now_us: u64,
+    ) -> Result<Vec<DelegationRow>, StoreError> {
+        let parameters = vec![Cell::text(giver), Cell::text(workspace.as_str()), Cell::number(now_us)];
+        let rows = self.rows(READ, SELECT_GIVEN, parameters).await?;
         rows.into_iter().map(DelegationRow::read).collect()
     }
 

@@ -17,7 +17,9 @@
 //! parameters `$1`, `$2`, … SQLite takes those for names and numbers them as they
 //! come, so a statement must use them in ascending order.
 
+mod account;
 mod approval;
+mod approval_list;
 mod audit;
 mod cell;
 mod code;
@@ -37,14 +39,16 @@ mod store;
 mod subject;
 mod token;
 
-pub use approval::{ApprovalKey, ApprovalRow, MAX_APPROVALS, VoteRow};
+pub use account::{AccountRow, MAX_ACCOUNTS, MAX_TOKEN_ACCOUNTS, TokenAccount};
+pub use approval::{ApprovalKey, ApprovalRow, VoteRow};
+pub use approval_list::{ApprovalPlace, ApprovalsWanted, MAX_APPROVALS};
 pub use audit::{
     AppendError, AuditFilter, MAX_APPEND, MAX_PAGE, NewRecord, StoredColumns, StoredRecord, TreeState,
     searchable,
 };
 pub use code::CodeRow;
 pub use config::{PoolConfig, StoreConfig, StoreConfigError, StoreEngine, StoreTarget};
-pub use delegation::DelegationRow;
+pub use delegation::{DelegationRow, MAX_DELEGATIONS};
 pub use error::{StoreError, StoreFault};
 pub use incident::{IncidentRow, MAX_INCIDENTS};
 pub use ledger::{LedgerRow, MAX_LEDGER};

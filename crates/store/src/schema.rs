@@ -46,6 +46,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0003"),
     migration!("0004"),
     migration!("0005"),
+    migration!("0006"),
     migration!("0007"),
 ];
 

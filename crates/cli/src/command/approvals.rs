@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use quaymaster_control::approval::{Approvals as Requests, Decider, Request, Said, Spoken, Verdict};
+use quaymaster_control::approval::{Approvals as Requests, Decider, Request, Said, Spoken, Verdict, Wanted};
 use quaymaster_core::setting::{DurationSetting, Slug};
 use quaymaster_core::text::plain;
 use quaymaster_core::{Actor, ActorId, ApprovalId, Clock as _, SystemClock};
@@ -28,7 +28,7 @@ pub(crate) struct Approvals {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Lists the requests that you made or may decide on, newest first.
+    /// Lists the requests that you made or may decide on: those that wait for a review, then newest first.
     List(List),
     /// Shows one request: what will happen, why, to what, and what was said.
     Show(Show),
@@ -65,9 +65,12 @@ pub(super) struct Viewer {
 struct List {
     #[command(flatten)]
     viewer: Viewer,
-    /// Also those that are decided, of the last 30 days.
+    /// Also those that are over, as far as they are still kept.
     #[arg(long)]
     all: bool,
+    /// Where to go on, as the end of the page before says it.
+    #[arg(long, value_name = "PLACE")]
+    after: Option<String>,
     /// Print one JSON object a line.
     #[arg(long)]
     json: bool,
@@ -205,10 +208,11 @@ impl Viewer {
 impl List {
     async fn run(self) -> Result<(), Failure> {
         let visit = self.viewer.enter().await?;
-        let seen = visit.requests().list(&visit.actor).await.map_err(Failure::outside)?;
+        let wanted = if self.all { Wanted::All } else { Wanted::Open };
+        let listed = visit.requests().list(&visit.actor, wanted, self.after.as_deref()).await;
         visit.office.close().await;
-        for request in seen.iter().filter(|request| self.all || request.state.is_open() || request.review_due)
-        {
+        let listed = listed.map_err(Failure::outside)?;
+        for request in &listed.requests {
             if self.json {
                 out::json(&described(request))?;
                 continue;
@@ -217,7 +221,11 @@ impl List {
             let (requester, action) = (plain(request.requester.as_str()), &request.document.action);
             out::line(format!("{}  {}{review}  {requester}  {action}", request.id, request.state.as_str()))?;
         }
-        Ok(())
+        match listed.next {
+            Some(next) if self.json => out::json(&json!({ "next": next })),
+            Some(next) => out::line(format!("there are more: --after {next}")),
+            None => Ok(()),
+        }
     }
 }
 

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use quaymaster_core::error::LimitLeft;
 use quaymaster_core::json::ObjectWriter;
-use quaymaster_core::{Actor, ApprovalId, CallError, CallRequest, ErrorCode, Gate, Retry, Timestamp};
+use quaymaster_core::{Actor, ApprovalId, CallError, CallRequest, ErrorCode, Gate, Timestamp};
 use quaymaster_store::{ApprovalKey, ApprovalRow};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::document::Document;
 use super::letters::next_escalation;
-use super::opened::{document, gates, names, parked, result, state, write_names};
+use super::opened::{document, names, parked, result, state, write_names};
 use super::parked::Parked;
-use super::record::{Entry, write};
+use super::record::{Step, note};
+use super::told::{Words, described, none, refusal, waits};
 use super::{ApprovalError, Approvals, State, StoredReply};
 use crate::audit::Subject;
 use crate::audit::record::Event;
@@ -20,6 +22,8 @@ use crate::stages::{Evidence, Facts};
 /// How long after a result was first handed out the same call again gets it once more: the answer
 /// may have been lost on its way. Later the same call is a new one.
 const HANDED_OUT_AGAIN: Duration = Duration::from_mins(10);
+/// When it may be asked again where too many calls wait.
+const ROOM_AGAIN: Duration = Duration::from_mins(1);
 /// How often a request is read again that others changed meanwhile.
 const ATTEMPTS: usize = 8;
 
@@ -28,6 +32,8 @@ const ATTEMPTS: usize = 8;
 pub(crate) enum Asked {
     /// It waits, or will not run.
     Refused(CallError, ApprovalId),
+    /// Too much waits already.
+    Full(CallError),
     /// It ran; here is what waited for it.
     Answered(Answer),
 }
@@ -80,16 +86,40 @@ impl Approvals {
                 Join::Asked(asked) => return Ok(asked),
                 Join::Changed => {}
                 Join::Anew => {
+                    if let Err(full) = self.room(facts, &subject).await? {
+                        return Ok(Asked::Full(full));
+                    }
                     let row = self.row(facts, gates, &digest, &subject).await?;
+                    let why = "policy wants somebody's agreement";
+                    note(Event::ApprovalRequested, &row, (&facts.request, why), evidence).await?;
                     if self.store.approval_park(&row).await? {
-                        note(Event::ApprovalRequested, &row, &facts.request, evidence).await?;
                         self.tell();
-                        return Ok(waits(&row, State::Pending));
+                        return Ok(waits(&row, State::Pending, &Words::default()));
                     }
                 }
             }
         }
         Err(ApprovalError::Contended)
+    }
+
+    /// Whether one call more may wait. Calls that come at the same instant may be a few more.
+    async fn room(&self, facts: &Facts, subject: &Subject) -> Result<Result<(), CallError>, ApprovalError> {
+        let (bounds, workspace) = (self.bounds(), &facts.request.actor.workspace);
+        let (mine, all) = self.store.approvals_open(subject.commitment(), workspace).await?;
+        let (name, most, message, hint) = if mine >= bounds.per_account {
+            let message = "as many calls of yours wait for somebody's agreement as may";
+            let hint = "wait until some are decided, or take some back with `quaymaster approvals withdraw`";
+            ("approvals.waiting.perAccount", bounds.per_account, message, hint)
+        } else if all >= bounds.per_workspace {
+            let message = "as many calls wait for somebody's agreement in this workspace as may";
+            let hint = "wait until some are decided";
+            ("approvals.waiting.perWorkspace", bounds.per_workspace, message, hint)
+        } else {
+            return Ok(Ok(()));
+        };
+        let left = LimitLeft { name: name.to_owned(), limit: format!("{most} that wait"), left: 0 };
+        let error = CallError::new(ErrorCode::LimitConcurrency, message).hint(hint).limited_by(left);
+        Ok(Err(error.retry_after(ROOM_AGAIN)))
     }
 
     async fn row(
@@ -99,7 +129,7 @@ impl Approvals {
         digest: &str,
         subject: &Subject,
     ) -> Result<ApprovalRow, ApprovalError> {
-        let now = self.clock.now();
+        let now = self.now();
         let request = &facts.request;
         let id = ApprovalId::new(self.clock.as_ref(), self.randomness.as_ref());
         let lifetime = gates.iter().map(|gate| gate.expires).min().unwrap_or_default();
@@ -129,6 +159,7 @@ impl Approvals {
             delivered_us: None,
             review: None,
             escalates_us: next_escalation(gates, now, None).map(Timestamp::as_micros),
+            asker: Some(subject.commitment().to_string()),
             id,
         })
     }
@@ -141,7 +172,7 @@ impl Approvals {
         evidence: &Evidence,
         facts: &Facts,
     ) -> Result<Join, ApprovalError> {
-        let now = self.clock.now();
+        let now = self.now_for(&row);
         let mut stands = state(&row)?;
         let late = now.as_micros() >= row.expires_us;
         if stands == State::Pending && late {
@@ -153,26 +184,24 @@ impl Approvals {
             stands.as_str().clone_into(&mut row.state);
             row.parked = None;
         }
+        let words = self.words(&row).await?;
         if stands.is_open() {
-            return Ok(Join::Asked(waits(&row, stands)));
+            return Ok(Join::Asked(waits(&row, stands, &words)));
         }
         if let Some(reply) = stored(&row, subject)? {
             let handed_out = row.delivered_us.map(Timestamp::from_micros);
             if handed_out.is_some_and(|at| now.since(at) >= HANDED_OUT_AGAIN) {
                 return Ok(Join::Anew);
             }
-            self.hand_out(&row, facts, evidence).await?;
+            let why = "the same call was made again";
+            note(Event::ApprovalDelivered, &row, (&facts.request, why), evidence).await?;
+            self.told(&row).await?;
             return Ok(Join::Asked(Asked::Answered(Answer { id: row.id, reply })));
         }
         // A no holds as long as the request would have waited; other ends are told once.
         let told = if stands == State::Rejected { late } else { row.delivered_us.is_some() };
-        let Some((code, message)) = stands.refusal().filter(|_| !told) else { return Ok(Join::Anew) };
+        let Some(error) = refusal(&row, stands, &words).filter(|_| !told) else { return Ok(Join::Anew) };
         self.told(&row).await?;
-        let error = CallError::new(code, message).waiting_for(described(&row, stands));
-        let error = match stands {
-            State::Rejected => error.hint("ask for something else, or ask whoever refused it"),
-            _ => error.retry(Retry::AfterChange).hint("make the same call again to ask anew"),
-        };
         Ok(Join::Asked(Asked::Refused(error, row.id)))
     }
 
@@ -187,38 +216,29 @@ impl Approvals {
         id: &ApprovalId,
         evidence: &Evidence,
     ) -> Result<(State, Value, Option<StoredReply>), CallError> {
-        let none = || CallError::new(ErrorCode::InputInvalid, format!("you made no request `{id}`"));
         let row = self.store.approval(&ApprovalKey::Id(id.clone())).await.map_err(ApprovalError::from)?;
-        let row = row.ok_or_else(none)?;
+        let row = row.ok_or_else(|| none(id))?;
         if !self.is_by(&row, &request.actor)? {
-            return Err(none());
+            return Err(none(id));
         }
         let subject = self.subjects.of(&request.actor.id).await.map_err(ApprovalError::from)?;
         let stands = state(&row)?;
         let reply = stored(&row, &subject)?;
         if !stands.is_open() {
             if reply.is_some() {
-                note(Event::ApprovalDelivered, &row, request, evidence).await?;
+                let why = "it was waited for";
+                note(Event::ApprovalDelivered, &row, (request, why), evidence).await?;
             }
             self.told(&row).await?;
         }
-        Ok((stands, described(&row, stands), reply))
-    }
-
-    async fn hand_out(
-        &self,
-        row: &ApprovalRow,
-        facts: &Facts,
-        evidence: &Evidence,
-    ) -> Result<(), ApprovalError> {
-        note(Event::ApprovalDelivered, row, &facts.request, evidence).await?;
-        self.told(row).await
+        let words = self.words(&row).await?;
+        Ok((stands, described(&row, stands, &words), reply))
     }
 
     /// Notes that whoever asked knows. That somebody else noted it meanwhile is as good.
     pub(super) async fn told(&self, row: &ApprovalRow) -> Result<(), ApprovalError> {
         if row.delivered_us.is_none() {
-            let told = ApprovalRow { delivered_us: Some(self.clock.now().as_micros()), ..row.clone() };
+            let told = ApprovalRow { delivered_us: Some(self.now_for(row).as_micros()), ..row.clone() };
             self.store.approval_save(&told, None).await?;
         }
         Ok(())
@@ -226,7 +246,7 @@ impl Approvals {
 
     /// Ends a request that nobody decided in time. False if somebody changed it meanwhile.
     pub(super) async fn expire(&self, row: &ApprovalRow, evidence: &Evidence) -> Result<bool, ApprovalError> {
-        self.end(row, State::Expired, (None, evidence)).await
+        self.end(row, State::Expired, (None, "nobody decided in time"), evidence).await
     }
 
     /// Ends a request without a call. What was to be called is forgotten.
@@ -234,54 +254,20 @@ impl Approvals {
         &self,
         row: &ApprovalRow,
         to: State,
-        (actor, evidence): (Option<&Actor>, &Evidence),
+        (actor, why): (Option<&Actor>, &str),
+        evidence: &Evidence,
     ) -> Result<bool, ApprovalError> {
         let ended = ApprovalRow {
             state: to.as_str().to_owned(),
             parked: None,
-            ended_us: Some(self.clock.now().as_micros()),
+            ended_us: Some(self.now_for(row).as_micros()),
             runner: None,
             lease_us: None,
             ..row.clone()
         };
-        if !self.store.approval_save(&ended, None).await? {
-            return Ok(false);
-        }
-        self.tell();
-        let entry = Entry {
-            event: Event::ApprovalEnded,
-            id: &row.id,
-            workspace: &row.workspace,
-            tool: &row.tool,
-            actor,
-            call: None,
-            state: Some(to),
-            more: vec![],
-        };
-        write(entry, evidence).await?;
-        Ok(true)
+        let step = Step::new(Event::ApprovalEnded, why).by(actor).of_call(row.call_id.as_deref());
+        self.turn(row, (&ended, None), step, evidence).await
     }
-}
-
-async fn note(
-    event: Event,
-    row: &ApprovalRow,
-    request: &CallRequest,
-    evidence: &Evidence,
-) -> Result<(), ApprovalError> {
-    let actor: &Actor = &request.actor;
-    let call = Some(request.id.to_shared());
-    let entry = Entry {
-        event,
-        id: &row.id,
-        workspace: &row.workspace,
-        tool: &row.tool,
-        actor: Some(actor),
-        call,
-        state: Some(state(row)?),
-        more: vec![],
-    };
-    write(entry, evidence).await
 }
 
 /// The result that waits, if one does.
@@ -297,38 +283,4 @@ enum Join {
     Asked(Asked),
     Anew,
     Changed,
-}
-
-/// How a caller is told that its call waits.
-fn waits(row: &ApprovalRow, stands: State) -> Asked {
-    let gates = gates(row).unwrap_or_default();
-    let whose: Vec<String> = gates.iter().map(Gate::to_string).collect();
-    let whose = whose.join(" and ");
-    let message = match stands {
-        State::Pending => format!("this call waits for the agreement of {whose}"),
-        State::Approved => "this call was agreed to and is about to run".to_owned(),
-        _ => "this call was agreed to and runs".to_owned(),
-    };
-    let hint = format!(
-        "call `await_approval` with id `{}`, or make the same call again later: it is made once, and its result waits for you",
-        row.id
-    );
-    let error = CallError::new(ErrorCode::ApprovalRequired, message)
-        .retry(Retry::Safe)
-        .hint(hint)
-        .waiting_for(described(row, stands));
-    Asked::Refused(error, row.id.clone())
-}
-
-/// The request as a program of whoever asked is told of it.
-pub(super) fn described(row: &ApprovalRow, stands: State) -> Value {
-    let gates = gates(row).unwrap_or_default();
-    let by: Vec<Value> =
-        gates.iter().map(|gate| json!({"roles": gate.roles, "quorum": gate.quorum})).collect();
-    json!({
-        "id": row.id.as_str(),
-        "state": stands.as_str(),
-        "expires_at": Timestamp::from_micros(row.expires_us).to_string(),
-        "decided_by": by,
-    })
 }

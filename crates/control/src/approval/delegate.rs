@@ -1,10 +1,11 @@
-//! Who decides in whose stead: a say that is lent, until an end date.
+//! Who decides in whose stead: a say that is lent, until an end date, and as long as its giver has it
+//! (see `right`).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use quaymaster_core::{Actor, ActorId, ApprovalId, CallError, ErrorCode, Role, Timestamp};
-use quaymaster_store::DelegationRow;
+use quaymaster_store::{DelegationRow, MAX_DELEGATIONS};
 
 use super::{ApprovalError, Approvals};
 use crate::audit::record::{Event, Record};
@@ -29,8 +30,25 @@ pub struct Delegation {
     pub until: Timestamp,
 }
 
-/// For what both names are sealed.
-fn names(id: &str) -> String {
+/// The names in a delegation, as they are sealed together.
+pub(super) struct Names {
+    /// The person whose say it is.
+    pub(super) giver: ActorId,
+    /// The account by which they lent it.
+    pub(super) account: ActorId,
+    taker: String,
+}
+
+pub(super) fn read_names(text: &str) -> Option<Names> {
+    let mut lines = text.split('\n');
+    let (giver, taker) = (lines.next()?, lines.next()?);
+    let account = lines.next().unwrap_or(giver);
+    let (giver, account) = (ActorId::parse(giver).ok()?, ActorId::parse(account).ok()?);
+    Some(Names { giver, account, taker: taker.to_owned() })
+}
+
+/// For what the names are sealed.
+pub(super) fn names(id: &str) -> String {
     format!("the names of {id}")
 }
 
@@ -40,7 +58,7 @@ impl Approvals {
     /// # Errors
     ///
     /// `policy.denied` if the giver has not all of these roles; `input.invalid` if there are none, the
-    /// end is not within 90 days, or it is lent to oneself; `audit.unavailable` if the store or the
+    /// end is not within 90 days, it is lent to oneself, or too much is lent already; `audit.unavailable` if the store or the
     /// log fails.
     pub async fn delegate(
         &self,
@@ -51,7 +69,7 @@ impl Approvals {
         evidence: &Evidence,
     ) -> Result<String, CallError> {
         let invalid = |message: &str| Err(CallError::new(ErrorCode::InputInvalid, message));
-        let now = self.clock.now();
+        let now = self.now();
         let roles: BTreeSet<Role> = roles.into_iter().collect();
         if roles.is_empty() {
             return invalid("name the roles in which somebody is to decide");
@@ -59,22 +77,30 @@ impl Approvals {
         if until <= now || until.since(now) > LONGEST {
             return invalid("a say is lent until a time within the next 90 days");
         }
-        if taker == giver.person() || *taker == giver.id {
+        let terms = self.terms()?;
+        let ties = terms.identity.ties().await.map_err(ApprovalError::from)?;
+        let kin = ties.of(&giver.id, giver.person()).await.map_err(ApprovalError::from)?;
+        if kin.overlaps(&ties.of(taker, taker).await.map_err(ApprovalError::from)?) {
             return invalid("nobody lends their say to themselves");
         }
         if let Some(role) = roles.iter().find(|role| !giver.roles.contains(role)) {
             let message = format!("you do not have the role `{role}` that you lend");
             return Err(CallError::new(ErrorCode::PolicyDenied, message));
         }
+        let me = self.commitment(kin.end()).await?;
+        let already = self.store.delegations_by(&me, &giver.workspace, now.as_micros()).await;
+        if already.map_err(ApprovalError::from)?.len() >= MAX_DELEGATIONS {
+            return invalid("you have lent your say as often as you may: take something back first");
+        }
         // An id of its own kind, made as those of requests are.
         let id = ApprovalId::new(self.clock.as_ref(), self.randomness.as_ref());
         let id = id.as_str().replacen("apr_", "dlg_", 1);
-        let both = format!("{}\n{taker}", giver.person());
+        let all = format!("{}\n{taker}\n{}", giver.person(), giver.id);
         let row = DelegationRow {
             workspace: giver.workspace.clone(),
-            giver: self.commitment(giver.person()).await?,
-            taker: self.commitment(taker).await?,
-            names: self.subjects.seal_name(&names(&id), &both).map_err(ApprovalError::from)?,
+            giver: me,
+            taker: self.commitment(&taker.folded()).await?,
+            names: self.subjects.seal_name(&names(&id), &all).map_err(ApprovalError::from)?,
             roles: serde_json::to_string(&roles).unwrap_or_default(),
             created_us: now.as_micros(),
             until_us: until.as_micros(),
@@ -92,10 +118,22 @@ impl Approvals {
     ///
     /// [`ApprovalError`] if the store or a key fails.
     pub async fn delegations(&self, viewer: &Actor) -> Result<Vec<Delegation>, ApprovalError> {
-        let me = self.commitment(viewer.person()).await?;
-        let rows = self.store.delegations(&viewer.workspace, self.clock.now().as_micros()).await?;
-        let mine = rows.into_iter().filter(|row| row.giver == me || row.taker == me);
-        mine.map(|row| self.open_delegation(&row)).collect()
+        let now = self.now().as_micros();
+        let me = self.me(viewer).await?;
+        let mut rows = self.store.delegations_by(&me, &viewer.workspace, now).await?;
+        let (account, person) = (viewer.id.folded(), viewer.person().folded());
+        let (account, person) = (self.commitment(&account).await?, self.commitment(&person).await?);
+        rows.extend(self.store.delegations_to([&account, &person, &me], &viewer.workspace, now).await?);
+        rows.iter().map(|row| self.open_delegation(row)).collect()
+    }
+
+    /// Commitment to whoever is behind an account.
+    async fn me(&self, actor: &Actor) -> Result<String, ApprovalError> {
+        let Some(terms) = self.terms.load_full() else {
+            return self.commitment(&actor.person().folded()).await;
+        };
+        let kin = terms.identity.ties().await?.of(&actor.id, actor.person()).await?;
+        self.commitment(kin.end()).await
     }
 
     /// Takes back what `giver` has lent.
@@ -104,12 +142,12 @@ impl Approvals {
     ///
     /// `input.invalid` if they have lent no such thing; `audit.unavailable` if the store or the log fails.
     pub async fn take_back(&self, giver: &Actor, id: &str, evidence: &Evidence) -> Result<(), CallError> {
-        let me = self.commitment(giver.person()).await?;
-        let now = self.clock.now().as_micros();
-        let rows = self.store.delegations(&giver.workspace, now).await.map_err(ApprovalError::from)?;
+        let (me, now) = (self.me(giver).await?, self.now().as_micros());
+        let rows =
+            self.store.delegations_by(&me, &giver.workspace, now).await.map_err(ApprovalError::from)?;
         let row = rows
             .into_iter()
-            .find(|row| row.id == id && row.giver == me)
+            .find(|row| row.id == id)
             .ok_or_else(|| CallError::new(ErrorCode::InputInvalid, "you have lent no such say"))?;
         self.record_delegation(giver, &row, "taken_back", evidence).await?;
         self.store.delegation_revoke(&giver.workspace, id, now).await.map_err(ApprovalError::from)?;
@@ -117,12 +155,12 @@ impl Approvals {
     }
 
     fn open_delegation(&self, row: &DelegationRow) -> Result<Delegation, ApprovalError> {
-        let both = self.subjects.open_name(&names(&row.id), &row.names)?;
-        let (giver, taker) = both.split_once('\n').ok_or(ApprovalError::Damaged("a delegation"))?;
+        let all = self.subjects.open_name(&names(&row.id), &row.names)?;
+        let Names { giver, taker, .. } = read_names(&all).ok_or(ApprovalError::Damaged("a delegation"))?;
         Ok(Delegation {
             id: row.id.clone(),
-            giver: giver.to_owned(),
-            taker: taker.to_owned(),
+            giver: giver.to_string(),
+            taker,
             roles: serde_json::from_str(&row.roles).map_err(|_| ApprovalError::Damaged("a delegation"))?,
             until: Timestamp::from_micros(row.until_us),
         })

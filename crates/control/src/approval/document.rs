@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use quaymaster_core::briefing::{fill, in_a_sentence};
 use quaymaster_core::text::plain;
-use quaymaster_core::{ApprovalId, Effect, Gate, Risk, RiskLevel, Role, Timestamp};
+use quaymaster_core::{ApprovalId, DataClass, Effect, Gate, Risk, RiskLevel, Role, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -18,6 +18,8 @@ use crate::stages::Facts;
 pub(super) const NOT_SHOWN: &str = "(not shown)";
 /// Most characters of one argument that a document shows.
 const MAX_ARGUMENT_CHARS: usize = 4_000;
+/// Of what class data may be in a document that is sent to whom nobody knows: to programs, chats and mailboxes.
+pub const UNSEEN_CLEARANCE: DataClass = DataClass::Internal;
 
 /// A request for approval as those who decide read it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +46,9 @@ pub struct Document {
     pub reason: Option<String>,
     /// The systems affected.
     pub systems: Vec<String>,
+    /// The key under which the same write is made once, where the client gave one.
+    #[serde(default)]
+    pub idempotency_key: Option<String>,
     /// The arguments, by name, as JSON; long ones are cut.
     pub arguments: BTreeMap<String, String>,
     /// The data that will change, where it could be read beforehand.
@@ -75,6 +80,13 @@ pub struct Change {
     pub before: Option<String>,
     /// What it will be, as JSON.
     pub after: Option<String>,
+    /// The class of the data; the highest where it was not noted.
+    #[serde(default = "highest")]
+    pub class: DataClass,
+}
+
+fn highest() -> DataClass {
+    DataClass::Restricted
 }
 
 impl Document {
@@ -111,6 +123,7 @@ impl Document {
             } else {
                 briefing.systems.clone()
             },
+            idempotency_key: request.idempotency_key.as_deref().map(plain),
             arguments: shown_arguments(arguments, &redacted),
             changes: vec![],
             changes_unknown: Some("the tool has no preview of what it changes".to_owned()),
@@ -122,6 +135,18 @@ impl Document {
             answers: answers(),
             redacted,
         }
+    }
+
+    /// The document for somebody who may have data of `clearance`: of changes to data above it only that
+    /// there are some is shown.
+    #[must_use]
+    pub fn for_clearance(mut self, clearance: DataClass) -> Self {
+        for change in self.changes.iter_mut().filter(|change| change.class > clearance) {
+            let hidden = || Some(format!("(not shown: {})", change.class));
+            (change.before, change.after) = (hidden(), hidden());
+            self.redacted.insert(change.field.clone());
+        }
+        self
     }
 
     /// The document as plain text, for a terminal, a message or a mail.
@@ -143,6 +168,9 @@ impl Document {
         line("Risk", self.risk.level.as_str());
         for because in &self.risk.because {
             line("", because);
+        }
+        if let Some(key) = &self.idempotency_key {
+            line("Key", &format!("{key} (the same write is made once)"));
         }
         for (name, value) in &self.arguments {
             line("Argument", &format!("{name} = {value}"));
@@ -205,14 +233,19 @@ fn hidden(arguments: &Value, hide: &BTreeSet<String>, schema: Option<&Value>) ->
 
 fn shown_arguments(arguments: &Value, redacted: &BTreeSet<String>) -> BTreeMap<String, String> {
     let members = arguments.as_object().into_iter().flatten();
-    let shown = members.filter(|(name, _)| !redacted.contains(*name)).map(|(name, value)| {
-        let text = value.to_string();
-        let cut: String = text.chars().take(MAX_ARGUMENT_CHARS).collect();
-        let left_out = text.chars().count().saturating_sub(MAX_ARGUMENT_CHARS);
-        let rest = if left_out > 0 { format!("… ({left_out} characters more)") } else { String::new() };
-        (plain(name), plain(&cut) + &rest)
-    });
+    let shown = members
+        .filter(|(name, _)| !redacted.contains(*name))
+        .map(|(name, value)| (plain(name), cut(&value.to_string(), MAX_ARGUMENT_CHARS)));
     shown.collect()
+}
+
+/// As much of `text` as is shown, with how much is not.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    let shown: String = text.chars().take(most).collect();
+    match text.chars().count().saturating_sub(most) {
+        0 => plain(&shown),
+        left_out => format!("{}… ({left_out} characters more)", plain(&shown)),
+    }
 }
 
 fn does(effect: Effect) -> &'static str {
@@ -252,4 +285,32 @@ fn answers() -> BTreeMap<String, String> {
         ("withdraw", "for whoever asked: the call does not run"),
     ];
     answers.into_iter().map(|(answer, effect)| (answer.to_owned(), effect.to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn changes_to_data_above_somebodys_clearance_are_not_shown_to_them() {
+        let change =
+            |field: &str, class| json!({"field": field, "before": "a", "after": "b", "class": class});
+        let mut changes = vec![change("name", "internal"), change("iban", "restricted")];
+        changes.push(json!({"field": "old", "before": "a", "after": "b"}));
+        let document: Document = serde_json::from_value(json!({
+            "form": 1, "id": "apr_1", "action": "Do it", "tool": "t", "effect": "write", "requester": "ada",
+            "roles": [], "agent": {}, "workspace": "sales", "reason": null, "systems": [], "arguments": {},
+            "changes": changes, "changes_unknown": null, "risk": {"level": "low"}, "alternatives": [],
+            "policies": [], "gates": [], "expires": "never", "answers": {}, "redacted": [],
+        }))
+        .expect("a document as it was stored before");
+        let seen = document.clone().for_clearance(UNSEEN_CLEARANCE);
+        let before: Vec<&str> = seen.changes.iter().filter_map(|change| change.before.as_deref()).collect();
+        assert_eq!(before, ["a", "(not shown: restricted)", "(not shown: restricted)"]);
+        assert_eq!(seen.redacted, ["iban", "old"].map(str::to_owned).into());
+        assert!(!seen.to_text().contains("iban: a"));
+        assert_eq!(document.clone().for_clearance(DataClass::Restricted), document);
+    }
 }

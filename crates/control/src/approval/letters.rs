@@ -16,6 +16,7 @@ use std::time::Duration;
 use quaymaster_core::{ApprovalId, CallId, Gate, Role, Timestamp};
 use quaymaster_store::{ApprovalKey, ApprovalRow, LetterRow, NewsEvent};
 
+use super::document::UNSEEN_CLEARANCE;
 use super::opened::{Request, gates};
 use super::{ApprovalError, Approvals, State};
 
@@ -142,7 +143,7 @@ impl Approvals {
 
     async fn readable(&self, row: &ApprovalRow) -> Result<Option<(Request, u64)>, ApprovalError> {
         let happened = row.ended_us.or(row.decided_us).unwrap_or(row.created_us);
-        match self.open(row).await {
+        match self.open(row, UNSEEN_CLEARANCE).await {
             Ok(request) => Ok(Some((request, happened))),
             Err(ApprovalError::Store(error)) => Err(error.into()),
             Err(error) => {

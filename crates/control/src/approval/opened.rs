@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use quaymaster_core::{Actor, ActorId, ApprovalId, Gate, Role, Timestamp, Workspace};
+use quaymaster_core::{Actor, ActorId, ApprovalId, DataClass, Gate, Role, Timestamp, Workspace};
 use quaymaster_store::{ApprovalRow, VoteRow};
 
 use super::document::Document;
-use super::verdict::{Say, Verdict};
+use super::verdict::Verdict;
 use super::{ApprovalError, Approvals, State};
 
 /// The kind of a vote that decides. Reviews are of another kind.
@@ -62,6 +62,15 @@ pub struct Said {
     pub at: Timestamp,
 }
 
+impl Request {
+    /// Whether `actor` asked, with this account or another that says so itself. Whether they may decide is
+    /// found out in full when they do.
+    pub fn is_of(&self, actor: &Actor) -> bool {
+        let mine = [actor.id.folded(), actor.person().folded()];
+        mine.contains(&self.requester.folded()) || mine.contains(&self.person.folded())
+    }
+}
+
 /// For what the requester's names are sealed.
 pub(super) fn names(id: &ApprovalId) -> String {
     format!("who asked for {id}")
@@ -113,13 +122,29 @@ impl Approvals {
         Ok(row.workspace == actor.workspace && account == actor.id && authority == actor.authority())
     }
 
-    /// Opens a row with all that was said of it.
-    pub(super) async fn open(&self, row: &ApprovalRow) -> Result<Request, ApprovalError> {
+    /// Opens a row with all that was said of it, for somebody who may have data of `clearance`.
+    pub(super) async fn open(
+        &self,
+        row: &ApprovalRow,
+        clearance: DataClass,
+    ) -> Result<Request, ApprovalError> {
+        let votes = self.store.approval_votes(&row.id).await?;
+        self.open_with(row, &votes, clearance).await
+    }
+
+    /// The same with what was said, which is at hand.
+    pub(super) async fn open_with(
+        &self,
+        row: &ApprovalRow,
+        votes: &[VoteRow],
+        clearance: DataClass,
+    ) -> Result<Request, ApprovalError> {
         let (requester, person) = self.asker(row)?;
         let subject = self.subjects.of(&requester).await?;
         let sealed = row.document.as_deref().ok_or(ApprovalError::Damaged("its document"))?;
         let plain = subject.open_for(&document(&row.id), sealed)?;
-        let votes = self.store.approval_votes(&row.id).await?;
+        let document: Document =
+            serde_json::from_slice(&plain).map_err(|_| ApprovalError::Damaged("its document"))?;
         Ok(Request {
             id: row.id.clone(),
             workspace: row.workspace.clone(),
@@ -127,7 +152,7 @@ impl Approvals {
             requester,
             person,
             gates: gates(row)?,
-            document: serde_json::from_slice(&plain).map_err(|_| ApprovalError::Damaged("its document"))?,
+            document: document.for_clearance(clearance),
             created: Timestamp::from_micros(row.created_us),
             expires: Timestamp::from_micros(row.expires_us),
             said: votes.iter().map(|vote| self.said(row, vote)).collect::<Result<_, _>>()?,
@@ -159,25 +184,10 @@ pub(super) fn gates(row: &ApprovalRow) -> Result<Vec<Gate>, ApprovalError> {
     serde_json::from_str(&row.gates).map_err(|_| ApprovalError::Damaged("its gates"))
 }
 
-fn roles(vote: &VoteRow) -> Result<BTreeSet<Role>, ApprovalError> {
+pub(super) fn roles(vote: &VoteRow) -> Result<BTreeSet<Role>, ApprovalError> {
     serde_json::from_str(&vote.roles).map_err(|_| ApprovalError::Damaged("the roles of a vote"))
 }
 
-fn verdict(vote: &VoteRow) -> Result<Verdict, ApprovalError> {
+pub(super) fn verdict(vote: &VoteRow) -> Result<Verdict, ApprovalError> {
     Verdict::named(&vote.verdict).ok_or(ApprovalError::Damaged("a vote"))
-}
-
-/// What was said that decides.
-pub(super) fn says(votes: &[VoteRow]) -> Result<Vec<Say>, ApprovalError> {
-    let deciding = votes.iter().filter(|vote| vote.kind == DECISION);
-    let say = |vote: &VoteRow| {
-        Ok(Say {
-            person: vote.person.clone(),
-            stead: vote.stead.clone(),
-            roles: roles(vote)?,
-            verdict: verdict(vote)?,
-            time: Timestamp::from_micros(vote.time_us),
-        })
-    };
-    deciding.map(say).collect()
 }

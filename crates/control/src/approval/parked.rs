@@ -35,6 +35,9 @@ pub struct Asker {
     pub token: Option<String>,
     /// The issuer and the scopes, where an access token was used.
     pub issuer: Option<(Slug, Vec<String>)>,
+    /// What that issuer's tokens call it. One that was not noted is trusted no more.
+    #[serde(default)]
+    pub issuer_url: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -83,6 +86,10 @@ impl Asker {
             token: actor.authentication.token().map(ToString::to_string),
             issuer: match &actor.authentication {
                 Authentication::Issuer(grant) => Some((grant.issuer.clone(), grant.scopes.to_vec())),
+                Authentication::Token(_) | Authentication::LocalUser => None,
+            },
+            issuer_url: match &actor.authentication {
+                Authentication::Issuer(grant) => Some(grant.url.to_string()),
                 Authentication::Token(_) | Authentication::LocalUser => None,
             },
         }

@@ -1,11 +1,16 @@
-//! What the audit says of a request for approval.
+//! What the audit says of a request for approval, and the one way in which a request is changed.
+//!
+//! A step is written down, on disk, and then made. Two processes may write down the same step; of those
+//! with one `version` one is made, and the next record begins where that one led.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quaymaster_core::{Actor, ApprovalId, Workspace};
+use quaymaster_core::{Actor, ApprovalId, CallRequest, Workspace};
+use quaymaster_store::{ApprovalRow, VoteRow};
 
-use super::{ApprovalError, State};
+use super::opened::state;
+use super::{ApprovalError, Approvals, State};
 use crate::audit::record::{Event, Record, ToolPart};
 use crate::audit::{Draft, Durability};
 use crate::stages::{Evidence, actor_part};
@@ -24,6 +29,91 @@ pub(super) struct Entry<'a> {
     pub(super) state: Option<State>,
     /// Further members of the record's `approval`.
     pub(super) more: Vec<(&'static str, String)>,
+}
+
+/// A step of a request: what is written of it before it is made.
+pub(super) struct Step<'a> {
+    event: Event,
+    why: &'a str,
+    actor: Option<&'a Actor>,
+    call: Option<Arc<str>>,
+    more: Vec<(&'static str, String)>,
+}
+
+impl<'a> Step<'a> {
+    /// A step that nobody makes by hand.
+    pub(super) fn new(event: Event, why: &'a str) -> Self {
+        Self { event, why, actor: None, call: None, more: vec![] }
+    }
+
+    /// The same, made by `actor`.
+    pub(super) fn by(self, actor: Option<&'a Actor>) -> Self {
+        Self { actor, ..self }
+    }
+
+    /// The same, about a call.
+    pub(super) fn of_call(self, call: Option<&str>) -> Self {
+        Self { call: call.map(Arc::from), ..self }
+    }
+
+    /// The same with more to say.
+    pub(super) fn with(mut self, name: &'static str, text: &str) -> Self {
+        self.more.push((name, text.to_owned()));
+        self
+    }
+}
+
+impl Approvals {
+    /// Writes down that a request goes from `from` to `to`, and makes it so, together with what was said.
+    /// False, and nothing is changed, if somebody changed it meanwhile.
+    pub(super) async fn turn(
+        &self,
+        from: &ApprovalRow,
+        (to, vote): (&ApprovalRow, Option<&VoteRow>),
+        step: Step<'_>,
+        evidence: &Evidence,
+    ) -> Result<bool, ApprovalError> {
+        let mut more = step.more;
+        more.push(("from", from.state.clone()));
+        more.push(("version", from.version.to_string()));
+        more.push(("why", step.why.to_owned()));
+        let entry = Entry {
+            event: step.event,
+            id: &from.id,
+            workspace: &from.workspace,
+            tool: &from.tool,
+            actor: step.actor,
+            call: step.call,
+            state: Some(state(to)?),
+            more,
+        };
+        write(entry, evidence).await?;
+        let made = self.store.approval_save(to, vote).await?;
+        if made {
+            self.tell();
+        }
+        Ok(made)
+    }
+}
+
+/// Writes what a request of its asker's led to.
+pub(super) async fn note(
+    event: Event,
+    row: &ApprovalRow,
+    (request, why): (&CallRequest, &str),
+    evidence: &Evidence,
+) -> Result<(), ApprovalError> {
+    let entry = Entry {
+        event,
+        id: &row.id,
+        workspace: &row.workspace,
+        tool: &row.tool,
+        actor: Some(&request.actor),
+        call: Some(request.id.to_shared()),
+        state: Some(state(row)?),
+        more: vec![("why", why.to_owned())],
+    };
+    write(entry, evidence).await
 }
 
 /// Writes it; on disk when this returns.

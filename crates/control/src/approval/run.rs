@@ -8,7 +8,7 @@
 //!
 //! | state | the log has | then |
 //! |---|---|---|
-//! | running | | it did not begin: it is run |
+//! | running | | it did not begin: it is put back and run |
 //! | begun | no outcome | a read is run again, anything else may have taken effect: `unknown` |
 //! | begun | an outcome | a read is run again, of anything else the end is told |
 
@@ -19,12 +19,15 @@ use quaymaster_core::{
     Actor, ActorId, ApprovalId, CallId, CallRequest, Effect, ErrorCode, Gate, Reply, Timestamp,
 };
 use quaymaster_store::{ApprovalKey, ApprovalRow};
+use serde_json::Value;
 
 use super::document::Document;
 use super::opened::{document, gates, parked, result, state};
 use super::parked::{Asker, Parked};
+use super::record::Step;
 use super::{ApprovalError, Approvals, State, StoredReply};
 use crate::audit::Subject;
+use crate::audit::record::Event;
 use crate::audit::trace::{Trace, trace};
 use crate::stages::Evidence;
 
@@ -87,7 +90,7 @@ impl Approvals {
     ///
     /// [`ApprovalError`] if the store fails.
     pub async fn due(&self) -> Result<Vec<Due>, ApprovalError> {
-        let rows = self.store.approvals_due(self.clock.now().as_micros(), MOST_DUE).await?;
+        let rows = self.store.approvals_due(self.now().as_micros(), MOST_DUE).await?;
         Ok(rows.into_iter().map(Due).collect())
     }
 
@@ -106,11 +109,12 @@ impl Approvals {
             }
             State::Approved => self.claim(row, evidence).await,
             State::Running => {
-                self.put_back(row, Duration::ZERO).await?;
+                let why = "its process said nothing more before it began";
+                self.put_back(row, (Duration::ZERO, why), evidence).await?;
                 Ok(Turn::Nothing)
             }
             State::Begun => {
-                self.recover(row).await?;
+                self.recover(row, evidence).await?;
                 Ok(Turn::Nothing)
             }
             _ => Ok(Turn::Nothing),
@@ -118,10 +122,11 @@ impl Approvals {
     }
 
     async fn claim(&self, row: ApprovalRow, evidence: &Evidence) -> Result<Turn, ApprovalError> {
-        let now = self.clock.now();
+        let now = self.now_for(&row);
         let decided = Timestamp::from_micros(row.decided_us.unwrap_or(row.created_us));
         if now.since(decided) > BEGIN_WITHIN {
-            self.expire(&row, evidence).await?;
+            let why = "it was agreed to and could not begin within a day";
+            self.end(&row, State::Lapsed, (None, why), evidence).await?;
             return Ok(Turn::Nothing);
         }
         let subject = self.requester(&row).await?;
@@ -136,10 +141,12 @@ impl Approvals {
             lease_us: Some(now.after(LEASE).as_micros()),
             ..row.clone()
         };
-        if !self.store.approval_save(&claimed, None).await? {
+        let step = Step::new(Event::ApprovalMoved, "a process takes it to run it")
+            .of_call(Some(call.as_str()))
+            .with("runner", &self.runner);
+        if !self.turn(&row, (&claimed, None), step, evidence).await? {
             return Ok(Turn::Nothing);
         }
-        self.tell();
         let grant = Grant { gates: gates(&row)?, id: row.id, digest: row.digest, call: call.clone() };
         Ok(Turn::Run(Box::new(waiting.asker), call, grant))
     }
@@ -155,7 +162,7 @@ impl Approvals {
         let sealed = row.parked.as_deref().ok_or(ApprovalError::Damaged("its call"))?;
         let plain = subject.open_for(&parked(&row.id), sealed)?;
         let waiting = Parked::read(&plain).ok_or(ApprovalError::Damaged("its call"))?;
-        let request = waiting.into_request(grant.call.clone(), actor, self.clock.now());
+        let request = waiting.into_request(grant.call.clone(), actor, self.now());
         request.ok_or(ApprovalError::Damaged("its call"))
     }
 
@@ -164,15 +171,20 @@ impl Approvals {
     ///
     /// # Errors
     ///
-    /// [`ApprovalError`] if the store fails.
-    pub(crate) async fn begin(&self, grant: &Grant) -> Result<bool, ApprovalError> {
+    /// [`ApprovalError`] if the store or the log fails.
+    pub(crate) async fn begin(&self, grant: &Grant, evidence: &Evidence) -> Result<bool, ApprovalError> {
         let row = self.mine(grant).await?;
+        if state(&row)? != State::Running {
+            // The same grant once more.
+            return Ok(false);
+        }
         let begun = ApprovalRow {
             state: State::Begun.as_str().to_owned(),
-            lease_us: Some(self.clock.now().after(LEASE).as_micros()),
-            ..row
+            lease_us: Some(self.now().after(LEASE).as_micros()),
+            ..row.clone()
         };
-        Ok(self.store.approval_save(&begun, None).await?)
+        let step = Step::new(Event::ApprovalMoved, "its call begins").of_call(Some(grant.call.as_str()));
+        self.turn(&row, (&begun, None), step, evidence).await
     }
 
     /// Says that the call still runs here. To be said more often than every [`Approvals::LEASE`].
@@ -182,7 +194,7 @@ impl Approvals {
     /// [`ApprovalError`] if the store fails or somebody else has taken the call over.
     pub async fn renew(&self, grant: &Grant) -> Result<(), ApprovalError> {
         let row = self.mine(grant).await?;
-        let renewed = ApprovalRow { lease_us: Some(self.clock.now().after(LEASE).as_micros()), ..row };
+        let renewed = ApprovalRow { lease_us: Some(self.now().after(LEASE).as_micros()), ..row };
         self.store.approval_save(&renewed, None).await?;
         Ok(())
     }
@@ -200,16 +212,18 @@ impl Approvals {
         evidence: &Evidence,
     ) -> Result<(), ApprovalError> {
         let row = self.mine(grant).await?;
-        if let Some(after) = reply.code.and_then(passes) {
+        if let Some((code, after)) = reply.code.and_then(|code| Some((code, passes(code)?))) {
             // Refused before it could begin. What was cancelled while it ran may have taken effect.
             if trace(&self.store, &grant.call).await? == Trace::Nothing {
-                return self.put_back(row, after).await;
+                return self.put_back(row, (after, code.as_str()), evidence).await;
             }
         }
-        match reply.code {
-            Some(ErrorCode::ApprovalExpired) => self.end(&row, State::Void, (None, evidence)).await.map(drop),
-            _ => self.leave(row, State::Done, &StoredReply::of(reply)).await,
+        if reply.code == Some(ErrorCode::ApprovalExpired) {
+            let why = "what was agreed to has changed since";
+            return self.end(&row, State::Void, (None, why), evidence).await.map(drop);
         }
+        let why = reply.code.map_or("its call succeeded", ErrorCode::as_str);
+        self.leave(row, (State::Done, why), &StoredReply::of(reply), evidence).await
     }
 
     /// Ends a request that cannot be read any more, as where the requester's key was destroyed.
@@ -219,7 +233,10 @@ impl Approvals {
     /// [`ApprovalError`] if the store or the log fails.
     pub async fn forget(&self, id: &ApprovalId, evidence: &Evidence) -> Result<(), ApprovalError> {
         match self.store.approval(&ApprovalKey::Id(id.clone())).await? {
-            Some(row) => self.end(&row, State::Void, (None, evidence)).await.map(drop),
+            Some(row) => {
+                let why = "it cannot be read any more";
+                self.end(&row, State::Void, (None, why), evidence).await.map(drop)
+            }
             None => Ok(()),
         }
     }
@@ -231,22 +248,30 @@ impl Approvals {
     /// [`ApprovalError`] if the store or the log fails.
     pub async fn give_up(&self, grant: &Grant, evidence: &Evidence) -> Result<(), ApprovalError> {
         let row = self.mine(grant).await?;
-        self.end(&row, State::Void, (None, evidence)).await.map(drop)
+        let why = "whoever asked is nobody here any more";
+        self.end(&row, State::Void, (None, why), evidence).await.map(drop)
     }
 
     /// Puts a request right whose process was lost.
-    async fn recover(&self, row: ApprovalRow) -> Result<(), ApprovalError> {
+    async fn recover(&self, row: ApprovalRow, evidence: &Evidence) -> Result<(), ApprovalError> {
         let call: CallId =
             row.call_id.as_deref().and_then(|id| id.parse().ok()).ok_or(ApprovalError::Damaged("its run"))?;
         let seen = trace(&self.store, &call).await?;
         let only_reads = self.effect(&row).await? == Effect::Read.as_str();
         match seen {
-            _ if only_reads => self.put_back(row, Duration::ZERO).await,
-            Trace::Nothing | Trace::Begun => {
-                self.leave(row, State::Unknown, &StoredReply::unknown(&call)).await
+            _ if only_reads => {
+                let why = "its process was lost, and a read may run again";
+                self.put_back(row, (Duration::ZERO, why), evidence).await
             }
-            Trace::Ended { status, .. } => {
-                self.leave(row, State::Done, &StoredReply::lost(&call, &status)).await
+            Trace::Nothing | Trace::Begun => {
+                let end = (State::Unknown, "its process was lost, and nobody saw the end of its call");
+                self.leave(row, end, &StoredReply::unknown(&call), evidence).await
+            }
+            Trace::Ended { status, code } => {
+                let code = code.and_then(|code| serde_json::from_value(Value::String(code)).ok());
+                let reply = StoredReply::lost(&call, &status, code);
+                let end = (State::Done, "its process was lost after its call had ended");
+                self.leave(row, end, &reply, evidence).await
             }
         }
     }
@@ -260,20 +285,30 @@ impl Approvals {
         Ok(document.effect)
     }
 
-    async fn put_back(&self, row: ApprovalRow, after: Duration) -> Result<(), ApprovalError> {
+    async fn put_back(
+        &self,
+        row: ApprovalRow,
+        (after, why): (Duration, &str),
+        evidence: &Evidence,
+    ) -> Result<(), ApprovalError> {
         let back = ApprovalRow {
             state: State::Approved.as_str().to_owned(),
             call_id: None,
             runner: None,
-            lease_us: Some(self.clock.now().after(after).as_micros()).filter(|_| !after.is_zero()),
-            ..row
+            lease_us: Some(self.now().after(after).as_micros()).filter(|_| !after.is_zero()),
+            ..row.clone()
         };
-        self.store.approval_save(&back, None).await?;
-        self.tell();
-        Ok(())
+        let step = Step::new(Event::ApprovalMoved, why).of_call(row.call_id.as_deref());
+        self.turn(&row, (&back, None), step, evidence).await.map(drop)
     }
 
-    async fn leave(&self, row: ApprovalRow, to: State, reply: &StoredReply) -> Result<(), ApprovalError> {
+    async fn leave(
+        &self,
+        row: ApprovalRow,
+        (to, why): (State, &str),
+        reply: &StoredReply,
+        evidence: &Evidence,
+    ) -> Result<(), ApprovalError> {
         let subject = self.requester(&row).await?;
         let text = serde_json::to_vec(reply).unwrap_or_default();
         let left = ApprovalRow {
@@ -282,14 +317,15 @@ impl Approvals {
             result: Some(subject.seal_for(&result(&row.id), &text)?),
             runner: None,
             lease_us: None,
-            ended_us: Some(self.clock.now().as_micros()),
-            ..row
+            ended_us: Some(self.now_for(&row).as_micros()),
+            ..row.clone()
         };
-        if !self.store.approval_save(&left, None).await? {
-            return Err(ApprovalError::Contended);
+        let step = Step::new(Event::ApprovalMoved, why).of_call(row.call_id.as_deref());
+        if self.turn(&row, (&left, None), step, evidence).await? {
+            Ok(())
+        } else {
+            Err(ApprovalError::Contended)
         }
-        self.tell();
-        Ok(())
     }
 
     /// The request of `grant`, as long as it is this process that runs its call.

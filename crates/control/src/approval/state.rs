@@ -1,9 +1,10 @@
 //! Where a request for approval stands.
 //!
 //! ```text
-//! pending → approved → running → begun → done
+//! pending → approved ⇄ running ⇄ begun → done
 //!    │          │                   └──→ unknown     it may have taken effect; nobody saw the end
-//!    │          └──→ void                   what was agreed to has changed
+//!    │          ├──→ void                   what was agreed to has changed
+//!    │          └──→ lapsed                 it was agreed to and could not begin in time
 //!    └──→ rejected | expired | withdrawn
 //! ```
 
@@ -32,10 +33,12 @@ pub enum State {
     Withdrawn,
     /// It was agreed to, but what it was bound to has changed since.
     Void,
+    /// It was agreed to, but could not begin in time.
+    Lapsed,
 }
 
 impl State {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Pending,
         Self::Approved,
         Self::Running,
@@ -46,6 +49,7 @@ impl State {
         Self::Expired,
         Self::Withdrawn,
         Self::Void,
+        Self::Lapsed,
     ];
 
     /// The word for the store, the audit and people.
@@ -61,6 +65,7 @@ impl State {
             Self::Expired => "expired",
             Self::Withdrawn => "withdrawn",
             Self::Void => "void",
+            Self::Lapsed => "lapsed",
         }
     }
 
@@ -85,6 +90,10 @@ impl State {
             Self::Void => Some((
                 ErrorCode::ApprovalExpired,
                 "what was agreed to has changed since, so the agreement does not count any more",
+            )),
+            Self::Lapsed => Some((
+                ErrorCode::ApprovalExpired,
+                "this call was agreed to, but it could not begin within a day, so it will not run",
             )),
             Self::Pending | Self::Approved | Self::Running | Self::Begun | Self::Done | Self::Unknown => None,
         }

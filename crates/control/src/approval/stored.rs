@@ -6,6 +6,8 @@ use quaymaster_core::{CallError, CallId, ErrorCode, Raw, Reply, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::ledger::End;
+
 /// A reply as it is sealed and kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredReply {
@@ -27,12 +29,20 @@ impl StoredReply {
         }
     }
 
-    /// What is left of a call whose process was lost after it had ended with `status`.
-    pub(crate) fn lost(call: &CallId, status: &str) -> Self {
-        if status != Status::Success.as_str() {
-            return Self::unknown(call);
+    /// What is left of a call whose process was lost after it had ended so.
+    pub(crate) fn lost(call: &CallId, status: &str, code: Option<ErrorCode>) -> Self {
+        if status == Status::Success.as_str() {
+            let message = "the call was made and succeeded; its result was lost when the gateway stopped";
+            return Self::without(call, message);
         }
-        Self::without(call, "the call was made and succeeded; its result was lost when the gateway stopped")
+        match code.filter(|code| End::of_code(*code, None) == End::Failed) {
+            Some(code) => {
+                let message =
+                    "the call was made and failed; what was answered to it was lost when the gateway stopped";
+                Self::failed(call, &CallError::new(code, message))
+            }
+            None => Self::unknown(call),
+        }
     }
 
     /// What is told of a write that was made before and whose receipt is not there, or not for this caller.
@@ -60,8 +70,12 @@ impl StoredReply {
         let message = "the gateway stopped while the call ran: it may have taken effect";
         let error = CallError::new(ErrorCode::UpstreamOutcomeUnknown, message)
             .hint("a person can look the effect up in the system behind the tool; do not call again");
-        let envelope = Envelope::failure(call, &error);
-        let text = format!("{}: {message}", error.code);
+        Self::failed(call, &error)
+    }
+
+    fn failed(call: &CallId, error: &CallError) -> Self {
+        let envelope = Envelope::failure(call, error);
+        let text = format!("{}: {}", error.code, error.public_message);
         Self {
             call: call.clone(),
             status: envelope.status,

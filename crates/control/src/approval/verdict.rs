@@ -38,12 +38,13 @@ impl Verdict {
     }
 }
 
-/// What one person said. People are commitments here.
+/// What one person said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Say {
-    pub(super) person: String,
-    /// For whom the person stands in, if it is not said in their own right.
-    pub(super) stead: Option<String>,
+    /// What the person is called: names and commitments, of which one is enough to know them by.
+    pub(super) names: BTreeSet<String>,
+    /// The same of whom the person stands in for, if it is not said in their own right.
+    pub(super) stead: BTreeSet<String>,
     pub(super) roles: BTreeSet<Role>,
     pub(super) verdict: Verdict,
     pub(super) time: Timestamp,
@@ -77,7 +78,7 @@ fn agreed(gate: &Gate, asked: Timestamp, says: &[Say]) -> usize {
     let mut counted: BTreeSet<&str> = BTreeSet::new();
     let mut people = 0;
     for say in says.iter().filter(|say| say.verdict == Verdict::Approve) {
-        let both: Vec<&str> = std::iter::once(&say.person).chain(&say.stead).map(String::as_str).collect();
+        let both: Vec<&str> = say.names.iter().chain(&say.stead).map(String::as_str).collect();
         let fits = opens(gate, &say.roles, say.time.since(asked));
         if fits && both.iter().all(|person| !counted.contains(person)) {
             counted.extend(both);
@@ -116,7 +117,13 @@ mod tests {
     }
 
     fn say(person: &str, names: &[&str], verdict: Verdict) -> Say {
-        Say { person: person.into(), stead: None, roles: roles(names), verdict, time: ASKED }
+        Say {
+            names: [person.to_owned()].into(),
+            stead: BTreeSet::new(),
+            roles: roles(names),
+            verdict,
+            time: ASKED,
+        }
     }
 
     fn gate(text: &str) -> Gate {
@@ -141,7 +148,8 @@ mod tests {
     fn whoever_stands_in_does_not_count_beside_whom_they_stand_in_for() {
         let gates = [gate("manager; quorum 2")];
         let mo = say("mo", &["manager"], Verdict::Approve);
-        let in_stead = |of: &str| Say { stead: Some(of.into()), ..say("vi", &["manager"], Verdict::Approve) };
+        let in_stead =
+            |of: &str| Say { stead: [of.to_owned()].into(), ..say("vi", &["manager"], Verdict::Approve) };
         assert_eq!(judge(&gates, ASKED, &[mo.clone(), in_stead("mo")]), Outcome::Waiting);
         assert_eq!(judge(&gates, ASKED, &[in_stead("mo"), mo.clone()]), Outcome::Waiting);
         assert_eq!(judge(&gates, ASKED, &[mo, in_stead("di")]), Outcome::Approved);

@@ -35,7 +35,7 @@ pub enum Event {
     /// A key was put in front of the ring that seals handles.
     #[serde(rename = "key.rotated")]
     KeyRotated,
-    /// A call was parked until somebody agrees to it.
+    /// A call is about to be parked until somebody agrees to it.
     #[serde(rename = "approval.requested")]
     ApprovalRequested,
     /// Somebody said what they think of a request for approval.
@@ -47,6 +47,12 @@ pub enum Event {
     /// The result of a call that was agreed to was handed to whoever asked for it.
     #[serde(rename = "approval.delivered")]
     ApprovalDelivered,
+    /// A request for approval went from one state to another.
+    #[serde(rename = "approval.moved")]
+    ApprovalMoved,
+    /// What was kept of requests for approval that were over was forgotten.
+    #[serde(rename = "approval.purged")]
+    ApprovalPurged,
     /// Somebody reviewed a call that was let through in an emergency.
     #[serde(rename = "approval.reviewed")]
     ApprovalReviewed,
@@ -103,6 +109,8 @@ impl Event {
             Self::ApprovalVoted => "approval.voted",
             Self::ApprovalEnded => "approval.ended",
             Self::ApprovalDelivered => "approval.delivered",
+            Self::ApprovalMoved => "approval.moved",
+            Self::ApprovalPurged => "approval.purged",
             Self::ApprovalReviewed => "approval.reviewed",
             Self::ApprovalDelegated => "approval.delegated",
             Self::IncidentStopped => "incident.stopped",
@@ -140,6 +148,8 @@ mod tests {
             Event::ApprovalVoted,
             Event::ApprovalEnded,
             Event::ApprovalDelivered,
+            Event::ApprovalMoved,
+            Event::ApprovalPurged,
             Event::ApprovalReviewed,
             Event::ApprovalDelegated,
             Event::IncidentStopped,

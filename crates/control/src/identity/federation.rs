@@ -79,12 +79,18 @@ impl Federation {
         name.is_some_and(|name| self.issuers.iter().any(|issuer| issuer.settings.name.as_str() == name))
     }
 
-    /// A grant of these scopes by the issuer of this name, as it is measured now; none if no such
-    /// issuer is trusted.
-    pub(super) fn grant(&self, issuer: &Slug, scopes: &[String]) -> Option<Arc<Grant>> {
-        let issuer = self.issuers.iter().find(|known| known.settings.name == *issuer)?;
+    /// Whether an issuer is trusted whose tokens name it so.
+    pub(super) fn trusts(&self, url: &str) -> bool {
+        self.issuers.iter().any(|known| known.settings.issuer == url)
+    }
+
+    /// A grant of these scopes by the issuer of this name and address, as it is measured now; none if no
+    /// such issuer is trusted.
+    pub(super) fn grant(&self, (name, url): (&Slug, &str), scopes: &[String]) -> Option<Arc<Grant>> {
+        let is_it = |known: &&Issuer| known.settings.name == *name && known.settings.issuer == url;
+        let issuer = self.issuers.iter().find(is_it)?;
         let needed = Arc::clone(&issuer.settings.scopes);
-        Some(Arc::new(Grant { issuer: issuer.settings.name.clone(), scopes: scopes.into(), needed }))
+        Some(Arc::new(Grant { issuer: name.clone(), url: url.into(), scopes: scopes.into(), needed }))
     }
 
     /// The actor that bears `token`.

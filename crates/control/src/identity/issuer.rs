@@ -215,6 +215,7 @@ impl Issuer {
         let groups = groups.unwrap_or_default();
         let grant = Grant {
             issuer: self.settings.name.clone(),
+            url: self.settings.issuer.as_str().into(),
             scopes: scopes.as_slice().into(),
             needed: Arc::clone(&self.settings.scopes),
         };

@@ -147,10 +147,10 @@ impl Tokens {
     }
 
     /// The token with this id, unless it was revoked. That its time is over does not matter here.
-    pub(super) async fn still_counts(&self, id: &str) -> Result<Option<Authentication>, StoreError> {
+    pub(super) async fn still_counts(&self, id: &str) -> Result<Option<TokenRow>, StoreError> {
         let Ok(id) = id.parse::<TokenId>() else { return Ok(None) };
         let row = self.store.token(&id).await?;
-        Ok(row.filter(|row| row.revoked_us.is_none()).map(|row| Authentication::Token(row.id)))
+        Ok(row.filter(|row| row.revoked_us.is_none()))
     }
 
     /// Notes now and then that a token is in use; that this fails keeps nobody out.

@@ -50,18 +50,23 @@ impl End {
         match outcome {
             Ok(safe) if safe.is_error => Self::Failed,
             Ok(_) => Self::Done,
-            Err(error) => match (error.code, took_effect) {
-                (ErrorCode::ReleaseRefused, Some(true)) => Self::Done,
-                (ErrorCode::ReleaseRefused, Some(false)) => Self::Failed,
-                (
-                    ErrorCode::ReleaseRefused
-                    | ErrorCode::UpstreamOutcomeUnknown
-                    | ErrorCode::UpstreamTimeout
-                    | ErrorCode::GatewayInternal,
-                    _,
-                ) => Self::Unknown,
-                _ => Self::Failed,
-            },
+            Err(error) => Self::of_code(error.code, took_effect),
+        }
+    }
+
+    /// What the code of a write's outcome says of its effect.
+    pub(crate) fn of_code(code: ErrorCode, took_effect: Option<bool>) -> Self {
+        match (code, took_effect) {
+            (ErrorCode::ReleaseRefused, Some(true)) => Self::Done,
+            (ErrorCode::ReleaseRefused, Some(false)) => Self::Failed,
+            (
+                ErrorCode::ReleaseRefused
+                | ErrorCode::UpstreamOutcomeUnknown
+                | ErrorCode::UpstreamTimeout
+                | ErrorCode::GatewayInternal,
+                _,
+            ) => Self::Unknown,
+            _ => Self::Failed,
         }
     }
 }

@@ -23,7 +23,8 @@ pub struct Approved {
 /// # Errors
 ///
 /// [`Ended`]: refused with `approval.required` where the call waits, with `approval.rejected`,
-/// `approval.expired` or `approval.withdrawn` where it will not run; or the result that has waited.
+/// `approval.expired` or `approval.withdrawn` where it will not run, with `limit.concurrency` where too many
+/// wait already; or the result that has waited.
 pub async fn approve(
     authorized: Authorized,
     grant: Option<&Grant>,
@@ -41,6 +42,7 @@ pub async fn approve(
     };
     match approvals.ask(&facts, &gates, evidence).await {
         Ok(Asked::Refused(error, id)) => Err(refused(Facts { approval: Some(id), ..facts }, error)),
+        Ok(Asked::Full(error)) => Err(refused(facts, error)),
         Ok(Asked::Answered(answer)) => {
             let facts = Box::new(Facts { approval: Some(answer.id), ..facts });
             Err(Waited { facts, reply: answer.reply }.into())
@@ -89,8 +91,8 @@ async fn granted(
         let message = "what was agreed to has changed since: the tool, its policies, or who asked";
         return Err(refused(facts, CallError::new(ErrorCode::ApprovalExpired, message)));
     }
-    match approvals.begin(grant).await {
-        Ok(true) => Ok(Approved { facts }),
+    match approvals.begin(grant, evidence).await {
+        Ok(true) => Ok(Approved { facts: Facts { granted: true, ..facts } }),
         Ok(false) => {
             let message = "another process has taken this call over";
             Err(refused(facts, CallError::new(ErrorCode::GatewayInternal, message)))

@@ -28,6 +28,8 @@ pub(crate) struct Facts {
     pub(crate) rules: Option<Arc<str>>,
     /// The request for approval that the call waits for or runs by.
     pub(crate) approval: Option<ApprovalId>,
+    /// Whether everybody needed has agreed to the call, and it runs by that.
+    pub(crate) granted: bool,
     /// The incident switch that stopped the call before it was entered.
     pub(crate) incident: Option<IncidentId>,
     /// Where a switch finds the call while it runs.
@@ -61,6 +63,7 @@ impl Facts {
             decision: None,
             rules: None,
             approval: None,
+            granted: false,
             incident: None,
             running: None,
             reservation: None,

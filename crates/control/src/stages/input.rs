@@ -152,7 +152,8 @@ pub fn authentication(word: &str) -> Result<Authentication, String> {
         "local_user" => Ok(Authentication::LocalUser),
         "oauth" => {
             let issuer = Slug::parse("issuer")?;
-            Ok(Authentication::Issuer(Arc::new(Grant { issuer, scopes: [].into(), needed: Arc::default() })))
+            let (url, scopes, needed) = ("".into(), [].into(), Arc::default());
+            Ok(Authentication::Issuer(Arc::new(Grant { issuer, url, scopes, needed })))
         }
         _ => {
             Err("established in a way that this version does not know: `token`, `oauth` or `local_user`"

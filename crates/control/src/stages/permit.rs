@@ -1,5 +1,6 @@
 //! The permit: a call that is in the audit log and may run, once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quaymaster_catalog::Tool;
@@ -156,12 +157,7 @@ pub(super) fn describe_decision<'a>(
     } else {
         (subject.commit_to(request.id.as_str(), input.as_bytes()), None)
     };
-    if let DecisionEffect::NeedsApproval { gates } = &decision.effect {
-        let roles: Vec<String> = gates.iter().map(roles).collect();
-        let approval = [("roles".to_owned(), roles.join(";")), ("state".to_owned(), "required".to_owned())];
-        let id = facts.approval.as_ref().map(|id| ("id".to_owned(), id.to_string()));
-        record.approval = Some(approval.into_iter().chain(id).collect());
-    }
+    record.approval = approval_part(facts, &decision.effect);
     record.decision = Some(DecisionPart {
         effect: decision.effect.as_str(),
         errors: decision.errors,
@@ -170,6 +166,21 @@ pub(super) fn describe_decision<'a>(
         policies: &decision.policies,
     });
     Ok(sealed)
+}
+
+/// What had to be agreed to, and whether it was.
+fn approval_part(facts: &Facts, effect: &DecisionEffect) -> Option<BTreeMap<String, String>> {
+    let roles = match effect {
+        DecisionEffect::NeedsApproval { gates } => {
+            Some(gates.iter().map(roles).collect::<Vec<_>>().join(";"))
+        }
+        _ if facts.granted => None,
+        _ => return None,
+    };
+    let state = if facts.granted { "granted" } else { "required" };
+    let id = facts.approval.as_ref().map(|id| ("id".to_owned(), id.to_string()));
+    let roles = roles.map(|roles| ("roles".to_owned(), roles));
+    Some([("state".to_owned(), state.to_owned())].into_iter().chain(roles).chain(id).collect())
 }
 
 fn roles(gate: &Gate) -> String {

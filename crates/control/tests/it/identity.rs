@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use quaymaster_control::approval::Asker;
 use quaymaster_control::crypto::SystemRandomness;
+use quaymaster_control::identity::web::{Answer, Form, Web, WebError};
 use quaymaster_control::identity::{
-    Arrival, Declared, Identity, NewToken, Roles, TokenRequest, create_token,
+    Arrival, Declared, Federation, Identity, IdentityConfig, LocalUser, NewToken, Roles, Sources,
+    TokenRequest, create_token,
 };
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::clock::FixedClock;
-use quaymaster_core::{ActorId, Clock, DataClass, Timestamp};
-use quaymaster_store::Store;
+use quaymaster_core::{ActorId, Clock, DataClass, SecretError, SecretRef, SecretSource, Timestamp};
+use quaymaster_store::{AccountRow, Store};
 
 use crate::world::{World, slug};
 
@@ -24,11 +27,6 @@ struct Gate {
 async fn gate() -> Gate {
     let world = World::new().await;
     let clock = Arc::new(FixedClock::new(Timestamp::from_micros(1_000_000_000)));
-    let role = |clearance| RoleConfig { clearance, description: None };
-    let roles = Roles::from([
-        (slug("analyst"), role(DataClass::Internal)),
-        (slug("lead"), role(DataClass::Confidential)),
-    ]);
     let request = TokenRequest {
         actor: ActorId::parse("ada@example.test").expect("an id"),
         roles: vec![slug("lead"), slug("analyst"), slug("gone")],
@@ -39,8 +37,13 @@ async fn gate() -> Gate {
     };
     let token =
         create_token(&world.store, request, clock.as_ref(), &SystemRandomness).await.expect("a token");
-    let identity = Identity::new(world.store.clone(), clock.clone(), declared(roles));
+    let identity = Identity::new(world.store.clone(), clock.clone(), declared(roles()));
     Gate { world, clock, identity, token }
+}
+
+fn roles() -> Roles {
+    let role = |clearance| RoleConfig { clearance, description: None };
+    Roles::from([(slug("analyst"), role(DataClass::Internal)), (slug("lead"), role(DataClass::Confidential))])
 }
 
 fn declared(roles: Roles) -> Declared {
@@ -131,4 +134,118 @@ async fn the_token_itself_is_kept_nowhere() {
         let secret = gate.token.text.as_bytes();
         assert!(!bytes.windows(secret.len()).any(|w| w == secret));
     }
+}
+
+#[derive(Debug)]
+struct Silent;
+
+impl Web for Silent {
+    fn ask<'a>(&'a self, _: &'a str, _: Option<Form>) -> Answer<'a> {
+        Box::pin(async { Err(WebError::NoAnswer("nobody is asked here".into())) })
+    }
+}
+
+struct NoSecrets;
+
+impl SecretSource for NoSecrets {
+    fn resolve(&self, reference: &SecretRef) -> Result<secrecy::SecretString, SecretError> {
+        panic!("nothing asks for {reference:?}")
+    }
+}
+
+/// The issuers of a configuration in which one is called `corp` and tokens call it `url`.
+fn federation(gate: &Gate, url: &str) -> Federation {
+    let issuer = serde_json::json!({"name": "corp", "issuer": url, "audience": ["gateway"]});
+    let config: IdentityConfig =
+        serde_json::from_value(serde_json::json!({"issuers": [issuer]})).expect("one");
+    let settings =
+        config.check(Some("https://gateway.example.test"), &["analyst"].into()).expect("it holds together");
+    let sources = Sources::new(Arc::new(Silent), gate.clock.clone());
+    Federation::try_new(&settings, declared(roles()), &sources, &NoSecrets).expect("issuers")
+}
+
+#[tokio::test]
+async fn whoever_asked_is_established_anew_as_they_are_now() {
+    let gate = gate().await;
+    let identity = || Identity::new(gate.world.store.clone(), gate.clock.clone(), declared(roles()));
+    let local = |roles: &[&str], workspace: &str| LocalUser {
+        roles: roles.iter().map(|role| slug(role)).collect(),
+        workspace: slug(workspace),
+        person: Some(ActorId::parse("ada").expect("a name")),
+    };
+    let id = || ActorId::parse("local:1000").expect("a name");
+    let before = identity().with_local_user(Some(local(&["analyst", "lead"], "sales")));
+    let asker = Asker::of(&before.local_user(id()).expect("a user"));
+    let again = async |user| {
+        let actor = identity().with_local_user(user).again(&asker).await.expect("an answer");
+        actor.map(|actor| actor.roles.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(again(Some(local(&["analyst"], "sales"))).await, Some(vec!["analyst".to_owned()]));
+    assert_eq!(again(Some(local(&["analyst"], "lab"))).await, None, "of another workspace now");
+    assert_eq!(again(None).await, None, "there is no such user any more");
+
+    let bearer = gate.identity.authenticate(arrival(Some(&gate.header()), None)).await.expect("an actor");
+    let asker = Asker { roles: vec![slug("boss")], ..Asker::of(&bearer) };
+    let found = identity().again(&asker).await.expect("an answer").expect("an actor");
+    assert_eq!((&found.roles, &found.person), (&bearer.roles, &bearer.person), "as the token has it");
+}
+
+#[tokio::test]
+async fn an_issuer_with_the_same_name_and_another_address_vouches_for_nobody_who_asked_before() {
+    let gate = gate().await;
+    let with = |url: &str| {
+        let identity = Identity::new(gate.world.store.clone(), gate.clock.clone(), declared(roles()));
+        identity.with_issuers(federation(&gate, url))
+    };
+    let asker = |url: Option<&str>| Asker {
+        id: "corp:ada".into(),
+        person: None,
+        roles: vec![slug("analyst")],
+        groups: vec![],
+        workspace: slug("sales"),
+        authentication: "oauth".into(),
+        token: None,
+        issuer: Some((slug("corp"), vec![])),
+        issuer_url: url.map(ToOwned::to_owned),
+    };
+    let (known, other) = ("https://one.example.test", "https://two.example.test");
+    let is_somebody =
+        async |configured, named| with(configured).again(&asker(named)).await.expect("an answer").is_some();
+    assert!(is_somebody(known, Some(known)).await);
+    assert!(!is_somebody(other, Some(known)).await);
+    assert!(!is_somebody(known, None).await, "nobody noted which one it was");
+}
+
+#[tokio::test]
+async fn what_was_last_seen_of_an_issuers_account_says_who_is_behind_it_and_what_they_may() {
+    let gate = gate().await;
+    let url = "https://one.example.test";
+    let identity = Identity::new(gate.world.store.clone(), gate.clock.clone(), declared(roles()));
+    let identity = identity.with_issuers(federation(&gate, url));
+    let name = |name: &str| ActorId::parse(name).expect("a name");
+    let seen = |issuer: &str, roles: &[&str], seen_us| AccountRow {
+        account: name("corp:Ada").folded(),
+        workspace: slug("sales"),
+        issuer: issuer.into(),
+        person: Some(name("ADA@example.test").folded()),
+        roles: roles.iter().map(|role| slug(role)).collect(),
+        seen_us,
+    };
+    let held = async || {
+        let ties = identity.ties().await.expect("ties");
+        let of = ties.of(&name("robot"), &name("corp:ada")).await.expect("kin");
+        assert!(of.overlaps(&ties.of(&name("x"), &name("ada@EXAMPLE.test")).await.expect("kin")));
+        // The token of that name says who is behind it in turn.
+        assert_eq!(of.end().as_str(), "ada");
+        ties.held(&name("corp:ada"), &name("ada@example.test"), &slug("sales")).await.expect("roles").len()
+    };
+    let note = async |row| gate.world.store.account_note(&row).await.expect("noted");
+    note(seen(url, &["analyst", "lead", "gone"], 1)).await;
+    // Those of the token of this name, which is over later, are among them.
+    gate.clock.advance(Duration::from_hours(1));
+    assert_eq!(held().await, 2, "those that are declared");
+    note(seen(url, &["analyst"], 2)).await;
+    assert_eq!(held().await, 1, "as it was seen last");
+    note(seen("https://gone.example.test", &["analyst"], 3)).await;
+    assert_eq!(held().await, 0, "of an issuer that is trusted no more");
 }

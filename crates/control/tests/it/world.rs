@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quaymaster_catalog::{Call, Catalogue};
-use quaymaster_control::approval::{Approvals, Grant};
+use quaymaster_control::approval::{Approvals, Bounds, Grant, Terms};
 use quaymaster_control::audit::writer::AuditSettings;
 use quaymaster_control::audit::{Audit, Subjects};
 use quaymaster_control::crypto::{SealingKey, SystemRandomness};
+use quaymaster_control::identity::{Declared, Identity, Roles, TokenRequest, create_token};
 use quaymaster_control::incident::Incidents;
 use quaymaster_control::ledger::Ledger;
 use quaymaster_control::limits::{Counts, Limits};
@@ -15,14 +16,15 @@ use quaymaster_control::policy::{Known, PolicyFile};
 use quaymaster_control::{
     Ended, Evidence, Guards, Permit, Refused, Rulebook, approve, authorize, record, reserve,
 };
+use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::class::FieldRule;
 use quaymaster_core::connector::{Access, IdempotencyConfig, LookupConfig};
 use quaymaster_core::setting::Slug;
 use quaymaster_core::tool::ResultForm;
 use quaymaster_core::{
     Actor, ActorId, AgentClaims, Arguments, Authentication, CallId, CallRequest, Classification, Clock,
-    ConfigVersion, DataClass, Effect, Handling, Randomness, Reach, SystemClock, ToolDeclaration, ToolName,
-    WriterId,
+    ConfigVersion, DataClass, Effect, Handling, Randomness, Reach, SystemClock, TokenId, ToolDeclaration,
+    ToolName, WriterId,
 };
 use quaymaster_store::{Store, StoreTarget};
 use serde_json::{Map, Value, json};
@@ -127,6 +129,7 @@ pub(crate) struct World {
     pub(crate) evidence: Evidence,
     pub(crate) approvals: Approvals,
     pub(crate) guards: Guards,
+    pub(crate) identity: Arc<Identity>,
 }
 
 impl World {
@@ -156,20 +159,58 @@ impl World {
         let evidence = evidence(folder.path(), store.clone(), clock).await;
         let (catalogue, problems) = Catalogue::build(declarations);
         assert_eq!(problems, vec![]);
-        let rulebook = rulebook(&catalogue, policy);
+        let rulebook = rulebook(&catalogue, policy, None);
         let catalogue = catalogue.with_rules(|tool| rulebook.told(tool));
         let time_and_chance: (Arc<dyn Clock>, Arc<dyn Randomness>) =
             (Arc::clone(&evidence.clock), Arc::new(SystemRandomness));
         let subjects = Arc::clone(&evidence.subjects);
         let approvals = Approvals::new(store.clone(), subjects, time_and_chance, "a test");
-        approvals.obey(rulebook.policies());
+        let identity = Arc::new(Identity::new(store.clone(), Arc::clone(&evidence.clock), declared()));
         let incidents = Arc::new(Incidents::new(store.clone(), Arc::clone(&evidence.clock)));
         let counts = Arc::new(Counts::new(store.clone(), Arc::clone(&evidence.clock)));
         let chance = Arc::new(SystemRandomness);
         let subjects = Arc::clone(&evidence.subjects);
         let ledger = Ledger::new(store.clone(), subjects, Arc::clone(&evidence.clock), chance);
         let guards = Guards { incidents, ledger: Arc::new(ledger), limits: Limits::new(vec![], counts) };
-        Self { folder, store, catalogue, rulebook, evidence, approvals, guards }
+        let world = Self { folder, store, catalogue, rulebook, evidence, approvals, guards, identity };
+        world.bound(Bounds::default());
+        world
+    }
+
+    /// Has approvals obey what there is now, within `bounds`.
+    pub(crate) fn bound(&self, bounds: Bounds) {
+        let (policies, identity) = (Arc::clone(self.rulebook.policies()), Arc::clone(&self.identity));
+        self.approvals.obey(Terms { policies, identity, bounds });
+    }
+
+    /// Makes a token of an account, for an hour.
+    pub(crate) async fn let_in(&self, name: &str, person: Option<&str>, role: &str) -> TokenId {
+        let id = |name: &str| ActorId::parse(name).expect("a name");
+        let request = TokenRequest {
+            actor: id(name),
+            person: person.map(id),
+            roles: vec![slug(role)],
+            workspace: slug("sales"),
+            lifetime: Duration::from_hours(24 * 30),
+            note: None,
+        };
+        let clock = self.evidence.clock.as_ref();
+        create_token(&self.store, request, clock, &SystemRandomness).await.expect("a token").row.id
+    }
+
+    /// The same tools in another environment.
+    pub(crate) fn move_to(&mut self, environment: &str) {
+        self.rulebook = rulebook(&self.catalogue, POLICY, Some(environment));
+        self.bound(Bounds::default());
+    }
+
+    /// Other tools under the same policies.
+    pub(crate) fn offer(&mut self, declarations: Vec<ToolDeclaration>) {
+        let (catalogue, problems) = Catalogue::build(declarations);
+        assert_eq!(problems, vec![]);
+        self.rulebook = rulebook(&catalogue, POLICY, None);
+        self.catalogue = catalogue.with_rules(|tool| self.rulebook.told(tool));
+        self.bound(Bounds::default());
     }
 
     pub(crate) fn request(role: &str, clearance: DataClass, tool: &str, arguments: &Value) -> CallRequest {
@@ -215,8 +256,8 @@ impl World {
 
     /// Puts one more policy to work.
     pub(crate) fn add_policy(&mut self, text: &str) {
-        self.rulebook = rulebook(&self.catalogue, &format!("{POLICY}\n{text}"));
-        self.approvals.obey(self.rulebook.policies());
+        self.rulebook = rulebook(&self.catalogue, &format!("{POLICY}\n{text}"), None);
+        self.bound(Bounds::default());
     }
 
     /// The path of a call up to its permit.
@@ -233,13 +274,20 @@ impl World {
     }
 }
 
-fn rulebook(catalogue: &Catalogue, policies: &str) -> Rulebook {
+fn declared() -> Declared {
+    let role = |name: &str| (slug(name), RoleConfig { clearance: DataClass::Internal, description: None });
+    let roles = Roles::from(["analyst", "support", "manager"].map(role));
+    Declared { roles, workspaces: [slug("sales")].into(), default_workspace: slug("sales") }
+}
+
+fn rulebook(catalogue: &Catalogue, policies: &str, environment: Option<&str>) -> Rulebook {
     let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
     let known = Known {
         roles: set(&["analyst", "support", "manager"]),
         workspaces: set(&["sales"]),
         connectors: set(&["crm"]),
         tools: set(&["crm_account", "crm_table", "crm_status", "crm_refund"]),
+        environments: environment.map(|name| ("sales".to_owned(), name.to_owned())).into_iter().collect(),
         ..Known::default()
     };
     let file = PolicyFile { path: "crm.cedar".into(), text: policies.into() };

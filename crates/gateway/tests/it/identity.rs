@@ -223,3 +223,21 @@ async fn a_token_of_this_installation_cannot_be_called_like_an_actor_of_an_issue
     assert!(!world.counts(&token.text).await);
     office.close().await;
 }
+
+#[tokio::test]
+async fn an_account_that_was_seen_is_noted_with_who_is_behind_it() {
+    let world = World::new("mapping: { roles: 'claims.roles', person: claims.email }").await;
+    let token = world.token(&json!({"email": "Ada@Example.test", "roles": ["analyst"]}));
+    world.who(&token, "/mcp").await.expect("an actor");
+    let options = quaymaster_gateway::StartOptions {
+        folder: world.folder.path().to_owned(),
+        clock: world.clock.clone(),
+        randomness: std::sync::Arc::new(quaymaster_control::crypto::SystemRandomness),
+    };
+    let office = quaymaster_gateway::Office::open(options).await.expect("an office");
+    let person = quaymaster_core::FoldedName::of("ada@example.test");
+    let seen = office.store().accounts_of(&person).await.expect("accounts");
+    assert_eq!((seen.len(), seen[0].account.as_str(), seen[0].workspace.as_str()), (1, "corp:ada", "sales"));
+    assert_eq!(seen[0].roles.iter().map(quaymaster_core::Role::as_str).collect::<Vec<_>>(), ["analyst"]);
+    office.close().await;
+}

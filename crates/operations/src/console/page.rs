@@ -2,15 +2,34 @@
 
 use askama::Template;
 use http::StatusCode;
-use quaymaster_control::approval::{Document, Request, State};
+use quaymaster_control::approval::{Document, Listed, Request, Wanted};
 use quaymaster_core::ApprovalId;
 
 use super::lending::Lent;
 use super::view::{self, ChangeRow, Choice, Entry, Fact, Pair, SaidRow};
 use super::{Desk, Visit, local_path};
 
-/// Most requests that one list shows.
-const MAX_LISTED: usize = 200;
+/// A list that can be chosen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Show {
+    name: &'static str,
+    label: &'static str,
+    pub(super) wanted: Wanted,
+}
+
+const SHOWS: [Show; 4] = [
+    Show { name: "pending", label: "Waiting", wanted: Wanted::Pending },
+    Show { name: "review", label: "To be reviewed", wanted: Wanted::Reviews },
+    Show { name: "mine", label: "Asked by me", wanted: Wanted::Mine },
+    Show { name: "all", label: "All", wanted: Wanted::All },
+];
+
+/// The list of this name, the first if there is none, and where it goes on.
+pub(super) fn wanted<'a>(name: &str, after: &'a str) -> (Show, Option<&'a str>) {
+    let [first, ..] = SHOWS;
+    let show = SHOWS.into_iter().find(|show| show.name == name).unwrap_or(first);
+    (show, Some(after).filter(|after| !after.is_empty()))
+}
 
 /// What a request for a page is answered with.
 #[derive(Debug)]
@@ -138,7 +157,8 @@ struct ListPage<'a> {
     who: Option<Who<'a>>,
     shows: [(&'static str, &'static str, bool); 4],
     entries: Vec<Entry>,
-    left_out: usize,
+    /// The way to the rest.
+    next: Option<String>,
 }
 
 #[derive(Template)]
@@ -205,35 +225,16 @@ pub(super) fn delegations(visit: &Visit<'_>, lent: Vec<Lent>) -> Answer {
     Answer::page(StatusCode::OK, &page)
 }
 
-/// The requests that somebody sees, those that wait first; `show` says which.
-pub(super) fn list(visit: &Visit<'_>, requests: &[Request], show: &str) -> Answer {
-    let shows = [
-        ("pending", "Waiting", false),
-        ("review", "To be reviewed", false),
-        ("mine", "Asked by me", false),
-        ("all", "All of 30 days", false),
-    ];
-    let show = shows.iter().map(|(name, ..)| *name).find(|name| *name == show).unwrap_or("pending");
-    let is_shown = |request: &&Request| match show {
-        "all" => true,
-        "mine" => view::asked(&visit.actor, request),
-        "review" => request.review_due,
-        _ => request.state == State::Pending,
-    };
-    let mut chosen: Vec<&Request> = requests.iter().filter(is_shown).collect();
-    let rank = |request: &Request| match request.state {
-        State::Pending => 0,
-        state if state.is_open() || request.review_due => 1,
-        _ => 2,
-    };
-    // Stable: among those of one rank the newest stay first.
-    chosen.sort_by_key(|request| rank(request));
+/// A page of the requests that somebody sees.
+pub(super) fn list(visit: &Visit<'_>, listed: &Listed, show: Show) -> Answer {
+    // A cursor is base64url: nothing in it has to be escaped.
+    let next = listed.next.as_ref().map(|after| format!("/approvals?show={}&after={after}", show.name));
     let page = ListPage {
         title: "Requests for approval",
         who: Some(Who::of(visit)),
-        shows: shows.map(|(name, label, _)| (name, label, name == show)),
-        entries: chosen.iter().take(MAX_LISTED).map(|request| Entry::of(request)).collect(),
-        left_out: chosen.len().saturating_sub(MAX_LISTED),
+        shows: SHOWS.map(|one| (one.name, one.label, one.name == show.name)),
+        entries: listed.requests.iter().map(Entry::of).collect(),
+        next,
     };
     Answer::page(StatusCode::OK, &page)
 }
@@ -254,7 +255,7 @@ pub(super) fn request(visit: &Visit<'_>, request: &Request, suggested: Option<&'
         changes_unknown: document.changes_unknown.as_deref().map(quaymaster_core::text::plain),
         said: view::said(request),
         is_suggested: choices.iter().any(|choice| choice.is_suggested),
-        is_own: view::asked(&visit.actor, request),
+        is_own: request.is_of(&visit.actor),
         choices,
     };
     Answer::page(StatusCode::OK, &page)

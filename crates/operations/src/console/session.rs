@@ -133,8 +133,9 @@ mod tests {
             authentication: "local_user".into(),
             token: None,
             issuer: None,
+            issuer_url: None,
         };
-        (Guest::Code(asker), LONGEST)
+        (Guest::Code(Box::new(asker)), LONGEST)
     }
 
     #[test]

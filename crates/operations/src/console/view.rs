@@ -112,6 +112,7 @@ pub(super) fn facts(document: &Document) -> Vec<Fact> {
         ("Agent", agent),
         ("Reason", vec![reason]),
         ("Tool", vec![format!("{} ({})", document.tool, document.effect)]),
+        ("Idempotency key", document.idempotency_key.iter().cloned().collect()),
         ("Systems", document.systems.clone()),
         ("Risk", risk),
         ("Instead", document.alternatives.clone()),
@@ -167,19 +168,13 @@ fn said_row(said: &Said) -> SaidRow {
     }
 }
 
-/// Whether `actor` asked, with this account or another of theirs.
-pub(super) fn asked(actor: &Actor, request: &Request) -> bool {
-    let mine = [&actor.id, actor.person()];
-    mine.contains(&&request.requester) || mine.contains(&&request.person)
-}
-
 /// The answers that `actor` may try. Whether they may give one is decided when they do.
 pub(super) fn choices(actor: &Actor, request: &Request, suggested: Option<&str>) -> Vec<Choice> {
     let effect = |answer: &str, otherwise: &str| {
         plain(request.document.answers.get(answer).map_or(otherwise, String::as_str))
     };
     let choice = |value, name, effect| Choice { value, name, effect, is_suggested: suggested == Some(value) };
-    if request.review_due && !asked(actor, request) {
+    if request.review_due && !request.is_of(actor) {
         return vec![
             choice("review-fine", "It was right", "the review is recorded".to_owned()),
             choice("review-wrong", "It was wrong", "the review is recorded, with your words".to_owned()),
@@ -191,7 +186,7 @@ pub(super) fn choices(actor: &Actor, request: &Request, suggested: Option<&str>)
     if actor.id == request.requester {
         return vec![choice("withdraw", "Take it back", effect("withdraw", "the call does not run"))];
     }
-    if asked(actor, request) {
+    if request.is_of(actor) {
         return vec![];
     }
     let mut choices = vec![

@@ -1,7 +1,9 @@
-//! Who is told of requests for approval, as it is written and checked.
+//! Who is told of requests for approval, as it is written and checked; how many wait is in `kept`.
 //!
 //! Invariant: an address, a header and a role are what they look like, or the configuration is
 //! refused; secrets are references.
+
+mod kept;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -10,18 +12,20 @@ use std::num::NonZeroU16;
 use http::Uri;
 use lettre::Address;
 use lettre::message::Mailbox;
-use quaymaster_control::approval::NewsEvent;
+use quaymaster_control::approval::{Bounds, NewsEvent};
 use quaymaster_core::SecretRef;
-use quaymaster_core::setting::Slug;
+use quaymaster_core::setting::{DurationSetting, Slug};
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+pub use self::kept::WaitingConfig;
 
 /// Most webhooks.
 const MAX_WEBHOOKS: usize = 16;
 /// Most addresses of one role.
 const MAX_ADDRESSES: usize = 32;
 
-/// Who is told of requests for approval.
+/// Who is told of requests for approval, how many wait, and how long they are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ApprovalsConfig {
@@ -35,6 +39,13 @@ pub struct ApprovalsConfig {
     /// People who are told by mail that they are asked.
     #[serde(default)]
     pub email: Option<EmailConfig>,
+    /// How many calls may wait for somebody's agreement.
+    #[serde(default)]
+    pub waiting: WaitingConfig,
+    /// How long the contents of a request are kept after it is over: the call, the document, the result
+    /// and comments. `90d` if absent; those that have to be reviewed are kept until then.
+    #[serde(default)]
+    pub retention: Option<DurationSetting>,
 }
 
 /// A program that is told of requests for approval, by signed messages (Standard Webhooks 1.0).
@@ -184,7 +195,13 @@ impl ApprovalsConfig {
         if let Some(email) = &self.email {
             email.check(&mut found);
         }
+        kept::check(self.retention.as_ref(), &mut found);
         found.0
+    }
+
+    /// How many calls may wait, and how long what is over is kept.
+    pub fn bounds(&self) -> Bounds {
+        kept::bounds(&self.waiting, self.retention.as_ref())
     }
 }
 
@@ -342,6 +359,7 @@ mod tests {
                 user: Some("ada".into()),
                 ..email("no address", "a@b.test\r\nBcc: c@d.test")
             }),
+            ..ApprovalsConfig::default()
         };
         assert_eq!(
             paths(&config),
@@ -361,6 +379,7 @@ mod tests {
             url: Some("https://a.test:8443".into()),
             webhooks: vec![webhook("https://a.test")],
             email: Some(email("Quaymaster <a@b.test>", "ada@example.test")),
+            ..ApprovalsConfig::default()
         };
         assert_eq!(good.problems(), []);
     }

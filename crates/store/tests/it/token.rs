@@ -13,7 +13,7 @@ crate::over_both! {
     a_row_that_was_tampered_with_is_not_believed,
 }
 
-fn token(number: u8) -> TokenRow {
+pub(crate) fn token(number: u8) -> TokenRow {
     TokenRow {
         person: (number == 2).then(|| ActorId::parse("owner").expect("a person")),
         id: format!("tok_{number:032x}").parse().expect("an id"),

@@ -6,6 +6,7 @@ use super::*;
 async fn a_say_can_be_lent_until_an_end_date_and_never_to_whoever_asked() {
     let (world, clock) = world().await;
     let (mo, al) = (person("mo", "manager"), person("al", "analyst"));
+    world.let_in("mo", None, "manager").await;
     let lend = async |to: &str, days: u64| {
         let until = clock.now().after(Duration::from_hours(24 * days));
         let to = ActorId::parse(to).expect("a name");
@@ -21,7 +22,8 @@ async fn a_say_can_be_lent_until_an_end_date_and_never_to_whoever_asked() {
     let asking = Actor::clone(&refund(1).actor);
     assert_eq!(say(&world, &asking, &first, yes()).await, Err(ErrorCode::PolicyDenied));
     assert_eq!(say(&world, &al, &first, yes()).await, Ok(State::Approved));
-    assert_eq!(world.approvals.list(&al).await.expect("a list").len(), 3);
+    let listed = world.approvals.list(&al, Wanted::All, None).await.expect("a list");
+    assert_eq!(listed.requests.len(), 3);
     assert!(world.approvals.take_back(&mo, &delegation, &world.evidence).await.is_ok());
     assert_eq!(say(&world, &al, &second, yes()).await, Err(ErrorCode::InputInvalid), "it was taken back");
     lend("al", 1).await.expect("lent");
@@ -35,6 +37,7 @@ async fn nobody_lends_a_role_that_they_do_not_have_or_a_say_on_what_they_asked_f
     let until = clock.now().after(Duration::from_hours(1));
     let asking = Actor { roles: [slug("manager"), slug("support")].into(), ..Actor::clone(&refund(1).actor) };
     let al = ActorId::parse("al").expect("a name");
+    world.let_in("support@example.test", None, "manager").await;
     let lend = async |role: &str| {
         let roles = vec![slug(role)];
         world.approvals.delegate(&asking, &al, roles, until, &world.evidence).await.map_err(|e| e.code)
@@ -75,4 +78,48 @@ async fn an_emergency_goes_ahead_and_somebody_else_reviews_it() {
     assert_eq!(review(&refund(1).actor).await, Err(ErrorCode::PolicyDenied), "not whoever asked");
     assert_eq!(review(&mo).await, Ok(()));
     assert_eq!(review(&person("di", "manager")).await, Err(ErrorCode::InputInvalid), "it is reviewed");
+}
+
+#[tokio::test]
+async fn what_was_lent_counts_as_long_as_its_giver_has_the_role() {
+    let (world, clock) = world().await;
+    let token = world.let_in("mo", None, "manager").await;
+    let (mo, al) = (person("mo", "manager"), person("al", "analyst"));
+    let until = clock.now().after(Duration::from_hours(80 * 24));
+    let lent = world.approvals.delegate(&mo, &al.id, vec![slug("manager")], until, &world.evidence).await;
+    lent.expect("lent");
+    let (first, second) = (parked(&world, 500).await, parked(&world, 600).await);
+    assert_eq!(say(&world, &al, &first, yes()).await, Ok(State::Approved));
+    assert!(world.store.token_revoke(&token, 1).await.expect("revoked"));
+    assert_eq!(say(&world, &al, &second, yes()).await, Err(ErrorCode::InputInvalid), "the giver has no role");
+    assert!(world.approvals.show(&al, &second).await.expect("an answer").is_none());
+
+    // A token in another role is none in this one; one that is over is none any more.
+    world.let_in("mo", None, "analyst").await;
+    assert_eq!(say(&world, &al, &second, yes()).await, Err(ErrorCode::InputInvalid));
+    world.let_in("mo-2", Some("MO"), "manager").await;
+    assert_eq!(say(&world, &al, &second, yes()).await, Ok(State::Approved));
+    clock.advance(Duration::from_hours(31 * 24));
+    let third = parked(&world, 700).await;
+    assert_eq!(say(&world, &al, &third, yes()).await, Err(ErrorCode::InputInvalid));
+}
+
+#[tokio::test]
+async fn nobody_lends_to_another_account_of_theirs_nor_without_end() {
+    let (world, clock) = world().await;
+    world.let_in("mo-2", Some("mo"), "analyst").await;
+    let mo = person("mo", "manager");
+    let until = clock.now().after(Duration::from_hours(1));
+    let lend = async |to: &str| {
+        let to = ActorId::parse(to).expect("a name");
+        let lent = world.approvals.delegate(&mo, &to, vec![slug("manager")], until, &world.evidence).await;
+        lent.map(drop).map_err(|error| error.code)
+    };
+    for name in ["MO", "mo-2", "m\u{200b}o"] {
+        assert_eq!(lend(name).await, Err(ErrorCode::InputInvalid), "{name:?}");
+    }
+    for number in 0..100 {
+        assert_eq!(lend(&format!("taker-{number}")).await, Ok(()));
+    }
+    assert_eq!(lend("one-more").await, Err(ErrorCode::InputInvalid));
 }
