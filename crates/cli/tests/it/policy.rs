@@ -146,11 +146,11 @@ fn without_a_solver_nothing_is_claimed_and_the_error_has_a_code() {
 
 #[test]
 fn a_group_is_something_that_policies_are_asked_about() {
+    const ARGUMENTS: &str = r#"{"severity": "low", "summary": "Orders are refused"}"#;
     let demo = Demo::start();
     let text = r#"@id("eng-escalates") permit (principal, action == Action::"call", resource == Tool::"desk_create_support_escalation")
         when { principal.groups.contains("corp:eng") };"#;
     fs::write(demo.folder.join("policies/groups.cedar"), text).expect("written");
-    const ARGUMENTS: &str = r#"{"severity": "low", "summary": "Orders are refused"}"#;
     let asked = |group: &str| {
         let ran = demo.run(&[
             "policy",
