@@ -208,13 +208,10 @@ pub(crate) fn run_in(folder: &Path, arguments: &[&str]) -> Ran {
         .contains(command);
     let mut process = Command::new(BINARY);
     process.arg(command);
-    let rest = match rest.split_first() {
-        Some((action, rest)) if grouped => {
-            process.arg(action);
-            rest
-        }
-        _ => rest,
-    };
+    // What is proved is a command of its own.
+    let words = if rest.first() == Some(&"prove") { 2 } else { usize::from(grouped) };
+    let (actions, rest) = rest.split_at(words.min(rest.len()));
+    process.args(actions);
     let done = process.arg("-c").arg(folder).args(rest).output().expect("the binary");
     Ran {
         code: done.status.code().unwrap_or(-1),

@@ -146,12 +146,23 @@ fn without_a_solver_nothing_is_claimed_and_the_error_has_a_code() {
 
 #[test]
 fn a_group_is_something_that_policies_are_asked_about() {
+    const ARGUMENTS: &str = r#"{"severity": "low", "summary": "Orders are refused"}"#;
     let demo = Demo::start();
     let text = r#"@id("eng-escalates") permit (principal, action == Action::"call", resource == Tool::"desk_create_support_escalation")
         when { principal.groups.contains("corp:eng") };"#;
     fs::write(demo.folder.join("policies/groups.cedar"), text).expect("written");
     let asked = |group: &str| {
-        let ran = demo.run(&["policy", "explain", "--json", "--tool", ESCALATION, "--group", group]);
+        let ran = demo.run(&[
+            "policy",
+            "explain",
+            "--json",
+            "--tool",
+            ESCALATION,
+            "--group",
+            group,
+            "--arguments",
+            ARGUMENTS,
+        ]);
         json_of(&ran)["effect"].clone()
     };
     assert_eq!([asked("corp:eng"), asked("other:eng")], [json!("allow"), json!("deny")]);
