@@ -29,7 +29,7 @@ pub(crate) use columns;
 const INSERT: &str = concat!(
     "INSERT INTO approvals (",
     columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) \
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) \
      ON CONFLICT DO NOTHING"
 );
 const UPDATE: &str = "
