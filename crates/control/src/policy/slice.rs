@@ -196,23 +196,23 @@ impl Slice {
         let now = self.respond(kin, place, asked, &kin.set)?;
         let decision = self.read(&now);
         let is_final = decision.effect != DecisionEffect::Deny || decision.errors > 0;
-        if is_final || kin.ignores_context || !kin.has_gates {
+        let Some(permits) = kin.permits.as_ref().filter(|_| !is_final && !kin.ignores_context) else {
             return Ok(decision);
-        }
+        };
         let asked_then = Asked { approved: true, ..asked };
         let approved = self.respond(kin, place, asked_then, &kin.set)?;
         let mut with_approval = self.read(&approved);
-        let granted = with_approval.effect != DecisionEffect::Deny && with_approval.errors == 0;
-        let gates = self.gates(&now, &approved);
-        if !granted || gates.is_empty() {
+        if with_approval.effect == DecisionEffect::Deny || with_approval.errors > 0 {
             return Ok(decision);
         }
-        if let Some(permits) = &kin.demanding {
-            // A permit that holds until somebody agrees still demands what it demands: else a
-            // forbid that an approval lifts would take a demand away.
-            let unforbidden = self.respond(kin, place, asked, permits)?;
-            self.add_demands(unforbidden.diagnostics().reason(), &mut with_approval.obligations);
+        let unforbidden = self.respond(kin, place, asked, permits)?;
+        let gates = self.gates((&now, &approved), &unforbidden);
+        if gates.is_empty() {
+            return Ok(decision);
         }
+        // A permit that holds until somebody agrees still demands what it demands: else a
+        // forbid that an approval lifts would take a demand away.
+        self.add_demands(unforbidden.diagnostics().reason(), &mut with_approval.obligations);
         Ok(Decision { effect: DecisionEffect::NeedsApproval { gates }, ..with_approval })
     }
 
@@ -278,13 +278,25 @@ impl Slice {
         gates.min_by_key(Option::is_some).flatten()
     }
 
-    /// What has to be agreed to: every forbid that an agreement lifts is a gate of its own, and so
-    /// are the permits that then hold, if none of them holds without.
-    fn gates(&self, now: &Response, approved: &Response) -> Vec<Gate> {
-        let forbids = now.diagnostics().reason().filter_map(|id| self.gate(id));
+    /// What has to be agreed to: every forbid that an agreement lifts is a gate of its own, and so are the
+    /// permits that then hold, if none of them holds without, or if a forbid is lifted that does not say by
+    /// whose agreement. A permit that only an agreement makes hold and that does not say whose counts for
+    /// nothing: nobody could give it.
+    fn gates(&self, (now, approved): (&Response, &Response), unforbidden: &Response) -> Vec<Gate> {
+        let holds = |id: &PolicyId| unforbidden.diagnostics().reason().any(|held| held == id);
         let mut permits: Vec<&PolicyId> = approved.diagnostics().reason().collect();
+        permits.retain(|id| self.gate(id).is_some() || holds(id));
+        if permits.is_empty() {
+            return vec![];
+        }
         permits.sort();
-        let gates: BTreeSet<&Gate> = forbids.chain(self.gate_of_permits(&permits)).collect();
+        let lifted: Vec<Option<&Gate>> = now.diagnostics().reason().map(|id| self.gate(id)).collect();
+        let of_permits = if lifted.iter().any(Option::is_none) {
+            permits.iter().find_map(|id| self.gate(id))
+        } else {
+            self.gate_of_permits(&permits)
+        };
+        let gates: BTreeSet<&Gate> = lifted.into_iter().flatten().chain(of_permits).collect();
         gates.into_iter().cloned().collect()
     }
 

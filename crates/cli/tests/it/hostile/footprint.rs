@@ -146,8 +146,12 @@ impl<'a> Visits<'a> {
                 return;
             }
             assert!(Instant::now() < deadline, "`{whom}` left {now_kib} KiB, more than {most_kib} KiB");
-            // An allocator gives free pages back when it is next used, and here nothing else happens.
+            // An allocator gives free pages back when the thread that has them next uses it, and here nothing
+            // else happens: the threads that serve are asked for something, and one that makes planes.
             self.gateway.signal(Signal::HUP);
+            for _ in 0..8 {
+                self.gateway.metrics();
+            }
             std::thread::sleep(Duration::from_millis(250));
         }
     }

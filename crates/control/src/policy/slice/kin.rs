@@ -27,13 +27,11 @@ pub(super) struct Kin {
     pub(super) entities: Entities,
     /// The policies that let them in.
     pub(super) set: PolicySet,
-    /// The permits of these alone, where some of them demands something.
-    pub(super) demanding: Option<PolicySet>,
+    /// The permits of these alone, where somebody may agree.
+    pub(super) permits: Option<PolicySet>,
     pub(super) wants: Wants,
     /// No policy looks at the context, so what was decided once holds for all calls.
     pub(super) ignores_context: bool,
-    /// Some policy says who may agree, so a denial is looked at twice.
-    pub(super) has_gates: bool,
     pub(super) decided: OnceLock<Decision>,
 }
 
@@ -47,16 +45,15 @@ impl Kin {
     ) -> Result<Self, String> {
         let bearings: Vec<&Bearing> = audiences.for_actor(actor).collect();
         let permits = || bearings.iter().filter(|bearing| bearing.permits()).map(|bearing| &bearing.source);
-        let demands = permits().any(|source| !source.notes.obligations.is_empty());
+        let has_gates = bearings.iter().any(|bearing| bearing.source.notes.approval.is_some());
         let (principal, entities) = alike(place, likeness)?;
         Ok(Self {
             principal,
             entities,
             set: set_of(bearings.iter().map(|bearing| &bearing.source))?,
-            demanding: demands.then(|| set_of(permits())).transpose()?,
+            permits: has_gates.then(|| set_of(permits())).transpose()?,
             wants: bearings.iter().fold(Wants::default(), |wants, bearing| wants.and(bearing.wants)),
             ignores_context: !bearings.iter().any(|bearing| bearing.source.mentions_context),
-            has_gates: bearings.iter().any(|bearing| bearing.source.notes.approval.is_some()),
             decided: OnceLock::new(),
         })
     }

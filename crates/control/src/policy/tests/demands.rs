@@ -43,6 +43,27 @@ fn a_forbid_that_an_approval_lifts_takes_no_demand_away() {
 }
 
 #[test]
+fn what_needs_an_agreement_of_nobody_is_denied_whatever_stands_beside_it() {
+    let nobodys = r#"@id("nobodys") permit (principal, action, resource) when { context.approved };"#;
+    let forbid = r#"@id("until") @approval("manager") forbid (principal, action, resource) unless { context.approved };"#;
+    let permit =
+        r#"@id("says") @approval("manager") permit (principal, action, resource) when { context.approved };"#;
+    let decide = |policies: &[&str]| {
+        let world = world(&policies.join("\n"), vec![escalate(&[])]);
+        world.decide("support", &json!({"severity": "low"})).effect
+    };
+    assert_eq!(decide(&[nobodys]), DecisionEffect::Deny);
+    assert_eq!(decide(&[nobodys, forbid]), DecisionEffect::Deny, "a forbid allows nothing");
+    assert_eq!(decide(&[nobodys, permit]), gated(&["manager"]), "whoever says whose is asked");
+    assert_eq!(decide(&[permit]), gated(&["manager"]));
+    let nobodys = r#"@id("lifted") forbid (principal, action, resource) unless { context.approved };"#;
+    let all = r#"@id("all") permit (principal, action, resource);"#;
+    assert_eq!(decide(&[nobodys, all]), DecisionEffect::Deny);
+    assert_eq!(decide(&[nobodys, permit]), gated(&["manager"]));
+    assert_eq!(decide(&[nobodys, permit, all]), gated(&["manager"]), "another permit takes nothing away");
+}
+
+#[test]
 fn a_policy_sees_when_where_and_by_whom_a_call_is_made() {
     let sees = |condition: &str, circumstances: &Circumstances<'_>| {
         let policy = format!("@id(\"p\") permit (principal, action, resource) when {{ {condition} }};");
