@@ -192,8 +192,16 @@ fn no_json(error: &JsonError) -> RpcError {
 /// `-32700` if the bytes are not UTF-8 or not JSON, `-32600` if they are not one
 /// JSON-RPC 2.0 message; the id is given where it could be read.
 pub fn parse(bytes: &[u8]) -> Result<Message<'_>, RpcError> {
-    let text = text(bytes)?;
-    if is_batch(bytes) { Err(RpcError::batch()) } else { one(text) }
+    text(bytes).and_then(parse_text)
+}
+
+/// As [`parse`], of what is known to be UTF-8.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_text(text: &str) -> Result<Message<'_>, RpcError> {
+    if is_batch(text.as_bytes()) { Err(RpcError::batch()) } else { one(text) }
 }
 
 /// Reads one message, or a batch of them (JSON-RPC 2.0, section 6), which revisions of

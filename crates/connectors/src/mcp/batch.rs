@@ -15,19 +15,19 @@ use serde_json::value::RawValue;
 /// How many messages one batch may hold.
 const MAX_MESSAGES: usize = 1_000;
 
-/// The messages that `bytes` hold: those of a batch where there `may_be_batches`, else one.
-pub(super) fn messages(bytes: &[u8], may_be_batches: bool) -> impl Iterator<Item = &[u8]> {
-    let batch = if may_be_batches { read(bytes) } else { None };
-    let single = batch.is_none().then_some(bytes);
-    single.into_iter().chain(batch.into_iter().flatten().map(|message| message.get().as_bytes()))
+/// The messages that `text` holds: those of a batch where there `may_be_batches`, else one.
+pub(super) fn messages(text: &str, may_be_batches: bool) -> impl Iterator<Item = &str> {
+    let batch = if may_be_batches { read(text) } else { None };
+    let single = batch.is_none().then_some(text);
+    single.into_iter().chain(batch.into_iter().flatten().map(RawValue::get))
 }
 
-/// Reads an array of at least one message. None if `bytes` are something else.
-fn read(bytes: &[u8]) -> Option<Vec<&RawValue>> {
-    if bytes.trim_ascii_start().first() != Some(&b'[') {
+/// Reads an array of at least one message. None if `text` is something else.
+fn read(text: &str) -> Option<Vec<&RawValue>> {
+    if !text.trim_ascii_start().starts_with('[') {
         return None;
     }
-    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let mut json = serde_json::Deserializer::from_str(text);
     let messages = json.deserialize_seq(Messages).ok()?;
     json.end().ok()?;
     (!messages.is_empty()).then_some(messages)
@@ -59,8 +59,7 @@ mod tests {
     use super::*;
 
     fn split(text: &str, may_be_batches: bool) -> Vec<&str> {
-        let messages = messages(text.as_bytes(), may_be_batches);
-        messages.map(|message| std::str::from_utf8(message).expect("UTF-8")).collect()
+        messages(text, may_be_batches).collect()
     }
 
     #[test]

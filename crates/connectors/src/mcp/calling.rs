@@ -24,7 +24,7 @@ use super::link::{Answer, Query, Until};
 use super::question::{Given, MAX_ROUNDS, Pause, Required};
 use super::supervise::Live;
 use super::task::{self, ServerTask};
-use super::wire::{self, Stage};
+use super::wire::Stage;
 use super::{McpConnector, beginning};
 use crate::ask::{Account, Ask};
 
@@ -55,8 +55,8 @@ impl McpConnector {
         let mut given = Given::default();
         for _ in 0..MAX_ROUNDS {
             let answered = self.round(ask, &given, account).await?;
-            let result = answered.answer.result;
-            match wire::stage(&result) {
+            let Answer { result, stage, .. } = answered.answer;
+            match stage {
                 Stage::Task if ask.kind == Kind::Tool => {
                     return self.follow(ask, ServerTask::of_modern(&result), answered.is_modern).await;
                 }

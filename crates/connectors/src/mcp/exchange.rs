@@ -14,8 +14,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use quaymaster_core::RawBuf;
 use quaymaster_core::rpc::{self, Message, RequestId};
-use quaymaster_core::{Raw, RawBuf};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,7 @@ use super::inbox::Inbox;
 use super::link::Outgoing;
 use super::question::{self, Asked, Questions};
 use super::under_way::{Noted, UnderWay};
-use super::wire::{self, Era};
+use super::wire::{self, Era, Settled};
 
 /// How large one message on the stream may be.
 pub(super) const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -61,7 +61,7 @@ pub(super) struct Exchange {
 struct Pending {
     /// Why no more answers can come.
     ended: Option<Failure>,
-    calls: HashMap<u64, oneshot::Sender<Result<RawBuf, Failure>>>,
+    calls: HashMap<u64, oneshot::Sender<Result<Settled<RawBuf>, Failure>>>,
 }
 
 impl Exchange {
@@ -127,16 +127,20 @@ impl Exchange {
     pub(super) fn take(self: &Arc<Self>, bytes: &[u8]) -> bool {
         let may_be_batches = self.batches.load(Ordering::Relaxed);
         let mut is_any = false;
-        for message in batch::messages(bytes, may_be_batches) {
+        let Ok(text) = str::from_utf8(bytes) else {
+            tracing::debug!(connector = self.connector, "not an MCP message, as it is not UTF-8");
+            return false;
+        };
+        for message in batch::messages(text, may_be_batches) {
             is_any |= self.take_one(message);
         }
         is_any
     }
 
-    fn take_one(self: &Arc<Self>, bytes: &[u8]) -> bool {
-        match rpc::parse(bytes) {
+    fn take_one(self: &Arc<Self>, message: &str) -> bool {
+        match rpc::parse_text(message) {
             Ok(Message::Response { id, outcome }) => {
-                self.answer(&id, || wire::settle(outcome).map(Raw::to_buf));
+                self.answer(&id, || wire::settle(outcome).map(Settled::to_buf));
             }
             Ok(Message::Notification { method, params }) => {
                 if method == wire::LOG
@@ -215,7 +219,7 @@ impl Exchange {
         });
     }
 
-    fn answer(&self, id: &RequestId, settle: impl FnOnce() -> Result<RawBuf, Failure>) {
+    fn answer(&self, id: &RequestId, settle: impl FnOnce() -> Result<Settled<RawBuf>, Failure>) {
         // Ours are numbers, written one way; anything else was not asked by us.
         let ours = id.as_json().parse::<u64>().ok().filter(|n| n.to_string() == id.as_json());
         let waiting = ours.and_then(|id| {
@@ -242,13 +246,13 @@ impl Exchange {
 pub(super) struct Expected<'a> {
     exchange: &'a Exchange,
     id: u64,
-    answered: oneshot::Receiver<Result<RawBuf, Failure>>,
+    answered: oneshot::Receiver<Result<Settled<RawBuf>, Failure>>,
     _noted: Noted<'a>,
 }
 
 impl Expected<'_> {
     /// Waits for the answer.
-    pub(super) async fn answer(&mut self) -> Result<RawBuf, Failure> {
+    pub(super) async fn answer(&mut self) -> Result<Settled<RawBuf>, Failure> {
         let answered = &mut self.answered;
         answered.await.unwrap_or_else(|_| Err(Failure::Broken("the connection ended".into())))
     }

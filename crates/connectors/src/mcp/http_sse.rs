@@ -28,7 +28,7 @@ use super::inbox::Inbox;
 use super::link::{Outgoing, Sent};
 use super::sse::Events;
 use super::streamable::Http;
-use super::wire::{self, Era};
+use super::wire::{self, Era, Settled};
 use crate::egress::Incoming;
 
 /// How long a server may take to accept a message that nobody waits for.
@@ -84,7 +84,11 @@ impl HttpSse {
     }
 
     /// Sends a request and waits for its answer.
-    pub(super) async fn exchange(&self, outgoing: Outgoing<'_>, sent: &Sent) -> Result<RawBuf, Failure> {
+    pub(super) async fn exchange(
+        &self,
+        outgoing: Outgoing<'_>,
+        sent: &Sent,
+    ) -> Result<Settled<RawBuf>, Failure> {
         let mut expected = self.exchange.expect(&outgoing)?;
         let (http, body) = (self.http.borrow().clone(), outgoing.body);
         let mut posting = Box::pin(async move { http.notify(body).await });

@@ -139,12 +139,12 @@ impl Channel {
     }
 
     async fn exchange(&self, outgoing: Outgoing<'_>, sent: &Sent) -> Result<Answer, Failure> {
-        let result = match self {
+        let settled = match self {
             Self::Stdio(stdio) => stdio.exchange(outgoing, sent).await?,
             Self::Http(http) => return http.exchange(outgoing, sent).await,
             Self::HttpSse(http) => http.exchange(outgoing, sent).await?,
         };
-        Ok(Answer { result, session: None, upstream_id: None })
+        Ok(Answer::from(settled))
     }
 
     fn abandon(&self, id: u64) {

@@ -24,7 +24,7 @@ use super::followed::Holder;
 use super::inbox::Inbox;
 use super::lines::{Line, read_line};
 use super::link::{Outgoing, Sent};
-use super::wire::{self, Era};
+use super::wire::{self, Era, Settled};
 
 /// A running child that can be spoken to.
 #[derive(Debug)]
@@ -70,7 +70,11 @@ impl Stdio {
     }
 
     /// Sends a request and waits for its answer.
-    pub(super) async fn exchange(&self, outgoing: Outgoing<'_>, sent: &Sent) -> Result<RawBuf, Failure> {
+    pub(super) async fn exchange(
+        &self,
+        outgoing: Outgoing<'_>,
+        sent: &Sent,
+    ) -> Result<Settled<RawBuf>, Failure> {
         let mut expected = self.exchange.expect(&outgoing)?;
         self.send(outgoing.body).await?;
         sent.set();

@@ -40,7 +40,7 @@ use super::followed::{Client, Holder};
 use super::inbox::Inbox;
 use super::link::{Answer, Outgoing, Sent};
 use super::under_way::UnderWay;
-use super::wire::{self, Era, LOG};
+use super::wire::{self, Era, LOG, Settled};
 use crate::egress::{Egress, Incoming, Payload};
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -157,7 +157,7 @@ impl Http {
         }
         let session = response.headers().get(SESSION_ID).cloned();
         let upstream_id = response.headers().get(REQUEST_ID).and_then(plain_id);
-        let result = match content_type(response.headers()) {
+        let settled = match content_type(response.headers()) {
             ContentType::Json => {
                 let body = response.into_body().read(outgoing.limit_bytes).await.map_err(no_body)?;
                 if self.era.has_batches() {
@@ -176,7 +176,7 @@ impl Http {
                 )));
             }
         };
-        Ok(Answer { result, session, upstream_id })
+        Ok(Answer { session, upstream_id, ..Answer::from(settled) })
     }
 
     /// Sends a message that has no answer, or none in its response.
@@ -211,12 +211,12 @@ impl Http {
         &self,
         bytes: impl TryInto<ByteString, Error = Utf8Error>,
         wanted: &Wanted<'_>,
-    ) -> Result<Option<RawBuf>, Failure> {
+    ) -> Result<Option<Settled<RawBuf>>, Failure> {
         let text = wire::text(bytes)?;
         let mut result = None;
-        for message in batch::messages(text.as_bytes(), self.era.has_batches()) {
+        for message in batch::messages(&text, self.era.has_batches()) {
             match (self.take_one(message, wanted), &result) {
-                (Ok(taken), None) => result = taken.map(|raw| RawBuf::part_of(&text, raw)),
+                (Ok(taken), None) => result = taken.map(|settled| settled.part_of(&text)),
                 (Err(failure), None) => return Err(failure),
                 // Whatever comes after the answer does not take it back.
                 (_, Some(_)) => {}
@@ -225,9 +225,13 @@ impl Http {
         Ok(result)
     }
 
-    fn take_one<'a>(&self, event: &'a [u8], wanted: &Wanted<'_>) -> Result<Option<Raw<'a>>, Failure> {
+    fn take_one<'a>(
+        &self,
+        message: &'a str,
+        wanted: &Wanted<'_>,
+    ) -> Result<Option<Settled<Raw<'a>>>, Failure> {
         let id = wanted.outgoing.id;
-        match rpc::parse(event) {
+        match rpc::parse_text(message) {
             Ok(Message::Response { id: answered, outcome }) => {
                 return wire::settle_for(id, &answered, outcome).map(Some);
             }

@@ -187,11 +187,11 @@ pub(super) fn answer_to_unreadable(error: &RpcError) -> String {
 /// # Errors
 ///
 /// [`Failure::Rpc`] if it is an error, [`Failure::Malformed`] if it is something else.
-pub(super) fn answer(bytes: Bytes, id: u64) -> Result<RawBuf, Failure> {
+pub(super) fn answer(bytes: Bytes, id: u64) -> Result<Settled<RawBuf>, Failure> {
     let message = text(bytes)?;
-    match rpc::parse(message.as_bytes()) {
+    match rpc::parse_text(&message) {
         Ok(Message::Response { id: answered, outcome }) => {
-            settle_for(id, &answered, outcome).map(|result| RawBuf::part_of(&message, result))
+            settle_for(id, &answered, outcome).map(|settled| settled.part_of(&message))
         }
         Ok(_) => Err(Failure::Malformed("a message that is no answer".into())),
         Err(error) => Err(Failure::unreadable(&error)),
@@ -212,7 +212,7 @@ pub(super) fn settle_for<'a>(
     id: u64,
     answered: &RequestId,
     outcome: Result<Raw<'a>, Raw<'a>>,
-) -> Result<Raw<'a>, Failure> {
+) -> Result<Settled<Raw<'a>>, Failure> {
     // A string is written with its quotes, so it is no number here.
     if answered.as_json().parse() == Ok(id) {
         settle(outcome)
@@ -222,7 +222,7 @@ pub(super) fn settle_for<'a>(
 }
 
 /// The result of an answer.
-pub(super) fn settle<'a>(outcome: Result<Raw<'a>, Raw<'a>>) -> Result<Raw<'a>, Failure> {
+pub(super) fn settle<'a>(outcome: Result<Raw<'a>, Raw<'a>>) -> Result<Settled<Raw<'a>>, Failure> {
     let result = match outcome {
         Ok(result) => result,
         Err(error) => return Err(rpc_failure(error)),
@@ -230,9 +230,33 @@ pub(super) fn settle<'a>(outcome: Result<Raw<'a>, Raw<'a>>) -> Result<Raw<'a>, F
     if !result.get().starts_with('{') {
         return Err(Failure::Malformed("a result that is not an object".into()));
     }
-    match result_type(result)?.as_deref() {
-        None | Some("complete" | INPUT_REQUIRED | TASK) => Ok(result),
-        Some(_) => Err(Failure::Unsupported("the MCP server gave a result of an unknown type".into())),
+    let stage = match result_type(result)?.as_deref() {
+        None | Some("complete") => Stage::Complete,
+        Some(INPUT_REQUIRED) => Stage::InputRequired,
+        Some(TASK) => Stage::Task,
+        Some(_) => {
+            return Err(Failure::Unsupported("the MCP server gave a result of an unknown type".into()));
+        }
+    };
+    Ok(Settled { result, stage })
+}
+
+/// A result, and what kind of result its server says that it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settled<R> {
+    pub(super) result: R,
+    pub(super) stage: Stage,
+}
+
+impl Settled<Raw<'_>> {
+    /// This, kept with the `message` that it is a part of.
+    pub(super) fn part_of(self, message: &ByteString) -> Settled<RawBuf> {
+        Settled { result: RawBuf::part_of(message, self.result), stage: self.stage }
+    }
+
+    /// This, as a copy.
+    pub(super) fn to_buf(self) -> Settled<RawBuf> {
+        Settled { result: self.result.to_buf(), stage: self.stage }
     }
 }
 
@@ -245,16 +269,6 @@ pub(super) enum Stage {
     InputRequired,
     /// The result is there later, under the name of a task.
     Task,
-}
-
-/// What kind of result `result` is.
-pub(super) fn stage(result: &RawBuf) -> Stage {
-    // Whoever has read the type once can read it again.
-    match result_type(result.as_raw()).ok().flatten().as_deref() {
-        Some(INPUT_REQUIRED) => Stage::InputRequired,
-        Some(TASK) => Stage::Task,
-        _ => Stage::Complete,
-    }
 }
 
 /// The result that a task has ended with, which can be nothing but complete.

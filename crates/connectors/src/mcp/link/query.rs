@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::question::{Pause, Questions};
+use super::super::wire::{Settled, Stage};
 
 /// How large the answer to a request of our own may be, unless it says otherwise.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
@@ -118,8 +119,16 @@ impl Sent {
 #[derive(Debug)]
 pub(in crate::mcp) struct Answer {
     pub(in crate::mcp) result: RawBuf,
+    /// What kind of result it is.
+    pub(in crate::mcp) stage: Stage,
     /// The session that an HTTP server opened.
     pub(in crate::mcp) session: Option<HeaderValue>,
     /// The server's own id for the request, where it gave one.
     pub(in crate::mcp) upstream_id: Option<String>,
+}
+
+impl From<Settled<RawBuf>> for Answer {
+    fn from(Settled { result, stage }: Settled<RawBuf>) -> Self {
+        Self { result, stage, session: None, upstream_id: None }
+    }
 }

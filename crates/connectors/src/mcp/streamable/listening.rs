@@ -77,8 +77,9 @@ impl Http {
         while let Some(Ok(data)) = body.chunk().await {
             let mut chunk = &data[..];
             while let Some(event) = events.next(&mut chunk)? {
-                for message in batch::messages(&event, self.era.has_batches()) {
-                    match rpc::parse(message) {
+                let text = str::from_utf8(&event).unwrap_or_default();
+                for message in batch::messages(text, self.era.has_batches()) {
+                    match rpc::parse_text(message) {
                         Ok(Message::Notification { method, params }) => {
                             if method == LOG
                                 && self.has_session

@@ -9,7 +9,7 @@ use tokio::task::coop::consume_budget;
 
 use super::super::failure::Failure;
 use super::super::sse::Events;
-use super::super::wire::Era;
+use super::super::wire::{Era, Settled};
 use super::response::{ContentType, content_type, no_response, seconds, wait};
 use super::{Http, Wanted};
 use crate::egress::{Incoming, Payload};
@@ -26,7 +26,7 @@ impl Http {
         &self,
         mut body: Incoming,
         mut wanted: Wanted<'_>,
-    ) -> Result<RawBuf, Failure> {
+    ) -> Result<Settled<RawBuf>, Failure> {
         let mut events = Events::new(wanted.outgoing.limit_bytes);
         for _ in 0..=MAX_RESUMPTIONS {
             if let Some(result) = self.until_answer(&mut body, &mut events, &wanted).await? {
@@ -46,7 +46,7 @@ impl Http {
         body: &mut Incoming,
         events: &mut Events,
         wanted: &Wanted<'_>,
-    ) -> Result<Option<RawBuf>, Failure> {
+    ) -> Result<Option<Settled<RawBuf>>, Failure> {
         while let Some(Ok(data)) = body.chunk().await {
             let mut chunk = &data[..];
             while let Some(event) = events.next(&mut chunk)? {

@@ -75,7 +75,7 @@ fn only_a_complete_result_for_our_id_is_a_result() {
     let report: Vec<String> = cases
         .iter()
         .map(|case| match answer((*case).into(), 7) {
-            Ok(result) => format!("{case}\n    result {}", result.get()),
+            Ok(settled) => format!("{case}\n    result {}", settled.result.get()),
             Err(failure) => format!("{case}\n    {failure:?}"),
         })
         .collect();
