@@ -43,7 +43,8 @@ impl Arguments {
         Ok(Self::of(value))
     }
 
-    fn of(value: Value) -> Self {
+    fn of(mut value: Value) -> Self {
+        json::spell_numbers(&mut value);
         Self(Arc::new(Reading { text: json::canonical(&value), value }))
     }
 
@@ -108,6 +109,9 @@ fn hex_digit(nibble: u8) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
 
     fn read(text: &str) -> Result<Arguments, CallError> {
@@ -130,6 +134,18 @@ mod tests {
             push_hex(&mut text, &bytes);
             let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             assert_eq!(text, digits.concat());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_decided_on_is_what_is_sent(numbers in prop::collection::vec(-9e15..9e15_f64, 0..8), whole in any::<i32>()) {
+            let numbers: Vec<Value> = numbers.into_iter().map(Value::from).collect();
+            let map = json!({"list": numbers, "whole": f64::from(whole), "deep": {"whole": f64::from(whole)}});
+            let Value::Object(map) = map else { unreachable!("an object") };
+            let arguments = Arguments::from_map(map);
+            prop_assert_eq!(&arguments, &read(arguments.as_json()).expect("an object"));
+            prop_assert_eq!(arguments.get("whole"), Some(&Value::from(whole)));
         }
     }
 

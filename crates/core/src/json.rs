@@ -151,6 +151,26 @@ fn write_escaped(out: &mut String, text: &str) {
     out.push_str(rest);
 }
 
+/// Has every number in `value` be what its canonical form reads as: a double that is a whole number
+/// below 2⁵³ is an integer.
+pub(crate) fn spell_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let whole = number
+                .as_f64()
+                .filter(|double| number.is_f64() && double.fract() == 0.0 && double.abs() < MAX_SAFE_INTEGER);
+            if let Some(whole) = whole {
+                #[expect(clippy::cast_possible_truncation, reason = "it is whole and small enough")]
+                let integer = whole as i64;
+                *number = integer.into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(spell_numbers),
+        Value::Object(object) => object.values_mut().for_each(spell_numbers),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
 fn write_number(out: &mut String, number: &Number) {
     if let Some(integer) = number.as_i64() {
         let _ = write!(out, "{integer}");
