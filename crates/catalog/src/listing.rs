@@ -6,14 +6,16 @@ use quaymaster_core::tool::ResultForm;
 use quaymaster_core::{Effect, Handling, Offer, ToolDeclaration};
 use serde_json::{Map, Value, json};
 
+use crate::tool::Ruled;
+
 /// Members that we write ourselves, whatever an upstream says.
 const OURS: [&str; 7] =
     ["name", "title", "description", "inputSchema", "outputSchema", "annotations", "execution"];
 
 /// What agents are told: a `Tool`, a `Prompt`, or which addresses can be read.
-pub(crate) fn object(declaration: &ToolDeclaration, visible: &Value, takes_fields_out: bool) -> Value {
+pub(crate) fn object(declaration: &ToolDeclaration, visible: &Value, ruled: Ruled) -> Value {
     match &declaration.offer {
-        Offer::Tool => tool(declaration, visible, takes_fields_out),
+        Offer::Tool => tool(declaration, visible, ruled),
         Offer::Prompt => Value::Object(with_passed_on(named(declaration), declaration)),
         Offer::Completion(of) => {
             let mut object = named(declaration);
@@ -69,14 +71,14 @@ fn with_passed_on(mut object: Map<String, Value>, declaration: &ToolDeclaration)
     object
 }
 
-fn tool(declaration: &ToolDeclaration, visible: &Value, takes_fields_out: bool) -> Value {
+fn tool(declaration: &ToolDeclaration, visible: &Value, ruled: Ruled) -> Value {
     let mut object = named(declaration);
     object.insert("inputSchema".into(), visible.clone());
-    if let Some(schema) = output_schema(declaration, takes_fields_out) {
+    if let Some(schema) = output_schema(declaration, ruled.takes_fields_out) {
         object.insert("outputSchema".into(), schema);
     }
     object.insert("annotations".into(), annotations(declaration));
-    if declaration.tasks {
+    if declaration.tasks || ruled.may_park {
         object.insert("execution".into(), json!({"taskSupport": "optional"}));
     }
     Value::Object(with_passed_on(object, declaration))

@@ -41,6 +41,8 @@ pub struct Ruled {
     pub asks_reason: bool,
     /// Fields may be taken out of results, so no structure is promised.
     pub takes_fields_out: bool,
+    /// Somebody may have to agree to a call, so a client may want a task instead of an answer.
+    pub may_park: bool,
 }
 
 /// Arguments that fit a tool's schema, ready to be decided on.
@@ -72,7 +74,7 @@ impl Tool {
             Ruled { asks_reason: ruled.asks_reason && matches!(declaration.offer, Offer::Tool), ..ruled };
         let visible = hidden::visible_schema(&declaration);
         let shown = if ruled.asks_reason { reason::with_reason(&visible) } else { visible.clone() };
-        let object = listing::object(&declaration, &shown, ruled.takes_fields_out);
+        let object = listing::object(&declaration, &shown, ruled);
         let output = match (&declaration.output_schema, declaration.form) {
             (Some(schema), ResultForm::Upstream) => {
                 let cost = Cost::of(schema)?;
@@ -155,6 +157,11 @@ impl Tool {
     /// What a call does to the world.
     pub fn effect(&self) -> Effect {
         self.declaration.effect
+    }
+
+    /// Whether a call of it can go on as a task, because of its system or because of the rules.
+    pub fn takes_tasks(&self) -> bool {
+        self.declaration.tasks || self.ruled.may_park
     }
 
     /// The digest of everything that agents are told of the tool, and of its effect.

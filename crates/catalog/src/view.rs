@@ -187,7 +187,7 @@ impl View {
 
     /// Whether the tool called `name` can be called as a task; without a name, whether one can.
     pub fn takes_tasks(&self, name: Option<&str>) -> bool {
-        let takes = |tool: &Arc<Tool>| tool.declaration().tasks;
+        let takes = |tool: &Arc<Tool>| tool.takes_tasks();
         match name {
             Some(name) => self.tool(name).is_some_and(takes),
             None => self.tools.values().any(takes),

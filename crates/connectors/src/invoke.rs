@@ -198,6 +198,10 @@ impl TaskPort for Mute {
     }
 
     fn say(&self, _message: &str) {}
+
+    fn is_taken_back(&self) -> bool {
+        self.0.is_taken_back()
+    }
 }
 
 /// The client of a call, with how often it was asked: that is part of the evidence.

@@ -10,6 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::actor::NeededScopes;
+use crate::id::ApprovalId;
 use crate::input::InputAbilities;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -238,6 +239,12 @@ impl CallError {
     pub fn waiting_for(mut self, approval: Value) -> Self {
         self.aside.get_or_insert_default().approval = Some(approval);
         self
+    }
+
+    /// The request for approval that the call waits for, if it does.
+    pub fn waits_for(&self) -> Option<ApprovalId> {
+        let approval = self.aside.as_ref()?.approval.as_ref()?;
+        approval.get("id")?.as_str()?.parse().ok().filter(|_| self.code == ErrorCode::ApprovalRequired)
     }
 
     /// Adds what is left of the limit that refused the call.

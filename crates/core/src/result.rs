@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::error::{CallError, ErrorCode, LimitLeft, Retry};
+use crate::id::ApprovalId;
 use crate::id::CallId;
 use crate::input::InputAbilities;
 
@@ -174,6 +175,8 @@ pub struct Reply {
     pub code: Option<ErrorCode>,
     /// The same in words that its caller may read, and what would be right.
     pub message: Option<String>,
+    /// The request that the call waits for, where somebody has to agree to it.
+    pub parked: Option<ApprovalId>,
     /// What the client would have to be able to, where it is that.
     pub required: Option<InputAbilities>,
     /// The result object, without `resultType`, which ingress adds where the revision has it.

@@ -26,6 +26,9 @@ pub trait TaskPort: Send + Sync + fmt::Debug {
 
     /// What the system says of how far it is, in words.
     fn say(&self, message: &str);
+
+    /// Whether the client has taken the task back, rather than let it run out of time.
+    fn is_taken_back(&self) -> bool;
 }
 
 /// What becomes of a call for which its system makes a task.

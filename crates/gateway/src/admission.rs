@@ -1,17 +1,11 @@
 //! How many calls run at once, and when no more may begin.
-//!
-//! Places are shared by one rule: nobody holds more of them than are left free. One
-//! principal alone has half of all, two who want everything a third each, and whoever
-//! comes next finds room. So no number has to be chosen for how many principals there
-//! are (Choudhury and Hahne, "Dynamic queue length thresholds", 1998, with a factor of 1).
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quaymaster_core::{ActorId, CallError, ErrorCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+
+use crate::fair::{FairPlace, FairPlaces, NoPlace};
 
 /// How many calls may run at once.
 pub(crate) const MAX_CALLS: u32 = 1_024;
@@ -19,47 +13,17 @@ pub(crate) const MAX_CALLS: u32 = 1_024;
 /// The door to the path of a call.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    places: Arc<Semaphore>,
-    held: Arc<Held>,
+    places: FairPlaces,
     /// Set before the places are taken away: who finds none is told why.
     closing: AtomicBool,
 }
 
-/// How many places each principal holds. Who holds none takes no room.
-#[derive(Debug, Default)]
-struct Held(Mutex<HashMap<ActorId, usize>>);
-
-impl Held {
-    fn lock(&self) -> MutexGuard<'_, HashMap<ActorId, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// A place on the path; freed when dropped.
-#[derive(Debug)]
-pub(crate) struct Place {
-    // Freed after the count, so that the free ones and the held ones are never more than there are.
-    _permit: OwnedSemaphorePermit,
-    held: Arc<Held>,
-    actor: ActorId,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut held = self.held.lock();
-        if let Some(count) = held.get_mut(&self.actor) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                held.remove(&self.actor);
-            }
-        }
-    }
-}
+pub(crate) type Place = FairPlace;
 
 impl Admission {
     pub(crate) fn new() -> Self {
-        let places = Arc::new(Semaphore::new(MAX_CALLS as usize));
-        Self { places, held: Arc::default(), closing: AtomicBool::new(false) }
+        Self { places: FairPlaces::new(MAX_CALLS), closing: AtomicBool::new(false) }
     }
 
     /// Takes a place for `actor`, or says at once that there is none.
@@ -67,34 +31,21 @@ impl Admission {
         if self.is_closing() {
             return Err(closing());
         }
-        let mut held = self.held.lock();
-        let own = held.get(actor).copied().unwrap_or_default();
-        let entered = if own > 0 && own >= self.places.available_permits() {
-            Err(TryAcquireError::NoPermits)
-        } else {
-            Arc::clone(&self.places).try_acquire_owned()
-        };
-        match entered {
-            Ok(permit) => {
-                held.insert(actor.clone(), own + 1);
-                Ok(Place { _permit: permit, held: Arc::clone(&self.held), actor: actor.clone() })
-            }
+        self.places.take(actor).map_err(|NoPlace { own }| {
             // The end may have begun since it was looked for.
-            Err(TryAcquireError::NoPermits) if !self.is_closing() => Err(overloaded(own)),
-            Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => Err(closing()),
-        }
+            if self.is_closing() { closing() } else { overloaded(own) }
+        })
     }
 
     /// How many calls run.
     pub(crate) fn running(&self) -> usize {
-        self.held.lock().values().sum()
+        self.places.taken()
     }
 
     /// Lets nobody in any more and waits, up to `limit`, until everybody has left.
     pub(crate) async fn drain(&self, limit: Duration) -> bool {
         self.closing.store(true, Ordering::SeqCst);
-        let everybody = Arc::clone(&self.places).acquire_many_owned(MAX_CALLS);
-        let left = tokio::time::timeout(limit, everybody).await.is_ok();
+        let left = tokio::time::timeout(limit, self.places.close_when_free()).await.is_ok();
         self.places.close();
         left
     }
@@ -126,47 +77,8 @@ mod tests {
         ActorId::parse(name).expect("a name")
     }
 
-    /// As many places as `name` gets.
-    fn all_of(admission: &Admission, name: &str) -> Vec<Place> {
-        std::iter::from_fn(|| admission.enter(&named(name)).ok()).collect()
-    }
-
     fn refused(admission: &Admission, name: &str) -> Option<(ErrorCode, bool)> {
         admission.enter(&named(name)).err().map(|error| (error.code, error.retry_after.is_some()))
-    }
-
-    #[tokio::test]
-    async fn nobody_holds_more_places_than_are_left_free() {
-        let admission = Admission::new();
-        let ana = all_of(&admission, "ana");
-        assert_eq!(ana.len(), 512);
-        assert_eq!(refused(&admission, "ana"), Some((ErrorCode::GatewayOverloaded, true)));
-        let bo = all_of(&admission, "bo");
-        assert_eq!(bo.len(), 256, "who comes later finds room");
-        assert_eq!((admission.running(), all_of(&admission, "cy").len()), (768, 128));
-        // What one gives back is shared by the same rule.
-        drop(ana);
-        let more = all_of(&admission, "bo").len();
-        assert_eq!(bo.len() + more, 512);
-    }
-
-    #[tokio::test]
-    async fn two_who_want_everything_have_a_third_each() {
-        let admission = Admission::new();
-        let (mut ana, mut bo) = (Vec::new(), Vec::new());
-        for _ in 0..MAX_CALLS {
-            ana.extend(admission.enter(&named("ana")).ok());
-            bo.extend(admission.enter(&named("bo")).ok());
-        }
-        assert_eq!((ana.len(), bo.len()), (342, 341));
-    }
-
-    #[tokio::test]
-    async fn who_gave_back_everything_takes_no_room() {
-        let admission = Admission::new();
-        drop(all_of(&admission, "ana"));
-        assert!(admission.held.lock().is_empty());
-        assert_eq!(admission.places.available_permits(), MAX_CALLS as usize);
     }
 
     #[tokio::test]

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::call::call;
+use crate::fair::FairPlaces;
 use crate::gateway::Gateway;
 use crate::plane::Plane;
 
@@ -33,19 +34,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 /// Most calls that were agreed to that run at once.
 const MOST_AT_ONCE: usize = 32;
 /// Most agents that wait at once; beyond that they are told at once how things stand.
-const MOST_WAITING: usize = 256;
+const MOST_WAITING: u32 = 256;
 
 /// Those who wait, and what runs for them.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    room: Semaphore,
+    room: FairPlaces,
     /// The calls that were agreed to, until their results are left.
     pub(crate) runs: TaskTracker,
 }
 
 impl Default for Waiting {
     fn default() -> Self {
-        Self { room: Semaphore::new(MOST_WAITING), runs: TaskTracker::new() }
+        Self { room: FairPlaces::new(MOST_WAITING), runs: TaskTracker::new() }
     }
 }
 
@@ -54,6 +55,15 @@ impl Default for Waiting {
 pub(crate) struct Awaited {
     pub(crate) id: ApprovalId,
     pub(crate) wait: Duration,
+    /// How often it is looked for what other processes, such as the command line, have decided.
+    pub(crate) look: Duration,
+}
+
+impl Awaited {
+    /// A wait of at most `wait`.
+    pub(crate) fn new(id: ApprovalId, wait: Duration) -> Self {
+        Self { id, wait, look: LOOK }
+    }
 }
 
 /// Runs what was agreed to until the gateway stops.
@@ -207,23 +217,23 @@ impl Gateway {
             Err(error) => Err(error),
         };
         match stands {
-            Ok((State::Done | State::Unknown, _, Some(reply))) => reply.into(),
-            Ok((state, approval, _)) => standing(&request, state, approval),
+            Ok(stands) => standing(&request, stands),
             Err(error) => close(Refused::at_the_door(request, error).into(), &plane.evidence).await,
         }
     }
 
-    async fn stand(
+    /// How the request stands, once nothing more can come of it or the time is over.
+    pub(crate) async fn stand(
         &self,
         plane: &Plane,
         request: &CallRequest,
         awaited: &Awaited,
         cancel: &CancellationToken,
-    ) -> Result<(State, Value, Option<StoredReply>), CallError> {
+    ) -> Result<Standing, CallError> {
         let approvals = &self.state.approvals;
         let mut changes = approvals.changes();
         let deadline = Instant::now() + awaited.wait;
-        let seat = self.waiting.room.try_acquire().ok();
+        let seat = self.waiting.room.take(&request.actor.id).ok();
         loop {
             let now = approvals.collect(request, &awaited.id, &plane.evidence).await?;
             let left = deadline.saturating_duration_since(Instant::now());
@@ -233,15 +243,21 @@ impl Gateway {
             tokio::select! {
                 () = cancel.cancelled() => {}
                 () = self.stopped.cancelled() => return Ok(now),
-                () = sleep(left.min(LOOK)) => {}
+                () = sleep(left.min(awaited.look)) => {}
                 Ok(()) = changes.changed() => {}
             }
         }
     }
 }
 
-/// How a request stands whose call has not run.
-fn standing(request: &CallRequest, state: State, approval: Value) -> Reply {
+/// How a request stands, as whoever asked is told of it, with the result once there is one.
+pub(crate) type Standing = (State, Value, Option<StoredReply>);
+
+/// The answer to whoever waited.
+pub(crate) fn standing(request: &CallRequest, (state, approval, reply): Standing) -> Reply {
+    if let (State::Done | State::Unknown, Some(reply)) = (state, reply) {
+        return reply.into();
+    }
     let (status, code, message) = match state.refusal() {
         Some((code, message)) => (Status::Failed, Some(code), message.to_owned()),
         None => {
@@ -259,6 +275,7 @@ fn standing(request: &CallRequest, state: State, approval: Value) -> Reply {
         code,
         result: tool_result(&envelope, &message),
         message: Some(message),
+        parked: error.waits_for(),
         required: None,
     }
 }

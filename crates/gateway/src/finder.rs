@@ -172,7 +172,7 @@ fn awaited(arguments: &Arguments) -> Result<Awaited, CallError> {
             invalid(format!("`wait_seconds` must be an integer from 0 to {MAX_WAIT_SECONDS}"), HINT)
         })?,
     };
-    Ok(Awaited { id, wait: Duration::from_secs(seconds) })
+    Ok(Awaited::new(id, Duration::from_secs(seconds)))
 }
 
 /// The tool that a `call_tool` names, and its arguments.
@@ -240,6 +240,7 @@ fn answer(request: &CallRequest, view: &View, query: Query<'_>) -> Reply {
         "isError": false,
     });
     Reply {
+        parked: None,
         required: None,
         audit_id: request.id.clone(),
         status: Status::Success,

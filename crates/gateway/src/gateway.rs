@@ -26,6 +26,7 @@ use crate::call::call;
 use crate::config::{Diagnostics, Loaded, SecretCheck, Settings, load};
 use crate::finder::{self, Finding, Met};
 use crate::ingress::{Occupancy, RefusalCounters};
+use crate::parked::Patient;
 use crate::people::{People, identity, local_user, no_local_user};
 use crate::plane::Plane;
 use crate::reload;
@@ -174,12 +175,17 @@ impl Gateway {
     }
 
     async fn governed(&self, request: CallRequest, wire: Wire) -> Reply {
-        let (plane, _running) = self.enter();
+        let (plane, running) = self.enter();
         if let Err(error) = plane.check_whole(&request.actor.workspace) {
             return close(Refused::at_the_door(request, error).into(), &plane.evidence).await;
         }
         match finder::meet(&plane, request) {
-            Met::Call(request) => call(&plane, (&self.admission, &self.calls), request, None, &wire).await,
+            Met::Call(request) => {
+                let patient = Patient::of(&request, &wire);
+                let reply = call(&plane, (&self.admission, &self.calls), request, None, &wire).await;
+                drop((running, plane));
+                self.see_through(patient, reply, &wire).await
+            }
             Met::Waiting(request, waiting) => {
                 self.await_approval(&plane, request, waiting, &wire.cancel).await
             }

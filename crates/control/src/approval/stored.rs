@@ -106,6 +106,6 @@ impl StoredReply {
 impl From<StoredReply> for Reply {
     fn from(stored: StoredReply) -> Self {
         let StoredReply { call, status, code, message, result } = stored;
-        Self { audit_id: call, status, code, message, required: None, result }
+        Self { audit_id: call, status, code, message, parked: None, required: None, result }
     }
 }

@@ -104,6 +104,7 @@ async fn answer(ended: Ended, evidence: &Evidence) -> Reply {
                     status: if safe.is_error { Status::Failed } else { Status::Success },
                     code: safe.is_error.then_some(ErrorCode::UpstreamError),
                     message: None,
+                    parked: None,
                     required: None,
                     result: safe.result,
                 },
@@ -141,6 +142,7 @@ fn failure(facts: &Facts, error: &CallError) -> Reply {
         code: Some(error.code),
         result: tool_result(&envelope, &text),
         message: Some(text),
+        parked: error.waits_for(),
         required: error.required,
     }
 }

@@ -57,6 +57,7 @@ impl Rulebook {
         Ruled {
             asks_reason: self.policies.asks_reason(tool),
             takes_fields_out: self.policies.takes_fields_out(tool),
+            may_park: self.policies.may_need_approval(tool),
         }
     }
 

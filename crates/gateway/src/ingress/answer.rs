@@ -335,6 +335,7 @@ mod tests {
             status: quaymaster_core::Status::Failed,
             code: Some(code),
             message: None,
+            parked: None,
             required: None,
             result: String::new(),
         };

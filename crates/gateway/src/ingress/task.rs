@@ -170,6 +170,7 @@ impl TaskTable {
             ttl,
             poll: terms.poll.unwrap_or(USUAL_POLL).clamp(SHORTEST_POLL, LONGEST_POLL),
             cancel,
+            slip: slip.clone(),
             notes,
             begun,
             state: state::Shared::at(now()),

@@ -64,7 +64,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) struct Harbour {
     pub(crate) folder: TempDir,
     pub(crate) gateway: Arc<Gateway>,
+    /// Where the console is.
     pub(crate) address: String,
+    /// Where clients are answered.
+    pub(crate) clients: String,
     stop: CancellationToken,
 }
 
@@ -95,10 +98,11 @@ impl Harbour {
         let listener = gateway.listen().await.expect("a port");
         let console = gateway.listen_for_console().await.expect("a port").expect("it is configured");
         let address = console.local_addr().expect("bound").to_string();
+        let clients = listener.local_addr().expect("bound").to_string();
         let stop = CancellationToken::new();
         tokio::spawn(Arc::clone(&gateway).serve_console(console));
         tokio::spawn(Arc::clone(&gateway).serve(listener, stop.clone()));
-        Self { folder, gateway, address, stop }
+        Self { folder, gateway, address, clients, stop }
     }
 
     pub(crate) async fn end(self) -> TempDir {
@@ -140,6 +144,11 @@ impl Harbour {
 
     /// What `actor` is answered who has somebody greeted.
     pub(crate) async fn greet(&self, actor: &Arc<Actor>, who: &str) -> Reply {
+        self.greet_over(actor, who, Wire::default()).await
+    }
+
+    /// The same of a client that can be spoken to over `wire`.
+    pub(crate) async fn greet_over(&self, actor: &Arc<Actor>, who: &str, wire: Wire) -> Reply {
         let arguments = json!({ "who": who }).to_string();
         let request = CallRequest {
             kind: Kind::Tool,
@@ -156,7 +165,7 @@ impl Harbour {
             tool: "greetings_greet".to_owned(),
             arguments: Arguments::parse(Some(Raw::read(&arguments).expect("JSON"))).expect("arguments"),
         };
-        self.gateway.call(request, Wire::default()).await
+        self.gateway.call(request, wire).await
     }
 
     /// The request that waits after `actor` has asked for a greeting of `who`.

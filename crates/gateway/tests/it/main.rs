@@ -15,6 +15,7 @@ mod installation;
 mod large_catalogue;
 mod letters;
 mod metrics;
+mod parked;
 mod resources;
 mod routes;
 mod sealing;

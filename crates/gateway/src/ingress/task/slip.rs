@@ -45,6 +45,8 @@ struct Written {
     held: bool,
     /// Whether it takes none.
     withdrawn: bool,
+    /// Whether it has taken the task back.
+    taken_back: bool,
     /// What is to be told to whoever waits.
     terms: Option<TaskTerms>,
     place: Option<Place>,
@@ -68,6 +70,11 @@ impl Slip {
     /// From now on the client takes no task, and waits for the answer.
     pub(in crate::ingress) fn withdraw(&self) {
         self.lock().withdrawn = true;
+    }
+
+    /// The client has taken the task back.
+    pub(super) fn take_back(&self) {
+        self.lock().taken_back = true;
     }
 
     /// What the system said when it made a task, once.
@@ -117,5 +124,9 @@ impl TaskPort for Slip {
             drop(written);
             self.arrived.notify_one();
         }
+    }
+
+    fn is_taken_back(&self) -> bool {
+        self.lock().taken_back
     }
 }

@@ -52,6 +52,8 @@ pub(in crate::ingress) struct Task {
     pub(super) ttl: Duration,
     pub(super) poll: Duration,
     pub(super) cancel: CancellationToken,
+    /// By which the call learns that it was taken back.
+    pub(super) slip: Option<Arc<Slip>>,
     /// What the call tells before its result.
     pub(super) notes: Option<Arc<NoteQueue>>,
     pub(super) begun: Begun,
@@ -209,6 +211,10 @@ impl Task {
         state.cancelled = true;
         state.updated = (self.now)();
         drop(state);
+        // First, so that whoever finds the call cancelled finds out why.
+        if let Some(slip) = &self.slip {
+            slip.take_back();
+        }
         self.cancel.cancel();
         self.state.tell();
         true

@@ -186,6 +186,7 @@ fn failed(call: &CallId, error: CallError) -> Reply {
         code: Some(error.code),
         result: tool_result(&envelope, &error.public_message),
         message: Some(error.public_message),
+        parked: None,
         required: None,
     }
 }

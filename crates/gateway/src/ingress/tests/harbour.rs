@@ -366,6 +366,7 @@ impl Door for Harbour {
             status: if fails { Status::Failed } else { Status::Success },
             code: fails.then_some(ErrorCode::UpstreamError),
             message: fails.then(|| "it failed".to_owned()),
+            parked: None,
             required: None,
             result,
         }
