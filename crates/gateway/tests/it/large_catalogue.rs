@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::installation::{folder, options, start};
 
 /// Changes one text of a file.
-fn change(folder: &Path, file: &str, from: &str, to: &str) {
+pub(crate) fn change(folder: &Path, file: &str, from: &str, to: &str) {
     let path = folder.join(file);
     let text = std::fs::read_to_string(&path).expect("a file");
     assert!(text.contains(from), "{from}");
@@ -40,7 +40,7 @@ fn actor(gateway: &Gateway, name: &str, workspace: &str) -> Arc<Actor> {
     Arc::new(Actor { id, workspace: Slug::parse(workspace).expect("a workspace"), ..Actor::clone(&user) })
 }
 
-async fn call(gateway: &Gateway, workspace: &str, tool: &str, arguments: Value) -> Reply {
+pub(crate) async fn call(gateway: &Gateway, workspace: &str, tool: &str, arguments: Value) -> Reply {
     let request = CallRequest {
         kind: Kind::Tool,
         id: CallId::new(&SystemClock, &SystemRandomness),

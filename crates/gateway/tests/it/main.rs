@@ -18,6 +18,7 @@ mod metrics;
 mod parked;
 mod resources;
 mod routes;
+mod same_work;
 mod sealing;
 mod tenants;
 mod upstreams;
