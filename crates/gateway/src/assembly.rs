@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use quaymaster_catalog::{Catalogue, Tool};
+use quaymaster_catalog::Catalogue;
 use quaymaster_connectors::mcp::{Announced, Health, McpConnector};
 use quaymaster_connectors::problem::SpecProblem;
 use quaymaster_connectors::sql::SqlConnector;
@@ -21,6 +21,7 @@ use quaymaster_core::{Clock, SecretSource, ToolDeclaration};
 use tokio::sync::watch;
 
 use crate::config::{self, Diagnostic, Diagnostics, Loaded, LoadedConnector, Source};
+use crate::readers;
 
 /// How long the first listing of upstreams is waited for before calls are taken.
 const FIRST_LISTING: Duration = Duration::from_secs(5);
@@ -242,33 +243,8 @@ pub(crate) fn rules_for(
     }
     found.add(told.iter().map(|problem| loaded.policy_diagnostic(problem)).collect::<Vec<Diagnostic>>());
     let catalogue = catalogue.with_rules(|tool| rulebook.told(tool));
-    found.add(gated_readers(loaded, &catalogue));
+    found.add(readers::problems(loaded, &catalogue));
     (catalogue, rulebook, found)
-}
-
-/// Tools that read on the way of another call, and to whose calls somebody may have to agree: a call that
-/// waits cannot wait for another one.
-fn gated_readers(loaded: &Loaded, catalogue: &Catalogue) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    for LoadedConnector { connector, source } in &loaded.connectors {
-        let own = |tool: &&Arc<Tool>| tool.declaration().connector == connector.metadata().name;
-        for tool in catalogue.offers().filter(own) {
-            let declaration = tool.declaration();
-            let preview = declaration.briefing.preview.as_ref().map(|preview| ("preview", &preview.tool));
-            let lookup = declaration.idempotency.as_ref().and_then(|own| own.lookup.as_ref());
-            for (what, reader) in preview.into_iter().chain(lookup.map(|lookup| ("look-up", &lookup.tool))) {
-                if catalogue.tool(reader).is_some_and(|reader| reader.rules().may_park) {
-                    let message = format!(
-                        "the {what} of `{}` reads with `{reader}`, to whose calls somebody may have to agree",
-                        tool.name()
-                    );
-                    let help = "read with a tool that no `approval` and no policy with `@approval` speaks of";
-                    found.push(source.problem_at("spec.tools", &message, Some(help.to_owned())));
-                }
-            }
-        }
-    }
-    found
 }
 
 fn is_of_upstream(problem: &PolicyProblem, catalogue: &Catalogue, fleet: &Fleet) -> bool {

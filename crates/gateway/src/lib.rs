@@ -23,6 +23,7 @@ mod office;
 mod parked;
 pub mod people;
 mod plane;
+mod readers;
 mod reload;
 mod retire;
 mod rules;

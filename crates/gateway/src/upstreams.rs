@@ -18,7 +18,7 @@ use quaymaster_connectors::mcp::{Health, McpConnector};
 use quaymaster_core::Workspace;
 use serde::Serialize;
 
-pub(crate) use self::missing::{Expected, stand_ins};
+pub(crate) use self::missing::{Expected, public_name, stand_ins};
 pub use self::missing::{MISSING_UPSTREAMS, MissingUpstream};
 use crate::assembly::Fleet;
 use crate::check::build;

@@ -176,6 +176,14 @@ pub(crate) fn stand_ins(file: &ConnectorFile<McpSpec>) -> Vec<ToolDeclaration> {
     tools.chain(prompts).chain(resources).filter_map(|stand_in| stand_in.declare(file)).collect()
 }
 
+/// Under which name agents know what `name` is in the file `spec`.
+pub(crate) fn public_name(spec: &McpSpec, name: &str) -> String {
+    match spec.prefix.as_str() {
+        "" => name.to_owned(),
+        prefix => format!("{prefix}_{name}"),
+    }
+}
+
 struct StandIn<'a> {
     name: &'a str,
     offer: Offer,
@@ -187,10 +195,7 @@ struct StandIn<'a> {
 impl StandIn<'_> {
     fn declare(self, file: &ConnectorFile<McpSpec>) -> Option<ToolDeclaration> {
         let ConnectorFile { metadata, spec, .. } = file;
-        let name = match spec.prefix.as_str() {
-            "" => self.name.to_owned(),
-            prefix => format!("{prefix}_{}", self.name),
-        };
+        let name = public_name(spec, self.name);
         Some(ToolDeclaration {
             offer: self.offer,
             connector: metadata.name.clone(),

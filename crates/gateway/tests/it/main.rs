@@ -16,6 +16,7 @@ mod large_catalogue;
 mod letters;
 mod metrics;
 mod parked;
+mod readers;
 mod resources;
 mod routes;
 mod same_work;
