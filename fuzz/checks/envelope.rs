@@ -58,7 +58,7 @@ fn write(message: &Message<'_>) -> String {
         Message::Notification { method, params: None } => {
             format!(r#"{{"jsonrpc":"2.0","method":{}}}"#, serde_json::Value::from(method.as_ref()))
         }
-        Message::Response { id, outcome: Ok(result) } => rpc::response(id, result.get()),
+        Message::Response { id, outcome: Ok(result) } => rpc::response(id, result.raw().get()),
         Message::Response { id, outcome: Err(error) } => {
             format!(r#"{{"jsonrpc":"2.0","id":{},"error":{}}}"#, id.as_json(), error.get())
         }
@@ -77,7 +77,7 @@ fn parts<'a>(message: &'a Message<'_>) -> Parts<'a> {
             ("notification", None, Some(method), params.map(Raw::get))
         }
         Message::Response { id, outcome: Ok(result) } => {
-            ("result", Some(id.as_json()), None, Some(result.get()))
+            ("result", Some(id.as_json()), None, Some(result.raw().get()))
         }
         Message::Response { id, outcome: Err(error) } => {
             ("error", Some(id.as_json()), None, Some(error.get()))

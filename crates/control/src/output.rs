@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use quaymaster_core::RawBuf;
+use quaymaster_core::PartedBuf;
 use serde_json::Value;
 
 /// A result as the system behind the tool gave it. Cannot be read outside this crate.
@@ -17,7 +17,7 @@ pub struct RawOutput {
 
 pub(crate) enum RawContent {
     Table(Table),
-    Upstream(RawBuf),
+    Upstream(PartedBuf),
 }
 
 impl RawOutput {
@@ -27,8 +27,8 @@ impl RawOutput {
     }
 
     /// Wraps the `CallToolResult` of an MCP server, as JSON text.
-    pub fn upstream(result: RawBuf) -> Self {
-        Self { content: RawContent::Upstream(result) }
+    pub fn upstream(result: impl Into<PartedBuf>) -> Self {
+        Self { content: RawContent::Upstream(result.into()) }
     }
 }
 

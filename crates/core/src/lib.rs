@@ -56,7 +56,7 @@ pub use name::ToolName;
 pub use offer::{Completed, Kind, Offer, Resources, UriPattern};
 pub use ports::{CallTool, LogLevel, LogSink, Progress, ProgressSink};
 pub use random::Randomness;
-pub use raw::{Raw, RawBuf};
+pub use raw::{Parted, PartedBuf, Raw, RawBuf};
 pub use reach::{Caller, Reach};
 pub use request::CallRequest;
 pub use result::{Reply, Status};

@@ -16,9 +16,11 @@ use bytestring::ByteString;
 
 use crate::json::JsonError;
 
+mod parted;
 pub(crate) mod scan;
 
-use scan::Scanner;
+pub use parted::{Parted, PartedBuf};
+use scan::{Fault, Scanner};
 
 /// A JSON value as its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,14 +150,33 @@ impl<'a> Members<'a> {
         Ok(Self { scanner, text, state: State::First })
     }
 
-    fn advance(&mut self) -> Result<Option<(&'a str, &'a str)>, scan::Fault> {
+    /// Goes to the next name, if there is one.
+    fn advance(&mut self) -> Result<Option<&'a str>, Fault> {
         if !self.scanner.next_name(self.state == State::First)? {
             self.state = State::Done;
             return self.scanner.end().map(|()| None);
         }
         self.state = State::Further;
-        let name = self.scanner.name()?;
-        Ok(Some((name, self.scanner.value()?)))
+        self.scanner.name().map(Some)
+    }
+
+    /// The next member, whose value `read` goes past.
+    pub(crate) fn next_read<T>(
+        &mut self,
+        read: impl FnOnce(Cow<'a, str>, &mut Scanner<'a>) -> Result<T, Fault>,
+    ) -> Option<Result<T, JsonError>> {
+        if self.state == State::Done {
+            return None;
+        }
+        let name = self.advance().map_err(|fault| fault.in_text(self.text)).transpose()?;
+        let member = name.and_then(|name| {
+            let name = decode(name).ok_or_else(|| JsonError::new("a name holds half of a surrogate pair"))?;
+            read(name, &mut self.scanner).map_err(|fault| fault.in_text(self.text))
+        });
+        if member.is_err() {
+            self.state = State::Done;
+        }
+        Some(member)
     }
 }
 
@@ -163,18 +184,7 @@ impl<'a> Iterator for Members<'a> {
     type Item = Result<(Cow<'a, str>, Raw<'a>), JsonError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.state == State::Done {
-            return None;
-        }
-        let member = self.advance().map_err(|fault| fault.in_text(self.text)).transpose()?;
-        let member = member.and_then(|(name, value)| {
-            let name = decode(name).ok_or_else(|| JsonError::new("a name holds half of a surrogate pair"))?;
-            Ok((name, Raw(value)))
-        });
-        if member.is_err() {
-            self.state = State::Done;
-        }
-        Some(member)
+        self.next_read(|name, scanner| Ok((name, Raw(scanner.value()?))))
     }
 }
 

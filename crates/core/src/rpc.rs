@@ -9,11 +9,13 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::json::JsonError;
-use crate::raw::{Members, Raw};
+use crate::raw::{Parted, Raw};
 
 mod batch;
+mod envelope;
 
 pub use batch::{Batch, Incoming, MAX_BATCH};
+use envelope::Envelope;
 
 /// Error codes of JSON-RPC 2.0 (section 5.1) and of MCP 2026-07-28 (basic).
 pub mod code {
@@ -101,7 +103,7 @@ pub enum Message<'a> {
         /// The id of that request.
         id: RequestId,
         /// The result, or the error object.
-        outcome: Result<Raw<'a>, Raw<'a>>,
+        outcome: Result<Parted<'a>, Raw<'a>>,
     },
 }
 
@@ -137,47 +139,6 @@ impl RpcError {
     /// The answer to send.
     pub fn to_json(&self) -> String {
         error_response(self.id.as_ref(), self.code, &self.message, None)
-    }
-}
-
-/// The members of a message that are known; others may be there.
-#[derive(Debug, Default)]
-struct Envelope<'a> {
-    jsonrpc: Option<Raw<'a>>,
-    id: Option<Raw<'a>>,
-    method: Option<Raw<'a>>,
-    params: Option<Raw<'a>>,
-    result: Option<Raw<'a>>,
-    error: Option<Raw<'a>>,
-}
-
-impl<'a> Envelope<'a> {
-    fn read(text: &'a str) -> Result<Self, RpcError> {
-        let members = match Members::read(text) {
-            Ok(members) => members,
-            Err(error) => {
-                Raw::read(text).map_err(|e| no_json(&e))?;
-                return Err(RpcError::invalid_request(&format!("not a JSON-RPC message: {error}")));
-            }
-        };
-        let mut envelope = Self::default();
-        for member in members {
-            let (name, value) = member.map_err(|e| no_json(&e))?;
-            let place = match &*name {
-                "jsonrpc" => &mut envelope.jsonrpc,
-                "id" => &mut envelope.id,
-                "method" => &mut envelope.method,
-                "params" => &mut envelope.params,
-                "result" => &mut envelope.result,
-                "error" => &mut envelope.error,
-                _ => continue,
-            };
-            if place.replace(value).is_some() {
-                let message = format!("not a JSON-RPC message: the member `{name}` is repeated");
-                return Err(RpcError::invalid_request(&message));
-            }
-        }
-        Ok(envelope)
     }
 }
 
@@ -227,20 +188,20 @@ fn text(bytes: &[u8]) -> Result<&str, RpcError> {
 }
 
 fn one(text: &str) -> Result<Message<'_>, RpcError> {
-    let envelope = Envelope::read(text)?;
+    let mut envelope = Envelope::read(text)?;
     let id = envelope.id.map(RequestId::parse).transpose()?;
     let has_method = envelope.method.is_some();
-    message(&envelope, id.clone()).map_err(|error| RpcError { id, has_method, ..error })
+    message(&mut envelope, id.clone()).map_err(|error| RpcError { id, has_method, ..error })
 }
 
-fn message<'a>(envelope: &Envelope<'a>, id: Option<RequestId>) -> Result<Message<'a>, RpcError> {
+fn message<'a>(envelope: &mut Envelope<'a>, id: Option<RequestId>) -> Result<Message<'a>, RpcError> {
     if envelope.jsonrpc.map(Raw::get) != Some(r#""2.0""#) {
         return Err(RpcError::invalid_request(r#"`jsonrpc` must be "2.0""#));
     }
     let method = envelope
         .method
         .map(|raw| raw.text().ok_or_else(|| RpcError::invalid_request("`method` must be a string")));
-    match (method.transpose()?, id, envelope.result, envelope.error) {
+    match (method.transpose()?, id, envelope.result.take(), envelope.error) {
         (Some(method), id, None, None) => {
             let params = structured(envelope.params)?;
             Ok(match id {

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use quaymaster_control::output::RawOutput;
 use quaymaster_core::rpc::code;
-use quaymaster_core::{CallError, Effect, ErrorCode, InputPort, Kind, ProgressSink, RawBuf, Tasks, mirror};
+use quaymaster_core::{
+    CallError, Effect, ErrorCode, InputPort, Kind, PartedBuf, ProgressSink, Tasks, mirror,
+};
 use tokio::time::Instant;
 
 use super::alive::Alive;
@@ -51,14 +53,17 @@ impl McpConnector {
         self.call(ask, account).await.map(RawOutput::upstream)
     }
 
-    pub(super) async fn call(&self, ask: &Ask<'_>, account: &mut Account) -> Result<RawBuf, CallError> {
+    pub(super) async fn call(&self, ask: &Ask<'_>, account: &mut Account) -> Result<PartedBuf, CallError> {
         let mut given = Given::default();
         for _ in 0..MAX_ROUNDS {
             let answered = self.round(ask, &given, account).await?;
             let Answer { result, stage, .. } = answered.answer;
             match stage {
                 Stage::Task if ask.kind == Kind::Tool => {
-                    return self.follow(ask, ServerTask::of_modern(&result), answered.is_modern).await;
+                    return self
+                        .follow(ask, ServerTask::of_modern(&result), answered.is_modern)
+                        .await
+                        .map(Into::into);
                 }
                 Stage::Task => {
                     let failure = Failure::Malformed("a task where there can be none".into());
@@ -66,7 +71,7 @@ impl McpConnector {
                 }
                 // A server that was asked for a task may be done at once.
                 Stage::Complete if answered.as_task && ServerTask::is_in(&result) => {
-                    return self.follow(ask, ServerTask::of_session(&result), false).await;
+                    return self.follow(ask, ServerTask::of_session(&result), false).await.map(Into::into);
                 }
                 Stage::Complete => {
                     self.shared.conduct.good();

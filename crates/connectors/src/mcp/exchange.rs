@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quaymaster_core::RawBuf;
+use quaymaster_core::PartedBuf;
 use quaymaster_core::rpc::{self, Message, RequestId};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
@@ -61,7 +61,7 @@ pub(super) struct Exchange {
 struct Pending {
     /// Why no more answers can come.
     ended: Option<Failure>,
-    calls: HashMap<u64, oneshot::Sender<Result<Settled<RawBuf>, Failure>>>,
+    calls: HashMap<u64, oneshot::Sender<Result<Settled<PartedBuf>, Failure>>>,
 }
 
 impl Exchange {
@@ -219,7 +219,7 @@ impl Exchange {
         });
     }
 
-    fn answer(&self, id: &RequestId, settle: impl FnOnce() -> Result<Settled<RawBuf>, Failure>) {
+    fn answer(&self, id: &RequestId, settle: impl FnOnce() -> Result<Settled<PartedBuf>, Failure>) {
         // Ours are numbers, written one way; anything else was not asked by us.
         let ours = id.as_json().parse::<u64>().ok().filter(|n| n.to_string() == id.as_json());
         let waiting = ours.and_then(|id| {
@@ -246,13 +246,13 @@ impl Exchange {
 pub(super) struct Expected<'a> {
     exchange: &'a Exchange,
     id: u64,
-    answered: oneshot::Receiver<Result<Settled<RawBuf>, Failure>>,
+    answered: oneshot::Receiver<Result<Settled<PartedBuf>, Failure>>,
     _noted: Noted<'a>,
 }
 
 impl Expected<'_> {
     /// Waits for the answer.
-    pub(super) async fn answer(&mut self) -> Result<Settled<RawBuf>, Failure> {
+    pub(super) async fn answer(&mut self) -> Result<Settled<PartedBuf>, Failure> {
         let answered = &mut self.answered;
         answered.await.unwrap_or_else(|_| Err(Failure::Broken("the connection ended".into())))
     }

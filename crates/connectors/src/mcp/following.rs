@@ -215,7 +215,7 @@ impl Following<'_> {
             self.insist("tasks/result", &[]).await
         };
         match outcome {
-            Ok(answer) => Ok(Some(self.unrelated(answer.result)?)),
+            Ok(answer) => Ok(Some(self.unrelated(answer.result.into_whole())?)),
             Err(failure) if is_open && may_pass(&failure) => Ok(None),
             // A task that is not there is told by the same code as arguments that are wrong.
             Err(Failure::Rpc { code, .. })

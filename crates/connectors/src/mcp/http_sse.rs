@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use quaymaster_core::RawBuf;
+use quaymaster_core::PartedBuf;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -88,7 +88,7 @@ impl HttpSse {
         &self,
         outgoing: Outgoing<'_>,
         sent: &Sent,
-    ) -> Result<Settled<RawBuf>, Failure> {
+    ) -> Result<Settled<PartedBuf>, Failure> {
         let mut expected = self.exchange.expect(&outgoing)?;
         let (http, body) = (self.http.borrow().clone(), outgoing.body);
         let mut posting = Box::pin(async move { http.notify(body).await });

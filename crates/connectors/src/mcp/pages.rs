@@ -50,7 +50,7 @@ pub(super) async fn read(
         let plain = Query::plain(list.method, &members, until);
         let query = Query { limit_bytes: MAX_PAGE_BYTES, ..plain };
         let page = match link.ask(&query).await {
-            Ok(answer) => answer.result,
+            Ok(answer) => answer.result.into_whole(),
             Err(Failure::Rpc { code: code::METHOD_NOT_FOUND, .. }) if cursor.is_none() => {
                 return Ok(Vec::new());
             }

@@ -9,7 +9,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use quaymaster_core::RawBuf;
+use quaymaster_core::PartedBuf;
 use rustix::process::Pid;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
@@ -74,7 +74,7 @@ impl Stdio {
         &self,
         outgoing: Outgoing<'_>,
         sent: &Sent,
-    ) -> Result<Settled<RawBuf>, Failure> {
+    ) -> Result<Settled<PartedBuf>, Failure> {
         let mut expected = self.exchange.expect(&outgoing)?;
         self.send(outgoing.body).await?;
         sent.set();

@@ -26,7 +26,7 @@ use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER, USER
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use quaymaster_core::rpc::{self, Message};
-use quaymaster_core::{Raw, RawBuf};
+use quaymaster_core::{Parted, PartedBuf, Raw};
 use tokio::sync::Semaphore;
 
 pub(super) use self::listening::Listening;
@@ -211,7 +211,7 @@ impl Http {
         &self,
         bytes: impl TryInto<ByteString, Error = Utf8Error>,
         wanted: &Wanted<'_>,
-    ) -> Result<Option<Settled<RawBuf>>, Failure> {
+    ) -> Result<Option<Settled<PartedBuf>>, Failure> {
         let text = wire::text(bytes)?;
         let mut result = None;
         for message in batch::messages(&text, self.era.has_batches()) {
@@ -229,7 +229,7 @@ impl Http {
         &self,
         message: &'a str,
         wanted: &Wanted<'_>,
-    ) -> Result<Option<Settled<Raw<'a>>>, Failure> {
+    ) -> Result<Option<Settled<Parted<'a>>>, Failure> {
         let id = wanted.outgoing.id;
         match rpc::parse_text(message) {
             Ok(Message::Response { id: answered, outcome }) => {

@@ -12,10 +12,9 @@ use std::str::Utf8Error;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use memchr::memmem;
 use quaymaster_core::meta::without_task;
 use quaymaster_core::rpc::{self, Message, RequestId, RpcError};
-use quaymaster_core::{InputAbilities, LogLevel, LogSink, Raw, RawBuf};
+use quaymaster_core::{InputAbilities, LogLevel, LogSink, Parted, PartedBuf, Raw, RawBuf};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -187,7 +186,7 @@ pub(super) fn answer_to_unreadable(error: &RpcError) -> String {
 /// # Errors
 ///
 /// [`Failure::Rpc`] if it is an error, [`Failure::Malformed`] if it is something else.
-pub(super) fn answer(bytes: Bytes, id: u64) -> Result<Settled<RawBuf>, Failure> {
+pub(super) fn answer(bytes: Bytes, id: u64) -> Result<Settled<PartedBuf>, Failure> {
     let message = text(bytes)?;
     match rpc::parse_text(&message) {
         Ok(Message::Response { id: answered, outcome }) => {
@@ -211,8 +210,8 @@ pub(super) fn text(bytes: impl TryInto<ByteString, Error = Utf8Error>) -> Result
 pub(super) fn settle_for<'a>(
     id: u64,
     answered: &RequestId,
-    outcome: Result<Raw<'a>, Raw<'a>>,
-) -> Result<Settled<Raw<'a>>, Failure> {
+    outcome: Result<Parted<'a>, Raw<'a>>,
+) -> Result<Settled<Parted<'a>>, Failure> {
     // A string is written with its quotes, so it is no number here.
     if answered.as_json().parse() == Ok(id) {
         settle(outcome)
@@ -222,15 +221,15 @@ pub(super) fn settle_for<'a>(
 }
 
 /// The result of an answer.
-pub(super) fn settle<'a>(outcome: Result<Raw<'a>, Raw<'a>>) -> Result<Settled<Raw<'a>>, Failure> {
+pub(super) fn settle<'a>(outcome: Result<Parted<'a>, Raw<'a>>) -> Result<Settled<Parted<'a>>, Failure> {
     let result = match outcome {
         Ok(result) => result,
         Err(error) => return Err(rpc_failure(error)),
     };
-    if !result.get().starts_with('{') {
+    if !result.raw().get().starts_with('{') {
         return Err(Failure::Malformed("a result that is not an object".into()));
     }
-    let stage = match result_type(result)?.as_deref() {
+    let stage = match result_type(&result)?.as_deref() {
         None | Some("complete") => Stage::Complete,
         Some(INPUT_REQUIRED) => Stage::InputRequired,
         Some(TASK) => Stage::Task,
@@ -248,15 +247,15 @@ pub(super) struct Settled<R> {
     pub(super) stage: Stage,
 }
 
-impl Settled<Raw<'_>> {
+impl Settled<Parted<'_>> {
     /// This, kept with the `message` that it is a part of.
-    pub(super) fn part_of(self, message: &ByteString) -> Settled<RawBuf> {
-        Settled { result: RawBuf::part_of(message, self.result), stage: self.stage }
+    pub(super) fn part_of(self, message: &ByteString) -> Settled<PartedBuf> {
+        Settled { result: PartedBuf::part_of(message, self.result), stage: self.stage }
     }
 
     /// This, as a copy.
-    pub(super) fn to_buf(self) -> Settled<RawBuf> {
-        Settled { result: self.result.to_buf(), stage: self.stage }
+    pub(super) fn to_buf(self) -> Settled<PartedBuf> {
+        Settled { result: PartedBuf::copy_of(self.result), stage: self.stage }
     }
 }
 
@@ -273,23 +272,17 @@ pub(super) enum Stage {
 
 /// The result that a task has ended with, which can be nothing but complete.
 pub(super) fn complete(result: RawBuf) -> Result<RawBuf, Failure> {
-    match result_type(result.as_raw())?.as_deref() {
+    match result_type(&Parted::of(result.as_raw()))?.as_deref() {
         None | Some("complete") => Ok(result),
         Some(_) => Err(Failure::Malformed("a task that has ended with a result that is none".into())),
     }
 }
 
 /// The discriminator of a result (MCP 2026-07-28, basic); absent means complete.
-fn result_type(result: Raw<'_>) -> Result<Option<Cow<'_, str>>, Failure> {
-    // Nothing else can spell that name, so most results need not be gone through.
-    let has = |piece: &str| memmem::find(result.get().as_bytes(), piece.as_bytes()).is_some();
-    if !has(RESULT_TYPE) && !has("\\u") {
-        return Ok(None);
-    }
+fn result_type<'a>(result: &Parted<'a>) -> Result<Option<Cow<'a, str>>, Failure> {
     let unreadable = || Failure::Malformed("a result whose `resultType` cannot be read".into());
     let mut kind = None;
-    for member in result.members().ok_or_else(unreadable)? {
-        let (name, value) = member.map_err(|_| unreadable())?;
+    for (name, value) in result.members().ok_or_else(unreadable)? {
         // `null` is how some servers write what they leave out.
         if name != RESULT_TYPE || value.get() == "null" {
             continue;

@@ -78,7 +78,7 @@ fn release_message(mut error: CallError, receipt: &Receipt, rulebook: &Rulebook)
 fn says_success(raw: &RawOutput) -> Option<bool> {
     match &raw.content {
         RawContent::Table(_) => Some(true),
-        RawContent::Upstream(result) => upstream::says_success(result.as_raw()),
+        RawContent::Upstream(result) => upstream::says_success(&result.as_parted()),
     }
 }
 
@@ -101,7 +101,7 @@ fn look_into(raw: RawOutput, receipt: &Receipt, rulebook: &Rulebook) -> Result<S
         .ok_or_else(|| refused("there is no classification to release this result by"))?;
     match raw.content {
         RawContent::Table(table) => table::release(table, &sieve, &facts.request.id),
-        RawContent::Upstream(result) => upstream::release(result.as_raw(), &sieve, &facts.request.id),
+        RawContent::Upstream(result) => upstream::release(&result.as_parted(), &sieve, &facts.request.id),
     }
 }
 

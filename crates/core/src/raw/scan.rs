@@ -5,6 +5,7 @@
 //! text is UTF-8 already, and every byte that the grammar names is ASCII, so an
 //! offset at such a byte is always one at which text can be cut.
 
+use super::Raw;
 use crate::json::{JsonError, first_special, needs_escape};
 
 /// Bytes that are looked at together while nothing in a string is special.
@@ -120,6 +121,16 @@ impl<'a> Scanner<'a> {
         if self.at < self.text.len() { Err(self.fault("nothing after the value")) } else { Ok(()) }
     }
 
+    /// How far it has come.
+    pub(crate) fn offset(&self) -> usize {
+        self.at
+    }
+
+    /// What it has gone past since `offset`.
+    pub(crate) fn since(&self, offset: usize) -> &'a str {
+        self.text.get(offset..self.at).unwrap_or_default()
+    }
+
     /// The byte that the next value begins with.
     pub(crate) fn next_byte(&mut self) -> Option<u8> {
         self.space();
@@ -175,7 +186,12 @@ impl<'a> Scanner<'a> {
         Ok(name)
     }
 
-    /// Goes past one value and returns it.
+    /// Goes past one value and returns it, raw.
+    pub(crate) fn raw(&mut self) -> Result<Raw<'a>, Fault> {
+        self.value().map(Raw)
+    }
+
+    /// Goes past one value and returns its text.
     pub(crate) fn value(&mut self) -> Result<&'a str, Fault> {
         self.space();
         let from = self.at;

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use quaymaster_core::rpc::{self, Incoming, Message, RequestId};
-use quaymaster_core::{CallError, Caller, InputAbilities, LogLevel, Reach, SessionId};
+use quaymaster_core::{CallError, Caller, InputAbilities, LogLevel, Parted, Reach, SessionId};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -301,7 +301,7 @@ impl<D: Door> Client<D> {
             }
             Message::Response { id, outcome } => {
                 if let Some(session) = &self.session {
-                    session.questions.settle(id, *outcome);
+                    session.questions.settle(id, outcome.as_ref().map(Parted::raw).map_err(|error| *error));
                 }
                 Ok(None)
             }

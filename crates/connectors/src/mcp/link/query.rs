@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderName, HeaderValue};
-use quaymaster_core::{Actor, InputPort, LogSink, ProgressSink, RawBuf};
+use quaymaster_core::{Actor, InputPort, LogSink, PartedBuf, ProgressSink};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -118,7 +118,7 @@ impl Sent {
 /// A result and what came with it.
 #[derive(Debug)]
 pub(in crate::mcp) struct Answer {
-    pub(in crate::mcp) result: RawBuf,
+    pub(in crate::mcp) result: PartedBuf,
     /// What kind of result it is.
     pub(in crate::mcp) stage: Stage,
     /// The session that an HTTP server opened.
@@ -127,8 +127,8 @@ pub(in crate::mcp) struct Answer {
     pub(in crate::mcp) upstream_id: Option<String>,
 }
 
-impl From<Settled<RawBuf>> for Answer {
-    fn from(Settled { result, stage }: Settled<RawBuf>) -> Self {
+impl From<Settled<PartedBuf>> for Answer {
+    fn from(Settled { result, stage }: Settled<PartedBuf>) -> Self {
         Self { result, stage, session: None, upstream_id: None }
     }
 }

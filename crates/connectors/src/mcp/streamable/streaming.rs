@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderName, HeaderValue, Method, Request};
-use quaymaster_core::{LogSink, RawBuf};
+use quaymaster_core::{LogSink, PartedBuf};
 use tokio::task::coop::consume_budget;
 
 use super::super::failure::Failure;
@@ -26,7 +26,7 @@ impl Http {
         &self,
         mut body: Incoming,
         mut wanted: Wanted<'_>,
-    ) -> Result<Settled<RawBuf>, Failure> {
+    ) -> Result<Settled<PartedBuf>, Failure> {
         let mut events = Events::new(wanted.outgoing.limit_bytes);
         for _ in 0..=MAX_RESUMPTIONS {
             if let Some(result) = self.until_answer(&mut body, &mut events, &wanted).await? {
@@ -46,7 +46,7 @@ impl Http {
         body: &mut Incoming,
         events: &mut Events,
         wanted: &Wanted<'_>,
-    ) -> Result<Option<Settled<RawBuf>>, Failure> {
+    ) -> Result<Option<Settled<PartedBuf>>, Failure> {
         while let Some(Ok(data)) = body.chunk().await {
             let mut chunk = &data[..];
             while let Some(event) = events.next(&mut chunk)? {

@@ -7,7 +7,7 @@ use quaymaster_catalog::Tool;
 use quaymaster_core::json::write_string;
 use quaymaster_core::meta::SERVER_INFO;
 use quaymaster_core::result::{AUDIT_ID_META, Envelope};
-use quaymaster_core::{CallError, CallId, ErrorCode, Kind, Raw};
+use quaymaster_core::{CallError, CallId, ErrorCode, Kind, Parted, Raw};
 use serde_json::{Map, Value, json};
 
 use super::sieve::Sieve;
@@ -15,11 +15,15 @@ use super::{MAX_MESSAGE_CHARS, Tally, above_clearance, refused};
 use crate::output::SafeOutput;
 
 /// Whether the upstream says that it did what was asked; `None` where that cannot be told.
-pub(super) fn says_success(result: Raw<'_>) -> Option<bool> {
+pub(super) fn says_success(result: &Parted<'_>) -> Option<bool> {
     Some(!Parts::read(result, Kind::Tool).ok()?.is_error().ok()?)
 }
 
-pub(super) fn release(result: Raw<'_>, sieve: &Sieve<'_>, call: &CallId) -> Result<SafeOutput, CallError> {
+pub(super) fn release(
+    result: &Parted<'_>,
+    sieve: &Sieve<'_>,
+    call: &CallId,
+) -> Result<SafeOutput, CallError> {
     if sieve.default_class() > sieve.clearance() {
         return Err(above_clearance(sieve.default_class()));
     }
@@ -76,11 +80,10 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn read(result: Raw<'a>, kind: Kind) -> Result<Self, CallError> {
+    fn read(result: &Parted<'a>, kind: Kind) -> Result<Self, CallError> {
         let unclear = || refused("the upstream's result cannot be understood");
         let mut parts = Self { kind, members: Vec::with_capacity(4) };
-        for member in result.members().ok_or_else(unclear)? {
-            let (name, raw) = member.map_err(|_| unclear())?;
+        for (name, raw) in result.members().ok_or_else(unclear)? {
             if parts.get(&name).is_some() || parts.members.len() == MAX_MEMBERS {
                 return Err(unclear());
             }

@@ -10,8 +10,8 @@ use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
-use quaymaster_core::Caller;
 use quaymaster_core::rpc::{self, Message, RequestId};
+use quaymaster_core::{Caller, Parted};
 
 use super::batch::Answers;
 use super::body::Body;
@@ -133,7 +133,9 @@ impl<D: Door> Endpoint<D> {
                 Ok(Step::Done(bare(StatusCode::ACCEPTED)))
             }
             (Era::Legacy, Message::Response { id, outcome }) => {
-                self.session(arrived, trail)?.questions.settle(id, *outcome);
+                self.session(arrived, trail)?
+                    .questions
+                    .settle(id, outcome.as_ref().map(Parted::raw).map_err(|error| *error));
                 Ok(Step::Done(bare(StatusCode::ACCEPTED)))
             }
         }
