@@ -17,8 +17,11 @@ use bytestring::ByteString;
 use crate::json::JsonError;
 
 pub(crate) mod scan;
+mod walk;
 
 use scan::Scanner;
+
+pub use walk::{Event, Walk};
 
 /// A JSON value as its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,6 +19,11 @@ const MAX_WORDS: usize = 10;
 /// Most words of a name that are one entry of the lexicon.
 const MAX_TERM: usize = 5;
 
+/// The names of the detectors by language.
+pub(crate) fn detectors() -> impl Iterator<Item = &'static str> {
+    lexicon::LEXICON.iter().map(|(detector, _, _)| *detector)
+}
+
 /// What a field holds, by its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum FieldClass {

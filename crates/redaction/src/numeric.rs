@@ -103,6 +103,11 @@ impl<'t> Candidate<'t> {
     }
 }
 
+/// The names of the detectors of numbers of states and banks.
+pub(crate) fn detectors() -> impl Iterator<Item = &'static str> {
+    schemes::detectors()
+}
+
 /// Adds what the numbers of `text` may be.
 pub(crate) fn find(text: &[u8], hits: &mut Vec<Hit>) {
     let mut groups: Vec<Group> = Vec::with_capacity(8);

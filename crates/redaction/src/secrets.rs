@@ -122,5 +122,10 @@ fn of_pattern(text: &[u8], start: usize, pattern: &Pattern, regex: &Regex) -> Op
 
 pub(crate) use named::is_random;
 
+/// The names of the detectors of forms and patterns.
+pub(crate) fn detectors() -> impl Iterator<Item = &'static str> {
+    FORMS.iter().map(|form| form.detector).chain(PATTERNS.iter().map(|pattern| pattern.detector))
+}
+
 #[cfg(test)]
 mod tests;

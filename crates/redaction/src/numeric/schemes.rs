@@ -73,6 +73,10 @@ const fn scheme(
     Scheme { detector, kind, medium, weak, check }
 }
 
+pub(super) fn detectors() -> impl Iterator<Item = &'static str> {
+    SCHEMES.iter().map(|scheme| scheme.detector)
+}
+
 pub(super) fn find(candidate: &Candidate<'_>, hits: &mut Vec<Hit>) {
     let shape = candidate.shape();
     let digits = candidate.digits();
