@@ -16,6 +16,7 @@ mod across;
 mod approvals;
 mod cases;
 mod checked;
+mod classification;
 mod connector;
 mod decode;
 mod diagnostic;
@@ -48,6 +49,7 @@ pub use self::cases::{
     Expected, ExpectedObligations, PolicyCase, PolicyCases, PolicyTests, TestActor, TestAgent, TestContext,
     load_tests,
 };
+pub use self::classification::load_classification;
 pub use self::checked::{AuditSettings, LocalUser, Settings};
 pub use self::connector::Connector;
 pub use self::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Source, Span};

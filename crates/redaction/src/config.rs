@@ -95,7 +95,7 @@ pub struct FieldConfig {
     /// holds for all values below.
     #[serde(rename = "match")]
     pub matches: String,
-    /// What it holds. Needed unless the action is `allow` or `drop`.
+    /// What it holds. Needed unless the action is `allow`.
     #[serde(default)]
     pub kind: Option<Kind>,
     /// What is done with it; what is done with its kind if absent.

@@ -152,9 +152,8 @@ fn within_limit(text: &str) -> Result<(), Refusal> {
 fn check(config: &RedactionConfig, problems: &mut Vec<ConfigProblem>) {
     let mut problem = |path: String, message: &str| problems.push(ConfigProblem { path, message: message.to_owned() });
     for (at, field) in config.fields.iter().enumerate() {
-        let needs_kind = !matches!(field.action, Some(Action::Allow | Action::Drop));
-        if field.kind.is_none() && needs_kind {
-            problem(format!("fields[{at}]"), "a field needs a `kind`, unless its action is `allow` or `drop`");
+        if field.kind.is_none() && field.action != Some(Action::Allow) {
+            problem(format!("fields[{at}]"), "a field needs a `kind`, unless its action is `allow`");
         }
     }
     for (at, entry) in config.lexicon.iter().enumerate() {

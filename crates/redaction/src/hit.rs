@@ -26,10 +26,6 @@ pub(crate) struct Hit {
 }
 
 impl Hit {
-    pub(crate) fn covers(&self, other: &Self) -> bool {
-        self.start <= other.start && other.end <= self.end
-    }
-
     fn meets(&self, other: &Self) -> bool {
         self.start < other.end && other.start < self.end
     }

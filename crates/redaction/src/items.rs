@@ -54,8 +54,6 @@ pub(crate) struct Column {
 pub(crate) enum Verdict {
     /// All of it is of a kind.
     Whole(Kind, &'static str, Option<Action>),
-    /// It is taken out by declaration, whatever it is.
-    Dropped,
     /// Parts of it are.
     Parts(Vec<Hit>),
     /// Nothing was found; it may hold more in another form.
@@ -104,9 +102,8 @@ fn first_look(engine: &Engine, item: &Item<'_>, column: Column, hits: &mut Vec<H
     if let Some(field) = column.declared.and_then(|at| engine.fields.get(at)) {
         return match (field.action, field.kind) {
             _ if text.is_empty() => Verdict::Left,
-            (Some(Action::Allow), None) => Verdict::Left,
+            (_, None) => Verdict::Left,
             (action, Some(kind)) => Verdict::Whole(kind, "declared", action),
-            _ => Verdict::Dropped,
         };
     }
     let class = match column.class {

@@ -72,7 +72,8 @@ fn counts(kind: Kind, value: &str) -> bool {
         Kind::DateOfBirth => words <= 4 && value.bytes().filter(u8::is_ascii_digit).count() >= 3,
         // What secrets look like is known better elsewhere.
         kind if kind.is_secret() => false,
-        Kind::CreditCard | Kind::Iban | Kind::Email => words <= 8,
+        Kind::Email => value.contains('@') && words <= 8,
+        Kind::CreditCard | Kind::Iban => words <= 8,
         _ => words <= 5 && value.bytes().filter(u8::is_ascii_digit).count() >= 4,
     };
     is_short && is_plausible(kind, value)

@@ -205,10 +205,6 @@ impl<'e> Pass<'e> {
                 };
                 self.one(Spot { start: 0, end: text.len(), kind, action, detector }, written)
             }
-            Verdict::Dropped => {
-                let spot = Spot { start: 0, end: text.len(), kind: Kind::SecretGeneric, action: Action::Drop, detector: "declared" };
-                self.one(spot, Some(if item.form == Form::Number { "null".into() } else { String::new() }))
-            }
             Verdict::Left => Ok(Outcome::default()),
             Verdict::Parts(hits) if item.form != Form::Text => self.act(text, &hits),
             Verdict::Open if item.form != Form::Text => Ok(Outcome::default()),

@@ -124,8 +124,11 @@ pub(crate) fn find_all(text: &str, lexicon: &Lexicon, hits: &mut Vec<Hit>) {
 /// Leaves of `hits` those that count in `text`.
 pub(crate) fn judge(text: &str, hint: Hint, wanted: KindSet, hits: &mut Vec<Hit>) {
     let bytes = text.as_bytes();
+    let marks = if hits.is_empty() { Vec::new() } else { crate::scope::marks(text) };
     hits.retain_mut(|hit| {
+        let is_marked = marks.iter().any(|(start, end)| *start < hit.end && hit.start < *end);
         wanted.has(hit.kind)
+            && !is_marked
             && match hit.confidence {
                 Confidence::Strong => true,
                 Confidence::Medium if hint.kind == Some(hit.kind) => true,

@@ -59,6 +59,22 @@ impl fmt::Debug for Key {
     }
 }
 
+/// Where the marks of earlier redactions stand in `text`: placeholders, and kinds that were dropped.
+///
+/// Anything else in such brackets is a text like any other.
+pub(crate) fn marks(text: &str) -> Vec<(usize, usize)> {
+    let mut marks = Vec::new();
+    for (start, _) in text.match_indices(OPEN) {
+        let from = start + OPEN.len_utf8();
+        let inner = text.get(from..).and_then(|rest| rest.split_once(CLOSE)).map(|(inner, _)| inner);
+        let is_mark = |inner: &&str| Kind::parse(inner).is_some() || Placeholder::parse(inner).is_some();
+        if let Some(inner) = inner.filter(is_mark) {
+            marks.push((start, from + inner.len() + CLOSE.len_utf8()));
+        }
+    }
+    marks
+}
+
 /// What stands in the place of a value, such as `⟦email:7f3a9c21b04e⟧`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Placeholder {

@@ -215,7 +215,8 @@ fn tokens(text: &str) -> Vec<(usize, usize)> {
 
 /// The bytes that a token stands for, and how it is written.
 fn decode(token: &str) -> Option<(GeneralPurpose, Vec<u8>)> {
-    let is_url = token.contains(['-', '_']);
+    // Without padding and without a telling character it is as in tokens: safe in a URL.
+    let is_url = token.contains(['-', '_']) || (!token.contains(['+', '/', '=']) && token.len() % 4 != 0);
     let letters = if is_url { &alphabet::URL_SAFE } else { &alphabet::STANDARD };
     let config = GeneralPurposeConfig::new()
         .with_encode_padding(token.ends_with('=') || !is_url)
