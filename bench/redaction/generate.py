@@ -125,11 +125,11 @@ def unnamed(r, fake, locale):
     for number, (kind, value) in enumerate(values(r, fake, locale).items()):
         if CLASS.get(kind, kind) in ("person_name", "address", "date_of_birth", "national_id"):
             continue
-        key = f"{r.choice(SILENT)}{number}"
+        key = f"{r.choice(SILENT)}_{number}"
         record[key] = value
         truth.append({"path": f"/{key}", "class": kind, "start": 0, "end": len(value.encode()), "field": ""})
     for key, value in negatives(r).items():
-        silent = f"{r.choice(SILENT)}{len(record)}"
+        silent = f"{r.choice(SILENT)}_{20 + len(record)}"
         record[silent] = value
         truth.append({"path": f"/{silent}", "class": None, "start": 0, "end": len(value.encode()), "field": f"unnamed {key}"})
     return record, truth
@@ -157,6 +157,7 @@ def plain(key, r, fake):
 
 def sentence(r, fake, locale, us, template):
     text, truth = "", []
+    template = template.replace("{{building_number}} {{street_name}}", "{{address}}")
     for piece in re.split(r"(\{\{\w+\}\})", template.replace("\\n", "\n").replace("\\,", ",").replace("\\|", "|")):
         key = piece[2:-2] if piece.startswith("{{") else None
         if key in FILL:

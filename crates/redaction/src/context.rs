@@ -16,7 +16,7 @@ type Label = (Option<Kind>, &'static str);
 const LABELS: &[Label] = &[
     (
         Some(Kind::Phone),
-        "phone|telephone|tel|mobile|cell|cellphone|fax|call|calls|called|calling|dial|ring|whatsapp|sms|hotline|\
+        "phone|telephone|tel|desk|office|home|work|mobile|cell|cellphone|fax|call|calls|called|calling|dial|ring|whatsapp|sms|hotline|\
          text me|reach me|reach him|reach her|reach us|contact number|phone number|landline|\
          telefon|telefonnummer|handy|mobil|mobilnummer|rufnummer|anrufen|festnetz|durchwahl|\
          t\u{e9}l\u{e9}phone|t\u{e9}l|portable|appelez|joindre|tel\u{e9}fono|m\u{f3}vil|celular|ll\u{e1}meme|telefono|cellulare|\
@@ -64,7 +64,7 @@ const LABELS: &[Label] = &[
         None,
         "order|orders|order number|order no|order id|invoice|invoice number|ticket|case|ref|reference|sku|item|product|\
          part number|serial|serial number|tracking|tracking number|shipment|batch|lot|version|build|commit|isbn|ean|gtin|\
-         upc|quantity|qty|amount|total|price|room|page|chapter|error|code|line|bestellung|bestellnummer|rechnung|auftrag|\
+         upc|firmware|release|revision|rev|software|driver|app|kernel|os|protocol|api|library|package|section|quantity|qty|amount|total|price|room|page|chapter|error|code|line|bestellung|bestellnummer|rechnung|auftrag|\
          commande|facture|pedido|factura|ordine|fattura|bestelling|factuur|fatura|zam\u{f3}wienie|faktura|artikel|article",
     ),
 ];
@@ -99,6 +99,18 @@ pub(crate) fn label_before(text: &[u8], at: usize) -> Option<Option<Kind>> {
     let found = words.automaton.find_iter(window);
     let last = found.filter(|found| found.start() >= line && is_whole(found.start(), found.end())).last()?;
     words.kinds.get(last.pattern().as_usize()).copied()
+}
+
+/// Whether the word that follows a number says that it is a telephone's, as in signatures.
+pub(crate) fn is_phone_after(text: &[u8], at: usize) -> bool {
+    const WORDS: [&[u8]; 12] = [
+        b"office", b"fax", b"mobile", b"cell", b"home", b"work", b"desk", b"tel", b"phone", b"mobil", b"handy", b"direct",
+    ];
+    let rest = part(text, at, text.len().min(at + 16));
+    let lead = rest.iter().take_while(|byte| matches!(byte, b' ' | b'(' | b'-' | b',')).count();
+    let rest = rest.get(lead..).unwrap_or_default();
+    let word = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    WORDS.iter().any(|known| rest.get(..word).is_some_and(|word| word.eq_ignore_ascii_case(known)))
 }
 
 #[cfg(test)]

@@ -93,6 +93,16 @@ impl Lexicon {
         if name.len() > MAX_NAME {
             return FieldClass::Unknown;
         }
+        match self.classify_words(name) {
+            known @ FieldClass::Kind(..) => known,
+            other => match self.without_particles(name) {
+                Some(known @ FieldClass::Kind(..)) => known,
+                _ => other,
+            },
+        }
+    }
+
+    fn classify_words(&self, name: &str) -> FieldClass {
         let mut joined = String::with_capacity(name.len() + 8);
         let mut ends = [0_usize; MAX_WORDS];
         let count = split(name, &mut joined, &mut ends);
@@ -108,7 +118,7 @@ impl Lexicon {
                     return term.kind.map_or(FieldClass::Thing, |(kind, by)| FieldClass::Kind(kind, by));
                 }
                 if let Some(kind) = term.kind
-                    && best.is_none_or(|(longest, _, _)| length >= longest)
+                    && best.is_none_or(|(longest, _, known)| length > longest || (length == longest && !yields(kind.0, known.0)))
                 {
                     best = Some((length, from, kind));
                 }
@@ -142,6 +152,16 @@ impl Lexicon {
         }
     }
 
+    /// What a field called `name` holds, if the small words of its name are passed over: `date de la naissance`.
+    fn without_particles(&self, name: &str) -> Option<FieldClass> {
+        const PARTICLES: [&str; 16] =
+            ["de", "di", "da", "do", "du", "del", "des", "la", "le", "of", "the", "y", "e", "et", "und", "i"];
+        let is_particle = |word: &&str| PARTICLES.iter().any(|known| known.eq_ignore_ascii_case(word));
+        let words: Vec<&str> = name.split([' ', '_', '-']).collect();
+        let kept: Vec<&str> = words.iter().copied().filter(|word| !is_particle(word)).collect();
+        (kept.len() < words.len() && kept.len() > 1).then(|| self.classify_words(&kept.join("_")))
+    }
+
     /// Whether an object called `name` is a person.
     pub(crate) fn is_person(&self, name: &str) -> bool {
         if name.len() > MAX_NAME {
@@ -153,6 +173,11 @@ impl Lexicon {
         let start = count.checked_sub(2).and_then(|at| ends.get(at).copied()).unwrap_or(0);
         joined.get(start..).and_then(|word| self.term(word)).is_some_and(|term| term.people)
     }
+}
+
+/// Whether `kind` says less than `known` in a name that has both: an IP address is no address.
+fn yields(kind: Kind, known: Kind) -> bool {
+    kind == Kind::Address && matches!(known, Kind::Ip | Kind::Mac | Kind::Email | Kind::CryptoAddress)
 }
 
 /// `name` as it is compared: its words in one piece.

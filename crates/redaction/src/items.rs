@@ -138,7 +138,7 @@ fn better(engine: &Engine, kind: Kind, text: &str, hits: &mut Vec<Hit>) -> Optio
         hit.start == 0
             && hit.end == text.len()
             && engine.wanted.has(hit.kind)
-            && (hit.confidence == Confidence::Strong || (hit.kind == Kind::Ssn && hit.confidence == Confidence::Medium))
+            && hit.confidence == Confidence::Strong
     };
     let found = hits.iter().filter(is_better).max_by_key(|hit| hit.confidence).map(|hit| (hit.kind, hit.detector));
     hits.clear();
@@ -155,7 +155,7 @@ struct Counts {
 
 /// Detectors that take almost any number of some length: many of them prove nothing.
 const UNCHECKED: &[&str] =
-    &["bank.number", "passport", "driving_licence", "phone.number", "date", "imei", "tax_id.us_ein", "bic"];
+    &["bank.number", "passport", "driving_licence", "phone.number", "date", "date.words", "imei", "tax_id.us_ein", "bic"];
 
 /// Makes whole columns of what most of their values are.
 fn by_columns(engine: &Engine, items: &[Item<'_>], columns: &[Column], verdicts: &mut [Verdict]) {

@@ -18,6 +18,7 @@ mod action;
 mod checksum;
 mod config;
 mod context;
+mod dates;
 mod document;
 mod engine;
 mod field;
@@ -55,7 +56,7 @@ pub use scope::{KEY_BYTES, Key, MemoryVault, Placeholder, Scope, Vault, VaultErr
 /// The names of all detectors, as findings have them and a configuration can turn them off.
 pub fn detectors() -> Vec<&'static str> {
     const OTHERS: &[&str] = &[
-        "address", "column", "credit_card", "crypto.base58", "crypto.bech32", "crypto.ethereum", "date", "echo", "email",
+        "address", "column", "credit_card", "crypto.base58", "crypto.bech32", "crypto.ethereum", "date", "date.words", "echo", "email",
         "field.company", "field.own", "field.person", "field.role", "gps", "iban", "imei", "ip.v4", "ip.v6", "label",
         "mac", "bic", "phone.br", "phone.cn", "phone.dialled", "phone.e164", "phone.nanp", "phone.number", "phone.trunk",
         "recogniser", "secret.aws_secret", "secret.named", "secret.of_provider", "secret.password", "secret.url",

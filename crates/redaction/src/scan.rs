@@ -1,10 +1,10 @@
 //! All detectors over one text, and which of their answers count.
 
-use crate::context::label_before;
+use crate::context::{is_phone_after, label_before};
 use crate::field::{FieldClass, Lexicon};
 use crate::hit::{Confidence, Hit, settle};
 use crate::kind::{Kind, KindSet};
-use crate::{internet, labels, numeric, secrets, street, words};
+use crate::{dates, internet, labels, numeric, secrets, street, words};
 
 /// What is known of a text before it is looked at.
 #[derive(Clone, Copy, Debug, Default)]
@@ -106,6 +106,9 @@ pub(crate) fn find_all(text: &str, lexicon: &Lexicon, hits: &mut Vec<Hit>) {
     if glance.digits >= 8 && glance.has(DOT, 2) {
         internet::coordinates(bytes, hits);
     }
+    if glance.digits >= 3 && glance.letters >= 3 {
+        dates::find(bytes, hits);
+    }
     if (glance.digits >= 2 && glance.letters > 0) || (glance.letters >= 8 && glance.digits == 0 && bytes.len() <= 64) {
         words::find(bytes, hits);
     }
@@ -137,7 +140,8 @@ pub(crate) fn judge(text: &str, hint: Hint, wanted: KindSet, hits: &mut Vec<Hit>
                 }
                 Confidence::Weak => {
                     let said = label_before(bytes, hit.start).unwrap_or(hint.kind);
-                    let is_said = said == Some(hit.kind);
+                    let is_said = said == Some(hit.kind)
+                        || (hit.kind == Kind::Phone && is_phone_after(bytes, hit.end));
                     // What the words around say is as sure as a form that is known.
                     hit.confidence = if is_said { Confidence::Medium } else { Confidence::Weak };
                     is_said

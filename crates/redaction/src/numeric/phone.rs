@@ -51,12 +51,22 @@ fn national(candidate: &Candidate<'_>, count: usize) -> Option<(&'static str, Co
         }
         b"1(3)3-4" | b"1(3)3 4" | b"1(3)3.4" if first == 1 => ("phone.nanp", Confidence::Medium),
         b"2)5-4" | b"2)4-4" | b"2)5 4" | b"2)4 4" if opened => ("phone.br", Confidence::Medium),
+        b"2 5-4" | b"2 4-4" => ("phone.br", Confidence::Medium),
+        _ if opened && is_code_in_brackets(candidate) => ("phone.dialled", Confidence::Medium),
+        b"3-2-4" => return None,
         b"3 4 4" | b"3-4-4" if first == 1 => ("phone.cn", Confidence::Medium),
         _ if first == 0 && is_trunk(candidate, count) => ("phone.trunk", Confidence::Medium),
         _ if count <= 12 => ("phone.number", Confidence::Weak),
         _ => return None,
     };
     Some(found)
+}
+
+/// A number whose country's code stands in brackets before it.
+fn is_code_in_brackets(candidate: &Candidate<'_>) -> bool {
+    let shape = candidate.shape();
+    let is_code = shape.get(1) == Some(&b')') && matches!(shape.first(), Some(b'2' | b'3'));
+    is_code && candidate.digits().len() >= 11 && is_international(candidate.digits())
 }
 
 /// A number that begins with the 0 that is left out from abroad, in groups.
@@ -70,6 +80,8 @@ fn is_trunk(candidate: &Candidate<'_>, count: usize) -> bool {
         && lengths.clone().next().is_some_and(|length| matches!(length, [b'2'..=b'6']))
         && is_even
         && separators.clone().filter(|byte| **byte == b'/').count() <= 1
+        // Numbers of things end in short groups behind hyphens; telephones' do not.
+        && !matches!(candidate.shape(), [.., b'-', b'1' | b'2'])
 }
 
 /// Whether digits are a country's code and a number of a length that is dialled there.

@@ -171,6 +171,10 @@ fn is_vin(written: &[u8]) -> bool {
         b'S'..=b'Z' => Some(u32::from(byte - b'S') + 2),
         _ => None,
     };
+    // What couriers have is as long and has few letters.
+    if written.iter().filter(|byte| byte.is_ascii_alphabetic()).count() < 5 {
+        return false;
+    }
     let mut sum = 0;
     for (byte, weight) in written.iter().zip(WEIGHTS) {
         let Some(value) = value(*byte) else { return false };
