@@ -49,8 +49,8 @@ pub use self::cases::{
     Expected, ExpectedObligations, PolicyCase, PolicyCases, PolicyTests, TestActor, TestAgent, TestContext,
     load_tests,
 };
-pub use self::classification::load_classification;
 pub use self::checked::{AuditSettings, LocalUser, Settings};
+pub use self::classification::load_classification;
 pub use self::connector::Connector;
 pub use self::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Source, Span};
 pub use self::folder::SETTINGS_FILE;

@@ -32,7 +32,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     writeln!(out, "{line}")?;
                 }
             }
-            Err(refusal) => writeln!(out, "{}", serde_json::json!({"record": number, "refused": refusal.to_string()}))?,
+            Err(refusal) => {
+                writeln!(out, "{}", serde_json::json!({"record": number, "refused": refusal.to_string()}))?;
+            }
         }
     }
     out.flush()?;

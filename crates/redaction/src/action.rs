@@ -184,7 +184,9 @@ pub(crate) fn number_replacement(
     if action == Action::Generalise {
         let general = match kind {
             Kind::Age => token.parse::<u32>().ok().map(|age| (age / 10 * 10).to_string()),
-            Kind::Gps => Some(rounded(token)).filter(|text| !text.ends_with('.') && !text.contains(['e', 'E'])),
+            Kind::Gps => {
+                Some(rounded(token)).filter(|text| !text.ends_with('.') && !text.contains(['e', 'E']))
+            }
             Kind::DateOfBirth => year(token).map(str::to_owned),
             _ => None,
         };

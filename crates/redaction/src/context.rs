@@ -10,12 +10,18 @@ use crate::kind::Kind;
 /// How far before a number the word may stand, in bytes.
 const REACH: usize = 48;
 
-/// A word that says what comes; `None` says that it is a number of something, not of somebody.
-type Label = (Option<Kind>, &'static str);
+/// What the words before a number say that it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Label {
+    /// Data of a kind.
+    Kind(Kind),
+    /// A number of something, not of somebody.
+    Thing,
+}
 
-const LABELS: &[Label] = &[
+const LABELS: &[(Label, &str)] = &[
     (
-        Some(Kind::Phone),
+        Label::Kind(Kind::Phone),
         "phone|telephone|tel|desk|office|home|work|mobile|cell|cellphone|fax|call|calls|called|calling|dial|ring|whatsapp|sms|hotline|\
          text me|reach me|reach him|reach her|reach us|contact number|phone number|landline|\
          telefon|telefonnummer|handy|mobil|mobilnummer|rufnummer|anrufen|festnetz|durchwahl|\
@@ -23,13 +29,13 @@ const LABELS: &[Label] = &[
          chiama|telefoon|telefoonnummer|mobiel|gsm|bel|telefone|telem\u{f3}vel|ligue|kom\u{f3}rka|zadzwo\u{144}",
     ),
     (
-        Some(Kind::CreditCard),
+        Label::Kind(Kind::CreditCard),
         "card|credit card|card number|debit card|visa|mastercard|amex|american express|maestro|cc|kreditkarte|karte|\
          carte|carte bancaire|tarjeta|carta di credito|carta|creditcard|cart\u{e3}o|karta",
     ),
-    (Some(Kind::Ssn), "ssn|social security|social security number|itin|social"),
+    (Label::Kind(Kind::Ssn), "ssn|social security|social security number|itin|social"),
     (
-        Some(Kind::NationalId),
+        Label::Kind(Kind::NationalId),
         "nhs|nhs number|nino|national insurance|national id|identity number|identity card|id card|steuer-id|\
          steueridentifikationsnummer|idnr|steuer id|sozialversicherungsnummer|nir|s\u{e9}curit\u{e9} sociale|num\u{e9}ro de s\u{e9}cu|\
          dni|nie|nif|documento|codice fiscale|bsn|burgerservicenummer|sofinummer|contribuinte|pesel|rijksregisternummer|\
@@ -38,30 +44,33 @@ const LABELS: &[Label] = &[
          personal code|national number",
     ),
     (
-        Some(Kind::TaxId),
+        Label::Kind(Kind::TaxId),
         "vat|vat number|vat id|ust-id|ustid|ust-idnr|tva|iva|btw|tax id|tax number|tin|ein|tfn|cuit|cnpj|steuernummer|partita iva",
     ),
-    (Some(Kind::Passport), "passport|passport number|reisepass|passeport|pasaporte|passaporto|paspoort|passaporte|paszport"),
     (
-        Some(Kind::DrivingLicence),
+        Label::Kind(Kind::Passport),
+        "passport|passport number|reisepass|passeport|pasaporte|passaporto|paspoort|passaporte|paszport",
+    ),
+    (
+        Label::Kind(Kind::DrivingLicence),
         "driver's license|drivers license|driver license|driving licence|driving license|driver's licence|licence number|\
          license number|dl|f\u{fc}hrerschein|permis de conduire|permiso de conducir|patente|rijbewijs|prawo jazdy|carta de condu\u{e7}\u{e3}o",
     ),
     (
-        Some(Kind::BankAccount),
+        Label::Kind(Kind::BankAccount),
         "account number|bank account|account no|acct|sort code|routing|routing number|aba|kontonummer|konto|blz|\
          rekeningnummer|num\u{e9}ro de compte|n\u{fa}mero de cuenta|numero di conto|konta",
     ),
-    (Some(Kind::Bic), "bic|swift|swift code|bic code|bank identifier"),
+    (Label::Kind(Kind::Bic), "bic|swift|swift code|bic code|bank identifier"),
     (
-        Some(Kind::DateOfBirth),
+        Label::Kind(Kind::DateOfBirth),
         "born|born on|dob|d.o.b|date of birth|birth date|birthdate|birthday|geboren|geboren am|geburtsdatum|geburtstag|\
          n\u{e9} le|n\u{e9}e le|date de naissance|nacido|nacida|fecha de nacimiento|nato il|nata il|data di nascita|geboortedatum|\
          nascido|nascida|data de nascimento|urodzony|urodzona|data urodzenia",
     ),
-    (Some(Kind::DeviceId), "imei|device id|device number|serial of the phone"),
+    (Label::Kind(Kind::DeviceId), "imei|device id|device number|serial of the phone"),
     (
-        None,
+        Label::Thing,
         "order|orders|order number|order no|order id|invoice|invoice number|ticket|case|ref|reference|sku|item|product|\
          part number|serial|serial number|tracking|tracking number|shipment|batch|lot|version|build|commit|isbn|ean|gtin|\
          upc|firmware|release|revision|rev|software|driver|app|kernel|os|protocol|api|library|package|section|quantity|qty|amount|total|price|room|page|chapter|error|code|line|bestellung|bestellnummer|rechnung|auftrag|\
@@ -71,7 +80,7 @@ const LABELS: &[Label] = &[
 
 struct Words {
     automaton: AhoCorasick,
-    kinds: Vec<Option<Kind>>,
+    kinds: Vec<Label>,
 }
 
 static WORDS: LazyLock<Option<Words>> = LazyLock::new(|| {
@@ -87,13 +96,12 @@ static WORDS: LazyLock<Option<Words>> = LazyLock::new(|| {
 });
 
 /// What the nearest telling word before `at` says: a kind, or that it is no data of a person.
-pub(crate) fn label_before(text: &[u8], at: usize) -> Option<Option<Kind>> {
+pub(crate) fn label_before(text: &[u8], at: usize) -> Option<Label> {
     let words = WORDS.as_ref()?;
     let from = at.saturating_sub(REACH);
     let window = part(text, from, at);
-    let is_whole = |start: usize, end: usize| {
-        !is_word(before(text, from + start)) && !is_word(byte(text, from + end))
-    };
+    let is_whole =
+        |start: usize, end: usize| !is_word(before(text, from + start)) && !is_word(byte(text, from + end));
     // What was said in the line before is about something else.
     let line = memchr::memrchr(b'\n', window).map_or(0, |end| end + 1);
     let found = words.automaton.find_iter(window);
@@ -104,7 +112,8 @@ pub(crate) fn label_before(text: &[u8], at: usize) -> Option<Option<Kind>> {
 /// Whether the word that follows a number says that it is a telephone's, as in signatures.
 pub(crate) fn is_phone_after(text: &[u8], at: usize) -> bool {
     const WORDS: [&[u8]; 12] = [
-        b"office", b"fax", b"mobile", b"cell", b"home", b"work", b"desk", b"tel", b"phone", b"mobil", b"handy", b"direct",
+        b"office", b"fax", b"mobile", b"cell", b"home", b"work", b"desk", b"tel", b"phone", b"mobil",
+        b"handy", b"direct",
     ];
     let rest = part(text, at, text.len().min(at + 16));
     let lead = rest.iter().take_while(|byte| matches!(byte, b' ' | b'(' | b'-' | b',')).count();
@@ -117,15 +126,15 @@ pub(crate) fn is_phone_after(text: &[u8], at: usize) -> bool {
 mod tests {
     use super::*;
 
-    fn label(text: &str) -> Option<Option<Kind>> {
+    fn label(text: &str) -> Option<Label> {
         label_before(text.as_bytes(), text.len())
     }
 
     #[test]
     fn the_nearest_whole_word_counts() {
-        assert_eq!(label("Please call me at "), Some(Some(Kind::Phone)));
-        assert_eq!(label("call about order "), Some(None));
-        assert_eq!(label("Geburtsdatum: "), Some(Some(Kind::DateOfBirth)));
+        assert_eq!(label("Please call me at "), Some(Label::Kind(Kind::Phone)));
+        assert_eq!(label("call about order "), Some(Label::Thing));
+        assert_eq!(label("Geburtsdatum: "), Some(Label::Kind(Kind::DateOfBirth)));
         assert_eq!(label("the hotel "), None);
         assert_eq!(label("phone\nthe next "), None);
     }

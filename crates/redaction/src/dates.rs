@@ -37,10 +37,21 @@ mod tests {
 
     #[test]
     fn dates_with_months_are_found_in_several_languages() {
-        for text in ["14 April 1988", "April 14, 1988", "1. März 1970", "3 de mayo de 1990", "1er août 1985", "12 listopada 1977"] {
+        for text in [
+            "14 April 1988",
+            "April 14, 1988",
+            "1. März 1970",
+            "3 de mayo de 1990",
+            "1er août 1985",
+            "12 listopada 1977",
+        ] {
             let mut hits = Vec::new();
             find(text.as_bytes(), &mut hits);
-            assert_eq!(hits.iter().map(|hit| (hit.start, hit.end)).collect::<Vec<_>>(), [(0, text.len())], "{text}");
+            assert_eq!(
+                hits.iter().map(|hit| (hit.start, hit.end)).collect::<Vec<_>>(),
+                [(0, text.len())],
+                "{text}"
+            );
         }
         let mut hits = Vec::new();
         find(b"3 tables 2000 and 5 boxes 1200", &mut hits);

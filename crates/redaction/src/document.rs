@@ -143,7 +143,12 @@ impl<'t> Document<'t> {
     }
 
     /// Where a value stands that comes next in the node `around`: its key, its shape and that node.
-    fn place(&mut self, around: Option<usize>, name: Option<&'t str>, engine: &Engine) -> (Key<'t>, usize, usize) {
+    fn place(
+        &mut self,
+        around: Option<usize>,
+        name: Option<&'t str>,
+        engine: &Engine,
+    ) -> (Key<'t>, usize, usize) {
         let Some((at, node)) = around.and_then(|at| Some((at, self.nodes.get_mut(at)?))) else {
             return (Key::Item(0), 0, usize::MAX);
         };
@@ -176,7 +181,7 @@ impl<'t> Document<'t> {
         let reached: Vec<Reached> = engine.paths.iter().zip(&above.reached).map(step).collect();
         let declared = engine.paths.iter().zip(&reached).position(|(path, reached)| path.is_there(*reached));
         let class = match &name {
-            Some(name) => self.class(name, above, engine),
+            Some(name) => Self::class(name, above, engine),
             // The items of a list are what the list is called.
             None if matches!(way, Way::Item) => above.class,
             None => FieldClass::Unknown,
@@ -185,7 +190,8 @@ impl<'t> Document<'t> {
         let in_list = above.in_list || name.is_none();
         let is_item = name.is_none();
         let is_personal = matches!(class, FieldClass::Kind(kind, _) if !kind.is_secret());
-        let mut fresh = Shape { parent, class, declared, in_list, is_item, reached, name: written, personal: false };
+        let mut fresh =
+            Shape { parent, class, declared, in_list, is_item, reached, name: written, personal: false };
         fresh.personal = name.is_some_and(|name| engine.lexicon.is_person(&name));
         self.shapes.push(fresh);
         self.index.insert((parent, way), shape);
@@ -196,7 +202,7 @@ impl<'t> Document<'t> {
     }
 
     /// What a field holds by its name and, if that says too little, by the name around it.
-    fn class(&self, name: &str, above: &Shape<'_>, engine: &Engine) -> FieldClass {
+    fn class(name: &str, above: &Shape<'_>, engine: &Engine) -> FieldClass {
         let own = engine.lexicon.classify(name);
         let around = above.name.and_then(decode);
         let is_generic = match own {
@@ -236,9 +242,12 @@ impl<'t> Document<'t> {
 
     /// The names of columns: the items of a list `columns` or `headers` in the object `around`, or their `name`.
     fn headers(&self, around: usize) -> Vec<String> {
-        const LISTS: [&str; 5] = ["\"columns\"", "\"headers\"", "\"header\"", "\"fields\"", "\"columnNames\""];
+        const LISTS: [&str; 5] =
+            ["\"columns\"", "\"headers\"", "\"header\"", "\"fields\"", "\"columnNames\""];
         let list = LISTS.iter().find_map(|name| self.index.get(&(around, Way::Name(name))));
-        let Some(item) = list.and_then(|list| self.index.get(&(*list, Way::Item))).copied() else { return vec![] };
+        let Some(item) = list.and_then(|list| self.index.get(&(*list, Way::Item))).copied() else {
+            return vec![];
+        };
         let named = self.index.get(&(item, Way::Name("\"name\""))).copied().unwrap_or(item);
         let is_header = |leaf: &&Leaf<'_>| leaf.is_string() && !leaf.is_name && leaf.shape == named;
         let leaves = self.leaves.iter().filter(is_header).take(MAX_POSITIONS as usize);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::action::Action;
-use crate::config::{BinaryAction, ConfigProblem, FieldConfig, RedactionConfig};
+use crate::config::{BinaryAction, ConfigProblem, FieldConfig, KindAction, RedactionConfig};
 use crate::field::{FieldClass, Lexicon};
 use crate::finding::{Finding, Redacted, Refusal};
 use crate::kind::{Kind, KindSet};
@@ -60,9 +60,12 @@ impl Engine {
         }
         let of_kind = |kind: Kind| config.kinds.get(&kind).copied();
         let usual = |kind: Kind| if kind.is_secret() { config.secrets } else { config.default };
-        let action = |kind: Kind| of_kind(kind).and_then(|action| action.action()).unwrap_or_else(|| usual(kind));
+        let action = |kind: Kind| of_kind(kind).and_then(KindAction::action).unwrap_or_else(|| usual(kind));
         let is_wanted = |kind: &Kind| of_kind(*kind).is_none_or(|action| action.action().is_some());
-        let own = config.lexicon.iter().flat_map(|entry| entry.names.iter().map(|name| (name.as_str(), entry.kind)));
+        let own = config
+            .lexicon
+            .iter()
+            .flat_map(|entry| entry.names.iter().map(|name| (name.as_str(), entry.kind)));
         Ok(Self {
             actions: Kind::ALL.iter().map(|kind| action(*kind)).collect(),
             wanted: Kind::ALL.iter().copied().filter(is_wanted).collect(),
@@ -150,7 +153,8 @@ fn within_limit(text: &str) -> Result<(), Refusal> {
 }
 
 fn check(config: &RedactionConfig, problems: &mut Vec<ConfigProblem>) {
-    let mut problem = |path: String, message: &str| problems.push(ConfigProblem { path, message: message.to_owned() });
+    let mut problem =
+        |path: String, message: &str| problems.push(ConfigProblem { path, message: message.to_owned() });
     for (at, field) in config.fields.iter().enumerate() {
         if field.kind.is_none() && field.action != Some(Action::Allow) {
             problem(format!("fields[{at}]"), "a field needs a `kind`, unless its action is `allow`");
@@ -182,7 +186,11 @@ fn check(config: &RedactionConfig, problems: &mut Vec<ConfigProblem>) {
             problem(format!("binary.allow[{at}]"), "a media type is `type/subtype` or `type/*`");
         }
     }
-    for (name, count) in [("fields", config.fields.len()), ("lexicon", config.lexicon.len()), ("binary.allow", config.binary.allow.len())] {
+    for (name, count) in [
+        ("fields", config.fields.len()),
+        ("lexicon", config.lexicon.len()),
+        ("binary.allow", config.binary.allow.len()),
+    ] {
         if count > MAX_RULES {
             problem(name.into(), "there are more than 1,000 entries");
         }

@@ -4,6 +4,8 @@
 //! that cannot be of the kind that its field names is not taken for it.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{PoisonError, RwLock};
 
 use crate::kind::Kind;
 
@@ -40,13 +42,34 @@ pub(crate) enum FieldClass {
     Thing,
 }
 
+/// Names that were looked up before are known for longer than one text; most that are kept.
+const MAX_KNOWN: usize = 4_096;
+
+/// A hasher for words that are there from the beginning: nobody can choose them so that they collide.
+#[derive(Clone, Copy, Debug, Default)]
+struct WordHasher(u64);
+
+impl Hasher for WordHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0.rotate_left(5) ^ u64::from(*byte)).wrapping_mul(0x517c_c1b7_2722_0a95);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// Names of fields by what they hold.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Lexicon {
-    terms: HashMap<Box<str>, Term>,
+    terms: HashMap<Box<str>, Term, BuildHasherDefault<WordHasher>>,
+    known: RwLock<HashMap<Box<str>, FieldClass>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each says whether a word is in one list of the lexicon")]
 struct Term {
     kind: Option<(Kind, &'static str)>,
     people: bool,
@@ -61,7 +84,7 @@ struct Term {
 impl Lexicon {
     /// The lexicon of this crate with `more` words, which go before its own.
     pub(crate) fn new<'a>(more: impl IntoIterator<Item = (&'a str, Option<Kind>)>) -> Self {
-        let mut terms: HashMap<Box<str>, Term> = HashMap::new();
+        let mut terms: HashMap<Box<str>, Term, BuildHasherDefault<WordHasher>> = HashMap::default();
         for (detector, kind, words) in lexicon::LEXICON {
             for word in words.split_ascii_whitespace() {
                 terms.entry(word.into()).or_default().kind.get_or_insert((*kind, detector));
@@ -80,7 +103,7 @@ impl Lexicon {
             let kind = kind.map(|kind| (kind, "field.own"));
             *term = Term { kind, thing: kind.is_none(), own: true, ..Term::default() };
         }
-        Self { terms }
+        Self { terms, known: RwLock::default() }
     }
 
     fn term(&self, word: &str) -> Option<&Term> {
@@ -93,6 +116,18 @@ impl Lexicon {
         if name.len() > MAX_NAME {
             return FieldClass::Unknown;
         }
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).copied();
+        known.unwrap_or_else(|| {
+            let class = self.look_up(name);
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            if known.len() < MAX_KNOWN {
+                known.insert(name.into(), class);
+            }
+            class
+        })
+    }
+
+    fn look_up(&self, name: &str) -> FieldClass {
         match self.classify_words(name) {
             known @ FieldClass::Kind(..) => known,
             other => match self.without_particles(name) {
@@ -118,7 +153,9 @@ impl Lexicon {
                     return term.kind.map_or(FieldClass::Thing, |(kind, by)| FieldClass::Kind(kind, by));
                 }
                 if let Some(kind) = term.kind
-                    && best.is_none_or(|(longest, _, known)| length > longest || (length == longest && !yields(kind.0, known.0)))
+                    && best.is_none_or(|(longest, _, known)| {
+                        length > longest || (length == longest && !yields(kind.0, known.0))
+                    })
                 {
                     best = Some((length, from, kind));
                 }
@@ -129,27 +166,12 @@ impl Lexicon {
                 things |= term.thing;
             }
         }
-        self.decide(best.map(|(length, _, kind)| (length == count, kind)), (people, names, roles), (about, things), count)
-    }
-
-    fn decide(
-        &self,
-        kind: Option<(bool, (Kind, &'static str))>,
-        (people, names, roles): (bool, usize, bool),
-        (about, things): (bool, bool),
-        count: usize,
-    ) -> FieldClass {
-        match kind {
-            // The whole name is known: nothing in it makes it something else.
-            Some((true, (kind, detector))) => FieldClass::Kind(kind, detector),
-            _ if about => FieldClass::Unknown,
-            Some((false, (kind, detector))) => FieldClass::Kind(kind, detector),
-            None if names > 0 && people => FieldClass::Kind(Kind::PersonName, "field.person"),
-            None if roles => FieldClass::Role,
-            None if names > 0 && count == 1 => FieldClass::Name,
-            None if things => FieldClass::Thing,
-            None => FieldClass::Unknown,
-        }
+        decide(
+            best.map(|(length, _, kind)| (length == count, kind)),
+            (people, names, roles),
+            (about, things),
+            count,
+        )
     }
 
     /// What a field called `name` holds, if the small words of its name are passed over: `date de la naissance`.
@@ -175,6 +197,26 @@ impl Lexicon {
     }
 }
 
+/// What a name says of which is known: the kind, and whether all of the name is it; what else its words are.
+fn decide(
+    kind: Option<(bool, (Kind, &'static str))>,
+    (people, names, roles): (bool, usize, bool),
+    (about, things): (bool, bool),
+    count: usize,
+) -> FieldClass {
+    match kind {
+        // The whole name is known: nothing in it makes it something else.
+        Some((true, (kind, detector))) => FieldClass::Kind(kind, detector),
+        _ if about => FieldClass::Unknown,
+        Some((false, (kind, detector))) => FieldClass::Kind(kind, detector),
+        None if names > 0 && people => FieldClass::Kind(Kind::PersonName, "field.person"),
+        None if roles => FieldClass::Role,
+        None if names > 0 && count == 1 => FieldClass::Name,
+        None if things => FieldClass::Thing,
+        None => FieldClass::Unknown,
+    }
+}
+
 /// Whether `kind` says less than `known` in a name that has both: an IP address is no address.
 fn yields(kind: Kind, known: Kind) -> bool {
     kind == Kind::Address && matches!(known, Kind::Ip | Kind::Mac | Kind::Email | Kind::CryptoAddress)
@@ -194,7 +236,8 @@ fn split(name: &str, joined: &mut String, ends: &mut [usize; MAX_WORDS]) -> usiz
     let mut characters = name.chars().peekable();
     while let Some(character) = characters.next() {
         let next = characters.peek().copied().unwrap_or(' ');
-        let begins = (character.is_uppercase() && (previous.is_lowercase() || (previous.is_uppercase() && next.is_lowercase())))
+        let begins = (character.is_uppercase()
+            && (previous.is_lowercase() || (previous.is_uppercase() && next.is_lowercase())))
             || (character.is_ascii_digit() != previous.is_ascii_digit() && previous.is_alphanumeric());
         let is_sign = !character.is_alphanumeric();
         let length = joined.len();
@@ -264,10 +307,22 @@ mod tests {
     #[test]
     fn names_are_known_in_every_spelling_and_language() {
         for (names, expected) in [
-            ("email e-mail EMAIL userEmail customer_email_address Email-Address contactEmail courriel emailadresse emails", Kind::Email),
-            ("phone phoneNumber PHONE_NO tel telefonnummer numéro_téléphone móvil cellulare telefoon telemóvel komórka homePhone2", Kind::Phone),
-            ("date_of_birth dateOfBirth DOB birthDate geburtsdatum dateDeNaissance fecha_nacimiento dataDiNascita geboortedatum data_urodzenia", Kind::DateOfBirth),
-            ("first_name lastName fullName customer_name vorname Nachname prénom apellidos cognome achternaam sobrenome imię nazwisko clientName nom_client", Kind::PersonName),
+            (
+                "email e-mail EMAIL userEmail customer_email_address Email-Address contactEmail courriel emailadresse emails",
+                Kind::Email,
+            ),
+            (
+                "phone phoneNumber PHONE_NO tel telefonnummer numéro_téléphone móvil cellulare telefoon telemóvel komórka homePhone2",
+                Kind::Phone,
+            ),
+            (
+                "date_of_birth dateOfBirth DOB birthDate geburtsdatum dateDeNaissance fecha_nacimiento dataDiNascita geboortedatum data_urodzenia",
+                Kind::DateOfBirth,
+            ),
+            (
+                "first_name lastName fullName customer_name vorname Nachname prénom apellidos cognome achternaam sobrenome imię nazwisko clientName nom_client",
+                Kind::PersonName,
+            ),
             ("ipAddress client_ip remoteIP ip", Kind::Ip),
             ("street address shippingAddress address_line_2 Straße indirizzo endereço ulica", Kind::Address),
             ("cardNumber credit_card_number kreditkartennummer", Kind::CreditCard),
@@ -283,8 +338,20 @@ mod tests {
     #[test]
     fn fields_about_such_data_are_not_the_data() {
         for name in [
-            "emailVerified", "phone_type", "email_count", "ip_version", "card_type", "next_page_token", "passwordPolicy",
-            "product_name", "file_name", "max_tokens", "address_id_count", "hostname", "tokens_used", "description",
+            "emailVerified",
+            "phone_type",
+            "email_count",
+            "ip_version",
+            "card_type",
+            "next_page_token",
+            "passwordPolicy",
+            "product_name",
+            "file_name",
+            "max_tokens",
+            "address_id_count",
+            "hostname",
+            "tokens_used",
+            "description",
         ] {
             assert_eq!(kind(name), None, "{name}");
         }

@@ -32,7 +32,8 @@ pub(crate) fn emails(text: &str, hits: &mut Vec<Hit>) {
         let is_remote = byte(text.as_bytes(), end) == b':' && is_word(byte(text.as_bytes(), end + 1));
         if !local.is_empty() && is_host(domain) && !is_remote && !in_authority(left) {
             let start = at - local.len();
-            let found = Hit { start, end, kind: Kind::Email, detector: "email", confidence: Confidence::Strong };
+            let found =
+                Hit { start, end, kind: Kind::Email, detector: "email", confidence: Confidence::Strong };
             hits.push(found);
         }
     }
@@ -52,7 +53,8 @@ fn is_host(domain: &str) -> bool {
 fn in_authority(left: &str) -> bool {
     let Some(at) = left.rfind("://") else { return false };
     let after = left.get(at + 3..).unwrap_or_default();
-    !after.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>' | ','))
+    !after
+        .contains(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>' | ','))
 }
 
 /// Adds the users and passwords of the URLs in `text` (RFC 3986, section 3.2.1).
@@ -61,7 +63,8 @@ pub(crate) fn url_users(text: &[u8], hits: &mut Vec<Hit>) {
         let start = at + 3;
         let rest = text.get(start..).unwrap_or_default();
         let ends = |byte: &u8| {
-            byte.is_ascii_whitespace() || matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'`')
+            byte.is_ascii_whitespace()
+                || matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'`')
         };
         // A password may hold a `/` that should have been written otherwise.
         let authority = part(rest, 0, rest.iter().position(ends).unwrap_or(rest.len()));
@@ -69,7 +72,8 @@ pub(crate) fn url_users(text: &[u8], hits: &mut Vec<Hit>) {
         let written = part(authority, 0, user);
         let Some(colon) = memchr::memchr(b':', written) else { continue };
         let password = written.get(colon + 1..).unwrap_or_default();
-        let is_reference = password.starts_with(b"$") || password.starts_with(b"{") || password.starts_with(b"%s");
+        let is_reference =
+            password.starts_with(b"$") || password.starts_with(b"{") || password.starts_with(b"%s");
         if !password.is_empty() && !is_reference {
             let (kind, detector) = (Kind::SecretUrl, "secret.url");
             hits.push(Hit { start, end: start + user, kind, detector, confidence: Confidence::Strong });
@@ -108,7 +112,7 @@ pub(crate) fn colons(text: &[u8], hits: &mut Vec<Hit>) {
 }
 
 fn is_ipv6(written: &[u8]) -> bool {
-    let colons = written.iter().filter(|byte| **byte == b':').count();
+    let colons = memchr::memchr_iter(b':', written).count();
     let is_telling = written.iter().any(u8::is_ascii_digit) || colons > 2;
     let text = std::str::from_utf8(written).unwrap_or_default();
     colons >= 2 && is_telling && text.parse::<Ipv6Addr>().is_ok_and(|address| !address.is_unspecified())
@@ -122,7 +126,8 @@ fn is_mac(written: &[u8], sign: u8) -> bool {
 /// Adds hardware addresses with hyphens, as Windows writes them.
 pub(crate) fn hyphens(text: &[u8], hits: &mut Vec<Hit>) {
     for (start, window) in text.windows(17).enumerate() {
-        let is_address = byte(window, 2) == b'-' && is_mac(window, b'-') && window.iter().any(u8::is_ascii_alphabetic);
+        let is_address =
+            byte(window, 2) == b'-' && is_mac(window, b'-') && window.iter().any(u8::is_ascii_alphabetic);
         if is_address && !is_word(before(text, start)) && !is_word(byte(text, start + 17)) {
             let (kind, detector) = (Kind::Mac, "mac");
             hits.push(Hit { start, end: start + 17, kind, detector, confidence: Confidence::Strong });
@@ -147,7 +152,8 @@ pub(crate) fn coordinates(text: &[u8], hits: &mut Vec<Hit>) {
         let (latitude, longitude) = (numbers.next().flatten(), numbers.next().flatten());
         let is_place = latitude.is_some_and(|degrees| degrees.abs() <= 90.0)
             && longitude.is_some_and(|degrees| degrees.abs() <= 180.0);
-        let is_alone = !is_word(before(text, start)) && before(text, start) != b'.' && !is_word(byte(text, end));
+        let is_alone =
+            !is_word(before(text, start)) && before(text, start) != b'.' && !is_word(byte(text, end));
         if is_place && is_alone {
             let (kind, detector, confidence) = (Kind::Gps, "gps", Confidence::Medium);
             hits.push(Hit { start, end: end - trailing, kind, detector, confidence });

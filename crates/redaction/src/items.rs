@@ -121,14 +121,25 @@ fn first_look(engine: &Engine, item: &Item<'_>, column: Column, hits: &mut Vec<H
     if item.form == Form::Text || (column.in_list && text.len() >= 9) {
         find_all(text, &engine.lexicon, hits);
     }
-    if item.form == Form::Text { Verdict::Open } else if hits.is_empty() { Verdict::Left } else { Verdict::Open }
+    if item.form == Form::Text {
+        Verdict::Open
+    } else if hits.is_empty() {
+        Verdict::Left
+    } else {
+        Verdict::Open
+    }
 }
 
 /// What all of a value is by its content, where that says more than the name of its field.
 fn better(engine: &Engine, kind: Kind, text: &str, hits: &mut Vec<Hit>) -> Option<(Kind, &'static str)> {
     let is_broad = matches!(
         kind,
-        Kind::Username | Kind::NationalId | Kind::TaxId | Kind::BankAccount | Kind::SecretGeneric | Kind::Passport
+        Kind::Username
+            | Kind::NationalId
+            | Kind::TaxId
+            | Kind::BankAccount
+            | Kind::SecretGeneric
+            | Kind::Passport
     );
     if !is_broad {
         return None;
@@ -140,7 +151,8 @@ fn better(engine: &Engine, kind: Kind, text: &str, hits: &mut Vec<Hit>) -> Optio
             && engine.wanted.has(hit.kind)
             && hit.confidence == Confidence::Strong
     };
-    let found = hits.iter().filter(is_better).max_by_key(|hit| hit.confidence).map(|hit| (hit.kind, hit.detector));
+    let found =
+        hits.iter().filter(is_better).max_by_key(|hit| hit.confidence).map(|hit| (hit.kind, hit.detector));
     hits.clear();
     found
 }
@@ -154,8 +166,17 @@ struct Counts {
 }
 
 /// Detectors that take almost any number of some length: many of them prove nothing.
-const UNCHECKED: &[&str] =
-    &["bank.number", "passport", "driving_licence", "phone.number", "date", "date.words", "imei", "tax_id.us_ein", "bic"];
+const UNCHECKED: &[&str] = &[
+    "bank.number",
+    "passport",
+    "driving_licence",
+    "phone.number",
+    "date",
+    "date.words",
+    "imei",
+    "tax_id.us_ein",
+    "bic",
+];
 
 /// Makes whole columns of what most of their values are.
 fn by_columns(engine: &Engine, items: &[Item<'_>], columns: &[Column], verdicts: &mut [Verdict]) {
@@ -164,7 +185,10 @@ fn by_columns(engine: &Engine, items: &[Item<'_>], columns: &[Column], verdicts:
     for (column, counts) in counts {
         let is_thing = columns.get(column).is_some_and(|column| column.class == FieldClass::Thing);
         let least = counts.values * engine.columns.1;
-        let sure = counts.sure.iter().filter(|(_, count)| **count * 100 >= least && counts.values >= engine.columns.0);
+        let sure = counts
+            .sure
+            .iter()
+            .filter(|(_, count)| **count * 100 >= least && counts.values >= engine.columns.0);
         let weak = counts.weak.iter().filter(|(_, count)| {
             !is_thing && counts.values >= MIN_WEAK_VALUES && **count * 100 >= counts.values * MIN_WEAK_PERCENT
         });
@@ -179,7 +203,8 @@ fn by_columns(engine: &Engine, items: &[Item<'_>], columns: &[Column], verdicts:
         return;
     }
     for (item, verdict) in items.iter().zip(verdicts) {
-        let is_open = item.form != Form::Name && matches!(verdict, Verdict::Parts(_) | Verdict::Open | Verdict::Left);
+        let is_open =
+            item.form != Form::Name && matches!(verdict, Verdict::Parts(_) | Verdict::Open | Verdict::Left);
         let declared = columns.get(item.column).is_some_and(|column| column.declared.is_some());
         let kind = kinds.get(&item.column).filter(|_| is_open && !declared);
         if let Some(kind) = kind.filter(|kind| is_plausible(**kind, &item.text)) {

@@ -32,7 +32,8 @@ fn name_before(text: &str, at: usize) -> Option<&str> {
     // Of a sentence only its end is a name; of a path only its last part.
     let last = whole.rsplit(['/', '.']).next().unwrap_or(whole).trim();
     let words = last.split(' ').count();
-    let cut = last.char_indices().filter(|(_, c)| *c == ' ').map(|(at, _)| at + 1).nth(words.saturating_sub(5));
+    let cut =
+        last.char_indices().filter(|(_, c)| *c == ' ').map(|(at, _)| at + 1).nth(words.saturating_sub(5));
     let name = if words > 4 { last.get(cut?..)? } else { last };
     (!name.is_empty()).then_some(name)
 }
@@ -65,7 +66,9 @@ fn value_after(text: &str, at: usize, is_pair: bool, kind: Kind) -> Option<(usiz
 fn counts(kind: Kind, value: &str) -> bool {
     let words = value.split_whitespace().count();
     let is_short = match kind {
-        Kind::PersonName => is_full_name(value) || (words == 1 && value.chars().next().is_some_and(char::is_uppercase)),
+        Kind::PersonName => {
+            is_full_name(value) || (words == 1 && value.chars().next().is_some_and(char::is_uppercase))
+        }
         Kind::Address => value.bytes().any(|byte| byte.is_ascii_digit()) && words <= 14,
         Kind::Username => words == 1 && !value.contains("://"),
         Kind::Gender | Kind::Nationality | Kind::Age => words == 1,
@@ -91,7 +94,10 @@ mod tests {
 
     #[test]
     fn named_values_of_logs_and_forms_are_found() {
-        assert_eq!(found("user_email=x customer_name=\"Ada Lovelace\" status=ok"), [("Ada Lovelace", Kind::PersonName)]);
+        assert_eq!(
+            found("user_email=x customer_name=\"Ada Lovelace\" status=ok"),
+            [("Ada Lovelace", Kind::PersonName)]
+        );
         assert_eq!(found("Full name: Ada Lovelace\nCity: London"), [("Ada Lovelace", Kind::PersonName)]);
         assert_eq!(found("**Date of birth**: 12 March 1980"), [("12 March 1980", Kind::DateOfBirth)]);
         assert_eq!(found("Passport No: X1234567, valid"), [("X1234567", Kind::Passport)]);
@@ -100,7 +106,12 @@ mod tests {
 
     #[test]
     fn prose_behind_a_name_is_no_value() {
-        for text in ["About the customer name: please spell it right", "Email: we answer soon", "status: active", "https://example.com"] {
+        for text in [
+            "About the customer name: please spell it right",
+            "Email: we answer soon",
+            "status: active",
+            "https://example.com",
+        ] {
             assert_eq!(found(text), [], "{text}");
         }
     }

@@ -43,8 +43,8 @@ mod words;
 
 pub use action::Action;
 pub use config::{
-    BinaryAction, BinaryConfig, ColumnsConfig, ConfigProblem, FieldConfig, KindAction, LexiconConfig, NestedConfig,
-    RedactionConfig,
+    BinaryAction, BinaryConfig, ColumnsConfig, ConfigProblem, FieldConfig, KindAction, LexiconConfig,
+    NestedConfig, RedactionConfig,
 };
 pub use engine::{Engine, MAX_TEXT_BYTES};
 pub use finding::{Finding, Redacted, Refusal};
@@ -56,13 +56,53 @@ pub use scope::{KEY_BYTES, Key, MemoryVault, Placeholder, Scope, Vault, VaultErr
 /// The names of all detectors, as findings have them and a configuration can turn them off.
 pub fn detectors() -> Vec<&'static str> {
     const OTHERS: &[&str] = &[
-        "address", "column", "credit_card", "crypto.base58", "crypto.bech32", "crypto.ethereum", "date", "date.words", "echo", "email",
-        "field.company", "field.own", "field.person", "field.role", "gps", "iban", "imei", "ip.v4", "ip.v6", "label",
-        "mac", "bic", "phone.br", "phone.cn", "phone.dialled", "phone.e164", "phone.nanp", "phone.number", "phone.trunk",
-        "recogniser", "secret.aws_secret", "secret.named", "secret.of_provider", "secret.password", "secret.url",
-        "national_id.es_dni", "national_id.es_nie", "national_id.fi_hetu", "national_id.ie_pps",
-        "national_id.it_codice_fiscale", "national_id.mx_curp", "national_id.sg_nric", "national_id.uk_nino",
-        "tax_id.es_cif", "tax_id.eu_vat", "tax_id.in_pan", "vehicle_id.vin",
+        "address",
+        "column",
+        "credit_card",
+        "crypto.base58",
+        "crypto.bech32",
+        "crypto.ethereum",
+        "date",
+        "date.words",
+        "echo",
+        "email",
+        "field.company",
+        "field.own",
+        "field.person",
+        "field.role",
+        "gps",
+        "iban",
+        "imei",
+        "ip.v4",
+        "ip.v6",
+        "label",
+        "mac",
+        "bic",
+        "phone.br",
+        "phone.cn",
+        "phone.dialled",
+        "phone.e164",
+        "phone.nanp",
+        "phone.number",
+        "phone.trunk",
+        "recogniser",
+        "secret.aws_secret",
+        "secret.named",
+        "secret.of_provider",
+        "secret.password",
+        "secret.url",
+        "national_id.es_dni",
+        "national_id.es_nie",
+        "national_id.fi_hetu",
+        "national_id.ie_pps",
+        "national_id.it_codice_fiscale",
+        "national_id.mx_curp",
+        "national_id.sg_nric",
+        "national_id.uk_nino",
+        "tax_id.es_cif",
+        "tax_id.eu_vat",
+        "tax_id.in_pan",
+        "vehicle_id.vin",
     ];
     let mut names = OTHERS.to_vec();
     names.extend(numeric::detectors().chain(secrets::detectors()).chain(field::detectors()));

@@ -138,16 +138,23 @@ impl<'e> Pass<'e> {
             let end = leaf.at + leaf.token.len() - usize::from(leaf.is_string());
             // In a string with escapes the places of its text are not those of its spelling.
             let is_plain = !leaf.token.contains('\\');
-            whole.spots.extend(outcome.spots.iter().map(|spot| match is_plain {
-                true => Spot { start: inner + spot.start, end: inner + spot.end, ..*spot },
-                false => Spot { start: inner, end, ..*spot },
+            whole.spots.extend(outcome.spots.iter().map(|spot| {
+                if is_plain {
+                    Spot { start: inner + spot.start, end: inner + spot.end, ..*spot }
+                } else {
+                    Spot { start: inner, end, ..*spot }
+                }
             }));
         }
         Ok(whole)
     }
 
     /// The values of a JSON text of which something was found.
-    fn leaves<'t>(&mut self, text: &'t str, depth: u32) -> Result<(Document<'t>, Vec<(usize, Outcome)>), Refusal> {
+    fn leaves<'t>(
+        &mut self,
+        text: &'t str,
+        depth: u32,
+    ) -> Result<(Document<'t>, Vec<(usize, Outcome)>), Refusal> {
         let mut document = Document::read(text, self.engine)?;
         document.name_positions(self.engine);
         let mut items = Vec::with_capacity(document.leaves.len());
@@ -265,7 +272,8 @@ impl<'e> Pass<'e> {
             let class = self.engine.lexicon.classify(cell(name));
             columns.push(Column { class, declared: None, in_list: true });
         }
-        let is_personal = columns.iter().any(|c| matches!(c.class, FieldClass::Kind(kind, _) if !kind.is_secret()));
+        let is_personal =
+            columns.iter().any(|c| matches!(c.class, FieldClass::Kind(kind, _) if !kind.is_secret()));
         for column in columns.iter_mut().filter(|column| is_personal && column.class == FieldClass::Name) {
             column.class = FieldClass::Kind(Kind::PersonName, "field.company");
         }
@@ -277,7 +285,11 @@ impl<'e> Pass<'e> {
             table.rows.iter().flat_map(|row| row.iter().enumerate()).collect();
         let items: Vec<Item<'_>> = cells
             .iter()
-            .map(|(column, place)| Item { text: Cow::Borrowed(cell(place)), column: *column, form: Form::Text })
+            .map(|(column, place)| Item {
+                text: Cow::Borrowed(cell(place)),
+                column: *column,
+                form: Form::Text,
+            })
             .collect();
         let verdicts = decide(self.engine, &items, &columns);
         let mut outcome = self.around(text, &table)?;

@@ -35,11 +35,15 @@ impl FieldPath {
         let mut steps = Vec::new();
         while !rest.is_empty() {
             let anywhere = rest.starts_with("..");
-            let (name, after) = if let Some(bracket) = rest.strip_prefix("..[").or_else(|| rest.strip_prefix('[')) {
+            let (name, after) = if let Some(bracket) =
+                rest.strip_prefix("..[").or_else(|| rest.strip_prefix('['))
+            {
                 bracketed(bracket)?
             } else {
                 let dotted = rest.strip_prefix("..").or_else(|| rest.strip_prefix('.'));
-                dotted_name(dotted.ok_or_else(|| format!("expected `.` or `[` before `{}`", rest.escape_debug()))?)?
+                dotted_name(
+                    dotted.ok_or_else(|| format!("expected `.` or `[` before `{}`", rest.escape_debug()))?,
+                )?
             };
             steps.push(Step { anywhere, name });
             rest = after;
@@ -105,7 +109,9 @@ fn bracketed(text: &str) -> Result<(Option<String>, &str), String> {
     }
     let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'));
     let Some(quote) = quote else {
-        return Err("only names in quotes and `*` are read in brackets: a field is declared for all rows".into());
+        return Err(
+            "only names in quotes and `*` are read in brackets: a field is declared for all rows".into()
+        );
     };
     let inner = text.get(1..).unwrap_or_default();
     let (name, after) = inner.split_once(quote).ok_or("a quote is not closed")?;
@@ -124,9 +130,8 @@ mod tests {
     fn reaches(path: &str, way: &str) -> bool {
         let path = FieldPath::parse(path).expect("a path");
         let steps = way.split('/').filter(|step| !step.is_empty());
-        let reached = steps.fold(FieldPath::START, |reached, step| {
-            path.descend(reached, (step != "-").then_some(step))
-        });
+        let reached = steps
+            .fold(FieldPath::START, |reached, step| path.descend(reached, (step != "-").then_some(step)));
         path.is_there(reached)
     }
 
@@ -144,7 +149,9 @@ mod tests {
         ] {
             assert!(reaches(path, way), "{path} {way}");
         }
-        for (path, way) in [("$.a", ""), ("$.a", "b/a"), ("$.rows[*].email", "rows/email"), ("$..a.b", "a/c/b")] {
+        for (path, way) in
+            [("$.a", ""), ("$.a", "b/a"), ("$.rows[*].email", "rows/email"), ("$..a.b", "a/c/b")]
+        {
             assert!(!reaches(path, way), "{path} {way}");
         }
     }

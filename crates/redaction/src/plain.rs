@@ -26,7 +26,9 @@ impl Plain {
         let mut plain = Self { text: String::new(), places: Vec::with_capacity(text.len() + 1), encoded };
         let decoded = if encoded { decode(text) } else { None };
         match decoded {
-            Some((decoded, places)) => plain.fold(&decoded, |at| places.get(at).copied().unwrap_or(text.len())),
+            Some((decoded, places)) => {
+                plain.fold(&decoded, |at| places.get(at).copied().unwrap_or(text.len()));
+            }
             None if unusual => {
                 plain.encoded = false;
                 plain.fold(text, |at| at);
@@ -67,7 +69,11 @@ fn usual(c: char) -> Option<char> {
     Some(match c {
         '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => ' ',
         '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' => '-',
-        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}' => {
+        '\u{ad}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{2064}'
+        | '\u{feff}' => {
             return None;
         }
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0)?,

@@ -69,7 +69,12 @@ pub fn restore_text(text: &str, scope: &Scope<'_>, allowed: KindSet) -> Result<R
     Ok(restored)
 }
 
-fn in_text(text: &str, scope: &Scope<'_>, allowed: KindSet, tally: &mut Restored) -> Result<Vec<Edit>, Refusal> {
+fn in_text(
+    text: &str,
+    scope: &Scope<'_>,
+    allowed: KindSet,
+    tally: &mut Restored,
+) -> Result<Vec<Edit>, Refusal> {
     let mut edits = Vec::new();
     for (start, _) in text.match_indices(OPEN) {
         let rest = text.get(start + OPEN.len_utf8()..).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! All detectors over one text, and which of their answers count.
 
-use crate::context::{is_phone_after, label_before};
+use crate::context::{Label, is_phone_after, label_before};
 use crate::field::{FieldClass, Lexicon};
 use crate::hit::{Confidence, Hit, settle};
 use crate::kind::{Kind, KindSet};
@@ -44,21 +44,23 @@ const EQUALS: usize = 6;
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses what is out of bounds")]
 const CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        classes[byte] = match byte as u8 {
-            b'@' => 1,
-            b':' => 2,
-            b'.' => 3,
-            b'-' => 4,
-            b' ' => 5,
-            b'=' => 6,
-            b'0'..=b'9' => 8,
-            b'a'..=b'z' | b'A'..=b'Z' => 9,
-            _ => 0,
-        };
-        byte += 1;
+    let mut letter = 0;
+    while letter < 26 {
+        classes[b'a' as usize + letter] = 9;
+        classes[b'A' as usize + letter] = 9;
+        letter += 1;
     }
+    let mut digit = 0;
+    while digit < 10 {
+        classes[b'0' as usize + digit] = 8;
+        digit += 1;
+    }
+    classes[b'@' as usize] = 1;
+    classes[b':' as usize] = 2;
+    classes[b'.' as usize] = 3;
+    classes[b'-' as usize] = 4;
+    classes[b' ' as usize] = 5;
+    classes[b'=' as usize] = 6;
     classes
 };
 
@@ -109,7 +111,9 @@ pub(crate) fn find_all(text: &str, lexicon: &Lexicon, hits: &mut Vec<Hit>) {
     if glance.digits >= 3 && glance.letters >= 3 {
         dates::find(bytes, hits);
     }
-    if (glance.digits >= 2 && glance.letters > 0) || (glance.letters >= 8 && glance.digits == 0 && bytes.len() <= 64) {
+    if (glance.digits >= 2 && glance.letters > 0)
+        || (glance.letters >= 8 && glance.digits == 0 && bytes.len() <= 64)
+    {
         words::find(bytes, hits);
     }
     if glance.digits > 0 && glance.letters >= 4 && glance.has(SPACE, 1) {
@@ -139,8 +143,8 @@ pub(crate) fn judge(text: &str, hint: Hint, wanted: KindSet, hits: &mut Vec<Hit>
                     !hint.thing && !matches!(label_before(bytes, hit.start), Some(label) if contradicts(label, hit.kind))
                 }
                 Confidence::Weak => {
-                    let said = label_before(bytes, hit.start).unwrap_or(hint.kind);
-                    let is_said = said == Some(hit.kind)
+                    let said = label_before(bytes, hit.start).or(hint.kind.map(Label::Kind));
+                    let is_said = said == Some(Label::Kind(hit.kind))
                         || (hit.kind == Kind::Phone && is_phone_after(bytes, hit.end));
                     // What the words around say is as sure as a form that is known.
                     hit.confidence = if is_said { Confidence::Medium } else { Confidence::Weak };
@@ -152,10 +156,16 @@ pub(crate) fn judge(text: &str, hint: Hint, wanted: KindSet, hits: &mut Vec<Hit>
 }
 
 /// Whether the word before a number says that it is something else.
-fn contradicts(label: Option<Kind>, kind: Kind) -> bool {
+fn contradicts(label: Label, kind: Kind) -> bool {
     let is_number = matches!(
         kind,
-        Kind::Phone | Kind::CreditCard | Kind::Ssn | Kind::NationalId | Kind::TaxId | Kind::VehicleId | Kind::Ip
+        Kind::Phone
+            | Kind::CreditCard
+            | Kind::Ssn
+            | Kind::NationalId
+            | Kind::TaxId
+            | Kind::VehicleId
+            | Kind::Ip
     );
-    label.is_none() && is_number
+    label == Label::Thing && is_number
 }

@@ -96,7 +96,8 @@ impl Placeholder {
     /// The placeholder that `inner`, the text between the brackets, is.
     pub(crate) fn parse(inner: &str) -> Option<Self> {
         let (kind, id) = inner.split_once(':')?;
-        let is_id = id.len() == PLACEHOLDER_DIGITS && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let is_id =
+            id.len() == PLACEHOLDER_DIGITS && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let kind = Kind::parse(kind)?;
         is_id.then(|| Self { kind, id: id.to_owned() })
     }

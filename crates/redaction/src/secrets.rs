@@ -65,10 +65,14 @@ pub(crate) fn find(text: &[u8], hits: &mut Vec<Hit>) {
     let mut named_until = 0;
     for found in known.automaton.find_overlapping_iter(text) {
         match known.entries.get(found.pattern().as_usize()) {
-            Some(Entry::Form(at)) => hits.extend(FORMS.get(*at).and_then(|form| of_form(text, found.start(), form))),
+            Some(Entry::Form(at)) => {
+                hits.extend(FORMS.get(*at).and_then(|form| of_form(text, found.start(), form)));
+            }
             Some(Entry::Pattern(at)) => {
                 let pattern = PATTERNS.get(*at).zip(known.patterns.get(*at).and_then(Option::as_ref));
-                hits.extend(pattern.and_then(|(pattern, regex)| of_pattern(text, found.start(), pattern, regex)));
+                hits.extend(
+                    pattern.and_then(|(pattern, regex)| of_pattern(text, found.start(), pattern, regex)),
+                );
             }
             // A word within what was found behind another is part of a secret.
             Some(Entry::Word(word)) if found.start() >= named_until => {

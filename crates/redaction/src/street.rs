@@ -68,7 +68,10 @@ mod tests {
     fn streets_of_several_countries_are_found() {
         for (text, expected) in [
             ("lives at 1600 Pennsylvania Avenue NW", "1600 Pennsylvania Avenue"),
-            ("send to 742 Evergreen Terrace, Springfield, IL 62704 today", "742 Evergreen Terrace, Springfield, IL 62704"),
+            (
+                "send to 742 Evergreen Terrace, Springfield, IL 62704 today",
+                "742 Evergreen Terrace, Springfield, IL 62704",
+            ),
             ("Hauptstraße 12, 10115 Berlin", "Hauptstraße 12, 10115 Berlin"),
             ("in der Berliner Straße 7", "Berliner Straße 7"),
             ("12 bis, rue de la Paix", "12 bis, rue de la Paix"),
@@ -83,7 +86,9 @@ mod tests {
 
     #[test]
     fn prose_with_numbers_has_no_street() {
-        for text in ["we sold 12 units on the street", "ring 5 times", "3 of 4 drives failed", "top 10 places to see"] {
+        for text in
+            ["we sold 12 units on the street", "ring 5 times", "3 of 4 drives failed", "top 10 places to see"]
+        {
             assert_eq!(found(text), [""; 0], "{text}");
         }
     }

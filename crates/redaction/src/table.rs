@@ -118,7 +118,11 @@ mod tests {
     #[test]
     fn tables_are_cut_into_cells() {
         let csv = "name,email\n\"Lovelace, Ada\",ada@example.com\r\nBo , bo@example.com\n";
-        let expected = vec![vec!["name", "email"], vec!["Lovelace, Ada", "ada@example.com"], vec!["Bo", "bo@example.com"]];
+        let expected = vec![
+            vec!["name", "email"],
+            vec!["Lovelace, Ada", "ada@example.com"],
+            vec!["Bo", "bo@example.com"],
+        ];
         assert_eq!(texts(csv), Some(expected));
         let markdown = "Customers:\n\n| Name | Mail |\n|---|:--|\n| Ada | a@x.org |\n\nend";
         assert_eq!(texts(markdown), Some(vec![vec!["Name", "Mail"], vec!["Ada", "a@x.org"]]));

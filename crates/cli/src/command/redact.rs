@@ -48,8 +48,8 @@ struct Numbered<'a> {
 
 impl Redact {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let (_, engine) =
-            load_classification(&self.classification).map_err(|found| Failure::Configuration(Box::new(found)))?;
+        let (_, engine) = load_classification(&self.classification)
+            .map_err(|found| Failure::Configuration(Box::new(found)))?;
         let key = self.key()?;
         let scope =
             Scope { workspace: "", session: "redact", tenant_key: &key, session_key: &key, vault: None };
@@ -115,7 +115,9 @@ fn lines() -> impl Iterator<Item = Result<String, Failure>> {
                 is_over = true;
                 Some(Err(Failure::Refused(format!("a record is longer than {MAX_TEXT_BYTES} bytes"))))
             }
-            Ok(_) => Some(String::from_utf8(line).map_err(|_| Failure::Refused("a record is not UTF-8 text".into()))),
+            Ok(_) => Some(
+                String::from_utf8(line).map_err(|_| Failure::Refused("a record is not UTF-8 text".into())),
+            ),
             Err(error) => Some(Err(Failure::outside(error))),
         }
     })

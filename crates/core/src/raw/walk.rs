@@ -142,7 +142,9 @@ mod tests {
         ];
         assert_eq!(walk(text, 2), Ok(expected.to_vec()));
         assert_eq!(walk("7", 0), Ok(vec![Event::Scalar("7", 0)]));
-        assert!(walk(text, 1).is_ok() && walk("[[[]]]", 2).is_err_and(|e| e.contains("deeper than 2 levels")));
+        assert!(
+            walk(text, 1).is_ok() && walk("[[[]]]", 2).is_err_and(|e| e.contains("deeper than 2 levels"))
+        );
     }
 
     proptest! {

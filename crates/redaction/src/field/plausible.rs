@@ -15,14 +15,38 @@ fn longest(kind: Kind) -> usize {
 
 /// Words that stand where there is no value.
 const EMPTY: &[&str] = &[
-    "null", "none", "n/a", "na", "nil", "unknown", "undefined", "-", "--", "tbd", "yes", "no", "true", "false", "nan",
-    "missing", "not available", "not provided", "redacted", "anonymous", "keine", "aucun", "ninguno", "nessuno", "geen",
+    "null",
+    "none",
+    "n/a",
+    "na",
+    "nil",
+    "unknown",
+    "undefined",
+    "-",
+    "--",
+    "tbd",
+    "yes",
+    "no",
+    "true",
+    "false",
+    "nan",
+    "missing",
+    "not available",
+    "not provided",
+    "redacted",
+    "anonymous",
+    "keine",
+    "aucun",
+    "ninguno",
+    "nessuno",
+    "geen",
 ];
 
 /// Whether `value`, which stands in a field for `kind`, can be of it.
 pub(crate) fn is_plausible(kind: Kind, value: &str) -> bool {
     let value = value.trim();
-    let is_empty = value.is_empty() || (value.len() < 16 && EMPTY.iter().any(|word| value.eq_ignore_ascii_case(word)));
+    let is_empty =
+        value.is_empty() || (value.len() < 16 && EMPTY.iter().any(|word| value.eq_ignore_ascii_case(word)));
     if is_empty || value.len() > longest(kind) || is_mark(value) {
         return false;
     }
@@ -40,17 +64,21 @@ pub(crate) fn is_plausible(kind: Kind, value: &str) -> bool {
         Kind::Bic => (8..=15).contains(&alphanumeric) && letters >= 6,
         Kind::Ip => value.contains(['.', ':']) && digits + letters >= 3 && !value.contains(' '),
         Kind::Mac => alphanumeric >= 12 && !value.contains(' '),
-        Kind::Gps => digits >= 2,
         Kind::Ssn => digits >= 4 && letters <= 1,
-        Kind::NationalId | Kind::TaxId | Kind::Passport | Kind::DrivingLicence | Kind::VehicleId | Kind::DeviceId => {
-            digits >= 2 && alphanumeric >= 5 && value.split_whitespace().count() <= 7
-        }
+        Kind::NationalId
+        | Kind::TaxId
+        | Kind::Passport
+        | Kind::DrivingLicence
+        | Kind::VehicleId
+        | Kind::DeviceId => digits >= 2 && alphanumeric >= 5 && value.split_whitespace().count() <= 7,
         // Whoever fills a field for names may misspell one, but writes no path and no code.
-        Kind::PersonName => letters > digits && !value.contains(NO_NAME) && value.split_whitespace().count() <= 8,
+        Kind::PersonName => {
+            letters > digits && !value.contains(NO_NAME) && value.split_whitespace().count() <= 8
+        }
         Kind::Username => alphanumeric >= 2 && value.split_whitespace().count() <= 3,
         Kind::Address => letters >= 2 || digits >= 1,
         Kind::PostalCode => alphanumeric >= 3 && value.len() <= 12,
-        Kind::DateOfBirth => digits >= 2,
+        Kind::DateOfBirth | Kind::Gps => digits >= 2,
         Kind::Age => (1..=3).contains(&digits) && letters <= 6,
         Kind::Gender | Kind::Nationality => letters >= 1 && value.split_whitespace().count() <= 4,
         Kind::CryptoAddress => alphanumeric >= 20 && !value.contains(' '),
@@ -76,7 +104,9 @@ fn is_one_long_word(value: &str) -> bool {
 /// Whether `value` reads like the name of a person of at least `least` words.
 pub(crate) fn is_name(value: &str, least: usize) -> bool {
     let letters = value.chars().filter(|c| c.is_alphabetic()).count();
-    let is_part = |c: char| c.is_alphabetic() || matches!(c, ' ' | '.' | '\'' | '’' | '-' | ',' | '·' | '(' | ')' | '\u{a0}');
+    let is_part = |c: char| {
+        c.is_alphabetic() || matches!(c, ' ' | '.' | '\'' | '’' | '-' | ',' | '·' | '(' | ')' | '\u{a0}')
+    };
     let words = value.split_whitespace().count();
     letters >= 1 && (least..=8).contains(&words) && value.chars().all(is_part)
 }
@@ -84,7 +114,24 @@ pub(crate) fn is_name(value: &str, least: usize) -> bool {
 /// Whether `value` reads like first and last name, each with a capital letter.
 pub(crate) fn is_full_name(value: &str) -> bool {
     let is_capital = |word: &str| word.chars().next().is_some_and(char::is_uppercase);
-    let is_particle = |word: &str| matches!(word, "de" | "da" | "do" | "dos" | "di" | "van" | "der" | "den" | "von" | "zu" | "la" | "le" | "y" | "e");
+    let is_particle = |word: &str| {
+        matches!(
+            word,
+            "de" | "da"
+                | "do"
+                | "dos"
+                | "di"
+                | "van"
+                | "der"
+                | "den"
+                | "von"
+                | "zu"
+                | "la"
+                | "le"
+                | "y"
+                | "e"
+        )
+    };
     is_name(value, 2)
         && value.split_whitespace().count() <= 5
         && value.split_whitespace().all(|word| is_capital(word) || is_particle(word))

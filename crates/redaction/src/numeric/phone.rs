@@ -89,8 +89,7 @@ fn is_international(digits: &[u8]) -> bool {
     let count = digits.len();
     // `+44 (0)20 …` has a 0 that is not dialled.
     match number(digits, 0, 1) {
-        1 => count == 11,
-        7 => count == 11,
+        1 | 7 => count == 11,
         _ => {
             let two = number(digits, 0, 2);
             let is_two = matches!(

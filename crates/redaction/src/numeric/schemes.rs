@@ -58,7 +58,13 @@ const SCHEMES: &[Scheme] = &[
     scheme("tax_id.au_tfn", Kind::TaxId, &[], &["9", "3 3 3"], au_tfn),
     scheme("tax_id.us_ein", Kind::TaxId, &[], &["2-7"], |_| true),
     scheme("passport", Kind::Passport, &[], &["7", "8", "9"], |_| true),
-    scheme("driving_licence", Kind::DrivingLicence, &[], &["7", "8", "9", "10", "12", "3-3-3", "3 3 3"], |_| true),
+    scheme(
+        "driving_licence",
+        Kind::DrivingLicence,
+        &[],
+        &["7", "8", "9", "10", "12", "3-3-3", "3 3 3"],
+        |_| true,
+    ),
     scheme("bank.us_routing", Kind::BankAccount, &[], &["9"], us_routing),
     scheme("bank.number", Kind::BankAccount, &[], &["6", "7", "8", "9", "10", "11", "12", "2-2-2"], |_| true),
 ];
@@ -114,7 +120,7 @@ fn uk_nhs(digits: &[u8]) -> bool {
 /// Bundeszentralamt für Steuern: of the first ten digits one is there twice or three times.
 fn de_steuer_id(digits: &[u8]) -> bool {
     let body = digits.get(..10).unwrap_or_default();
-    let count = |wanted: u8| body.iter().filter(|digit| **digit == wanted).count();
+    let count = |wanted: u8| memchr::memchr_iter(wanted, body).count();
     let repeated = (0..10).filter(|digit| count(*digit) > 1).count();
     let is_limited = (0..10).all(|digit| count(digit) <= 3);
     digits.first() != Some(&0) && repeated == 1 && is_limited && mod_11_10(digits)

@@ -119,7 +119,8 @@ impl Pass<'_> {
         }
         // What stands around the tokens is a text like any other.
         let hits = parts(self.engine, text, class);
-        let covered = |start: usize, end: usize| whole.edits.iter().any(|edit| edit.start < end && start < edit.end);
+        let covered =
+            |start: usize, end: usize| whole.edits.iter().any(|edit| edit.start < end && start < edit.end);
         let hits: Vec<_> = hits.into_iter().filter(|hit| !covered(hit.start, hit.end)).collect();
         let around = self.act(text, &hits)?;
         whole.append(around);
@@ -131,7 +132,10 @@ impl Pass<'_> {
     /// Whether the media type of content is let through: that of a `data:` URL, or one that stands beside.
     fn is_let_through(&self, text: &str, start: usize, media: Beside<'_>) -> bool {
         let before = text.get(..start).unwrap_or_default();
-        let url = before.rfind("data:").and_then(|at| before.get(at + 5..)).and_then(|rest| rest.split([';', ',']).next());
+        let url = before
+            .rfind("data:")
+            .and_then(|at| before.get(at + 5..))
+            .and_then(|rest| rest.split([';', ',']).next());
         let kind = url.map(str::to_owned).or_else(media);
         kind.is_some_and(|kind| self.engine.lets_through(&kind))
     }
@@ -144,7 +148,13 @@ impl Pass<'_> {
     }
 
     /// A text that reads otherwise than it is written.
-    fn plain(&mut self, text: &str, plain: &Plain, class: FieldClass, depth: u32) -> Result<Outcome, Refusal> {
+    fn plain(
+        &mut self,
+        text: &str,
+        plain: &Plain,
+        class: FieldClass,
+        depth: u32,
+    ) -> Result<Outcome, Refusal> {
         // What was encoded may hold another form again.
         let outcome = self.text(plain.text(), class, self.deeper(depth)?)?;
         let mut whole = Outcome::default();
@@ -201,7 +211,8 @@ fn tokens(text: &str) -> Vec<(usize, usize)> {
         let start = at + from;
         let rest = bytes.get(start..).unwrap_or_default();
         let length = rest.iter().position(|byte| !is_base64(*byte)).unwrap_or(rest.len());
-        let padding = rest.get(length..).unwrap_or_default().iter().take(2).take_while(|byte| **byte == b'=').count();
+        let padding =
+            rest.get(length..).unwrap_or_default().iter().take(2).take_while(|byte| **byte == b'=').count();
         at = start + length + padding;
         if length >= MIN_BASE64 {
             tokens.push((start, at));
@@ -216,7 +227,8 @@ fn tokens(text: &str) -> Vec<(usize, usize)> {
 /// The bytes that a token stands for, and how it is written.
 fn decode(token: &str) -> Option<(GeneralPurpose, Vec<u8>)> {
     // Without padding and without a telling character it is as in tokens: safe in a URL.
-    let is_url = token.contains(['-', '_']) || (!token.contains(['+', '/', '=']) && token.len() % 4 != 0);
+    let is_url =
+        token.contains(['-', '_']) || (!token.contains(['+', '/', '=']) && !token.len().is_multiple_of(4));
     let letters = if is_url { &alphabet::URL_SAFE } else { &alphabet::STANDARD };
     let config = GeneralPurposeConfig::new()
         .with_encode_padding(token.ends_with('=') || !is_url)

@@ -44,7 +44,8 @@ const PROVIDERS: &str = "adafruit|adobe|airtable|algolia|alibaba|asana|atlassian
     segment|pagerduty|opsgenie|mixpanel|amplitude|auth0|stripe|paypal|sonarqube|vercel|bugsnag|rollbar|pusher|ably|\
     cypress|lokalise|webflow|wrike|zapier|zoom|anthropic|maxmind|octopus|polymarket";
 
-const AWS: &str = "aws_secret|aws-secret|awssecret|secretaccesskey|secret_access_key|secret access key|aws_access_key";
+const AWS: &str =
+    "aws_secret|aws-secret|awssecret|secretaccesskey|secret_access_key|secret access key|aws_access_key";
 
 /// The words of the automaton.
 pub(super) fn words() -> impl Iterator<Item = (Word, &'static str)> {
@@ -55,7 +56,8 @@ pub(super) fn words() -> impl Iterator<Item = (Word, &'static str)> {
 
 /// The secret behind the word at `start..end`.
 pub(super) fn behind(text: &[u8], start: usize, end: usize, word: Word) -> Option<Hit> {
-    let is_part_of_word = byte(text, end).is_ascii_lowercase() && byte(text, end) != b's' && word != Word::Provider;
+    let is_part_of_word =
+        byte(text, end).is_ascii_lowercase() && byte(text, end) != b's' && word != Word::Provider;
     if is_part_of_word && word == Word::Password {
         return None;
     }
@@ -77,7 +79,9 @@ pub(super) fn behind(text: &[u8], start: usize, end: usize, word: Word) -> Optio
 /// Where the name ends in which the word stands.
 fn name_end(text: &[u8], at: usize) -> Option<usize> {
     let rest = part(text, at, text.len().min(at + MAX_NAME));
-    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b' ' | b'\t' | b'[' | b']');
+    let is_name = |byte: &u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b' ' | b'\t' | b'[' | b']')
+    };
     let length = rest.iter().take_while(|byte| is_name(byte)).count();
     (length < MAX_NAME).then_some(at + length)
 }
@@ -85,7 +89,8 @@ fn name_end(text: &[u8], at: usize) -> Option<usize> {
 /// Where the value begins: behind a sign that gives one, with quotes and spaces.
 fn value_start(text: &[u8], at: usize) -> Option<usize> {
     let rest = part(text, at, text.len().min(at + MAX_SIGN));
-    let is_around = |byte: &u8| matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b'(' | b')' | b'[' | b'{');
+    let is_around =
+        |byte: &u8| matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b'(' | b')' | b'[' | b'{');
     let is_sign = |byte: &u8| matches!(byte, b'=' | b':' | b'>' | b',' | b'|' | b'?');
     let length = rest.iter().take_while(|byte| is_around(byte) || is_sign(byte)).count();
     let signs = rest.get(..length)?;
@@ -97,7 +102,11 @@ fn value(text: &[u8], from: usize) -> Option<(usize, usize)> {
     let rest = part(text, from, text.len().min(from + MAX_VALUE + 1));
     let ends = |byte: &u8| match quote {
         Some(quote) => *byte == quote || byte.is_ascii_control() || *byte == b'\\',
-        None => byte.is_ascii_whitespace() || byte.is_ascii_control() || matches!(byte, b'"' | b'\'' | b'`' | b';' | b',' | b'&' | b')' | b'}' | b'<' | b'\\'),
+        None => {
+            byte.is_ascii_whitespace()
+                || byte.is_ascii_control()
+                || matches!(byte, b'"' | b'\'' | b'`' | b';' | b',' | b'&' | b')' | b'}' | b'<' | b'\\')
+        }
     };
     let length = rest.iter().position(ends).unwrap_or(rest.len());
     (length <= MAX_VALUE).then_some((from, from + length))
@@ -111,8 +120,10 @@ fn judge(written: &[u8], word: Word, name: &[u8]) -> Option<Kind> {
     match word {
         Word::Password => {
             let has = |test: fn(&u8) -> bool| written.iter().any(test);
-            let mixed = has(u8::is_ascii_digit) || has(u8::is_ascii_punctuation) || has(u8::is_ascii_uppercase);
-            let is_one = (4..=128).contains(&length) && mixed && !written.contains(&b' ') && entropy(written) > 1.5;
+            let mixed =
+                has(u8::is_ascii_digit) || has(u8::is_ascii_punctuation) || has(u8::is_ascii_uppercase);
+            let is_one =
+                (4..=128).contains(&length) && mixed && !written.contains(&b' ') && entropy(written) > 1.5;
             is_one.then_some(Kind::SecretPassword)
         }
         Word::Aws => (length == 40 && entropy(written) >= 3.0).then_some(Kind::SecretAws),
@@ -121,7 +132,9 @@ fn judge(written: &[u8], word: Word, name: &[u8]) -> Option<Kind> {
             (!is_public && is_random(written) && length >= 10).then_some(Kind::SecretGeneric)
         }
         Word::Provider => {
-            let is_token = written.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'=' | b'/' | b'+' | b'.' | b':'));
+            let is_token = written.iter().all(|byte| {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'=' | b'/' | b'+' | b'.' | b':')
+            });
             (length >= 15 && is_token && is_random(written) && !written.starts_with(b"http"))
                 .then_some(Kind::SecretGeneric)
         }
@@ -130,9 +143,21 @@ fn judge(written: &[u8], word: Word, name: &[u8]) -> Option<Kind> {
 
 /// What stands for a secret without being one.
 fn is_reference(written: &[u8]) -> bool {
-    let starts = [&b"$"[..], b"{{", b"<", b"%", b"process.", b"os.", b"env.", b"config.", b"http://", b"https://"];
+    let starts =
+        [&b"$"[..], b"{{", b"<", b"%", b"process.", b"os.", b"env.", b"config.", b"http://", b"https://"];
     let has = |needle: &[u8]| written.windows(needle.len()).any(|part| part.eq_ignore_ascii_case(needle));
-    let words = [&b"example"[..], b"xxxx", b"placeholder", b"changeme", b"your_", b"your-", b"redacted", b"****", b"...", b"\xe2\x9f\xa6"];
+    let words = [
+        &b"example"[..],
+        b"xxxx",
+        b"placeholder",
+        b"changeme",
+        b"your_",
+        b"your-",
+        b"redacted",
+        b"****",
+        b"...",
+        b"\xe2\x9f\xa6",
+    ];
     starts.iter().any(|start| written.starts_with(start)) || words.iter().any(|word| has(word))
 }
 
@@ -147,6 +172,6 @@ pub(crate) fn is_random(written: &[u8]) -> bool {
         16..=24 => 3.1,
         _ => 3.4,
     };
-    let is_token = written.iter().all(|byte| byte.is_ascii_graphic());
+    let is_token = written.iter().all(u8::is_ascii_graphic);
     is_token && digits >= 1 && letters >= 2 && entropy(written) >= least
 }

@@ -41,9 +41,15 @@ fn every_form_is_found_in_a_sentence_and_not_inside_a_word() {
 #[test]
 fn patterns_are_found_whole() {
     let jwt = format!("eyJ{}.eyJ{}.{}", drawn(ALNUM, 30), drawn(ALNUM, 60), drawn(ALNUM, 43));
-    let slack = format!("https://hooks.slack.com/services/T{}/B{}/{}", drawn("0123456789AB", 10), drawn("0123456789AB", 10), drawn(ALNUM, 24));
+    let slack = format!(
+        "https://hooks.slack.com/services/T{}/B{}/{}",
+        drawn("0123456789AB", 10),
+        drawn("0123456789AB", 10),
+        drawn(ALNUM, 24)
+    );
     let telegram = format!("123456789:AA{}", drawn(ALNUM, 33));
-    let key = format!("-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----", drawn(ALNUM, 300));
+    let key =
+        format!("-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----", drawn(ALNUM, 300));
     for (secret, kind) in [
         (jwt, Kind::SecretJwt),
         (slack, Kind::SecretSlack),

@@ -1,4 +1,4 @@
-//! Addresses of cryptocurrencies: Base58Check, Bech32 (BIP 173, BIP 350) and Ethereum's.
+//! Addresses of cryptocurrencies: `Base58Check`, Bech32 (BIP 173, BIP 350) and Ethereum's.
 
 use sha2::{Digest as _, Sha256};
 

@@ -68,7 +68,8 @@ fn spanish_letter(number: u64) -> u8 {
 }
 
 fn is_dni(written: &[u8]) -> bool {
-    all_digits(written, 0, 8) && spanish_letter(value(part(written, 0, 8))) == byte(written, 8).to_ascii_uppercase()
+    all_digits(written, 0, 8)
+        && spanish_letter(value(part(written, 0, 8))) == byte(written, 8).to_ascii_uppercase()
 }
 
 fn is_nie(written: &[u8]) -> bool {
@@ -117,7 +118,8 @@ fn is_irish(written: &[u8]) -> bool {
         letter @ b'A'..=b'W' => u32::from(letter - b'@') * 9,
         _ => 0,
     };
-    usize::try_from((sum + second) % 23).is_ok_and(|at| byte(b"WABCDEFGHIJKLMNOPQRSTUV", at) == byte(written, 7))
+    usize::try_from((sum + second) % 23)
+        .is_ok_and(|at| byte(b"WABCDEFGHIJKLMNOPQRSTUV", at) == byte(written, 7))
 }
 
 /// Numbers for taxes in India: the fourth letter says whose it is.
@@ -135,7 +137,8 @@ fn is_corsican(written: &[u8]) -> bool {
         b"2B" => 18,
         _ => return false,
     };
-    let body = value(part(written, 0, 5)) * 100_000_000 + department * 1_000_000 + value(part(written, 7, 13));
+    let body =
+        value(part(written, 0, 5)) * 100_000_000 + department * 1_000_000 + value(part(written, 7, 13));
     all_digits(written, 0, 5) && all_digits(written, 7, 15) && 97 - body % 97 == value(part(written, 13, 15))
 }
 
@@ -245,7 +248,10 @@ pub(super) fn british(word: &Word<'_>) -> Option<Hit> {
 fn finnish(word: &Word<'_>) -> Option<Hit> {
     let (text, start) = (word.text, word.start);
     let written = part(text, start, start + 11);
-    if !all_digits(written, 0, 6) || !all_digits(written, 7, 10) || before(text, start).is_ascii_alphanumeric() {
+    if !all_digits(written, 0, 6)
+        || !all_digits(written, 7, 10)
+        || before(text, start).is_ascii_alphanumeric()
+    {
         return None;
     }
     let values: Vec<u8> = part(written, 0, 6).iter().map(|byte| byte - b'0').collect();

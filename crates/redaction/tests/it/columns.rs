@@ -6,7 +6,8 @@ use crate::{classes, engine, redact};
 fn a_column_that_mostly_holds_something_holds_it_in_every_row() {
     let rows: Vec<String> = (0..10)
         .map(|row| {
-            let reach = if row == 7 { "ada at example dot com".to_owned() } else { format!("user{row}@example.com") };
+            let reach =
+                if row == 7 { "ada at example dot com".to_owned() } else { format!("user{row}@example.com") };
             format!(r#"{{"reach":"{reach}","state":"open"}}"#)
         })
         .collect();
@@ -19,7 +20,8 @@ fn a_column_that_mostly_holds_something_holds_it_in_every_row() {
 #[test]
 fn numbers_with_check_digits_are_known_by_their_column_alone() {
     // Each is a BSN by its check digit, which one number in eleven is.
-    let valid: Vec<String> = (1..200).map(|n| (100_000_000 + n * 4_567_891).to_string()).filter(|n| is_bsn(n)).collect();
+    let valid: Vec<String> =
+        (1..200).map(|n| (100_000_000 + n * 4_567_891).to_string()).filter(|n| is_bsn(n)).collect();
     assert!(valid.len() >= 8, "{}", valid.len());
     let rows: Vec<String> = valid.iter().map(|n| format!(r#"{{"k":"{n}"}}"#)).collect();
     let found = classes(&engine(), &format!("[{}]", rows.join(",")));
@@ -47,7 +49,11 @@ fn tables_of_lists_take_their_names_from_beside_the_rows() {
 fn csv_and_markdown_in_a_string_are_read_by_their_columns() {
     let csv = r#"{"file":"order;nachname;ort\n4711;Lovelace;London\n4712;Hopper;Arlington\n"}"#;
     let redacted = redact(&engine(), csv).expect("released");
-    assert!(!redacted.text.contains("Lovelace") && redacted.text.contains("4711;") && redacted.text.contains(";London"));
+    assert!(
+        !redacted.text.contains("Lovelace")
+            && redacted.text.contains("4711;")
+            && redacted.text.contains(";London")
+    );
     let markdown = r#"{"md":"People:\n\n| Name | E-mail |\n|---|---|\n| Ada | ada@example.com |\n\nMail root@example.com"}"#;
     let redacted = redact(&engine(), markdown).expect("released");
     assert!(!redacted.text.contains("Ada") && !redacted.text.contains("@example"), "{}", redacted.text);

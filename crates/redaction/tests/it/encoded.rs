@@ -16,7 +16,8 @@ fn json_in_a_string_stays_json_in_a_string() {
     let text = format!(r#"{{"payload":{}}}"#, quoted(inner));
     let redacted = redact(&engine(), &text).expect("released");
     let outer: serde_json::Value = serde_json::from_str(&redacted.text).expect("JSON");
-    let inner: serde_json::Value = serde_json::from_str(outer["payload"].as_str().expect("a string")).expect("JSON");
+    let inner: serde_json::Value =
+        serde_json::from_str(outer["payload"].as_str().expect("a string")).expect("JSON");
     assert!(inner["customer"]["name"].as_str().is_some_and(|name| name.starts_with("⟦person_name:")));
     let finding = &redacted.findings[0];
     assert_eq!((finding.path.as_str(), finding.start, finding.end), ("/payload", 21, 24));
@@ -32,17 +33,30 @@ fn base64_is_written_as_it_was_read() {
         let redacted = redacted.expect("released");
         let token = redacted.trim_matches('"').split(' ').nth(1).expect("a token").to_owned();
         let inner = String::from_utf8(coding.decode(token).expect("Base64")).expect("text");
-        assert!(inner.starts_with("{\"user\":{\"email\":\"⟦email:") && inner.ends_with("größer\"}"), "{inner}");
+        assert!(
+            inner.starts_with("{\"user\":{\"email\":\"⟦email:") && inner.ends_with("größer\"}"),
+            "{inner}"
+        );
     }
 }
 
 #[test]
 fn percent_encoding_and_look_alike_characters_hide_nothing() {
-    let redacted = redact(&engine(), r#"{"url":"https://x.org/s?mail=ada%40example.com&n=1"}"#).expect("released");
-    assert!(redacted.text.contains("mail=%E2%9F%A6email%3A") && redacted.text.contains("&n=1"), "{}", redacted.text);
+    let redacted =
+        redact(&engine(), r#"{"url":"https://x.org/s?mail=ada%40example.com&n=1"}"#).expect("released");
+    assert!(
+        redacted.text.contains("mail=%E2%9F%A6email%3A") && redacted.text.contains("&n=1"),
+        "{}",
+        redacted.text
+    );
     let finding = &redacted.findings[0];
     assert_eq!((finding.start, finding.end), (21, 38));
-    for hidden in ["ada@exam\u{200b}ple.com", "０６ １２ ３４ ５６ ７８", "536\u{2011}90\u{2011}4399", "01\u{a0}42\u{a0}68\u{a0}53\u{a0}00"] {
+    for hidden in [
+        "ada@exam\u{200b}ple.com",
+        "０６ １２ ３４ ５６ ７８",
+        "536\u{2011}90\u{2011}4399",
+        "01\u{a0}42\u{a0}68\u{a0}53\u{a0}00",
+    ] {
         let text = quoted(&format!("see {hidden} there"));
         assert!(!redact(&engine(), &text).expect("released").text.contains(hidden), "{hidden}");
     }

@@ -15,7 +15,8 @@ fn a_record_is_redacted_field_by_field_and_keeps_its_spelling() {
 
 #[test]
 fn where_nothing_is_found_nothing_is_copied() {
-    let text = r#"{"order":"ORD-2024-000123","lines":[{"sku":"SKU-8842-XK","amount":3}],"note":"sent on Monday"}"#;
+    let text =
+        r#"{"order":"ORD-2024-000123","lines":[{"sku":"SKU-8842-XK","amount":3}],"note":"sent on Monday"}"#;
     let redacted = redact(&engine(), text).expect("released");
     assert!(std::ptr::eq(redacted.text.as_ref(), text) && redacted.findings.is_empty());
 }
@@ -43,18 +44,25 @@ fn declared_fields_go_before_everything_else() {
 #[test]
 fn names_are_of_persons_in_the_company_of_their_data() {
     let engine = engine();
-    let person = classes(&engine, r#"{"customer":{"name":"Ada"},"product":{"name":"Ada"},"contact":{"name":"Bo","email":"b@x.org"}}"#);
+    let person = classes(
+        &engine,
+        r#"{"customer":{"name":"Ada"},"product":{"name":"Ada"},"contact":{"name":"Bo","email":"b@x.org"}}"#,
+    );
     assert_eq!(person.keys().collect::<Vec<_>>(), ["/contact/email", "/contact/name", "/customer/name"]);
-    let role = classes(&engine, r#"{"assignee":"Ada Lovelace","owner":"billing-team","reviewer":"Grace Hopper"}"#);
+    let role =
+        classes(&engine, r#"{"assignee":"Ada Lovelace","owner":"billing-team","reviewer":"Grace Hopper"}"#);
     assert_eq!(role.keys().collect::<Vec<_>>(), ["/assignee", "/reviewer"]);
 }
 
 #[test]
 fn what_stands_in_a_field_is_known_again_in_a_text() {
-    let text = r#"{"name":"Ada Lovelace","email":"a@x.org","note":"Ada Lovelace called, says Ada Lovelacey"}"#;
+    let text =
+        r#"{"name":"Ada Lovelace","email":"a@x.org","note":"Ada Lovelace called, says Ada Lovelacey"}"#;
     let redacted = redact(&engine(), text).expect("released");
     assert_eq!(redacted.text.matches("⟦person_name:").count(), 2, "{}", redacted.text);
-    assert!(redacted.text.contains("Ada Lovelacey") && redacted.findings.iter().any(|f| f.detector == "echo"));
+    assert!(
+        redacted.text.contains("Ada Lovelacey") && redacted.findings.iter().any(|f| f.detector == "echo")
+    );
 }
 
 #[test]
@@ -70,7 +78,8 @@ fn names_of_members_that_are_data_are_redacted_in_the_path_too() {
 #[test]
 fn secrets_are_dropped_wherever_they_stand() {
     let key = ["AKIA", "Z7VRSQ5TJN2XM4KP"].concat();
-    let text = format!(r#"{{"log":"using {key} for upload","password":"hunter2","apiKey":"q8Zr4tLw9Xc2Vb7N"}}"#);
+    let text =
+        format!(r#"{{"log":"using {key} for upload","password":"hunter2","apiKey":"q8Zr4tLw9Xc2Vb7N"}}"#);
     let redacted = redact(&engine(), &text).expect("released");
     assert_eq!(
         redacted.text,
@@ -94,7 +103,9 @@ fn a_wrong_configuration_is_told_whole() {
         r#"{"fields":[{"match":"$.a[0]","kind":"email"},{"match":"$.b"}],"lexicon":[{"names":[]}],
             "columns":{"percent":0},"detectorsOff":["emial"],"binary":{"allow":["png"]},"nested":{"maxDepth":9}}"#,
     );
-    let problems = quaymaster_redaction::Engine::new(&config.expect("a form")).map(|_| ()).expect_err("problems");
-    let told: Vec<String> = problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
+    let problems =
+        quaymaster_redaction::Engine::new(&config.expect("a form")).map(|_| ()).expect_err("problems");
+    let told: Vec<String> =
+        problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
     insta::assert_snapshot!(told.join("\n"));
 }

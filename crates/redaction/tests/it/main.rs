@@ -1,5 +1,11 @@
 //! The engine as those use it who call it.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail; Clippy sees that of test functions alone, not of what they share"
+)]
+
 mod columns;
 mod corpus;
 mod encoded;

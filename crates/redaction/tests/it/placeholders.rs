@@ -48,7 +48,10 @@ fn elsewhere_a_placeholder_is_worthless_even_with_the_same_vault() {
     ];
     for scope in elsewhere {
         let restored = restore_json(&redacted, &scope, all()).expect("JSON");
-        assert_eq!((restored.text, restored.restored.len(), restored.withheld.len()), (redacted.clone(), 0, 3));
+        assert_eq!(
+            (restored.text, restored.restored.len(), restored.withheld.len()),
+            (redacted.clone(), 0, 3)
+        );
     }
 }
 
@@ -56,12 +59,18 @@ fn elsewhere_a_placeholder_is_worthless_even_with_the_same_vault() {
 fn what_is_put_back_is_text_and_never_json() {
     let (keys, vault) = (Keys::new(), MemoryVault::new(10));
     let scope = Scope { vault: Some(&vault), ..keys.scope() };
-    let redacted = engine().redact_json(r#"{"name":"a\",\"admin\":true","email":"x@y.org","first_name":"Eve O'\"Hara"}"#, &scope);
+    let redacted = engine().redact_json(
+        r#"{"name":"a\",\"admin\":true","email":"x@y.org","first_name":"Eve O'\"Hara"}"#,
+        &scope,
+    );
     let redacted = redacted.expect("released").text.into_owned();
     let restored = restore_json(&redacted, &scope, all()).expect("JSON").text;
     let value: serde_json::Value = serde_json::from_str(&restored).expect("JSON");
     assert_eq!(value.as_object().map(serde_json::Map::len), Some(3));
-    assert!(restore_text("⟦email:000000000000⟧ ⟦email:x⟧ ⟦⟧ ⟦", &scope, all()).is_ok_and(|r| r.withheld == [Kind::Email]));
+    assert!(
+        restore_text("⟦email:000000000000⟧ ⟦email:x⟧ ⟦⟧ ⟦", &scope, all())
+            .is_ok_and(|r| r.withheld == [Kind::Email])
+    );
 }
 
 #[test]
