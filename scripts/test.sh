@@ -72,7 +72,7 @@ documentation_tests() {
 }
 
 fuzz_replay() {
-    step "fuzz corpora" cargo nextest run --locked --package quaymaster-gateway --test it corpus
+    step "fuzz corpora" cargo nextest run --locked --package quaymaster-gateway --package quaymaster-redaction --test it corpus
 }
 
 case ${1:-all} in

@@ -15,6 +15,7 @@ pub(crate) mod keys;
 pub(crate) mod login;
 pub(crate) mod place;
 pub(crate) mod policy;
+pub(crate) mod redact;
 pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod signals;

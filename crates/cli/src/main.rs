@@ -82,6 +82,8 @@ enum Command {
     Audit(command::audit::Audit),
     /// Explains, tests and compares policies.
     Policy(command::policy::Policy),
+    /// Redacts records, to see what a classification does to them.
+    Redact(command::redact::Redact),
     /// Stops calls at once and everywhere, for a time.
     Incident(command::incident::Incident),
     /// Lists writes whose end nobody saw, and says what became of them.
@@ -123,6 +125,7 @@ fn prepare(format: LogFormat) -> Result<(), Failure> {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Schema(schema) => schema.run(),
+        Command::Redact(redact) => redact.run(),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "quaymaster", &mut text);

@@ -10,6 +10,7 @@
 pub mod address;
 pub mod approval;
 pub mod audit;
+pub mod classification;
 pub mod console;
 pub mod crypto;
 pub mod identity;

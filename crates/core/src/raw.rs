@@ -18,9 +18,12 @@ use crate::json::JsonError;
 
 mod parted;
 pub(crate) mod scan;
+mod walk;
 
 pub use parted::{Parted, PartedBuf};
 use scan::{Fault, Scanner};
+
+pub use walk::{Event, Walk};
 
 /// A JSON value as its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

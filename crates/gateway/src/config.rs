@@ -16,6 +16,7 @@ mod across;
 mod approvals;
 mod cases;
 mod checked;
+mod classification;
 mod connector;
 mod decode;
 mod diagnostic;
@@ -49,6 +50,7 @@ pub use self::cases::{
     load_tests,
 };
 pub use self::checked::{AuditSettings, LocalUser, Settings};
+pub use self::classification::load_classification;
 pub use self::connector::Connector;
 pub use self::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Source, Span};
 pub use self::folder::SETTINGS_FILE;

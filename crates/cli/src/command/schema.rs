@@ -19,6 +19,8 @@ enum File {
     Config,
     /// A file in `connectors/`
     Connector,
+    /// `classification.yaml`
+    Classification,
     /// A file `policies/*.test.yaml`
     PolicyTests,
 }
@@ -28,6 +30,7 @@ impl Schema {
         let schema = match self.file {
             File::Config => schema::config(),
             File::Connector => schema::connector(),
+            File::Classification => schema::classification(),
             File::PolicyTests => schema::policy_tests(),
         };
         out::line(format!("{schema:#}"))

@@ -141,6 +141,11 @@ impl<'a> Scanner<'a> {
         Place(self.at)
     }
 
+    /// Where it is, in bytes.
+    pub(crate) fn offset(&self) -> usize {
+        self.at
+    }
+
     pub(crate) fn open_list(&mut self) -> Result<(), Fault> {
         self.expect(b'[', "a list")
     }

@@ -192,6 +192,13 @@ fn read_all(root: &Path, folder: &str, is_wanted: impl Fn(&OsStr) -> bool) -> (V
     (files, found)
 }
 
+/// The file at `path`, which may lie anywhere.
+pub(super) fn read_one(path: &Path) -> (Option<Source>, Diagnostics) {
+    let mut found = Diagnostics::default();
+    let source = read_file(Path::new(""), path.display().to_string(), &mut found);
+    (source, found)
+}
+
 fn read_file(root: &Path, path: String, found: &mut Diagnostics) -> Option<Source> {
     match read_text(&root.join(&path)) {
         Ok(text) => Some(Source::new(path, text)),

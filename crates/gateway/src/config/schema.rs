@@ -5,7 +5,9 @@
 
 use quaymaster_connectors::mcp::config::McpSpec;
 use quaymaster_connectors::sql::config::SqlSpec;
+use quaymaster_control::classification::ClassificationConfig;
 use quaymaster_core::connector::ConnectorFile;
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
@@ -16,10 +18,19 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// The schema of `quaymaster.yaml`.
 pub fn config() -> Value {
-    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<SettingsConfig>();
+    of::<SettingsConfig>("config")
+}
+
+/// The schema of `classification.yaml`.
+pub fn classification() -> Value {
+    of::<ClassificationConfig>("classification")
+}
+
+fn of<T: JsonSchema>(name: &str) -> Value {
+    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
     let mut members = Map::new();
     members.insert("$schema".into(), json!(DRAFT));
-    members.insert("$id".into(), json!("urn:quaymaster:schema:config:v1"));
+    members.insert("$id".into(), json!(format!("urn:quaymaster:schema:{name}:v1")));
     if let Value::Object(rest) = schema.to_value() {
         // An editor writes `$schema` nowhere: it finds the schema by a comment in the file.
         members.extend(rest.into_iter().filter(|(name, _)| name != "$schema"));
@@ -46,14 +57,7 @@ pub fn connector() -> Value {
 
 /// The schema of a file `policies/*.test.yaml`.
 pub fn policy_tests() -> Value {
-    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<PolicyTests>();
-    let mut members = Map::new();
-    members.insert("$schema".into(), json!(DRAFT));
-    members.insert("$id".into(), json!("urn:quaymaster:schema:policy-tests:v1"));
-    if let Value::Object(rest) = schema.to_value() {
-        members.extend(rest.into_iter().filter(|(name, _)| name != "$schema"));
-    }
-    Value::Object(members)
+    of::<PolicyTests>("policy-tests")
 }
 
 #[cfg(test)]
@@ -80,7 +84,7 @@ mod tests {
 
     #[test]
     fn the_schemas_are_schemas_and_say_which() {
-        for schema in [config(), connector()] {
+        for schema in [config(), connector(), classification(), policy_tests()] {
             assert!(jsonschema::draft202012::meta::is_valid(&schema));
             assert_eq!(schema["$schema"], DRAFT);
             assert!(schema["$id"].as_str().is_some_and(|id| id.starts_with("urn:quaymaster:schema:")));

@@ -1,0 +1,68 @@
+//! `classification.yaml`, and what is looked for in texts by it.
+
+use std::path::Path;
+
+use quaymaster_control::classification::ClassificationConfig;
+use quaymaster_redaction::{ConfigProblem, Engine};
+
+use super::checked::PathProblem;
+use super::diagnostic::{Code, Diagnostics};
+use super::document::Document;
+use super::folder;
+
+/// Reads the classification at `file` and makes the engine that redacts by it.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, each where it is.
+pub fn load_classification(file: &Path) -> Result<(ClassificationConfig, Engine), Diagnostics> {
+    let (source, mut found) = folder::read_one(file);
+    let Some(source) = source else { return Err(found) };
+    let mut document = Document::<ClassificationConfig>::read(source);
+    let config = document.value.take();
+    let engine = config.as_ref().and_then(|config| match Engine::new(&config.redaction) {
+        Ok(engine) => Some(engine),
+        Err(problems) => {
+            let problem = |ConfigProblem { path, message }| {
+                PathProblem::error(Code::Value, format!("redaction.{path}"), message)
+            };
+            document.report(problems.into_iter().map(problem));
+            None
+        }
+    });
+    found.add(document.found);
+    match config.zip(engine) {
+        Some(loaded) if !found.has_errors() => Ok(loaded),
+        _ => Err(found),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Style;
+
+    fn load(text: &str) -> Result<(ClassificationConfig, Engine), Diagnostics> {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("classification.yaml"), text).expect("a file");
+        load_classification(&folder.path().join("classification.yaml"))
+    }
+
+    #[test]
+    fn a_classification_makes_an_engine() {
+        let text = "redaction:\n  default: mask\n  kinds:\n    ip: off\n    email: tokenise\n  fields:\n    - match: $..remark\n      kind: person_name\n  lexicon:\n    - names: [matrikelNr]\n      kind: national_id\n";
+        assert!(load(text).is_ok());
+        assert!(load("redaction: {}").is_ok());
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_where_it_is() {
+        let text = "redaction:\n  defualt: mask\n  kinds:\n    emial: drop\n  fields:\n    - match: $.a[0]\n      kind: email\n      action: hide\n";
+        let form = load(text).map(|_| ()).expect_err("problems").render(Style::Plain);
+        let text = "redaction:\n  fields:\n    - match: $.a[0]\n      kind: email\n  detectorsOff: [emial]\n  columns:\n    percent: 0\n";
+        let meaning = load(text).map(|_| ()).expect_err("problems").render(Style::Plain);
+        insta::assert_snapshot!(format!("{form}\n{meaning}").replace(['\u{b7}'], "."));
+        let missing = load_classification(Path::new("/nowhere/classification.yaml")).map(|_| ());
+        assert!(missing.expect_err("no file").to_string().contains("no such file"));
+    }
+}
