@@ -14,6 +14,7 @@
 
 mod across;
 mod approvals;
+mod audit;
 mod cases;
 mod checked;
 mod connector;
@@ -44,18 +45,19 @@ use self::checked::{Known, PathProblem};
 use self::document::Document;
 use self::folder::Contents;
 
+pub use self::audit::{AuditConfig, AuditSettings, CheckpointConfig, ReadsConfig};
 pub use self::cases::{
     Expected, ExpectedObligations, PolicyCase, PolicyCases, PolicyTests, TestActor, TestAgent, TestContext,
     load_tests,
 };
-pub use self::checked::{AuditSettings, LocalUser, Settings};
+pub use self::checked::{LocalUser, Settings};
 pub use self::connector::Connector;
 pub use self::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Source, Span};
 pub use self::folder::SETTINGS_FILE;
 pub use self::listen::Listen;
 pub use self::render::Style;
 pub use self::settings::{
-    AuditConfig, CatalogueConfig, ListenConfig, LocalUserConfig, SearchMode, SecretsConfig, SettingsConfig,
+    CatalogueConfig, ListenConfig, LocalUserConfig, SearchMode, SecretsConfig, SettingsConfig,
     SettingsVersion, WorkspaceConfig,
 };
 pub use self::watch::{Change, Reload, watch};

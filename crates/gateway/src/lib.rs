@@ -32,7 +32,7 @@ mod watch;
 pub use backtest::{Backtest, Difference, NotReplayable, backtest};
 pub use check::{check, check_connected};
 pub use gateway::Gateway;
-pub use office::{Office, OfficeError, SignedIn};
+pub use office::{Office, OfficeError, Records, SignedIn};
 pub use rules::{Answer, Question, Rules, outcome};
 pub use state::{StartError, StartOptions};
 pub use upstreams::{MISSING_UPSTREAMS, MissingUpstream, UpstreamReport, look_at_upstreams};
