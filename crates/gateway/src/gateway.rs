@@ -28,11 +28,11 @@ use crate::finder::{self, Finding, Met};
 use crate::ingress::{Occupancy, RefusalCounters};
 use crate::people::{People, identity, local_user, no_local_user};
 use crate::plane::Plane;
-use crate::reload;
 use crate::retire::Retired;
 use crate::state::{StartError, StartOptions, State};
 use crate::upstreams::{Expected, UpstreamReport};
 use crate::watch::watch;
+use crate::{reload, retention};
 
 /// How long calls that run may take to end when the gateway stops.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -118,6 +118,7 @@ impl Gateway {
         tokio::spawn(Arc::clone(&gateway.state.incidents).follow(gateway.stopped.clone()));
         tokio::spawn(Arc::clone(&gateway.state.ledger).keep(gateway.stopped.clone()));
         tokio::spawn(Arc::clone(&gateway.state.counts).keep(gateway.stopped.clone()));
+        tokio::spawn(retention::keep(Arc::clone(&gateway)));
         Ok(gateway)
     }
 
@@ -270,7 +271,11 @@ impl Gateway {
         if self.stopped.is_cancelled() {
             return Err("shutting down".into());
         }
-        if self.plane().evidence.audit.stuck() {
+        let (audit, settings) = (self.plane().evidence.audit.health(), self.settings().audit);
+        if audit.contradicted {
+            return Err("the audit log is not what was signed".into());
+        }
+        if audit.stuck && !settings.reads_when_stuck {
             return Err("the audit log cannot be written".into());
         }
         match self.upstreams().into_iter().find(UpstreamReport::is_in_the_way) {

@@ -22,6 +22,7 @@ mod office;
 pub mod people;
 mod plane;
 mod reload;
+mod retention;
 mod retire;
 mod rules;
 mod serve;

@@ -143,8 +143,25 @@ pub struct Moment {
     pub connections: usize,
     /// How many tasks the process has.
     pub tasks: usize,
+    /// How the audit log is.
+    pub audit: AuditMoment,
     /// How many requests never became a call, by code.
     pub refusals: Vec<(ErrorCode, u64)>,
+}
+
+/// How the audit log is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AuditMoment {
+    /// Whether it takes no records: the last write failed, or it is not what was signed.
+    pub stuck: bool,
+    /// How many accepted records are not known to be stored.
+    pub pending: u64,
+    /// How many stored records no checkpoint covers.
+    pub unsigned: u64,
+    /// How old the newest checkpoint is, where there is one.
+    pub checkpoint_age: Option<Duration>,
+    /// Whether a record has waited for a checkpoint for too long.
+    pub checkpoint_late: bool,
 }
 
 /// The text for a scraper.
@@ -176,6 +193,7 @@ impl Collector for Scrape {
         gauge(&mut encoder, ("sessions", "Sessions of clients in memory"), moment.sessions)?;
         gauge(&mut encoder, ("connections", "Open connections of clients"), moment.connections)?;
         gauge(&mut encoder, ("tasks", "Tasks of the process, idle ones included"), moment.tasks)?;
+        audit(&mut encoder, moment.audit)?;
         let ended = ("calls", "Calls that ended, by code; `ok` is none");
         counters(&mut encoder, ended, self.calls.outcomes())?;
         let refused = ("refused_requests", "Requests that never became a call, by code");
@@ -198,6 +216,23 @@ fn upstreams(encoder: &mut DescriptorEncoder<'_>, moment: &Moment) -> fmt::Resul
         }
     }
     Ok(())
+}
+
+fn audit(encoder: &mut DescriptorEncoder<'_>, audit: AuditMoment) -> fmt::Result {
+    let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    let gauges = [
+        ("audit_stuck", "1 while the audit log takes no records", usize::from(audit.stuck)),
+        ("audit_pending_records", "Audit records that are not on disk yet", number(audit.pending)),
+        ("audit_unsigned_records", "Audit records that no checkpoint covers yet", number(audit.unsigned)),
+        ("audit_checkpoint_late", "1 while a checkpoint is overdue", usize::from(audit.checkpoint_late)),
+    ];
+    for (name, help, value) in gauges {
+        gauge(encoder, (name, help), value)?;
+    }
+    let Some(age) = audit.checkpoint_age else { return Ok(()) };
+    let help = "Age of the newest checkpoint of the audit log";
+    let mut age_of = encoder.encode_descriptor("audit_checkpoint_age", help, Some(&Unit::Seconds), MetricType::Gauge)?;
+    age_of.encode_gauge(&age.as_secs_f64())
 }
 
 fn gauge(encoder: &mut DescriptorEncoder<'_>, (name, help): (&str, &str), value: usize) -> fmt::Result {
@@ -244,6 +279,13 @@ mod tests {
             sessions: 2,
             connections: 1,
             tasks: 9,
+            audit: AuditMoment {
+                stuck: true,
+                pending: 12,
+                unsigned: 34,
+                checkpoint_age: Some(Duration::from_millis(90_500)),
+                checkpoint_late: true,
+            },
             refusals: vec![(ErrorCode::AuthMissing, 7)],
         }
     }

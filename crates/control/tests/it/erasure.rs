@@ -1,0 +1,1 @@
+//! Erasing a person: what is left says nothing of them, and the log still verifies.
