@@ -231,7 +231,8 @@ fn audit(encoder: &mut DescriptorEncoder<'_>, audit: AuditMoment) -> fmt::Result
     }
     let Some(age) = audit.checkpoint_age else { return Ok(()) };
     let help = "Age of the newest checkpoint of the audit log";
-    let mut age_of = encoder.encode_descriptor("audit_checkpoint_age", help, Some(&Unit::Seconds), MetricType::Gauge)?;
+    let mut age_of =
+        encoder.encode_descriptor("audit_checkpoint_age", help, Some(&Unit::Seconds), MetricType::Gauge)?;
     age_of.encode_gauge(&age.as_secs_f64())
 }
 

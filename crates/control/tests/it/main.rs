@@ -19,6 +19,7 @@ mod limits;
 mod log;
 mod look_up;
 mod release;
+mod search;
 mod shapes;
 mod smuggling;
 mod stages;
