@@ -98,7 +98,7 @@ async fn what_they_asked_for_and_what_they_said_go_with_them() {
     let ended =
         ended.iter().filter(|r| r["event"] == "approval.ended" && r["approval"]["id"] == asked.as_str());
     assert_eq!(ended.count(), 1, "what waited for them was taken back first");
-    assert_eq!(say(&world, &viewer, &asked, no()).await.is_err(), true);
+    assert!(say(&world, &viewer, &asked, no()).await.is_err());
     assert!(verify(&world.store).await.expect("readable").intact);
 }
 

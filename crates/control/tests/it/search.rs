@@ -21,8 +21,11 @@ fn call(event: Event, call: &str) -> Record<'static> {
 }
 
 fn calls(found: &[quaymaster_store::StoredRecord]) -> Vec<String> {
-    let said = |body: &[u8]| serde_json::from_slice::<Value>(body).expect("JSON");
-    found.iter().map(|r| said(&r.body)["call"].as_str().unwrap_or("-").to_owned()).collect()
+    let call = |body: &[u8]| {
+        let said: Value = serde_json::from_slice(body).expect("JSON");
+        said.get("call").and_then(Value::as_str).unwrap_or("-").to_owned()
+    };
+    found.iter().map(|record| call(&record.body)).collect()
 }
 
 async fn world() -> World {
