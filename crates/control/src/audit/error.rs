@@ -18,7 +18,10 @@ pub enum AuditError {
     #[error("the audit log takes no records: {0}")]
     Unavailable(&'static str),
     /// The log is not what was signed: it went back in time, or was changed. Nothing is written to it.
-    #[error("the audit log contradicts its checkpoints: {0}; nothing is written to it")]
+    #[error(
+        "the audit log contradicts its checkpoints: {0}; nothing is written to it. Restore the store; if this is a new \
+         log on purpose, move the log's key and the file of its checkpoint away, and it gets a key of its own"
+    )]
     Contradicted(String),
     /// The file that keeps the newest checkpoint outside the store fails.
     #[error("the checkpoint file {0} cannot be used: {1}")]
