@@ -135,10 +135,6 @@ fn somebody_is_erased_and_nothing_else_is_lost() {
         "{erased}"
     );
     assert_eq!(of("Ada@x.test"), 0);
-    assert!(
-        demo.call(token, "metrics_monthly_revenue", &arguments).is_err(),
-        "the token went with its bearer"
-    );
     let found = parsed(demo.run(&["audit", "verify", "--json"]));
     assert_eq!((&found["intact"], &found["erased"]), (&json!(true), &json!(1)), "{found}");
     let replayed = parsed(demo.run(&["policy", "backtest", "--json"]));
@@ -189,4 +185,30 @@ fn old_records_go_in_whole_tiles_and_the_log_says_so() {
     let again = demo.run(&["audit", "prune", "--before", "2000-01-01T00:00:00Z"]);
     assert!(again.output.contains("nothing to take away"), "{}", again.output);
     assert!(run_in(&demo.folder, &["audit", "verify"]).code == 0);
+}
+
+#[test]
+fn an_export_goes_on_where_the_one_before_ended() {
+    let demo = Demo::start();
+    call(&demo);
+    let cursor = demo.folder.join("cursor").display().to_string();
+    let export = |format: &str| ok(demo.run(&["audit", "export", "--format", format, "--cursor", &cursor]));
+    let seqs = |lines: &str| {
+        let seq =
+            |line| serde_json::from_str::<Value>(line).expect("JSON")["seq"].as_u64().expect("a number");
+        lines.lines().map(seq).collect::<Vec<u64>>()
+    };
+    let first = seqs(&export("jsonl"));
+    assert_eq!(first, (0..first.len() as u64).collect::<Vec<_>>());
+    assert_eq!(export("jsonl"), "", "nothing is printed twice");
+    let id = call(&demo);
+    let more = export("ocsf");
+    let event: Value = serde_json::from_str(more.lines().next().expect("an event")).expect("JSON");
+    assert_eq!((&event["class_uid"], &event["api"]["request"]["uid"]), (&json!(6003), &json!(id)));
+    assert_eq!(event["metadata"]["sequence"], json!(first.len()));
+    call(&demo);
+    assert!(export("syslog").lines().all(|line| line.starts_with("<110>1 ")));
+    fs::write(&cursor, "many").expect("written");
+    assert_eq!(demo.run(&["audit", "export", "--format", "jsonl", "--cursor", &cursor]).code, 2);
+    assert_eq!(demo.run(&["audit", "export"]).code, 2, "how has to be said");
 }
