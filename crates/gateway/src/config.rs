@@ -29,6 +29,7 @@ mod render;
 pub mod schema;
 mod settings;
 mod shape;
+mod sinks;
 mod watch;
 mod yaml;
 
@@ -60,6 +61,7 @@ pub use self::settings::{
     CatalogueConfig, ListenConfig, LocalUserConfig, SearchMode, SecretsConfig, SettingsConfig,
     SettingsVersion, WorkspaceConfig,
 };
+pub use self::sinks::{OnBehind, Sink, SinkConfig, SinkFormat, Target};
 pub use self::watch::{Change, Reload, watch};
 pub use self::yaml::locate;
 

@@ -29,6 +29,7 @@ use crate::ingress::{Occupancy, RefusalCounters};
 use crate::people::{People, identity, local_user, no_local_user};
 use crate::plane::Plane;
 use crate::retire::Retired;
+use crate::sinks::Sinks;
 use crate::state::{StartError, StartOptions, State};
 use crate::upstreams::{Expected, UpstreamReport};
 use crate::watch::watch;
@@ -59,6 +60,8 @@ pub struct Gateway {
     pub(crate) counters: Arc<RefusalCounters>,
     pub(crate) occupancy: Arc<Occupancy>,
     pub(crate) calls: Arc<CallMetrics>,
+    /// How far those are that the audit log is passed on to.
+    pub(crate) sinks: Sinks,
     pub(crate) requests: reload::Requests,
     pub(crate) followers: reload::Followers,
     pub(crate) retired: Retired,
@@ -103,6 +106,7 @@ impl Gateway {
             counters: Arc::default(),
             occupancy: Arc::default(),
             calls: Arc::default(),
+            sinks: Sinks::default(),
             requests: reload::Requests::default(),
             followers: reload::Followers::default(),
             retired: Retired::default(),

@@ -26,6 +26,7 @@ mod retention;
 mod retire;
 mod rules;
 mod serve;
+mod sinks;
 mod state;
 mod upstreams;
 mod watch;

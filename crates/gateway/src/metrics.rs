@@ -30,6 +30,7 @@ impl Gateway {
             connections: self.occupancy.connections(),
             tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
             audit: audit(self.plane().evidence.audit.health()),
+            sinks: self.sinks.behind(),
             refusals: self.refusals().counts().collect(),
         };
         render(&self.calls, moment).unwrap_or_default()

@@ -7,6 +7,7 @@ use quaymaster_control::audit::prune::prune;
 use quaymaster_core::Timestamp;
 
 use crate::gateway::Gateway;
+use crate::sinks::wanted_from;
 
 /// How often it is looked for records that are kept no longer.
 const BETWEEN: Duration = Duration::from_hours(1);
@@ -21,7 +22,12 @@ pub(crate) async fn keep(gateway: Arc<Gateway>) {
             let kept = u64::try_from(retention.as_micros()).unwrap_or(u64::MAX);
             let before = Timestamp::from_micros(now.as_micros().saturating_sub(kept));
             let audit = Arc::clone(&gateway.plane().evidence.audit);
-            match prune(&gateway.state.store, &audit, (before, now)).await {
+            let store = &gateway.state.store;
+            let pruned = match wanted_from(store, &gateway.settings().audit.sinks).await {
+                Ok(wanted) => prune(store, &audit, (before, now), wanted).await,
+                Err(error) => Err(error),
+            };
+            match pruned {
                 Ok(Some(minimum)) => {
                     tracing::info!(event = "audit.pruned", minimum, "old audit records are gone");
                 }

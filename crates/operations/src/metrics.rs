@@ -5,8 +5,8 @@
 //! gone is not shown any more. Who may ask is not decided here (`quaymaster_gateway`).
 //!
 //! Invariants:
-//! - No label has a principal, a tool, an argument or an address. The only names are connectors',
-//!   which the configuration bounds.
+//! - No label has a principal, a tool, an argument or an address. The only names are connectors'
+//!   and sinks', which the configuration bounds.
 //! - A metric of this file is renamed or removed with a major version alone.
 
 use std::fmt;
@@ -145,6 +145,8 @@ pub struct Moment {
     pub tasks: usize,
     /// How the audit log is.
     pub audit: AuditMoment,
+    /// How many audit records each sink does not have yet, by the sink's name.
+    pub sinks: Vec<(String, u64)>,
     /// How many requests never became a call, by code.
     pub refusals: Vec<(ErrorCode, u64)>,
 }
@@ -194,6 +196,7 @@ impl Collector for Scrape {
         gauge(&mut encoder, ("connections", "Open connections of clients"), moment.connections)?;
         gauge(&mut encoder, ("tasks", "Tasks of the process, idle ones included"), moment.tasks)?;
         audit(&mut encoder, moment.audit)?;
+        sinks(&mut encoder, &moment.sinks)?;
         let ended = ("calls", "Calls that ended, by code; `ok` is none");
         counters(&mut encoder, ended, self.calls.outcomes())?;
         let refused = ("refused_requests", "Requests that never became a call, by code");
@@ -234,6 +237,16 @@ fn audit(encoder: &mut DescriptorEncoder<'_>, audit: AuditMoment) -> fmt::Result
     let mut age_of =
         encoder.encode_descriptor("audit_checkpoint_age", help, Some(&Unit::Seconds), MetricType::Gauge)?;
     age_of.encode_gauge(&age.as_secs_f64())
+}
+
+fn sinks(encoder: &mut DescriptorEncoder<'_>, sinks: &[(String, u64)]) -> fmt::Result {
+    let help = "Audit records that a sink does not have yet";
+    let mut family = encoder.encode_descriptor("audit_sink_behind_records", help, None, MetricType::Gauge)?;
+    for (name, records) in sinks {
+        let records = i64::try_from(*records).unwrap_or(i64::MAX);
+        family.encode_family(&[("sink", name.as_str())])?.encode_gauge(&records)?;
+    }
+    Ok(())
 }
 
 fn gauge(encoder: &mut DescriptorEncoder<'_>, (name, help): (&str, &str), value: usize) -> fmt::Result {
@@ -287,6 +300,7 @@ mod tests {
                 checkpoint_age: Some(Duration::from_millis(90_500)),
                 checkpoint_late: true,
             },
+            sinks: vec![("siem".into(), 56)],
             refusals: vec![(ErrorCode::AuthMissing, 7)],
         }
     }

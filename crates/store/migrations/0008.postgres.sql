@@ -20,3 +20,11 @@ ALTER TABLE audit_tree ADD COLUMN minimum bigint NOT NULL DEFAULT 0 CHECK (minim
 -- What the records call a subject, so that its key is found by that.
 ALTER TABLE subjects ADD COLUMN commitment text;
 CREATE UNIQUE INDEX subjects_commitment ON subjects (commitment) WHERE commitment IS NOT NULL;
+
+-- How far each sink has the records, and which process feeds it meanwhile.
+CREATE TABLE audit_sinks (
+    name text PRIMARY KEY,
+    next_seq bigint NOT NULL CHECK (next_seq >= 0),
+    holder text NOT NULL,
+    lease_us bigint NOT NULL
+);

@@ -15,6 +15,7 @@
 mod head;
 mod postgres;
 mod query;
+mod sink;
 mod sqlite;
 
 use std::borrow::Cow;

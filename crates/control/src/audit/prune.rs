@@ -14,8 +14,8 @@ use super::record::{Event, Record};
 use super::tiles::WIDTH;
 use super::{Audit, AuditError, Draft, Durability};
 
-/// Takes away the records from before `before`, as far as they are signed, and gives the number of the first
-/// that is kept; none if there is nothing to take away.
+/// Takes away the records from before `before`, as far as they are signed and nobody waits for those from
+/// `wanted_from` on, and gives the number of the first that is kept; none if there is nothing to take away.
 ///
 /// # Errors
 ///
@@ -24,11 +24,12 @@ pub async fn prune(
     store: &Store,
     audit: &Audit,
     (before, now): (Timestamp, Timestamp),
+    wanted_from: u64,
 ) -> Result<Option<u64>, AuditError> {
     let Some(newest) = store.audit_checkpoint_newest().await? else { return Ok(None) };
     let signed = newest.tree.size;
     let first = store.audit_first_since(before.as_micros()).await?.unwrap_or(signed);
-    let minimum = first.min(signed) / WIDTH * WIDTH;
+    let minimum = first.min(signed).min(wanted_from) / WIDTH * WIDTH;
     let raised = minimum > store.audit_minimum().await?;
     if raised {
         whole(store, minimum).await?;

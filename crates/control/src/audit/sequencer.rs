@@ -52,6 +52,8 @@ pub(super) struct Signals {
     pub(super) sign: Notify,
     /// The last record is stored.
     pub(super) ended: Notify,
+    /// Nothing more is to begin until others have caught up.
+    pub(super) held: AtomicBool,
     /// The log is not what was signed.
     pub(super) contradicted: AtomicBool,
     /// The size of the newest checkpoint, and its time in microseconds since the Unix epoch.

@@ -185,6 +185,9 @@ impl Audit {
         if self.signals.contradicted.load(Ordering::Acquire) {
             return Err(AuditError::Contradicted("it is not what was signed".into()));
         }
+        if self.signals.held.load(Ordering::Acquire) && draft.event != Event::CallOutcome {
+            return Err(AuditError::Unavailable("what it is passed on to is too far behind"));
+        }
         if draft.size() > MAX_RECORD {
             return Err(AuditError::Unavailable("a record is larger than any may be"));
         }
@@ -245,6 +248,16 @@ impl Audit {
             end(checkpoints, limit).await;
         }
         self.signals.pending.load(Ordering::Acquire)
+    }
+
+    /// Has nothing begin while `held`: whoever the log is passed on to has to catch up first. What runs may end.
+    pub fn hold(&self, held: bool) {
+        self.signals.held.store(held, Ordering::Release);
+    }
+
+    /// How many records the log has, as far as this process knows.
+    pub fn size(&self) -> u64 {
+        self.signals.size.load(Ordering::Acquire)
     }
 
     /// How the log is, for who watches over it.

@@ -372,9 +372,11 @@ async fn what_is_left_after_pruning_verifies_and_its_proofs_hold(database: &Data
     let proof = prove(&log.store, (5, &gone), (before.tree.size, &before.note)).await.expect("a proof");
     let audit = log.signed_every(1_000).await;
     let far = SystemClock.now().after(Duration::from_hours(1));
-    let minimum = prune(&log.store, &audit, (far, SystemClock.now())).await.expect("pruned");
+    let wanted = prune(&log.store, &audit, (far, SystemClock.now()), 255).await.expect("an answer");
+    assert_eq!(wanted, None, "what somebody waits for stays");
+    let minimum = prune(&log.store, &audit, (far, SystemClock.now()), u64::MAX).await.expect("pruned");
     assert_eq!(minimum, Some(512), "whole tiles of what is signed");
-    assert_eq!(prune(&log.store, &audit, (far, SystemClock.now())).await.expect("pruned"), None);
+    assert_eq!(prune(&log.store, &audit, (far, SystemClock.now()), u64::MAX).await.expect("pruned"), None);
     audit.close().await;
     assert_eq!(log.store.audit_read(0, 1).await.expect("readable").remove(0).seq, 512);
     let found = log.verify().await;

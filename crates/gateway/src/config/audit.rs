@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::checked::{PathProblem, path_below};
 use super::diagnostic::Code;
+use super::sinks::{Sink, SinkConfig, sinks};
 
 /// Longest window in which records may wait for each other.
 const MAX_BATCH_WINDOW: Duration = Duration::from_secs(1);
@@ -41,6 +42,9 @@ pub struct AuditConfig {
     /// How long records are kept, such as `400d`; at least `1d`. For ever if absent.
     #[serde(default)]
     pub retention: Option<DurationSetting>,
+    /// Where the log is passed on to. What changes here takes effect at the next start.
+    #[serde(default)]
+    pub sinks: Vec<SinkConfig>,
 }
 
 /// What becomes of reads while the log cannot be written.
@@ -92,6 +96,7 @@ impl Default for AuditConfig {
             reads: ReadsConfig::default(),
             checkpoint: CheckpointConfig::default(),
             retention: None,
+            sinks: vec![],
         }
     }
 }
@@ -117,6 +122,8 @@ pub struct AuditSettings {
     pub checkpoint_file: Option<PathBuf>,
     /// How long records are kept.
     pub retention: Option<Duration>,
+    /// Where the log is passed on to.
+    pub sinks: Vec<Sink>,
 }
 
 /// Checks `config`; paths in it are relative to `folder`.
@@ -145,5 +152,6 @@ pub(super) fn audit(config: &AuditConfig, folder: &Path, problems: &mut Vec<Path
         checkpoint: (records.get(), every),
         checkpoint_file: file,
         retention,
+        sinks: sinks(&config.sinks, folder, problems),
     }
 }

@@ -12,6 +12,7 @@ use quaymaster_store::{CheckpointRow, Store};
 
 use super::{Office, OfficeError};
 use crate::config::{SecretCheck, load};
+use crate::sinks::wanted_from;
 use crate::state::{StartError, StartOptions, log_files, open_store};
 
 /// The log without any key: its records, and what is known of it in this place.
@@ -66,7 +67,11 @@ impl Office {
         self.checkpoint().await?;
         let evidence = self.evidence().await?;
         let times = (before, self.state.clock.now());
-        let pruned = prune(&self.state.store, &evidence.audit, times).await;
+        let wanted = wanted_from(&self.state.store, &self.loaded.settings.audit.sinks).await;
+        let pruned = match wanted {
+            Ok(wanted) => prune(&self.state.store, &evidence.audit, times, wanted).await,
+            Err(error) => Err(error),
+        };
         evidence.audit.close().await;
         Ok(pruned?)
     }

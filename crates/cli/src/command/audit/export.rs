@@ -111,7 +111,7 @@ async fn print(store: &Store, form: Form, cursor: Option<&Path>) -> Result<(), F
             return Err(Failure::Refused(format!("record {missing} is missing: the log is damaged")));
         }
         let lines: String = page.iter().map(|record| form.write(&record.body) + "\n").collect();
-        out::bytes(lines.as_bytes())?;
+        out::delivered(lines.as_bytes())?;
         next = last.seq + 1;
         if let Some(cursor) = cursor {
             write_cursor(cursor, next)?;
