@@ -39,8 +39,8 @@ async fn main() -> io::Result<()> {
     let store = store.await.expect("a store");
     let (key, _) =
         LogKey::open_or_create(&folder.path().join("audit.key"), &SystemRandomness).expect("a key");
-    let pace = (1_000, Duration::from_secs(60));
-    let notary = Arc::new(Notary::new(key, folder.path().join("audit.checkpoint"), pace));
+    let often = (1_000, Duration::from_mins(1));
+    let notary = Arc::new(Notary::new(key, folder.path().join("audit.checkpoint"), often));
     let settings = AuditSettings { notary: Some(notary), ..AuditSettings::default() };
     let writer = WriterId::new(&SystemClock, &SystemRandomness);
     let audit = Audit::open(store.clone(), writer, settings, Arc::new(SystemClock)).await.expect("a log");

@@ -34,9 +34,9 @@ const BATCH: u32 = 200;
 /// How long one delivery may take.
 const DELIVERY: Duration = Duration::from_secs(20);
 /// How long a process that feeds a sink keeps it, and so how long another waits if it is lost.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 /// How long after a failure it is tried again at first, and at most.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
 /// How far sinks are behind.
 #[derive(Debug, Default)]

@@ -18,6 +18,7 @@ mod metrics;
 mod resources;
 mod routes;
 mod sealing;
+mod sinks;
 mod tenants;
 mod upstreams;
 mod workspaces;

@@ -2,6 +2,8 @@
 //!
 //! The structured data has what is filtered by, the message is the record.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::{Weight, text, weight};
@@ -39,7 +41,8 @@ pub fn message(said: &Value, raw: &str) -> String {
     let mut data = format!("[{ELEMENT} seq=\"{seq}\"");
     for (name, pointer) in PARAMETERS {
         if let Some(value) = text(said, pointer) {
-            data.push_str(&format!(" {name}=\"{}\"", escaped(value)));
+            // Writing to a string does not fail.
+            let _ = write!(data, " {name}=\"{}\"", escaped(value));
         }
     }
     data.push(']');
