@@ -120,7 +120,7 @@ fill_clients() {
         (cd "$1" && npm ci --no-fund --no-audit --loglevel=error) &&
         python3 -m venv "$1/venv" &&
         "$1/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
-            --requirement "$root/tests/clients/requirements.txt"
+            --ignore-requires-python --requirement "$root/tests/clients/requirements.txt"
 }
 
 fill_agents() {

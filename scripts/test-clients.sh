@@ -8,6 +8,7 @@
 #   scripts/test-clients.sh console  a person in Chromium on the console's pages, and a mail server
 #   scripts/test-clients.sh identity an OAuth 2.1 provider as issuer of access tokens, and mcp-authlab
 #   scripts/test-clients.sh prove    the solver cvc5, on the demo's policies
+#   scripts/test-clients.sh tlog     aics-tlog, an independent verifier of transparency logs, on the audit log
 #   scripts/test-clients.sh agents   Codex by a scripted model, and Claude Code
 #
 #   QM_BIN   the binary to test (default: it is built)
@@ -112,6 +113,17 @@ prove() {
     tests/clients/with_gateway.py -- tests/clients/cvc5/test_prove.py
 }
 
+tlog() {
+    need_clients
+    build
+    export PYTHONDONTWRITEBYTECODE=1
+    tests/clients/with_gateway.py -- bash -c '
+        set -e
+        "$QM_PYTHON" tests/clients/tlog/test_log.py
+        "$QM_BIN" audit verify --config "$QM_CONFIG"
+    '
+}
+
 agents() {
     [ -d "$agents" ] || stop "Codex and Claude Code are not installed. Install them: scripts/setup.sh agents"
     build
@@ -125,6 +137,7 @@ case ${1:-} in
     console) console ;;
     identity) identity ;;
     prove) prove ;;
+    tlog) tlog ;;
     agents) agents ;;
     *)
         sed -n '2,/^set /{s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}" >&2

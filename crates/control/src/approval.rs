@@ -21,6 +21,7 @@ mod ask;
 mod decide;
 mod delegate;
 mod document;
+mod erase;
 mod letters;
 mod list;
 mod opened;

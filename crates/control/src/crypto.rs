@@ -21,7 +21,7 @@ use crate::keyfile::{create_once, only_for_owner};
 const KEY_BYTES: usize = 32;
 
 /// How a commitment begins.
-pub(crate) const KEYED_DIGEST: &str = "hmac-sha256:";
+pub const KEYED_DIGEST: &str = "hmac-sha256:";
 
 /// Why something could not be sealed or opened. Says nothing of the content.
 #[derive(Debug, thiserror::Error)]

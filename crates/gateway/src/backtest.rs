@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use quaymaster_control::DecisionInput;
 use quaymaster_control::audit::{AuditError, Subjects};
+use quaymaster_control::crypto::KEYED_DIGEST;
 use quaymaster_core::{ActorId, Timestamp};
 use quaymaster_store::{Store, StoredColumns, StoredRecord};
 use serde::Serialize;
@@ -92,6 +93,10 @@ pub async fn backtest(
             let is_decision = matches!(row.event.as_str(), "call.intent" | "call.refused");
             let Some(was) = was(record).filter(|_| in_range && is_decision) else { continue };
             let actor = row.actor.as_deref().and_then(|commitment| actors.get(commitment));
+            if row.sealed.is_none() {
+                *counter(&mut found.not_replayable, why_gone(record)) += 1;
+                continue;
+            }
             match again(row, actor, subjects, rules).await? {
                 Ok((input, would_be, sets)) => {
                     found.replayed += 1;
@@ -157,13 +162,20 @@ fn note(groups: &mut BTreeMap<Group, (u64, String)>, group: Group, row: &StoredC
 /// What a decision was made on, what would be decided, and how the session would be labelled.
 type Again = (DecisionInput, String, Vec<String>);
 
+/// Why there is no input beside a record: it was too large to be kept, or it was erased.
+fn why_gone(record: &StoredRecord) -> Why {
+    let body: Value = serde_json::from_slice(&record.body).unwrap_or_default();
+    let digest = body.pointer("/decision/input").and_then(Value::as_str).unwrap_or_default();
+    if digest.starts_with(KEYED_DIGEST) { Why::Oversized } else { Why::Erased }
+}
+
 async fn again(
     row: &StoredColumns,
     actor: Option<&ActorId>,
     subjects: &Subjects,
     rules: &Rules,
 ) -> Result<Result<Again, Why>, StartError> {
-    let Some(sealed) = &row.sealed else { return Ok(Err(Why::Oversized)) };
+    let Some(sealed) = &row.sealed else { return Ok(Err(Why::Erased)) };
     let Some(actor) = actor else { return Ok(Err(Why::Erased)) };
     let Some(subject) = subjects.find(actor).await.map_err(failed)? else { return Ok(Err(Why::Erased)) };
     let call = row.call_id.as_deref().unwrap_or_default();

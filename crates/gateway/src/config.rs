@@ -14,6 +14,7 @@
 
 mod across;
 mod approvals;
+mod audit;
 mod cases;
 mod checked;
 mod classification;
@@ -29,6 +30,7 @@ mod render;
 pub mod schema;
 mod settings;
 mod shape;
+mod sinks;
 mod watch;
 mod yaml;
 
@@ -45,11 +47,12 @@ use self::checked::{Known, PathProblem};
 use self::document::Document;
 use self::folder::Contents;
 
+pub use self::audit::{AuditConfig, AuditSettings, CheckpointConfig, ReadsConfig};
 pub use self::cases::{
     Expected, ExpectedObligations, PolicyCase, PolicyCases, PolicyTests, TestActor, TestAgent, TestContext,
     load_tests,
 };
-pub use self::checked::{AuditSettings, LocalUser, Settings};
+pub use self::checked::{LocalUser, Settings};
 pub use self::classification::load_classification;
 pub use self::connector::Connector;
 pub use self::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Source, Span};
@@ -57,9 +60,10 @@ pub use self::folder::SETTINGS_FILE;
 pub use self::listen::Listen;
 pub use self::render::Style;
 pub use self::settings::{
-    AuditConfig, CatalogueConfig, ListenConfig, LocalUserConfig, SearchMode, SecretsConfig, SettingsConfig,
+    CatalogueConfig, ListenConfig, LocalUserConfig, SearchMode, SecretsConfig, SettingsConfig,
     SettingsVersion, WorkspaceConfig,
 };
+pub use self::sinks::{OnBehind, Sink, SinkConfig, SinkFormat, Target};
 pub use self::watch::{Change, Reload, watch};
 pub use self::yaml::locate;
 

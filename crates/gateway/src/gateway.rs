@@ -29,11 +29,12 @@ use crate::ingress::{Occupancy, RefusalCounters};
 use crate::parked::Patient;
 use crate::people::{People, identity, local_user, no_local_user};
 use crate::plane::Plane;
-use crate::reload;
 use crate::retire::Retired;
+use crate::sinks::Sinks;
 use crate::state::{StartError, StartOptions, State};
 use crate::upstreams::{Expected, UpstreamReport};
 use crate::watch::watch;
+use crate::{reload, retention};
 
 /// How long calls that run may take to end when the gateway stops.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -60,6 +61,8 @@ pub struct Gateway {
     pub(crate) counters: Arc<RefusalCounters>,
     pub(crate) occupancy: Arc<Occupancy>,
     pub(crate) calls: Arc<CallMetrics>,
+    /// How far those are that the audit log is passed on to.
+    pub(crate) sinks: Sinks,
     pub(crate) requests: reload::Requests,
     pub(crate) followers: reload::Followers,
     pub(crate) retired: Retired,
@@ -104,6 +107,7 @@ impl Gateway {
             counters: Arc::default(),
             occupancy: Arc::default(),
             calls: Arc::default(),
+            sinks: Sinks::default(),
             requests: reload::Requests::default(),
             followers: reload::Followers::default(),
             retired: Retired::default(),
@@ -119,6 +123,7 @@ impl Gateway {
         tokio::spawn(Arc::clone(&gateway.state.incidents).follow(gateway.stopped.clone()));
         tokio::spawn(Arc::clone(&gateway.state.ledger).keep(gateway.stopped.clone()));
         tokio::spawn(Arc::clone(&gateway.state.counts).keep(gateway.stopped.clone()));
+        tokio::spawn(retention::keep(Arc::clone(&gateway)));
         Ok(gateway)
     }
 
@@ -276,7 +281,11 @@ impl Gateway {
         if self.stopped.is_cancelled() {
             return Err("shutting down".into());
         }
-        if self.plane().evidence.audit.stuck() {
+        let (audit, settings) = (self.plane().evidence.audit.health(), self.settings().audit);
+        if audit.contradicted {
+            return Err("the audit log is not what was signed".into());
+        }
+        if audit.stuck && !settings.reads_when_stuck {
             return Err("the audit log cannot be written".into());
         }
         match self.upstreams().into_iter().find(UpstreamReport::is_in_the_way) {

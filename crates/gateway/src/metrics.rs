@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use quaymaster_connectors::mcp::Health;
-use quaymaster_operations::metrics::{Moment, UpstreamMoment, render};
+use quaymaster_control::audit::AuditHealth;
+use quaymaster_operations::metrics::{AuditMoment, Moment, UpstreamMoment, render};
 use tokio::net::TcpListener;
 
 use crate::gateway::Gateway;
@@ -28,6 +29,8 @@ impl Gateway {
             incident_switches: self.state.incidents.count(),
             connections: self.occupancy.connections(),
             tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
+            audit: audit(self.plane().evidence.audit.health()),
+            sinks: self.sinks.behind(),
             refusals: self.refusals().counts().collect(),
         };
         render(&self.calls, moment).unwrap_or_default()
@@ -52,5 +55,15 @@ impl Gateway {
         drop(self);
         let text = move || gateway.upgrade().map(|gateway| gateway.metrics()).unwrap_or_default();
         ingress::http::serve_metrics(listener, &settings, text, stopped).await;
+    }
+}
+
+fn audit(health: AuditHealth) -> AuditMoment {
+    AuditMoment {
+        stuck: health.stuck || health.contradicted,
+        pending: health.pending,
+        unsigned: health.unsigned,
+        checkpoint_age: health.checkpoint_age,
+        checkpoint_late: health.checkpoint_late,
     }
 }

@@ -4,6 +4,7 @@
 //! where something is changed, so that reading leaves no trace in it.
 
 mod desk;
+mod log;
 mod login;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::rules::Rules;
 use crate::state::{StartError, StartOptions, State, open_store};
 
 pub use desk::OfficeError;
+pub use log::Records;
 pub use login::SignedIn;
 
 /// An installation, open for administration.

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::Gateway;
-use crate::{approvals, ingress, letters, reload};
+use crate::{approvals, ingress, letters, reload, sinks};
 
 impl Gateway {
     /// Opens the configured port.
@@ -26,6 +26,7 @@ impl Gateway {
         reload::follow_configuration(&self);
         approvals::run_what_was_agreed_to(&self);
         letters::deliver(&self);
+        sinks::feed(&self);
         let settings = self.http_settings();
         ingress::http::serve(listener, self, settings, stop).await;
     }
@@ -68,6 +69,7 @@ impl Gateway {
         reload::follow_configuration(&self);
         approvals::run_what_was_agreed_to(&self);
         letters::deliver(&self);
+        sinks::feed(&self);
         let settings = ingress::stdio::StdioSettings {
             counters: Arc::clone(&self.counters),
             reach,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quaymaster_connectors::IssuerWeb;
 use quaymaster_control::Evidence;
 use quaymaster_control::approval::Approvals;
-use quaymaster_control::audit::{Audit, AuditError, AuditSettings, Subjects};
+use quaymaster_control::audit::{Audit, AuditError, AuditSettings, LogKey, Notary, Subjects};
 use quaymaster_control::crypto::{CryptoError, SealingKey};
 use quaymaster_control::identity::Sources;
 use quaymaster_control::incident::Incidents;
@@ -21,6 +21,8 @@ use crate::config::{Diagnostics, Loaded};
 const DATABASE: &str = "quaymaster.db";
 const SEALING_KEY: &str = "seal.key";
 const KEY_RING: &str = "handles.json";
+const LOG_KEY: &str = "audit.key";
+const CHECKPOINT: &str = "audit.checkpoint";
 
 /// What starting takes.
 #[derive(Clone, Debug)]
@@ -75,6 +77,15 @@ pub enum StartError {
         /// The file.
         path: String,
     },
+    /// The log was signed with a key whose file is not there.
+    #[error(
+        "the audit log's key {path} is missing, and the log at hand was signed with it: restore the file from a \
+         backup; processes that share a store share the key file"
+    )]
+    LogKeyMissing {
+        /// The file.
+        path: String,
+    },
     /// The audit log cannot be opened: without it nothing runs.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -96,6 +107,8 @@ pub(crate) struct State {
     pub(crate) incidents: Arc<Incidents>,
     pub(crate) counts: Arc<Counts>,
     pub(crate) ledger: Arc<Ledger>,
+    /// Who signs the audit log.
+    pub(crate) notary: Arc<Notary>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) randomness: Arc<dyn Randomness>,
     /// What issuers publish, whichever configuration is at work.
@@ -112,6 +125,7 @@ impl State {
         let keys =
             KeyRing::open_or_create(&folder.join(KEY_RING), Arc::clone(&clock), Arc::clone(&randomness))?;
         let subjects = Arc::new(subjects);
+        let notary = Arc::new(open_notary(&store, loaded, randomness.as_ref()).await?);
         let runner = WriterId::new(clock.as_ref(), randomness.as_ref()).to_string();
         let time_and_chance = (Arc::clone(&clock), Arc::clone(&randomness));
         let approvals = Approvals::new(store.clone(), Arc::clone(&subjects), time_and_chance, runner);
@@ -122,14 +136,29 @@ impl State {
         let ledger = Arc::new(ledger);
         let sources = Arc::new(Sources::new(Arc::new(IssuerWeb::default()), Arc::clone(&clock)));
         let (keys, approvals) = (Arc::new(keys), Arc::new(approvals));
-        Ok(Self { store, subjects, keys, approvals, incidents, counts, ledger, clock, randomness, sources })
+        Ok(Self {
+            store,
+            subjects,
+            keys,
+            approvals,
+            incidents,
+            counts,
+            ledger,
+            notary,
+            clock,
+            randomness,
+            sources,
+        })
     }
 
     /// Opens the audit log for writing. Its first record is that it was opened.
     pub(crate) async fn evidence(&self, loaded: &Loaded) -> Result<Evidence, AuditError> {
+        let settings = &loaded.settings.audit;
         let settings = AuditSettings {
-            batch_window: loaded.settings.audit.batch_window,
-            strict: loaded.settings.audit.strict,
+            batch_window: settings.batch_window,
+            strict: settings.strict,
+            reads_when_stuck: settings.reads_when_stuck,
+            notary: Some(Arc::clone(&self.notary)),
         };
         let writer = WriterId::new(self.clock.as_ref(), self.randomness.as_ref());
         let audit = Audit::open(self.store.clone(), writer, settings, Arc::clone(&self.clock)).await?;
@@ -153,6 +182,34 @@ pub(crate) async fn open_store(loaded: &Loaded) -> Result<Store, StartError> {
     make_private(folder)?;
     let target = loaded.settings.store.resolve(folder.join(DATABASE), &loaded.secrets())?;
     Ok(Store::open(target).await?)
+}
+
+/// Where the key of the audit log is, and where its newest checkpoint is kept.
+pub(crate) fn log_files(loaded: &Loaded) -> (PathBuf, PathBuf) {
+    let (folder, kept) = (&loaded.settings.data_folder, &loaded.settings.audit.checkpoint_file);
+    (folder.join(LOG_KEY), kept.clone().unwrap_or_else(|| folder.join(CHECKPOINT)))
+}
+
+/// The key that signs the audit log. It is made on the first start alone, and its public half said.
+async fn open_notary(
+    store: &Store,
+    loaded: &Loaded,
+    randomness: &dyn Randomness,
+) -> Result<Notary, StartError> {
+    let (key_file, kept) = log_files(loaded);
+    let signed = store.audit_checkpoint_newest().await?.is_some();
+    if signed && matches!(key_file.try_exists(), Ok(false)) {
+        return Err(StartError::LogKeyMissing { path: key_file.display().to_string() });
+    }
+    let (key, made) = LogKey::open_or_create(&key_file, randomness)?;
+    if made {
+        tracing::warn!(
+            event = "audit.key_created",
+            key = %key.public(),
+            "the audit log has a key: keep this public half elsewhere, to check the log with"
+        );
+    }
+    Ok(Notary::new(key, kept, loaded.settings.audit.checkpoint))
 }
 
 /// The subjects' keys, with the sealing key that wraps them. It is made on the

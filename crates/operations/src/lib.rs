@@ -5,6 +5,7 @@
 //! a tool but through `quaymaster_core::CallTool`.
 
 pub mod console;
+pub mod evidence;
 pub mod links;
 pub mod logs;
 pub mod metrics;

@@ -5,8 +5,8 @@
 //! gone is not shown any more. Who may ask is not decided here (`quaymaster_gateway`).
 //!
 //! Invariants:
-//! - No label has a principal, a tool, an argument or an address. The only names are connectors',
-//!   which the configuration bounds.
+//! - No label has a principal, a tool, an argument or an address. The only names are connectors'
+//!   and sinks', which the configuration bounds.
 //! - A metric of this file is renamed or removed with a major version alone.
 
 use std::fmt;
@@ -143,8 +143,27 @@ pub struct Moment {
     pub connections: usize,
     /// How many tasks the process has.
     pub tasks: usize,
+    /// How the audit log is.
+    pub audit: AuditMoment,
+    /// How many audit records each sink does not have yet, by the sink's name.
+    pub sinks: Vec<(String, u64)>,
     /// How many requests never became a call, by code.
     pub refusals: Vec<(ErrorCode, u64)>,
+}
+
+/// How the audit log is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AuditMoment {
+    /// Whether it takes no records: the last write failed, or it is not what was signed.
+    pub stuck: bool,
+    /// How many accepted records are not known to be stored.
+    pub pending: u64,
+    /// How many stored records no checkpoint covers.
+    pub unsigned: u64,
+    /// How old the newest checkpoint is, where there is one.
+    pub checkpoint_age: Option<Duration>,
+    /// Whether a record has waited for a checkpoint for too long.
+    pub checkpoint_late: bool,
 }
 
 /// The text for a scraper.
@@ -176,6 +195,8 @@ impl Collector for Scrape {
         gauge(&mut encoder, ("sessions", "Sessions of clients in memory"), moment.sessions)?;
         gauge(&mut encoder, ("connections", "Open connections of clients"), moment.connections)?;
         gauge(&mut encoder, ("tasks", "Tasks of the process, idle ones included"), moment.tasks)?;
+        audit(&mut encoder, moment.audit)?;
+        sinks(&mut encoder, &moment.sinks)?;
         let ended = ("calls", "Calls that ended, by code; `ok` is none");
         counters(&mut encoder, ended, self.calls.outcomes())?;
         let refused = ("refused_requests", "Requests that never became a call, by code");
@@ -196,6 +217,34 @@ fn upstreams(encoder: &mut DescriptorEncoder<'_>, moment: &Moment) -> fmt::Resul
             let labels = [("connector", connector.as_str()), ("state", *possible)];
             family.encode_family(&labels)?.encode_gauge(&i64::from(possible == state))?;
         }
+    }
+    Ok(())
+}
+
+fn audit(encoder: &mut DescriptorEncoder<'_>, audit: AuditMoment) -> fmt::Result {
+    let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    let gauges = [
+        ("audit_stuck", "1 while the audit log takes no records", usize::from(audit.stuck)),
+        ("audit_pending_records", "Audit records that are not on disk yet", number(audit.pending)),
+        ("audit_unsigned_records", "Audit records that no checkpoint covers yet", number(audit.unsigned)),
+        ("audit_checkpoint_late", "1 while a checkpoint is overdue", usize::from(audit.checkpoint_late)),
+    ];
+    for (name, help, value) in gauges {
+        gauge(encoder, (name, help), value)?;
+    }
+    let Some(age) = audit.checkpoint_age else { return Ok(()) };
+    let help = "Age of the newest checkpoint of the audit log";
+    let mut age_of =
+        encoder.encode_descriptor("audit_checkpoint_age", help, Some(&Unit::Seconds), MetricType::Gauge)?;
+    age_of.encode_gauge(&age.as_secs_f64())
+}
+
+fn sinks(encoder: &mut DescriptorEncoder<'_>, sinks: &[(String, u64)]) -> fmt::Result {
+    let help = "Audit records that a sink does not have yet";
+    let mut family = encoder.encode_descriptor("audit_sink_behind_records", help, None, MetricType::Gauge)?;
+    for (name, records) in sinks {
+        let records = i64::try_from(*records).unwrap_or(i64::MAX);
+        family.encode_family(&[("sink", name.as_str())])?.encode_gauge(&records)?;
     }
     Ok(())
 }
@@ -244,6 +293,14 @@ mod tests {
             sessions: 2,
             connections: 1,
             tasks: 9,
+            audit: AuditMoment {
+                stuck: true,
+                pending: 12,
+                unsigned: 34,
+                checkpoint_age: Some(Duration::from_millis(90_500)),
+                checkpoint_late: true,
+            },
+            sinks: vec![("siem".into(), 56)],
             refusals: vec![(ErrorCode::AuthMissing, 7)],
         }
     }

@@ -47,6 +47,12 @@ const COUNT_OF_ASKER: &str = "
 const COUNT_OF_WORKSPACE: &str = "
     SELECT COUNT(*) FROM approvals
     WHERE workspace = $1 AND state IN ('pending', 'approved', 'running', 'begun')";
+const SELECT_OPEN_OF: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM approvals WHERE asker = $1 AND state IN ('pending', 'approved', 'running', 'begun') \
+     ORDER BY created_us LIMIT 1000"
+);
 const SELECT_OLD: &str = "
     SELECT id FROM approvals
     WHERE document IS NOT NULL AND state NOT IN ('pending', 'approved', 'running', 'begun')
@@ -139,6 +145,12 @@ impl Store {
     pub async fn approvals_open(&self, asker: &str, workspace: &Workspace) -> Result<(u64, u64), StoreError> {
         let of_asker = self.approvals_counted(COUNT_OF_ASKER, asker).await?;
         Ok((of_asker, self.approvals_counted(COUNT_OF_WORKSPACE, workspace.as_str()).await?))
+    }
+
+    /// The requests of the account with this commitment that have not come to their end; 1,000 at most.
+    pub async fn approvals_open_of(&self, asker: &str) -> Result<Vec<ApprovalRow>, StoreError> {
+        let rows = self.rows(READ, SELECT_OPEN_OF, vec![Cell::text(asker)]).await?;
+        rows.into_iter().map(ApprovalRow::read).collect()
     }
 
     async fn approvals_counted(&self, sql: &'static str, whose: &str) -> Result<u64, StoreError> {

@@ -3,16 +3,19 @@
 //! A record is bytes with a leaf hash; what they say, how they are hashed and
 //! when a batch is due is decided by the audit writer in `quaymaster-control`.
 //! Here a batch is appended together with the tree that it leads to, and
-//! records are read and found. Nothing changes or removes a record.
+//! records are read and found. Nothing changes a record; the oldest are removed by
+//! `head`, which keeps the tree over them.
 //!
 //! Invariants:
 //! - A record's sequence number is the index of its leaf: the first is 0, and
-//!   there are no gaps.
+//!   there are no gaps from the minimum on.
 //! - A batch and the tree's new state are stored together or not at all, and
 //!   only onto the size that the writer expected.
 
+mod head;
 mod postgres;
 mod query;
+mod sink;
 mod sqlite;
 
 use std::borrow::Cow;
@@ -21,6 +24,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+pub use self::head::{CheckpointRow, MAX_TILES, TileRow};
 use self::query::Query;
 use crate::number::unsigned;
 use crate::store::Engine;

@@ -8,7 +8,7 @@
 //!
 //! Invariants:
 //! - What a method reports as written is on disk.
-//! - The audit only grows, without a gap, and a batch is there whole or not at all.
+//! - The audit grows without a gap, and a batch is there whole or not at all; what was pruned is its oldest part.
 //! - Several processes may open one store at once.
 //! - Every wait, page and batch has a bound.
 //! - No error shows a connection string or stored data.
@@ -43,8 +43,8 @@ pub use account::{AccountRow, MAX_ACCOUNTS, MAX_TOKEN_ACCOUNTS, TokenAccount};
 pub use approval::{ApprovalKey, ApprovalRow, VoteRow};
 pub use approval_list::{ApprovalPlace, ApprovalsWanted, MAX_APPROVALS};
 pub use audit::{
-    AppendError, AuditFilter, MAX_APPEND, MAX_PAGE, NewRecord, StoredColumns, StoredRecord, TreeState,
-    searchable,
+    AppendError, AuditFilter, CheckpointRow, MAX_APPEND, MAX_PAGE, MAX_TILES, NewRecord, StoredColumns,
+    StoredRecord, TileRow, TreeState, searchable,
 };
 pub use code::CodeRow;
 pub use config::{PoolConfig, StoreConfig, StoreConfigError, StoreEngine, StoreTarget};

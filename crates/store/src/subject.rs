@@ -7,6 +7,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::cell::{Cell, CellRow, Statement};
 use crate::number::signed;
 use crate::store::Engine;
 use crate::{Store, StoreError};
@@ -19,9 +20,63 @@ const SELECT_NAMES: &str = "SELECT actor FROM subjects WHERE actor > $1 ORDER BY
 /// How many ids one page has.
 const MAX_NAMES: i64 = 1_000;
 const INSERT_SUBJECT: &str = "
-    INSERT INTO subjects (actor, wrapped_key, created_us) VALUES ($1, $2, $3) ON CONFLICT (actor) DO NOTHING";
+    INSERT INTO subjects (actor, wrapped_key, commitment, created_us) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (actor) DO NOTHING";
+const SELECT_NAMELESS: &str = "
+    SELECT actor, wrapped_key FROM subjects WHERE commitment IS NULL AND actor <> '' ORDER BY actor LIMIT 1000";
+
+const NAME: &str = "note what a subject is called";
+const ERASE: &str = "erase a subject";
+const SET_COMMITMENT: &str = "UPDATE subjects SET commitment = $1 WHERE actor = $2 AND commitment IS NULL";
+const SELECT_NAMED: &str = "SELECT actor, wrapped_key FROM subjects WHERE commitment = $1";
+/// What is sealed beside records has nothing that opens it any more; it goes with the key.
+const ERASE_INPUTS: &str = "UPDATE audit_records SET sealed = NULL WHERE actor = $1 AND sealed IS NOT NULL";
+const ERASE_REQUESTS: &str = "
+    UPDATE approvals SET version = version + 1, parked = NULL, document = NULL, result = NULL, review = NULL
+    WHERE asker = $1";
+const ERASE_ACCOUNTS: &str = "DELETE FROM accounts WHERE account = $1 OR person = $1";
+const ERASE_TOKENS: &str = "DELETE FROM tokens WHERE actor = $1";
+const DELETE_SUBJECT: &str = "DELETE FROM subjects WHERE actor = $1";
 
 impl Store {
+    /// Notes by what commitment a subject is known, unless that is noted.
+    pub async fn subject_known_as(&self, actor: &str, commitment: &str) -> Result<(), StoreError> {
+        let parameters = vec![Cell::text(commitment), Cell::text(actor)];
+        let set = Statement { sql: SET_COMMITMENT, parameters, must_touch: false };
+        self.change(NAME, vec![set]).await.map(drop)
+    }
+
+    /// Subjects of which it is not noted by what commitment they are known, with their wrapped keys.
+    pub async fn subjects_nameless(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.rows(READ, SELECT_NAMELESS, vec![]).await?.into_iter().map(name_and_key).collect()
+    }
+
+    /// The subject that is known by this commitment, with its wrapped key.
+    pub async fn subject_by_commitment(
+        &self,
+        commitment: &str,
+    ) -> Result<Option<(String, Vec<u8>)>, StoreError> {
+        let rows = self.rows(READ, SELECT_NAMED, vec![Cell::text(commitment)]).await?;
+        rows.into_iter().next().map(name_and_key).transpose()
+    }
+
+    /// Destroys the key of a subject, all that is sealed under it beside records and in requests for
+    /// approval, its tokens, and what is noted of its accounts. All of it or nothing.
+    ///
+    /// `folded` is how its name is compared. Records themselves are left as they are.
+    pub async fn subject_erase(&self, actor: &str, commitment: &str, folded: &str) -> Result<(), StoreError> {
+        let all = [
+            (ERASE_INPUTS, commitment),
+            (ERASE_REQUESTS, commitment),
+            (ERASE_ACCOUNTS, folded),
+            (ERASE_TOKENS, actor),
+            (DELETE_SUBJECT, actor),
+        ];
+        let statement =
+            |(sql, name)| Statement { sql, parameters: vec![Cell::text(name)], must_touch: false };
+        self.change(ERASE, all.into_iter().map(statement).collect()).await.map(drop)
+    }
+
     /// The wrapped key of `actor`, which is its id. It stands here alone: the records have a commitment.
     pub async fn subject_key(&self, actor: &str) -> Result<Option<Vec<u8>>, StoreError> {
         match self.engine() {
@@ -54,30 +109,39 @@ impl Store {
         }
     }
 
-    /// Stores a wrapped key for `actor` unless there is one, and returns the one that is stored.
+    /// Stores a wrapped key for `actor`, who is known by `commitment`, unless there is one, and returns the one
+    /// that is stored.
     pub async fn subject_insert(
         &self,
         actor: &str,
         wrapped: &[u8],
+        commitment: Option<&str>,
         created_us: u64,
     ) -> Result<Vec<u8>, StoreError> {
         let created_us = signed(created_us);
         let stored = match self.engine() {
             Engine::Sqlite(store) => {
                 let (actor, wrapped) = (actor.to_owned(), wrapped.to_owned());
+                let commitment = commitment.map(str::to_owned);
                 let insert = move |transaction: &rusqlite::Transaction<'_>| {
-                    transaction.prepare_cached(INSERT_SUBJECT)?.execute((&actor, wrapped, created_us))?;
+                    transaction
+                        .prepare_cached(INSERT_SUBJECT)?
+                        .execute((&actor, wrapped, commitment, created_us))?;
                     select_key(transaction, &actor)
                 };
                 store.write(INSERT, insert).await?
             }
             Engine::Postgres(store) => {
-                store.execute(INSERT, INSERT_SUBJECT, &[&actor, &wrapped, &created_us]).await?;
+                store.execute(INSERT, INSERT_SUBJECT, &[&actor, &wrapped, &commitment, &created_us]).await?;
                 self.subject_key(actor).await?
             }
         };
         stored.ok_or(StoreError::Malformed { operation: INSERT, what: "the row just written" })
     }
+}
+
+fn name_and_key(mut row: CellRow) -> Result<(String, Vec<u8>), StoreError> {
+    Ok((row.text("a subject's name")?, row.bytes("a subject's key")?))
 }
 
 fn select_names(connection: &Connection, after: &str) -> rusqlite::Result<Vec<String>> {

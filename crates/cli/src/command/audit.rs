@@ -1,14 +1,23 @@
 //! `quaymaster audit`: what happened, and whether the log still says so.
 
+mod erase;
+mod export;
+mod proof;
+mod query;
+mod verify;
+
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use quaymaster_control::audit::verify;
-use quaymaster_core::{ActorId, Timestamp};
 use quaymaster_gateway::Office;
-use quaymaster_store::{AuditFilter, StoredRecord};
+use quaymaster_store::StoredRecord;
 use serde_json::Value;
 
+use self::erase::{Erase, Prune};
+use self::export::Export;
+use self::proof::{Proof, VerifyProof};
+use self::query::{Query, Timeline};
+use self::verify::{Checkpoint, Key, Verify};
 use super::place::Place;
 use crate::failure::Failure;
 use crate::out;
@@ -26,8 +35,24 @@ enum Action {
     Tail(Tail),
     /// Finds records.
     Query(Query),
-    /// Computes the whole log again and says whether it is what was written.
+    /// Tells what happened, in order: in a session, under an incident switch, by somebody.
+    Timeline(Timeline),
+    /// Computes the whole log again and says whether it is what was written and signed.
     Verify(Verify),
+    /// Prints the public half of the key that the log is signed with.
+    Key(Key),
+    /// Signs the log as it is now and prints the checkpoint.
+    Checkpoint(Checkpoint),
+    /// Proves to anybody that records are in the log.
+    Proof(Proof),
+    /// Checks a proof. Needs the public key and nothing else.
+    VerifyProof(VerifyProof),
+    /// Hands out the log.
+    Export(Export),
+    /// Destroys the keys of somebody whose data is in the log. There is no way back.
+    Erase(Erase),
+    /// Takes old records away. There is no way back.
+    Prune(Prune),
 }
 
 #[derive(Debug, Args)]
@@ -45,60 +70,20 @@ struct Tail {
     json: bool,
 }
 
-#[derive(Debug, Args)]
-struct Query {
-    #[command(flatten)]
-    place: Place,
-    /// Of one call, by its audit id.
-    #[arg(long)]
-    call: Option<String>,
-    /// By one actor. The log holds a keyed commitment; the key is in the store.
-    #[arg(long, value_parser = ActorId::parse)]
-    actor: Option<ActorId>,
-    /// In one workspace.
-    #[arg(long)]
-    workspace: Option<String>,
-    /// Of one tool.
-    #[arg(long)]
-    tool: Option<String>,
-    /// Of one event, such as `call.refused`.
-    #[arg(long)]
-    event: Option<String>,
-    /// With one status, such as `failed`.
-    #[arg(long)]
-    status: Option<String>,
-    /// With one error code, such as `policy.denied`.
-    #[arg(long)]
-    code: Option<String>,
-    /// From this time on, such as `2026-11-21T10:00:00Z`.
-    #[arg(long, value_parser = Timestamp::parse)]
-    since: Option<Timestamp>,
-    /// Until this time.
-    #[arg(long, value_parser = Timestamp::parse)]
-    until: Option<Timestamp>,
-    /// At most this many, the newest.
-    #[arg(long, default_value_t = 100)]
-    limit: u32,
-    /// Print the records as they are stored: canonical JSON, one a line.
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Args)]
-struct Verify {
-    #[command(flatten)]
-    place: Place,
-    /// Print JSON: `{"intact", "records", "root", "events", "open_calls", "problems", "problem_count"}`.
-    #[arg(long)]
-    json: bool,
-}
-
 impl Audit {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         match self.action {
             Action::Tail(tail) => tail.run().await,
             Action::Query(query) => query.run().await,
+            Action::Timeline(timeline) => timeline.run().await,
             Action::Verify(verify) => verify.run().await,
+            Action::Key(key) => key.run().await,
+            Action::Checkpoint(checkpoint) => checkpoint.run().await,
+            Action::Proof(proof) => proof.run().await,
+            Action::VerifyProof(proof) => proof.run(),
+            Action::Export(export) => export.run().await,
+            Action::Erase(erase) => erase.run().await,
+            Action::Prune(prune) => prune.run().await,
         }
     }
 }
@@ -122,64 +107,6 @@ impl Tail {
             }
         }
         store.close().await.map_err(Failure::outside)
-    }
-}
-
-impl Query {
-    async fn run(self) -> Result<(), Failure> {
-        let office = Office::open(self.place.options()).await?;
-        let actor = match &self.actor {
-            Some(actor) => {
-                let subject = office.subjects().find(actor).await.map_err(Failure::outside)?;
-                let Some(subject) = subject else { return Ok(()) };
-                Some(subject.commitment().to_string())
-            }
-            None => None,
-        };
-        let filter = AuditFilter {
-            call_id: self.call,
-            actor,
-            workspace: self.workspace,
-            tool: self.tool,
-            event: self.event,
-            status: self.status,
-            code: self.code,
-            since_us: self.since.map(Timestamp::as_micros),
-            until_us: self.until.map(Timestamp::as_micros),
-            before_seq: None,
-        };
-        let mut found = office.store().audit_find(&filter, self.limit).await.map_err(Failure::outside)?;
-        office.close().await;
-        found.reverse();
-        found.iter().try_for_each(|record| print(record, self.json))
-    }
-}
-
-impl Verify {
-    async fn run(self) -> Result<(), Failure> {
-        let store = Office::open_records(self.place.options()).await?;
-        let found = verify(&store).await.map_err(Failure::outside)?;
-        store.close().await.map_err(Failure::outside)?;
-        if self.json {
-            out::json(&found)?;
-        } else {
-            let state = if found.intact { "intact" } else { "DAMAGED" };
-            out::line(format!("the audit log is {state}: {} records, root {}", found.records, found.root))?;
-            for (event, count) in &found.events {
-                out::line(format!("  {event:<18} {count}"))?;
-            }
-            if !found.open_calls.is_empty() {
-                out::line(format!(
-                    "  {} call(s) without an outcome: {}",
-                    found.open_calls.len(),
-                    found.open_calls.join(", ")
-                ))?;
-            }
-            for problem in &found.problems {
-                out::line(format!("  problem: {problem}"))?;
-            }
-        }
-        if found.intact { Ok(()) } else { Err(Failure::Told) }
     }
 }
 

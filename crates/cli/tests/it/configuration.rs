@@ -131,6 +131,25 @@ fn the_same_installation_works_on_postgresql() {
 }
 
 #[test]
+fn another_store_is_not_taken_for_the_log_that_was_signed() {
+    let mut demo = Demo::start();
+    demo.terminate();
+    let (key, kept) = (demo.folder.join("data/audit.key"), demo.folder.join("data/audit.checkpoint"));
+    let aside = [fs::read(&key).expect("a key"), fs::read(&kept).expect("a checkpoint")];
+    let database = Database::create("signed");
+    Database::store_of(&demo);
+    fs::write(&kept, &aside[1]).expect("written");
+    fs::write(&key, &aside[0]).expect("written");
+    fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("chmod");
+    let create = ["token", "create", "--actor", "ada", "--role", "analyst"];
+    let (code, _, complaint) = database.run(&demo, &create);
+    assert!(code == Some(4) && complaint.contains("the store went back in time"), "{complaint}");
+    assert!(complaint.contains("move the log's key and the file of its checkpoint away"), "{complaint}");
+    let (code, output, _) = database.run(&demo, &["audit", "tail"]);
+    assert_eq!((code, output.as_str()), (Some(0), ""), "nothing was written");
+}
+
+#[test]
 fn a_store_on_postgresql_is_opened_with_the_key_that_sealed_it_alone() {
     let mut demo = Demo::start();
     demo.terminate();
@@ -177,6 +196,10 @@ impl Database {
         let text = fs::read_to_string(&file).expect("the settings");
         let on_postgres = "store: { engine: postgres, url: \"${secret:QUAYMASTER_TEST_STORE}\" }";
         fs::write(&file, text.replace("store: { engine: sqlite }", on_postgres)).expect("written");
+        // Another store is another log: it gets a key of its own.
+        for name in ["audit.key", "audit.checkpoint"] {
+            fs::remove_file(demo.folder.join("data").join(name)).expect("removed");
+        }
     }
 
     /// Runs a command in the folder of `demo`: exit code, output and complaint.

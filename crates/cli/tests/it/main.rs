@@ -8,6 +8,7 @@
 )]
 
 mod approvals;
+mod audit;
 mod clients;
 mod commands;
 mod configuration;

@@ -144,7 +144,7 @@ impl Approvals {
             digest: digest.to_owned(),
             tool: facts.tool.as_ref().map_or_else(String::new, |tool| tool.name().to_string()),
             state: State::Pending.as_str().to_owned(),
-            requester: self.subjects.seal_name(&names(&id), &asker)?,
+            requester: self.subjects.seal_about(&request.actor.id, &names(&id), &asker).await?,
             gates: serde_json::to_string(gates).unwrap_or_default(),
             parked: Some(subject.seal_for(&parked(&id), &Parked::of(request).to_bytes())?),
             document: Some(subject.seal_for(&document(&id), &text)?),
@@ -218,7 +218,7 @@ impl Approvals {
     ) -> Result<(State, Value, Option<StoredReply>), CallError> {
         let row = self.store.approval(&ApprovalKey::Id(id.clone())).await.map_err(ApprovalError::from)?;
         let row = row.ok_or_else(|| none(id))?;
-        if !self.is_by(&row, &request.actor)? {
+        if !self.is_by(&row, &request.actor).await? {
             return Err(none(id));
         }
         let subject = self.subjects.of(&request.actor.id).await.map_err(ApprovalError::from)?;

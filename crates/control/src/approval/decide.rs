@@ -66,7 +66,7 @@ impl Approvals {
                 ));
             }
             said.push(say);
-            let vote = self.vote(&row, decider, &right, &spoken, now)?;
+            let vote = self.vote(&row, decider, &right, &spoken, now).await?;
             let outcome = judge(&gates(&row)?, Timestamp::from_micros(row.created_us), &said);
             let (after, why) = after(&row, outcome, now);
             let step = Step::new(Event::ApprovalVoted, why)
@@ -102,7 +102,7 @@ impl Approvals {
         Err(CallError::new(ErrorCode::InputInvalid, message))
     }
 
-    fn vote(
+    async fn vote(
         &self,
         row: &ApprovalRow,
         decider: Decider<'_>,
@@ -115,15 +115,24 @@ impl Approvals {
             let message = format!("a comment has {MAX_COMMENT_CHARS} characters at most");
             return Err(CallError::new(ErrorCode::InputInvalid, message));
         }
-        let seal = |what: &str, text: &str| self.subjects.seal_name(&voice(&row.id, what), text);
+        let account = &decider.actor.id;
+        let seal = async |what: &str, text: &str| {
+            let sealed = self.subjects.seal_about(account, &voice(&row.id, what), text).await;
+            sealed.map_err(ApprovalError::from)
+        };
+        let name = seal("name", account.as_str()).await?;
+        let comment = match comment {
+            Some(text) => Some(seal("words", text).await?),
+            None => None,
+        };
         Ok(VoteRow {
             person: right.person.clone(),
             stead: right.stead.as_ref().map(|(giver, _)| giver.clone()),
             kind: DECISION.to_owned(),
             verdict: spoken.verdict.as_str().to_owned(),
-            name: seal("name", decider.actor.id.as_str()).map_err(ApprovalError::from)?,
+            name,
             roles: serde_json::to_string(&right.roles).unwrap_or_default(),
-            comment: comment.map(|text| seal("words", text)).transpose().map_err(ApprovalError::from)?,
+            comment,
             channel: decider.channel.to_owned(),
             time_us: now.as_micros(),
         })
@@ -143,7 +152,7 @@ impl Approvals {
     ) -> Result<(), CallError> {
         for _ in 0..ATTEMPTS {
             let row = self.seen(actor, id).await?.ok_or_else(|| unknown(id))?;
-            if self.asker(&row)?.0 != actor.id {
+            if self.asker(&row).await?.is_none_or(|(account, _)| account != actor.id) {
                 let message = "only whoever asked can take a request back; say no to it instead";
                 return Err(CallError::new(ErrorCode::PolicyDenied, message));
             }
@@ -187,7 +196,8 @@ impl Approvals {
                 let message = "whoever let a call through in an emergency does not review it";
                 return Err(CallError::new(ErrorCode::PolicyDenied, message));
             }
-            let vote = VoteRow { kind: REVIEW.to_owned(), ..self.vote(&row, decider, &right, &spoken, now)? };
+            let vote = self.vote(&row, decider, &right, &spoken, now).await?;
+            let vote = VoteRow { kind: REVIEW.to_owned(), ..vote };
             let reviewed = ApprovalRow { review: Some("done".to_owned()), ..row.clone() };
             let step = Step::new(Event::ApprovalReviewed, "it was let through in an emergency")
                 .by(Some(decider.actor))

@@ -39,7 +39,7 @@ pub(super) struct Names {
     taker: String,
 }
 
-pub(super) fn read_names(text: &str) -> Option<Names> {
+fn read_names(text: &str) -> Option<Names> {
     let mut lines = text.split('\n');
     let (giver, taker) = (lines.next()?, lines.next()?);
     let account = lines.next().unwrap_or(giver);
@@ -47,8 +47,11 @@ pub(super) fn read_names(text: &str) -> Option<Names> {
     Some(Names { giver, account, taker: taker.to_owned() })
 }
 
+/// What begins the names of a delegation that are sealed under two keys.
+const BOTH: &[u8] = b"qm-both1";
+
 /// For what the names are sealed.
-pub(super) fn names(id: &str) -> String {
+fn names(id: &str) -> String {
     format!("the names of {id}")
 }
 
@@ -95,12 +98,11 @@ impl Approvals {
         // An id of its own kind, made as those of requests are.
         let id = ApprovalId::new(self.clock.as_ref(), self.randomness.as_ref());
         let id = id.as_str().replacen("apr_", "dlg_", 1);
-        let all = format!("{}\n{taker}\n{}", giver.person(), giver.id);
         let row = DelegationRow {
             workspace: giver.workspace.clone(),
             giver: me,
             taker: self.commitment(&taker.folded()).await?,
-            names: self.subjects.seal_name(&names(&id), &all).map_err(ApprovalError::from)?,
+            names: self.seal_names(&id, giver, taker).await?,
             roles: serde_json::to_string(&roles).unwrap_or_default(),
             created_us: now.as_micros(),
             until_us: until.as_micros(),
@@ -124,7 +126,11 @@ impl Approvals {
         let (account, person) = (viewer.id.folded(), viewer.person().folded());
         let (account, person) = (self.commitment(&account).await?, self.commitment(&person).await?);
         rows.extend(self.store.delegations_to([&account, &person, &me], &viewer.workspace, now).await?);
-        rows.iter().map(|row| self.open_delegation(row)).collect()
+        let mut all = Vec::new();
+        for row in &rows {
+            all.extend(self.open_delegation(row).await?);
+        }
+        Ok(all)
     }
 
     /// Commitment to whoever is behind an account.
@@ -154,16 +160,48 @@ impl Approvals {
         Ok(())
     }
 
-    fn open_delegation(&self, row: &DelegationRow) -> Result<Delegation, ApprovalError> {
-        let all = self.subjects.open_name(&names(&row.id), &row.names)?;
-        let Names { giver, taker, .. } = read_names(&all).ok_or(ApprovalError::Damaged("a delegation"))?;
-        Ok(Delegation {
+    /// The names of both, sealed under the key of each.
+    async fn seal_names(&self, id: &str, giver: &Actor, taker: &ActorId) -> Result<Vec<u8>, ApprovalError> {
+        let theirs = format!("{}\n{}", giver.person(), giver.id);
+        let theirs = self.subjects.seal_about(&giver.id, &names(id), &theirs).await?;
+        let mut both = BOTH.to_vec();
+        both.extend_from_slice(&u32::try_from(theirs.len()).unwrap_or(0).to_be_bytes());
+        both.extend_from_slice(&theirs);
+        both.extend_from_slice(&self.subjects.seal_about(taker, &names(id), taker.as_str()).await?);
+        Ok(both)
+    }
+
+    /// The names in a delegation; none if one of both was erased.
+    pub(super) async fn names_of(&self, row: &DelegationRow) -> Result<Option<Names>, ApprovalError> {
+        let (purpose, damaged) = (names(&row.id), ApprovalError::Damaged("a delegation"));
+        let Some((length, rest)) = row.names.strip_prefix(BOTH).and_then(<[u8]>::split_first_chunk::<4>)
+        else {
+            // As older versions sealed them, together.
+            let all = self.subjects.open_about(&purpose, &row.names).await?.ok_or(damaged)?;
+            return read_names(&all).map(Some).ok_or(ApprovalError::Damaged("a delegation"));
+        };
+        let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+        let (theirs, takers) = rest.split_at_checked(length).ok_or(damaged)?;
+        let theirs = self.subjects.open_about(&purpose, theirs).await?;
+        let taker = self.subjects.open_about(&purpose, takers).await?;
+        let Some((theirs, taker)) = theirs.zip(taker) else { return Ok(None) };
+        let read = || {
+            let (giver, account) = theirs.split_once('\n')?;
+            let (giver, account) = (ActorId::parse(giver).ok()?, ActorId::parse(account).ok()?);
+            Some(Names { giver, account, taker })
+        };
+        read().map(Some).ok_or(ApprovalError::Damaged("a delegation"))
+    }
+
+    async fn open_delegation(&self, row: &DelegationRow) -> Result<Option<Delegation>, ApprovalError> {
+        let Some(Names { giver, taker, .. }) = self.names_of(row).await? else { return Ok(None) };
+        Ok(Some(Delegation {
             id: row.id.clone(),
             giver: giver.to_string(),
             taker,
             roles: serde_json::from_str(&row.roles).map_err(|_| ApprovalError::Damaged("a delegation"))?,
             until: Timestamp::from_micros(row.until_us),
-        })
+        }))
     }
 
     async fn record_delegation(

@@ -64,8 +64,8 @@ impl Approvals {
             let is_last = rows.len() < MAX_APPROVALS as usize;
             let mut seen = Vec::new();
             for row in &rows {
-                let is_mine = wanted != Wanted::Mine || self.asker(row)?.0 == viewer.id;
-                if is_mine && self.may_see(viewer, &lent, row)? {
+                let is_mine = wanted != Wanted::Mine || self.asked_by(row, viewer).await?;
+                if is_mine && self.may_see(viewer, &lent, row).await? {
                     seen.push(row);
                 }
             }
@@ -114,7 +114,7 @@ impl Approvals {
     ) -> Result<Option<ApprovalRow>, ApprovalError> {
         let Some(row) = self.store.approval(&ApprovalKey::Id(id.clone())).await? else { return Ok(None) };
         let lent = self.lent_to(viewer).await?;
-        Ok(if self.may_see(viewer, &lent, &row)? { Some(row) } else { None })
+        Ok(if self.may_see(viewer, &lent, &row).await? { Some(row) } else { None })
     }
 
     async fn lent_to(&self, viewer: &Actor) -> Result<Vec<Lent>, ApprovalError> {
@@ -124,7 +124,7 @@ impl Approvals {
         self.lent(viewer, &kin, &ties).await
     }
 
-    fn may_see(&self, viewer: &Actor, lent: &[Lent], row: &ApprovalRow) -> Result<bool, ApprovalError> {
+    async fn may_see(&self, viewer: &Actor, lent: &[Lent], row: &ApprovalRow) -> Result<bool, ApprovalError> {
         if row.workspace != viewer.workspace {
             return Ok(false);
         }
@@ -132,7 +132,11 @@ impl Approvals {
         let mut roles: BTreeSet<&Role> = viewer.roles.iter().collect();
         roles.extend(lent.iter().flat_map(|lent| &lent.roles));
         let is_named = gates.iter().flat_map(Gate::all_roles).any(|role| roles.contains(role));
-        Ok(is_named || self.asker(row)?.0 == viewer.id)
+        Ok(is_named || self.asked_by(row, viewer).await?)
+    }
+
+    async fn asked_by(&self, row: &ApprovalRow, viewer: &Actor) -> Result<bool, ApprovalError> {
+        Ok(self.asker(row).await?.is_some_and(|(account, _)| account == viewer.id))
     }
 
     /// Sealed, because the request that it names may be one that the viewer does not see.

@@ -46,7 +46,7 @@ pub struct Request {
 /// What somebody said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
-    /// The account.
+    /// The account; `(erased)` where its key was destroyed, and its words with it.
     pub by: String,
     /// In which roles.
     pub roles: Vec<Role>,
@@ -70,6 +70,9 @@ impl Request {
         mine.contains(&self.requester.folded()) || mine.contains(&self.person.folded())
     }
 }
+
+/// Why a request cannot be read whose asker was erased.
+pub(super) const ERASED: &str = "whoever asked was erased";
 
 /// For what the requester's names are sealed.
 pub(super) fn names(id: &ApprovalId) -> String {
@@ -109,15 +112,20 @@ fn read_names(text: &str) -> Option<(ActorId, ActorId, &str)> {
 
 impl Approvals {
     /// Account and person of whoever asked.
-    pub(super) fn asker(&self, row: &ApprovalRow) -> Result<(ActorId, ActorId), ApprovalError> {
-        let text = self.subjects.open_name(&names(&row.id), &row.requester)?;
+    /// None where they were erased.
+    pub(super) async fn asker(&self, row: &ApprovalRow) -> Result<Option<(ActorId, ActorId)>, ApprovalError> {
+        let Some(text) = self.subjects.open_about(&names(&row.id), &row.requester).await? else {
+            return Ok(None);
+        };
         let (account, person, _) = read_names(&text).ok_or(ApprovalError::Damaged("who asked"))?;
-        Ok((account, person))
+        Ok(Some((account, person)))
     }
 
     /// Whether `actor` made this request, with credentials that may as much.
-    pub(super) fn is_by(&self, row: &ApprovalRow, actor: &Actor) -> Result<bool, ApprovalError> {
-        let text = self.subjects.open_name(&names(&row.id), &row.requester)?;
+    pub(super) async fn is_by(&self, row: &ApprovalRow, actor: &Actor) -> Result<bool, ApprovalError> {
+        let Some(text) = self.subjects.open_about(&names(&row.id), &row.requester).await? else {
+            return Ok(false);
+        };
         let (account, _, authority) = read_names(&text).ok_or(ApprovalError::Damaged("who asked"))?;
         Ok(row.workspace == actor.workspace && account == actor.id && authority == actor.authority())
     }
@@ -139,12 +147,16 @@ impl Approvals {
         votes: &[VoteRow],
         clearance: DataClass,
     ) -> Result<Request, ApprovalError> {
-        let (requester, person) = self.asker(row)?;
+        let (requester, person) = self.asker(row).await?.ok_or(ApprovalError::Damaged(ERASED))?;
         let subject = self.subjects.of(&requester).await?;
         let sealed = row.document.as_deref().ok_or(ApprovalError::Damaged("its document"))?;
         let plain = subject.open_for(&document(&row.id), sealed)?;
         let document: Document =
             serde_json::from_slice(&plain).map_err(|_| ApprovalError::Damaged("its document"))?;
+        let mut said = Vec::new();
+        for vote in votes {
+            said.push(self.said(row, vote).await?);
+        }
         Ok(Request {
             id: row.id.clone(),
             workspace: row.workspace.clone(),
@@ -155,21 +167,24 @@ impl Approvals {
             document: document.for_clearance(clearance),
             created: Timestamp::from_micros(row.created_us),
             expires: Timestamp::from_micros(row.expires_us),
-            said: votes.iter().map(|vote| self.said(row, vote)).collect::<Result<_, _>>()?,
+            said,
             review_due: row.review.as_deref() == Some("due"),
             call: row.call_id.clone(),
         })
     }
 
-    fn said(&self, row: &ApprovalRow, vote: &VoteRow) -> Result<Said, ApprovalError> {
-        let comment = vote.comment.as_deref();
-        let comment = comment.map(|sealed| self.subjects.open_name(&voice(&row.id, "words"), sealed));
+    async fn said(&self, row: &ApprovalRow, vote: &VoteRow) -> Result<Said, ApprovalError> {
+        let comment = match vote.comment.as_deref() {
+            Some(sealed) => self.subjects.open_about(&voice(&row.id, "words"), sealed).await?,
+            None => None,
+        };
+        let by = self.subjects.open_about(&voice(&row.id, "name"), &vote.name).await?;
         Ok(Said {
-            by: self.subjects.open_name(&voice(&row.id, "name"), &vote.name)?,
+            by: by.unwrap_or_else(|| "(erased)".to_owned()),
             roles: roles(vote)?.into_iter().collect(),
             verdict: verdict(vote)?,
             review: vote.kind == REVIEW,
-            comment: comment.transpose()?,
+            comment,
             channel: vote.channel.clone(),
             at: Timestamp::from_micros(vote.time_us),
         })

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use quaymaster_core::{Actor, ActorId, CallError, ErrorCode, FoldedName, Gate, Role, Timestamp};
 use quaymaster_store::{ApprovalRow, VoteRow};
 
-use super::delegate::read_names;
 use super::opened::{DECISION, gates, roles, verdict, voice};
 use super::verdict::{Say, Verdict, may_decide, may_hurry};
 use super::{ApprovalError, Approvals, Terms};
@@ -59,7 +58,9 @@ impl Approvals {
         (verdict, now): (Verdict, Timestamp),
         (terms, ties): (&Terms, &Ties<'_>),
     ) -> Result<Right, CallError> {
-        let (account, person) = self.asker(row)?;
+        let Some((account, person)) = self.asker(row).await? else {
+            return Err(denied("whoever asked for this call was erased, so nobody decides on it"));
+        };
         let asker = ties.of(&account, &person).await.map_err(ApprovalError::from)?;
         let kin = ties.of(&actor.id, actor.person()).await.map_err(ApprovalError::from)?;
         if kin.overlaps(&asker) {
@@ -111,8 +112,7 @@ impl Approvals {
             .await?;
         let mut all = Vec::new();
         for row in rows {
-            let names = self.subjects.open_name(&super::delegate::names(&row.id), &row.names)?;
-            let names = read_names(&names).ok_or(ApprovalError::Damaged("a delegation"))?;
+            let Some(names) = self.names_of(&row).await? else { continue };
             let lent: BTreeSet<Role> =
                 serde_json::from_str(&row.roles).map_err(|_| ApprovalError::Damaged("a delegation"))?;
             let held = ties.held(&names.account, &names.giver, &actor.workspace).await?;
@@ -134,11 +134,15 @@ impl Approvals {
     ) -> Result<Vec<Say>, ApprovalError> {
         let mut says = Vec::new();
         for vote in votes.iter().filter(|vote| vote.kind == DECISION) {
-            let account = self.subjects.open_name(&voice(&row.id, "name"), &vote.name)?;
-            let account = ActorId::parse(&account).map_err(|_| ApprovalError::Damaged("a vote"))?;
-            let kin = ties.of(&account, &account).await?;
+            let account = self.subjects.open_about(&voice(&row.id, "name"), &vote.name).await?;
+            // Of whoever was erased the commitment is left, and counts.
+            let names = match account.as_deref().map(ActorId::parse) {
+                Some(Ok(account)) => known_by(&vote.person, &ties.of(&account, &account).await?),
+                Some(Err(_)) => return Err(ApprovalError::Damaged("a vote")),
+                None => BTreeSet::from([vote.person.clone()]),
+            };
             says.push(Say {
-                names: known_by(&vote.person, &kin),
+                names,
                 stead: vote.stead.iter().cloned().collect(),
                 roles: roles(vote)?,
                 verdict: verdict(vote)?,

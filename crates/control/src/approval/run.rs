@@ -22,7 +22,7 @@ use quaymaster_store::{ApprovalKey, ApprovalRow};
 use serde_json::Value;
 
 use super::document::Document;
-use super::opened::{document, gates, parked, result, state};
+use super::opened::{ERASED, document, gates, parked, result, state};
 use super::parked::{Asker, Parked};
 use super::record::Step;
 use super::{ApprovalError, Approvals, State, StoredReply};
@@ -338,7 +338,7 @@ impl Approvals {
     }
 
     async fn requester(&self, row: &ApprovalRow) -> Result<Arc<Subject>, ApprovalError> {
-        let account: ActorId = self.asker(row)?.0;
+        let account: ActorId = self.asker(row).await?.ok_or(ApprovalError::Damaged(ERASED))?.0;
         Ok(self.subjects.of(&account).await?)
     }
 

@@ -35,8 +35,9 @@ impl Approvals {
                 let Some(comment) = vote.comment.as_deref().filter(|_| vote.kind == DECISION) else {
                     continue;
                 };
-                let comment = self.subjects.open_name(&voice(&row.id, "words"), comment)?;
-                words.push((verdict(&vote)?.as_str(), plain(&comment)));
+                if let Some(comment) = self.subjects.open_about(&voice(&row.id, "words"), comment).await? {
+                    words.push((verdict(&vote)?.as_str(), plain(&comment)));
+                }
             }
         }
         Ok(Words(words))

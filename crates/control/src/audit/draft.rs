@@ -39,6 +39,11 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// How many bytes the record has without its number and its writer.
+    pub(super) fn size(&self) -> usize {
+        self.text.len()
+    }
+
     /// The record as it is stored: number `seq` in the log, written by `writer`.
     pub(super) fn finish(&self, seq: u64, writer: &str) -> Vec<u8> {
         let (before, after) = self.text.split_at(self.seq_at);
@@ -118,6 +123,7 @@ fn write_what_was_decided(object: &mut ObjectWriter<'_>, record: &Record<'_>) {
     write_list(object, "labels", record.labels);
     write_list(object, "limits", record.limits);
     object.optional("method", record.method);
+    write_number(object, "minimum", record.minimum);
     object.optional("on_behalf_of", record.on_behalf_of);
     if !record.redactions.is_empty() {
         let mut members = ObjectWriter::begin(object.member("redactions"));
@@ -134,6 +140,12 @@ fn write_what_was_decided(object: &mut ObjectWriter<'_>, record: &Record<'_>) {
 fn write_what_came_of_it(object: &mut ObjectWriter<'_>, record: &Record<'_>) {
     object.optional("session", record.session);
     object.optional("status", record.status);
+    if let Some(tally) = record.tally {
+        let mut members = ObjectWriter::begin(object.member("tally"));
+        members.number("calls", tally.calls);
+        members.number("records", tally.records);
+        members.end();
+    }
     let _ = write!(object.member("time"), "\"{}\"", record.time);
     object.optional("token", record.token);
     if let Some(tool) = &record.tool {

@@ -17,6 +17,18 @@ pub enum AuditError {
     /// The log is stopped, stuck or full.
     #[error("the audit log takes no records: {0}")]
     Unavailable(&'static str),
+    /// The log is not what was signed: it went back in time, or was changed. Nothing is written to it.
+    #[error(
+        "the audit log contradicts its checkpoints: {0}; nothing is written to it. Restore the store; if this is a new \
+         log on purpose, move the log's key and the file of its checkpoint away, and it gets a key of its own"
+    )]
+    Contradicted(String),
+    /// The file that keeps the newest checkpoint outside the store fails.
+    #[error("the checkpoint file {0} cannot be used: {1}")]
+    Checkpoint(String, std::io::Error),
+    /// A file that the log is handed out in cannot be written.
+    #[error("`{0}` cannot be exported: {1}")]
+    Export(String, std::io::Error),
     /// What the store holds is no tree.
     #[error("the audit log is damaged: {0}")]
     Damaged(String),

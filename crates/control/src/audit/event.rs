@@ -83,6 +83,12 @@ pub enum Event {
     /// Somebody logged out on the command line.
     #[serde(rename = "cli.signed_out")]
     CliSignedOut,
+    /// The key of somebody whose data is in the log was destroyed.
+    #[serde(rename = "audit.erased")]
+    AuditErased,
+    /// Old records were taken away.
+    #[serde(rename = "audit.pruned")]
+    AuditPruned,
     /// A process began to write to the log.
     #[serde(rename = "writer.started")]
     WriterStarted,
@@ -92,6 +98,11 @@ pub enum Event {
 }
 
 impl Event {
+    /// Whether it is the first that the log has of a call.
+    pub fn begins_a_call(self) -> bool {
+        matches!(self, Self::CallIntent | Self::CallRefused)
+    }
+
     /// The event as it is written in the record.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -121,6 +132,8 @@ impl Event {
             Self::ConsoleSignedOut => "console.signed_out",
             Self::CliSignedIn => "cli.signed_in",
             Self::CliSignedOut => "cli.signed_out",
+            Self::AuditErased => "audit.erased",
+            Self::AuditPruned => "audit.pruned",
             Self::WriterStarted => "writer.started",
             Self::WriterStopped => "writer.stopped",
         }
@@ -160,6 +173,8 @@ mod tests {
             Event::ConsoleSignedOut,
             Event::CliSignedIn,
             Event::CliSignedOut,
+            Event::AuditErased,
+            Event::AuditPruned,
             Event::WriterStarted,
             Event::WriterStopped,
         ] {

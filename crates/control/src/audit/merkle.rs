@@ -18,12 +18,25 @@ pub fn leaf_hash(entry: &[u8]) -> Hash {
 }
 
 /// Hash of an inner node: `SHA-256(0x01 || left || right)`.
-fn node_hash(left: &Hash, right: &Hash) -> Hash {
+pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     let mut hasher = Sha256::new();
     hasher.update([0x01]);
     hasher.update(left);
     hasher.update(right);
     hasher.finalize().into()
+}
+
+/// The root of a perfect subtree: `nodes` are all its nodes of one level, a power of two of them.
+///
+/// Of any other number: what the RFC's splitting makes of it, with the last nodes as a smaller tree.
+pub fn root_of(nodes: &[Hash]) -> Option<Hash> {
+    let (first, rest) = nodes.split_first()?;
+    if rest.is_empty() {
+        return Some(*first);
+    }
+    // The largest power of two that is smaller than the number of nodes.
+    let (left, right) = nodes.split_at(nodes.len().next_power_of_two() / 2);
+    Some(node_hash(&root_of(left)?, &root_of(right)?))
 }
 
 /// A tree of `size` leaves, as its frontier.

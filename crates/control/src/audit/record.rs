@@ -58,6 +58,15 @@ pub struct ToolPart<'a> {
     pub version: Option<&'a str>,
 }
 
+/// What a writer had accepted when it stopped, its start among them and its stop not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// Records that begin or refuse a call.
+    pub calls: u64,
+    /// All records.
+    pub records: u64,
+}
+
 /// What one record says. The members `seq`, `v` and `writer` are not here: the
 /// writer numbers records and puts its id to them, and nobody else can.
 #[derive(Clone, Debug)]
@@ -102,6 +111,8 @@ pub struct Record<'a> {
     pub limits: &'a [String],
     /// The method of a request that never became a call, and of a watch.
     pub method: Option<&'a str>,
+    /// The number of the first record that is kept; those before it were pruned.
+    pub minimum: Option<u64>,
     /// Keyed commitment to whom the actor acts for, where that is another.
     pub on_behalf_of: Option<&'a str>,
     /// How much was kept back, by data class.
@@ -116,6 +127,8 @@ pub struct Record<'a> {
     pub session: Option<&'a str>,
     /// `success`, `partial`, `requires_approval` or `failed`.
     pub status: Option<&'static str>,
+    /// What a writer that stopped had accepted.
+    pub tally: Option<Tally>,
     /// When; written as RFC 3339, UTC, with microseconds.
     pub time: Timestamp,
     /// The token that was issued or revoked.
@@ -154,6 +167,7 @@ impl Record<'_> {
             labels: &[],
             limits: &[],
             method: None,
+            minimum: None,
             on_behalf_of: None,
             redactions: BTreeMap::new(),
             retries: None,
@@ -161,6 +175,7 @@ impl Record<'_> {
             asked: None,
             session: None,
             status: None,
+            tally: None,
             time,
             token: None,
             tool: None,
@@ -239,6 +254,7 @@ mod tests {
             labels: list("saw:untrusted"),
             limits: list("rate"),
             method: Some("tools/call"),
+            minimum: Some(512),
             on_behalf_of: Some("hmac-sha256:11"),
             redactions: BTreeMap::from([("confidential", 2), ("restricted", 1)]),
             retries: Some(1),
@@ -246,6 +262,7 @@ mod tests {
             asked: Some(2),
             session: Some("ses_1"),
             status: Some("failed"),
+            tally: Some(Tally { calls: 4, records: 9 }),
             time: Timestamp::from_micros(1_795_255_200_000_042),
             token: Some("tok_2"),
             tool: Some(ToolPart {

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use quaymaster_core::Clock;
+use quaymaster_core::{Clock, Timestamp};
 use quaymaster_store::{AppendError, NewRecord, Store, TreeState};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::audit::draft::Draft;
 use crate::audit::error::AuditError;
 use crate::audit::merkle::{Tree, leaf_hash};
-use crate::audit::record::{Event, Record};
+use crate::audit::record::{Event, Record, Tally};
 
 /// How many records one transaction takes at most.
 const BATCH: usize = 512;
@@ -41,6 +41,34 @@ pub(super) struct Signals {
     pub(super) closed: AtomicBool,
     /// How many records were accepted and are not known to be stored.
     pub(super) pending: AtomicU64,
+    /// How many records were accepted, and how many of them begin or refuse a call.
+    pub(super) accepted: AtomicU64,
+    pub(super) calls: AtomicU64,
+    /// How many records the log has, as far as this process knows.
+    pub(super) size: AtomicU64,
+    /// The number of records with which a checkpoint is due, whatever the time.
+    pub(super) due: AtomicU64,
+    /// So many there are.
+    pub(super) sign: Notify,
+    /// The last record is stored.
+    pub(super) ended: Notify,
+    /// Nothing more is to begin until others have caught up.
+    pub(super) held: AtomicBool,
+    /// The log is not what was signed.
+    pub(super) contradicted: AtomicBool,
+    /// The size of the newest checkpoint, and its time in microseconds since the Unix epoch.
+    pub(super) signed: AtomicU64,
+    pub(super) signed_us: AtomicU64,
+}
+
+impl Signals {
+    /// Notes the newest checkpoint, and how many records later the next one is due.
+    pub(super) fn checkpointed(&self, last: Option<(u64, Timestamp)>, records: u64) {
+        let (size, at) = last.unwrap_or((0, Timestamp::from_micros(0)));
+        self.signed.store(size, Ordering::Release);
+        self.signed_us.store(at.as_micros(), Ordering::Release);
+        self.due.store(size.saturating_add(records), Ordering::Release);
+    }
 }
 
 /// The tree that the store keeps.
@@ -94,7 +122,12 @@ impl Sequencer {
             }
         }
         if signals.closed.load(Ordering::Acquire) {
-            let draft = Record::new(Event::WriterStopped, self.clock.now()).into();
+            let mut stopped = Record::new(Event::WriterStopped, self.clock.now());
+            stopped.tally = Some(Tally {
+                calls: signals.calls.load(Ordering::Acquire),
+                records: signals.accepted.load(Ordering::Acquire),
+            });
+            let draft = stopped.into();
             signals.pending.fetch_add(1, Ordering::AcqRel);
             self.store_batch(&mut [Entry { draft, sealed: None, done: None }]).await;
             signals.pending.fetch_sub(1, Ordering::AcqRel);
@@ -136,6 +169,11 @@ impl Sequencer {
     fn stored(&mut self) {
         self.in_doubt = false;
         self.signals.stuck.store(false, Ordering::Release);
+        let size = self.tree.size();
+        self.signals.size.store(size, Ordering::Release);
+        if size >= self.signals.due.load(Ordering::Acquire) {
+            self.signals.sign.notify_one();
+        }
     }
 
     /// Brings the tree up to date, and says whether an attempt that was reported as
@@ -145,6 +183,11 @@ impl Sequencer {
     /// Once the tree has grown past that size, the attempt cannot succeed any more.
     pub(super) async fn catch_up(&mut self, batch: &[Entry], actual: TreeState) -> Result<bool, AuditError> {
         let tree = read_tree(actual)?;
+        if tree.size() < self.tree.size() {
+            self.signals.contradicted.store(true, Ordering::Release);
+            let sizes = format!("it has {} records and had {}", tree.size(), self.tree.size());
+            return Err(AuditError::Contradicted(format!("{sizes}: the store went back in time")));
+        }
         let mut found = false;
         if self.in_doubt
             && tree.size() > self.tree.size()

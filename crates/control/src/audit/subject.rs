@@ -3,26 +3,37 @@
 //! An actor's key is made at its first call, wrapped by the installation's
 //! sealing key and kept in the store. With it the actor's id becomes a keyed
 //! commitment in the records, and what is sealed beside them can be opened.
-//! Destroying the key makes both meaningless without touching a record.
+//! Destroying the key makes both meaningless without touching a record. What else is kept about a person is
+//! sealed under their key as well, behind their commitment, by which whoever reads it finds the key, and
+//! which says nothing once the key is gone.
 //!
 //! One more key, under the empty name, which no actor has, is the canary: it shows
 //! at the start whether the sealing key at hand is the one that wrapped the others.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use quaymaster_core::{ActorId, Clock, Memory, Randomness};
+use quaymaster_core::arguments::push_hex;
+use quaymaster_core::{ActorId, Clock, FoldedName, Memory, Randomness, Timestamp};
 use quaymaster_store::Store;
 use zeroize::Zeroizing;
 
 use crate::audit::AuditError;
-use crate::crypto::{CryptoError, SealingKey};
+use crate::crypto::{CryptoError, KEYED_DIGEST, SealingKey};
+
+/// What begins a text that is sealed under its subject's key: the form, then the commitment's 32 bytes.
+const ABOUT: &[u8; 8] = b"qm-subj1";
+/// How long a key that was read is used without asking whether it still exists.
+const FRESH: Duration = Duration::from_mins(1);
 
 /// The key of one actor, and what the log calls it.
 #[derive(Debug)]
 pub struct Subject {
     key: SealingKey,
     commitment: Arc<str>,
+    /// When it was read.
+    read: Timestamp,
 }
 
 impl Subject {
@@ -47,6 +58,11 @@ impl Subject {
     /// [`AuditError::Crypto`] if it was not sealed by this key for this purpose.
     pub fn open_for(&self, purpose: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, AuditError> {
         Ok(self.key.open(purpose.as_bytes(), sealed)?)
+    }
+
+    fn open_text(&self, purpose: &str, sealed: &[u8]) -> Result<String, AuditError> {
+        let bytes = self.open_for(purpose, sealed)?;
+        String::from_utf8(bytes.to_vec()).map_err(|_| CryptoError::DoesNotOpen.into())
     }
 
     /// Seals `plain` under the actor's key, for one record.
@@ -88,6 +104,8 @@ pub struct Subjects {
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
     cached: Memory<ActorId, Arc<Subject>>,
+    /// The same by the bytes of their commitments.
+    known: Memory<[u8; 32], Arc<Subject>>,
 }
 
 impl Subjects {
@@ -98,7 +116,7 @@ impl Subjects {
         clock: Arc<dyn Clock>,
         randomness: Arc<dyn Randomness>,
     ) -> Self {
-        Self { store, sealing, clock, randomness, cached: Memory::default() }
+        Self { store, sealing, clock, randomness, cached: Memory::default(), known: Memory::default() }
     }
 
     /// Whether `store` holds what a sealing key wrapped.
@@ -123,7 +141,22 @@ impl Subjects {
             None => self.create(CANARY).await?,
         };
         self.sealing.open(&wrapping(CANARY), &wrapped)?;
-        Ok(())
+        self.name_the_nameless().await
+    }
+
+    /// Keys that older versions made are not found by their commitment yet.
+    async fn name_the_nameless(&self) -> Result<(), AuditError> {
+        loop {
+            let page = self.store.subjects_nameless().await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            for (name, wrapped) in page {
+                let bytes = self.sealing.open(&wrapping(&name), &wrapped)?;
+                let key = SealingKey::new(&bytes, Arc::clone(&self.randomness))?;
+                self.store.subject_known_as(&name, &key.commitment(name.as_bytes())).await?;
+            }
+        }
     }
 
     /// The key of `actor`, made if it has none yet.
@@ -132,7 +165,7 @@ impl Subjects {
     ///
     /// [`AuditError`] if the store or the sealing key fails.
     pub async fn of(&self, actor: &ActorId) -> Result<Arc<Subject>, AuditError> {
-        if let Some(subject) = self.cached.get(actor) {
+        if let Some(subject) = self.cached.get(actor).filter(|subject| self.is_fresh(subject)) {
             return Ok(subject);
         }
         let wrapped = match self.store.subject_key(actor.as_str()).await? {
@@ -174,6 +207,80 @@ impl Subjects {
         String::from_utf8(bytes.to_vec()).map_err(|_| CryptoError::DoesNotOpen.into())
     }
 
+    /// Seals `text` for `purpose` alone under the key of `actor`, whom it is about: gone with that key.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError`] if the store or a key fails.
+    pub async fn seal_about(
+        &self,
+        actor: &ActorId,
+        purpose: &str,
+        text: &str,
+    ) -> Result<Vec<u8>, AuditError> {
+        let subject = self.of(actor).await?;
+        let mut sealed = ABOUT.to_vec();
+        sealed.extend_from_slice(&digest_of(subject.commitment()).ok_or(CryptoError::Refused)?);
+        sealed.extend_from_slice(&subject.seal_for(purpose, text.as_bytes())?);
+        Ok(sealed)
+    }
+
+    /// Opens what [`Subjects::seal_about`] made for this purpose, or [`Subjects::seal_name`] in older versions;
+    /// none if the key of whom it is about was destroyed.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError`] if the store or a key fails, or it was sealed for another purpose.
+    pub async fn open_about(&self, purpose: &str, sealed: &[u8]) -> Result<Option<String>, AuditError> {
+        let Some((commitment, sealed)) = sealed.strip_prefix(ABOUT).and_then(<[u8]>::split_first_chunk::<32>)
+        else {
+            return self.open_name(purpose, sealed).map(Some);
+        };
+        if let Some(subject) = self.known.get(commitment).filter(|subject| self.is_fresh(subject)) {
+            return subject.open_text(purpose, sealed).map(Some);
+        }
+        let mut name = KEYED_DIGEST.to_owned();
+        push_hex(&mut name, commitment);
+        let Some((actor, wrapped)) = self.store.subject_by_commitment(&name).await? else { return Ok(None) };
+        let actor = ActorId::parse(&actor).map_err(|_| CryptoError::DoesNotOpen)?;
+        let subject = self.unwrap(&actor, &wrapped)?;
+        self.known.insert(*commitment, Arc::clone(&subject));
+        subject.open_text(purpose, sealed).map(Some)
+    }
+
+    /// Everybody who has a key and whose name is taken for `name`, however it is spelled.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError`] if the store or a key fails.
+    pub async fn spelled(&self, name: &FoldedName) -> Result<Vec<(ActorId, Arc<Subject>)>, AuditError> {
+        let (mut all, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = self.store.subject_names(&after).await?;
+            let Some(last) = page.last() else { return Ok(all) };
+            after.clone_from(last);
+            let actors = page.iter().filter_map(|name| ActorId::parse(name).ok());
+            for actor in actors.filter(|actor| actor.folded() == *name) {
+                if let Some(subject) = self.find(&actor).await? {
+                    all.push((actor, subject));
+                }
+            }
+        }
+    }
+
+    /// Forgets what this process remembers of a key that was destroyed.
+    pub(crate) fn forget(&self, actor: &ActorId, subject: &Subject) {
+        self.cached.remove(actor);
+        if let Some(commitment) = digest_of(&subject.commitment) {
+            self.known.remove(&commitment);
+        }
+    }
+
+    /// Somebody may have destroyed a key: what a process remembers must not outlive it for long.
+    fn is_fresh(&self, subject: &Subject) -> bool {
+        self.clock.now().since(subject.read) < FRESH
+    }
+
     /// Every actor that has a key, by its commitment. Whoever was erased is not among them.
     ///
     /// # Errors
@@ -197,18 +304,36 @@ impl Subjects {
         let mut fresh = Zeroizing::new([0_u8; 32]);
         self.randomness.fill(fresh.as_mut());
         let wrapped = self.sealing.seal(&wrapping(name), fresh.as_ref())?;
+        let commitment = match name {
+            CANARY => None,
+            name => Some(
+                SealingKey::new(fresh.as_ref(), Arc::clone(&self.randomness))?.commitment(name.as_bytes()),
+            ),
+        };
         // Two processes may race for a new name; the store says whose key it is.
-        Ok(self.store.subject_insert(name, &wrapped, self.clock.now().as_micros()).await?)
+        let (known_as, now) = (commitment.as_deref(), self.clock.now().as_micros());
+        Ok(self.store.subject_insert(name, &wrapped, known_as, now).await?)
     }
 
     fn unwrap(&self, actor: &ActorId, wrapped: &[u8]) -> Result<Arc<Subject>, AuditError> {
         let bytes = self.sealing.open(&wrapping(actor.as_str()), wrapped)?;
         let key = SealingKey::new(&bytes, Arc::clone(&self.randomness))?;
         let commitment = key.commitment(actor.as_str().as_bytes()).into();
-        let subject = Arc::new(Subject { key, commitment });
+        let subject = Arc::new(Subject { key, commitment, read: self.clock.now() });
         self.cached.insert(actor.clone(), Arc::clone(&subject));
         Ok(subject)
     }
+}
+
+/// The 32 bytes of a commitment.
+fn digest_of(commitment: &str) -> Option<[u8; 32]> {
+    let mut digits = commitment.strip_prefix(KEYED_DIGEST)?.chars().map(|digit| digit.to_digit(16));
+    let mut bytes = [0; 32];
+    for byte in &mut bytes {
+        let both = digits.next()??.checked_mul(16)?.checked_add(digits.next()??)?;
+        *byte = u8::try_from(both).ok()?;
+    }
+    Some(bytes)
 }
 
 fn wrapping(name: &str) -> Vec<u8> {

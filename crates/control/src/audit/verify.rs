@@ -1,39 +1,64 @@
 //! The check from the outside: does the log still say what it said?
 //!
 //! Everything is computed again from the stored bytes: the leaf hash of each
-//! record, the tree over them, the sequence, what each record is found by, the
-//! digest of what is sealed beside it, and for each call whether what was begun
-//! was also ended.
+//! record, the tree over them, its tiles, what each record is found by ([`record`]), the
+//! digest of what is sealed beside it, every checkpoint ([`heads`]), what each writer
+//! says of itself, and for each call whether what was begun was also ended ([`story`]).
 
-use std::collections::{BTreeMap, HashMap};
+mod heads;
+mod record;
+mod story;
 
-use quaymaster_core::Timestamp;
-use quaymaster_core::arguments::{push_hex, sha256_text};
-use quaymaster_core::json::{canonical, parse_strict};
-use quaymaster_store::{Store, StoredColumns, searchable};
+use std::collections::BTreeMap;
+
+use quaymaster_core::arguments::push_hex;
+use quaymaster_store::{Store, TreeState};
 use serde::Serialize;
-use serde_json::Value;
 
+use self::heads::Heads;
+use self::story::Story;
 use crate::audit::AuditError;
-use crate::audit::merkle::{Tree, leaf_hash};
-use crate::crypto::KEYED_DIGEST;
+use crate::audit::merkle::{Hash, Tree, leaf_hash};
+use crate::audit::note::VerifierKey;
+use crate::audit::tiles::{WIDTH, hashes};
 
 /// How many records are read at once; what is sealed beside one may be large.
 const PAGE: u32 = 256;
 /// How many problems are named; the rest are counted.
 const NAMED: usize = 20;
 
+/// What the log is compared with that is not from the store.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The public key of the log. Without it signatures are not checked.
+    pub key: Option<VerifierKey>,
+    /// Checkpoints that were kept elsewhere: where, and the note.
+    pub checkpoints: Vec<(String, String)>,
+}
+
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Verification {
     /// Whether nothing is wrong.
     pub intact: bool,
-    /// How many records there are.
+    /// How many records there are, pruned ones included.
     pub records: u64,
+    /// The number of the first record that is kept.
+    pub minimum: u64,
     /// RFC 6962 root over all records, in hexadecimal.
     pub root: String,
+    /// The key that signatures were checked with.
+    pub key: Option<String>,
+    /// How many checkpoints were compared with the records.
+    pub checkpoints: u64,
+    /// How many records the newest of them covers.
+    pub signed: u64,
     /// How many records of each event.
     pub events: BTreeMap<String, u64>,
+    /// How many writers there were.
+    pub writers: u64,
+    /// Writers that did not say that they stopped: they run still, or their process died.
+    pub open_writers: Vec<String>,
     /// Calls that began and have no outcome: they run still, or their process died.
     pub open_calls: Vec<String>,
     /// Records whose sealed input was erased, as is anybody's right. No damage.
@@ -55,129 +80,121 @@ impl Verification {
     }
 }
 
-/// Verifies the log of `store` up to the size that it has now.
+/// Verifies the log of `store` up to the size that it has now, without any key.
+///
+/// # Errors
+///
+/// As [`verify_with`].
+pub async fn verify(store: &Store) -> Result<Verification, AuditError> {
+    verify_with(store, Known::default()).await
+}
+
+/// Verifies the log of `store` up to the size that it has now, and whether it is what `known` says.
 ///
 /// # Errors
 ///
 /// [`AuditError::Store`] if it cannot be read; what is wrong with what was read
 /// is in the [`Verification`].
-pub async fn verify(store: &Store) -> Result<Verification, AuditError> {
+pub async fn verify_with(store: &Store, known: Known) -> Result<Verification, AuditError> {
     let state = store.audit_tree().await?;
-    let mut found = Verification::default();
-    let mut tree = Tree::default();
-    let mut open: HashMap<String, u64> = HashMap::new();
-    while tree.size() < state.size {
-        let left = u32::try_from(state.size - tree.size()).unwrap_or(PAGE).min(PAGE);
-        let page = store.audit_read(tree.size(), left).await?;
-        let Some(last) = page.last().map(|r| r.seq) else {
-            found.problem(format!("records {} to {} are missing", tree.size(), state.size - 1));
-            break;
-        };
-        let mut columns = store.audit_columns(tree.size(), left).await?.into_iter().peekable();
-        for record in page {
-            let said = check_record(&record.body, &record.leaf, record.seq, tree.size(), &mut found);
-            let beside = columns.next_if(|columns| columns.seq == record.seq);
-            if let Some((said, beside)) = said.zip(beside) {
-                check_columns(&said, &beside, &mut found);
-                check_sealed(&said, &beside, &mut found);
-            }
-            follow_call(&record.body, &mut open, &mut found);
-            tree.append(leaf_hash(&record.body));
-        }
-        if last + 1 != tree.size() {
-            break;
-        }
-    }
+    let mut found = Verification {
+        minimum: store.audit_minimum().await?,
+        key: known.key.as_ref().map(ToString::to_string),
+        ..Verification::default()
+    };
+    let heads = Heads::new(store, known, &mut found);
+    let mut walk = Walk { store, heads, tree: Tree::default(), leaves: Vec::new(), found };
+    walk.pruned().await?;
+    walk.kept(&state).await?;
+    let Walk { heads, tree, mut found, .. } = walk;
+    heads.end(tree.size(), &mut found).await?;
+    heads::check_upper_tiles(store, tree.size(), &mut found).await?;
     found.records = tree.size();
     push_hex(&mut found.root, &tree.root());
     if tree.size() != state.size || tree.frontier() != state.frontier {
         found.problem("the tree over the records is not the tree that was stored".into());
     }
-    found.open_calls = open.into_keys().collect();
-    found.open_calls.sort();
     found.intact = found.problem_count == 0;
     Ok(found)
 }
 
-/// Returns what the record says, if it can be read.
-fn check_record(
-    body: &[u8],
-    leaf: &[u8; 32],
-    seq: u64,
-    expected: u64,
-    found: &mut Verification,
-) -> Option<Value> {
-    if seq != expected {
-        found.problem(format!("record {expected} is missing: {seq} follows"));
-    }
-    if leaf_hash(body) != *leaf {
-        found.problem(format!("record {seq} does not have the hash that was stored with it"));
-    }
-    let text = std::str::from_utf8(body).unwrap_or_default();
-    let Ok(value) = parse_strict(text) else {
-        found.problem(format!("record {seq} is not JSON"));
-        return None;
-    };
-    if canonical(&value) != text {
-        found.problem(format!("record {seq} is not in canonical form"));
-    } else if value.get("seq").and_then(Value::as_u64) != Some(seq) {
-        found.problem(format!("record {seq} says another sequence number of itself"));
-    }
-    Some(value)
+/// The tree as it grows from the first record to the last.
+struct Walk<'a> {
+    store: &'a Store,
+    heads: Heads<'a>,
+    tree: Tree,
+    /// The leaves of the tile that is not full yet.
+    leaves: Vec<Hash>,
+    found: Verification,
 }
 
-/// A record must be found by what it says, or it could be hidden from a search.
-fn check_columns(said: &Value, beside: &StoredColumns, found: &mut Verification) {
-    let text = |pointer: &str| said.pointer(pointer).and_then(Value::as_str).map(searchable);
-    // An outcome is found by its call, whose intent has the actor.
-    let actor = text("/actor/id").filter(|_| beside.event != "call.outcome");
-    let pairs = [
-        ("time", text("/time"), Some(Timestamp::from_micros(beside.time_us).to_string())),
-        ("event", text("/event"), Some(beside.event.clone())),
-        ("call", text("/call"), beside.call_id.clone()),
-        ("actor", actor, beside.actor.clone()),
-        ("workspace", text("/workspace"), beside.workspace.clone()),
-        ("tool", text("/tool/name"), beside.tool.clone()),
-        ("status", text("/status"), beside.status.clone()),
-        ("code", text("/code"), beside.code.clone()),
-    ];
-    for (name, _, _) in pairs.iter().filter(|(_, says, stored)| says != stored) {
-        found.problem(format!("record {} is found by another {name} than it says", beside.seq));
+impl Walk<'_> {
+    async fn grow(&mut self, leaf: Hash) -> Result<(), AuditError> {
+        self.tree.append(leaf);
+        self.heads.check(&self.tree, &mut self.found).await
     }
-}
 
-/// What is sealed may be erased, but not be another.
-fn check_sealed(said: &Value, beside: &StoredColumns, found: &mut Verification) {
-    let digest = said.pointer("/decision/input").and_then(Value::as_str);
-    match (digest, &beside.sealed) {
-        (None, None) => {}
-        (Some(digest), None) if digest.starts_with(KEYED_DIGEST) => found.not_sealed += 1,
-        (Some(_), None) => found.erased += 1,
-        (Some(digest), Some(sealed)) if sha256_text(sealed) == digest => {}
-        (_, Some(_)) => {
-            found.problem(format!("what is sealed beside record {} is not what it speaks of", beside.seq));
+    /// Of records that were pruned the tiles are left.
+    async fn pruned(&mut self) -> Result<(), AuditError> {
+        let minimum = self.found.minimum;
+        while self.tree.size() < minimum {
+            let place = self.tree.size() / WIDTH;
+            let Some(tile) = self.store.audit_tile(0, place).await? else {
+                self.found.problem(format!(
+                    "records before {minimum} were pruned, and tile {place} over them is missing"
+                ));
+                return Ok(());
+            };
+            for leaf in hashes(&tile) {
+                self.grow(leaf).await?;
+            }
         }
+        Ok(())
     }
-}
 
-/// An outcome needs an intent before it, and there is one of each.
-fn follow_call(body: &[u8], open: &mut HashMap<String, u64>, found: &mut Verification) {
-    #[derive(serde::Deserialize)]
-    struct Head {
-        event: String,
-        call: Option<String>,
-        seq: u64,
+    async fn kept(&mut self, state: &TreeState) -> Result<(), AuditError> {
+        let mut story = Story::new(self.found.minimum);
+        while self.tree.size() < state.size {
+            let from = self.tree.size();
+            let left = u32::try_from(state.size - from).unwrap_or(PAGE).min(PAGE);
+            let page = self.store.audit_read(from, left).await?;
+            let Some(last) = page.last().map(|r| r.seq) else {
+                self.found.problem(format!("records {from} to {} are missing", state.size - 1));
+                break;
+            };
+            let mut columns = self.store.audit_columns(from, left).await?.into_iter().peekable();
+            let mut expected = from;
+            for record in page {
+                let said = record::check(&record, expected, &mut self.found);
+                let beside = columns.next_if(|columns| columns.seq == record.seq);
+                if let Some((said, beside)) = said.zip(beside) {
+                    record::check_beside(&said, &beside, &mut self.found);
+                }
+                expected = record.seq + 1;
+                story.follow(&record.body, &mut self.found);
+                let leaf = leaf_hash(&record.body);
+                self.leaves.push(leaf);
+                self.grow(leaf).await?;
+                self.check_tile().await?;
+            }
+            if last + 1 != self.tree.size() {
+                break;
+            }
+        }
+        story.end(&mut self.found);
+        Ok(())
     }
-    let Ok(head) = serde_json::from_slice::<Head>(body) else { return };
-    *found.events.entry(head.event.clone()).or_default() += 1;
-    let Some(call) = head.call else { return };
-    match head.event.as_str() {
-        "call.intent" if open.insert(call.clone(), head.seq).is_some() => {
-            found.problem(format!("record {} begins a call that had begun", head.seq));
+
+    /// Compares a tile that is full now with the stored one, if there is one yet.
+    async fn check_tile(&mut self) -> Result<(), AuditError> {
+        if !self.tree.size().is_multiple_of(WIDTH) {
+            return Ok(());
         }
-        "call.outcome" if open.remove(&call).is_none() => {
-            found.problem(format!("record {} ends a call that had not begun", head.seq));
+        let (place, leaves) = (self.tree.size() / WIDTH - 1, std::mem::take(&mut self.leaves));
+        let stored = self.store.audit_tile(0, place).await?;
+        if stored.is_some_and(|stored| stored != leaves.as_flattened()) {
+            self.found.problem(format!("tile {place} is not made of the records that it stands for"));
         }
-        _ => {}
+        Ok(())
     }
 }

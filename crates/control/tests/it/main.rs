@@ -8,14 +8,18 @@
 
 mod approvals;
 mod audit;
+mod database;
 mod demands;
+mod erasure;
 mod identity;
 mod incidents;
 mod ledger;
 mod letters;
 mod limits;
+mod log;
 mod look_up;
 mod release;
+mod search;
 mod shapes;
 mod smuggling;
 mod stages;

@@ -299,7 +299,7 @@ fn rulebook(catalogue: &Catalogue, policies: &str, environment: Option<&str>) ->
 pub(crate) async fn evidence(folder: &std::path::Path, store: Store, clock: Arc<dyn Clock>) -> Evidence {
     let randomness = Arc::new(SystemRandomness);
     let sealing = SealingKey::open_or_create(&folder.join("seal.key"), randomness.clone()).expect("a key");
-    let settings = AuditSettings { batch_window: Duration::from_millis(1), strict: false };
+    let settings = AuditSettings { batch_window: Duration::from_millis(1), ..AuditSettings::default() };
     let writer = WriterId::new(&SystemClock, &SystemRandomness);
     let audit = Audit::open(store.clone(), writer, settings, Arc::clone(&clock)).await.expect("an audit log");
     Evidence {

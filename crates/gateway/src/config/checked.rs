@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use quaymaster_control::identity::{IdentityProblem, IdentitySettings};
 use quaymaster_control::limits::LimitRule;
@@ -18,13 +17,11 @@ use quaymaster_operations::notify::config::ApprovalsConfig;
 use quaymaster_store::{StoreConfig, StoreConfigError};
 
 use super::approvals;
+use super::audit::{AuditSettings, audit};
 use super::diagnostic::{Code, Problem};
 use super::limits;
 use super::listen::{Listen, listen};
-use super::settings::{AuditConfig, LocalUserConfig, SettingsConfig, WorkspaceConfig};
-
-/// Longest window in which records may wait for each other.
-const MAX_BATCH_WINDOW: Duration = Duration::from_secs(1);
+use super::settings::{LocalUserConfig, SettingsConfig, WorkspaceConfig};
 
 /// Most objects that a page of a list may have.
 const MAX_PAGE: u32 = 10_000;
@@ -69,15 +66,6 @@ pub struct LocalUser {
     pub person: Option<ActorId>,
 }
 
-/// How calls are recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AuditSettings {
-    /// How long the record of a read may wait to be written together with others.
-    pub batch_window: Duration,
-    /// Whether reads are recorded like writes.
-    pub strict: bool,
-}
-
 /// A problem at a path of a file, such as `listen.address`.
 #[derive(Debug)]
 pub(super) struct PathProblem {
@@ -110,7 +98,7 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
     problems.extend(page_problems(&config.workspaces));
     problems.extend(zone_problems(&config.workspaces));
     problems.extend(approvals::problems(&config.approvals, known));
-    let audit = audit(&config.audit, &mut problems);
+    let audit = audit(&config.audit, folder, &mut problems);
     let listen = listen(&config.listen, &mut problems);
     let limits = limits::rules(&config.limits, known, &mut problems);
     let public_url = listen.as_ref().and_then(|listen| listen.public_url.as_deref());
@@ -213,16 +201,12 @@ fn identity_problem(problem: IdentityProblem) -> PathProblem {
     PathProblem::error(code, path, message).help(help)
 }
 
-fn audit(config: &AuditConfig, problems: &mut Vec<PathProblem>) -> AuditSettings {
-    let batch_window = config.batch_window.get();
-    if batch_window > MAX_BATCH_WINDOW {
-        let message = "a record may wait for at most `1s`";
-        problems.push(PathProblem::error(Code::Value, "audit.batchWindow", message));
-    }
-    AuditSettings { batch_window, strict: config.strict }
-}
-
-fn path_below(folder: &Path, path: &str, value: &str, problems: &mut Vec<PathProblem>) -> Option<PathBuf> {
+pub(super) fn path_below(
+    folder: &Path,
+    path: &str,
+    value: &str,
+    problems: &mut Vec<PathProblem>,
+) -> Option<PathBuf> {
     if value.is_empty() || value.contains('\0') {
         problems.push(PathProblem::error(Code::Value, path, "not a path"));
         return None;

@@ -20,6 +20,8 @@ use quaymaster_store::StoreConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::audit::AuditConfig;
+
 /// The settings of a gateway: the file `quaymaster.yaml` of a configuration folder.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -286,28 +288,4 @@ pub struct SecretsConfig {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub files: Option<String>,
-}
-
-/// How calls are recorded.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct AuditConfig {
-    /// How long the record of a read may wait to be written together with others; at most `1s`.
-    #[serde(default = "default_batch_window")]
-    #[schemars(extend("default" = "5ms"))]
-    pub batch_window: DurationSetting,
-    /// Whether the record of a read must be on disk before the read begins, as it always is
-    /// for a write.
-    #[serde(default)]
-    pub strict: bool,
-}
-
-fn default_batch_window() -> DurationSetting {
-    DurationSetting::new(Duration::from_millis(5))
-}
-
-impl Default for AuditConfig {
-    fn default() -> Self {
-        Self { batch_window: default_batch_window(), strict: false }
-    }
 }

@@ -21,6 +21,7 @@ mod resources;
 mod routes;
 mod same_work;
 mod sealing;
+mod sinks;
 mod tenants;
 mod upstreams;
 mod workspaces;

@@ -16,7 +16,7 @@ crate::over_both! {
 async fn a_store_that_is_opened_again_has_what_was_written(database: &Database) {
     let store = database.store().await;
     append(&store, batch(0, 3)).await.expect("a batch");
-    store.subject_insert("ada", b"key", 1).await.expect("a key");
+    store.subject_insert("ada", b"key", None, 1).await.expect("a key");
     store.close().await.expect("closed");
     let store = database.store().await;
     assert_eq!(store.audit_tree().await.expect("a tree"), tree(3));

@@ -55,10 +55,10 @@ async fn a_write_that_another_process_blocks_is_reported_as_unavailable() {
     let store = database.store().await;
     let blocker = rusqlite::Connection::open(file(folder)).expect("the file");
     blocker.execute_batch("BEGIN IMMEDIATE").expect("the lock");
-    let error = store.subject_insert("ada", b"key", 1).await.expect_err("a lock");
+    let error = store.subject_insert("ada", b"key", None, 1).await.expect_err("a lock");
     assert!(error.is_unavailable() && !error.is_full(), "{error}");
     assert!(matches!(error, StoreError::Database { operation: "store a subject's key", .. }), "{error}");
     assert_eq!(store.subject_key("ada").await.expect("reading goes on"), None);
     blocker.execute_batch("ROLLBACK").expect("no lock");
-    store.subject_insert("ada", b"key", 1).await.expect("the writer goes on");
+    store.subject_insert("ada", b"key", None, 1).await.expect("the writer goes on");
 }

@@ -42,7 +42,7 @@ impl Log {
 
     async fn audit(&self) -> Audit {
         let writer = WriterId::new(&SystemClock, &SystemRandomness);
-        let settings = AuditSettings { batch_window: Duration::from_mins(1), strict: false };
+        let settings = AuditSettings { batch_window: Duration::from_mins(1), ..AuditSettings::default() };
         Audit::open(self.store.clone(), writer, settings, Arc::new(SystemClock)).await.expect("a log")
     }
 
