@@ -24,6 +24,7 @@ mod folder;
 mod late;
 mod limits;
 mod listen;
+mod locks;
 mod render;
 pub mod schema;
 mod settings;
@@ -34,6 +35,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -51,11 +53,12 @@ pub use self::cases::{
 pub use self::checked::{AuditSettings, LocalUser, Settings};
 pub use self::connector::Connector;
 pub use self::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Source, Span};
-pub use self::folder::SETTINGS_FILE;
+pub use self::folder::{CONTRACTS_FOLDER, SETTINGS_FILE};
+pub use self::locks::Locks;
 pub use self::listen::Listen;
 pub use self::render::Style;
 pub use self::settings::{
-    AuditConfig, CatalogueConfig, ListenConfig, LocalUserConfig, SearchMode, SecretsConfig, SettingsConfig,
+    AuditConfig, CatalogueConfig, Executables, FirstSight, Follow, IntegrityConfig, ListenConfig, LocalUserConfig, SearchMode, SecretsConfig, SettingsConfig,
     SettingsVersion, WorkspaceConfig,
 };
 pub use self::watch::{Change, Reload, watch};
@@ -77,6 +80,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// The connectors in the order of their names, each with its file.
     pub connectors: Vec<LoadedConnector>,
+    /// The contracts that are pinned, by connector.
+    pub locks: Locks,
     /// The policy files in the order of their names. Not yet compiled.
     pub policies: Vec<Arc<Source>>,
     /// SHA-256 over all files, as `sha256:<64 hexadecimal digits>`.
@@ -151,11 +156,15 @@ fn check(
         found.add(of_file);
         loaded.extend(value.map(|connector| LoadedConnector { connector, source }));
     }
+    let names: BTreeSet<&str> = loaded.iter().map(|c| c.connector.metadata().name.as_str()).collect();
+    let (locks, of_locks) = locks::read(contents.locks, &names);
+    found.add(of_locks);
     loaded.sort_by(|a, b| a.connector.metadata().name.cmp(&b.connector.metadata().name));
     match settings {
         Some(settings) if !found.has_errors() => Ok(Loaded {
             settings,
             connectors: loaded,
+            locks,
             policies: contents.policies,
             digest,
             warnings: found,

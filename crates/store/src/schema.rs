@@ -48,6 +48,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0005"),
     migration!("0006"),
     migration!("0007"),
+    migration!("0009"),
 ];
 
 /// Brings a SQLite store to the newest schema.

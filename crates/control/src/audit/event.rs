@@ -83,6 +83,18 @@ pub enum Event {
     /// Somebody logged out on the command line.
     #[serde(rename = "cli.signed_out")]
     CliSignedOut,
+    /// The definition of a tool is another than was accepted, and nothing stands against that.
+    #[serde(rename = "tool.changed")]
+    ToolChanged,
+    /// A tool is not called any more until somebody has accepted its definition.
+    #[serde(rename = "tool.quarantined")]
+    ToolQuarantined,
+    /// A tool is no longer quarantined.
+    #[serde(rename = "tool.released")]
+    ToolReleased,
+    /// Somebody accepted the definition of a tool.
+    #[serde(rename = "tool.accepted")]
+    ToolAccepted,
     /// A process began to write to the log.
     #[serde(rename = "writer.started")]
     WriterStarted,
@@ -121,6 +133,10 @@ impl Event {
             Self::ConsoleSignedOut => "console.signed_out",
             Self::CliSignedIn => "cli.signed_in",
             Self::CliSignedOut => "cli.signed_out",
+            Self::ToolChanged => "tool.changed",
+            Self::ToolQuarantined => "tool.quarantined",
+            Self::ToolReleased => "tool.released",
+            Self::ToolAccepted => "tool.accepted",
             Self::WriterStarted => "writer.started",
             Self::WriterStopped => "writer.stopped",
         }
@@ -160,6 +176,10 @@ mod tests {
             Event::ConsoleSignedOut,
             Event::CliSignedIn,
             Event::CliSignedOut,
+            Event::ToolChanged,
+            Event::ToolQuarantined,
+            Event::ToolReleased,
+            Event::ToolAccepted,
             Event::WriterStarted,
             Event::WriterStopped,
         ] {

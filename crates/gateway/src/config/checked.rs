@@ -21,7 +21,7 @@ use super::approvals;
 use super::diagnostic::{Code, Problem};
 use super::limits;
 use super::listen::{Listen, listen};
-use super::settings::{AuditConfig, LocalUserConfig, SettingsConfig, WorkspaceConfig};
+use super::settings::{AuditConfig, IntegrityConfig, LocalUserConfig, SettingsConfig, WorkspaceConfig};
 
 /// Longest window in which records may wait for each other.
 const MAX_BATCH_WINDOW: Duration = Duration::from_secs(1);
@@ -54,6 +54,8 @@ pub struct Settings {
     pub secret_files: Option<PathBuf>,
     /// How calls are recorded.
     pub audit: AuditSettings,
+    /// What becomes of tools whose definitions nobody has accepted.
+    pub integrity: IntegrityConfig,
     /// How often, how many at once and how much.
     pub limits: Vec<LimitRule>,
 }
@@ -134,6 +136,7 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
             identity,
             secret_files,
             audit,
+            integrity: config.integrity,
             limits,
         }),
         _ => None,
