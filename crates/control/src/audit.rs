@@ -26,7 +26,7 @@ pub mod writer;
 
 pub use draft::Draft;
 pub use error::AuditError;
-pub use record::{Event, Record};
+pub use record::{ActorPart, Event, Record, ToolPart};
 pub use subject::{Subject, Subjects};
 pub use verify::{Verification, verify};
 pub use writer::{Audit, AuditSettings, Durability};

@@ -130,14 +130,14 @@ impl Gateway {
         self.plane.load_full()
     }
 
-    /// Puts a new plane to work. Calls that run go on with the old one.
+    /// Puts a new plane to work, and tells before which tools stand otherwise in it. Calls that run go
+    /// on with the old one.
     pub(crate) async fn put_to_work(&self, plane: Plane) {
+        tell(&self.plane().standings, &plane.standings, &plane.evidence).await;
         plane.people.rule(plane.rulebook.policies());
-        let plane = Arc::new(plane);
-        let before = self.plane.swap(Arc::clone(&plane));
+        let before = self.plane.swap(Arc::new(plane));
         self.retired.add(&before.calls);
         self.look_again();
-        tell(&before.standings, &plane.standings, &plane.evidence).await;
     }
 
     /// How the tools of MCP servers stand to what was accepted of them.

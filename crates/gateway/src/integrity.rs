@@ -17,9 +17,6 @@ mod accept;
 mod report;
 mod seen;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -85,6 +82,11 @@ impl Standing {
     /// What the change means as a whole; none if there is none.
     pub fn verdict(&self) -> Option<Verdict> {
         Reason::worst(&self.reasons)
+    }
+
+    /// Whether the definition is the one that was accepted, or seen first.
+    pub fn is_as_accepted(&self) -> bool {
+        self.pinned.is_some() && self.reasons.is_empty()
     }
 
     fn is(&self, other: &Self) -> bool {

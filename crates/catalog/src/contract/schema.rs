@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use self::branches::is_union;
 use super::compare::{MAX_REASONS, pointer, reason};
 use super::keywords::{self, WORDING};
 use super::reference::{is_unclear, same, same_definitions};
@@ -24,6 +25,8 @@ use super::verdict::{Reason, Verdict};
 const MAX_DEPTH: usize = 100;
 /// How many pairs of schemas are looked at.
 const MAX_PAIRS: usize = 20_000;
+/// The rule for what lies beyond these bounds.
+const TOO_LARGE: &str = "schema.too_large";
 
 /// Whether a schema is of what callers may send, or of what they get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,9 +93,9 @@ pub fn compare_schemas(old: &Value, new: &Value, side: Side, at: &str) -> Vec<Re
         old,
         new,
         definitions,
+        identical: ["$defs", "definitions"].iter().all(|name| old.get(*name) == new.get(*name)),
         seen: BTreeSet::new(),
         left: MAX_PAIRS,
-        is_cut: false,
         reasons: Vec::new(),
     };
     if is_unclear(old) || is_unclear(new) {
@@ -109,7 +112,10 @@ pub fn compare_schemas(old: &Value, new: &Value, side: Side, at: &str) -> Vec<Re
         comparison.note("dialect.changed", Change::Unclear, pointer(at, "$schema"), old, new);
     }
     comparison.pair(old, new, at, 0);
-    comparison.reasons
+    let mut reasons = comparison.reasons;
+    let mut is_told = false;
+    reasons.retain(|reason| !reason.rule.ends_with(TOO_LARGE) || !std::mem::replace(&mut is_told, true));
+    reasons
 }
 
 /// A comparison under way.
@@ -119,10 +125,11 @@ pub(super) struct Comparison<'a> {
     new: &'a Value,
     /// Whether both documents define the same parts to refer to.
     definitions: bool,
+    /// Whether they do so in the same words.
+    identical: bool,
     /// Pairs that were reached by references, so that what refers to itself ends.
     seen: BTreeSet<(usize, usize)>,
     left: usize,
-    is_cut: bool,
     reasons: Vec<Reason>,
 }
 
@@ -163,14 +170,11 @@ impl<'a> Comparison<'a> {
     }
 
     fn pair(&mut self, old: &'a Value, new: &'a Value, at: &str, depth: usize) {
-        if old == new && same(old, new, self.definitions) {
+        if old == new && same(old, new, self.identical) {
             return;
         }
         if self.left == 0 || depth > MAX_DEPTH {
-            if !std::mem::replace(&mut self.is_cut, true) {
-                self.note("schema.too_large", Change::Unclear, at.to_owned(), None, None);
-            }
-            return;
+            return self.note(TOO_LARGE, Change::Unclear, at.to_owned(), None, None);
         }
         self.left -= 1;
         let (was, is) = match (read(old), read(new)) {
@@ -188,7 +192,7 @@ impl<'a> Comparison<'a> {
             return;
         }
         self.wording(was, is, at);
-        if self.is_union(was, is) {
+        if is_union(was, is) {
             return self.union((old, was), (new, is), at, depth);
         }
         keywords::compare(self, was, is, at);

@@ -117,7 +117,7 @@ fn chosen<'a>(
         Accept::Unobjected => {
             Ok(here.into_iter().filter(|tool| is_open(tool) && tool.quarantined.is_none()).collect())
         }
-        Accept::Tools(names) => names.iter().map(|name| named(name)).collect(),
+        Accept::Tools(wanted) => wanted.iter().map(|name| named(name)).collect(),
         Accept::Exactly(name, digest) => {
             let tool = named(name)?;
             if tool.offered.digest() == digest {

@@ -85,7 +85,7 @@ pub(crate) async fn noted(
     }
     let noted = state.store.seen_contracts_insert(&rows).await;
     if !matches!(noted, Ok(true)) {
-        let error = noted.err().map(|error| error.to_string()).unwrap_or_else(|| "there are too many".into());
+        let error = noted.err().map_or_else(|| "there are too many".into(), |error| error.to_string());
         tracing::error!(event = "tool.unnoted", error, "what new tools are could not be noted");
     }
     // Another process may have been first, and with something else.

@@ -47,16 +47,6 @@ impl<'a> Comparison<'a> {
         !both || (is_alone(was) && is_alone(is))
     }
 
-    /// Whether both are unions of schemas, one of which may be a schema by itself.
-    pub(super) fn is_union(&self, old: &Map<String, Value>, new: &Map<String, Value>) -> bool {
-        let plain = |object: &Map<String, Value>| !object.contains_key("anyOf");
-        let union = |object: &Map<String, Value>| {
-            let alone = object.keys().all(|name| name == "anyOf" || is_aside(name) || name == "default");
-            alone && object.get("anyOf").is_some_and(|any| any.as_array().is_some_and(|any| !any.is_empty()))
-        };
-        (union(old) && (union(new) || plain(new))) || (plain(old) && union(new))
-    }
-
     pub(super) fn union(
         &mut self,
         (old, was): (&'a Value, &'a Map<String, Value>),
@@ -107,11 +97,9 @@ impl<'a> Comparison<'a> {
     fn fits(&mut self, old: &'a Value, new: &'a Value, at: &str, depth: usize) -> bool {
         let (seen, reasons) = (self.seen.clone(), self.reasons.len());
         self.left = self.left.saturating_sub(seen.len() / 16);
-        let is_cut = self.is_cut;
         self.pair(old, new, at, depth + 1);
         let found = self.reasons.get(reasons..).unwrap_or_default();
         let fits = found.iter().all(|reason| reason.verdict <= Verdict::Additive)
-            && self.is_cut == is_cut
             && reasons < MAX_REASONS
             && self.reasons.len() < MAX_REASONS;
         if !fits {
@@ -120,4 +108,14 @@ impl<'a> Comparison<'a> {
         }
         fits
     }
+}
+
+/// Whether both are unions of schemas, one of which may be a schema by itself.
+pub(super) fn is_union(old: &Map<String, Value>, new: &Map<String, Value>) -> bool {
+    let plain = |object: &Map<String, Value>| !object.contains_key("anyOf");
+    let union = |object: &Map<String, Value>| {
+        let alone = object.keys().all(|name| name == "anyOf" || is_aside(name) || name == "default");
+        alone && object.get("anyOf").is_some_and(|any| any.as_array().is_some_and(|any| !any.is_empty()))
+    };
+    (union(old) && (union(new) || plain(new))) || (plain(old) && union(new))
 }

@@ -33,10 +33,9 @@ impl<'a> Comparison<'a> {
             let change = match self.side {
                 _ if has_patterns => Change::Unclear,
                 Side::Input if is_closed(old) || is_anything(after) => Change::Harmless,
-                Side::Input => Change::Unclear,
                 Side::Output if is_closed(old) => Change::Looser,
                 Side::Output if is_open => Change::Harmless,
-                Side::Output => Change::Unclear,
+                Side::Input | Side::Output => Change::Unclear,
             };
             self.note("property.added", change, pointer(&at_properties, name), None, Some(after));
         }
