@@ -146,6 +146,9 @@ fn check(
         file.report_missing_secrets(secrets);
     }
     across::report_duplicates(&mut connectors);
+    if settings.as_ref().is_some_and(|settings| settings.integrity.executables == Executables::Pinned) {
+        across::report_unpinned(&mut connectors);
+    }
     for file in &mut connectors {
         check_connector(folder, file, secrets.as_ref());
     }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod diff;
+mod hash;
 
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ enum Action {
     Diff(diff::Diff),
     /// Accepts definitions of tools of MCP servers: writes `contracts/<connector>.lock.json`.
     Accept(accept::AcceptTools),
+    /// Prints the hash of a program or a package, as `spec.server.pinned` has it.
+    Hash(hash::HashPath),
     /// Pins what agents may call now, where nothing stands against it: writes the same files.
     Pin(accept::PinTools),
 }
@@ -71,6 +74,7 @@ impl Tools {
             Action::Diff(diff) => diff.run().await,
             Action::Accept(accept) => accept.run().await,
             Action::Pin(pin) => pin.run().await,
+            Action::Hash(hash) => hash.run(),
         }
     }
 }

@@ -69,11 +69,12 @@ fn line(upstream: &UpstreamReport) -> String {
     let offered = format!("{}/{}", upstream.offered, upstream.configured);
     let required = if upstream.required { "required" } else { "" };
     let why = [required, &upstream.reason].into_iter().filter(|part| !part.is_empty());
-    let mut why = why.collect::<Vec<_>>().join(": ");
-    for QuarantinedTool { tool, why: cause } in &upstream.quarantined {
-        let between = if why.is_empty() { "" } else { "; " };
-        why.push_str(&format!("{between}`{tool}` is quarantined: {cause}"));
-    }
+    let why = why.collect::<Vec<_>>().join(": ");
+    let quarantined = upstream.quarantined.iter();
+    let quarantined =
+        quarantined.map(|QuarantinedTool { tool, why }| format!("`{tool}` is quarantined: {why}"));
+    let why = std::iter::once(why).filter(|why| !why.is_empty()).chain(quarantined);
+    let why = why.collect::<Vec<_>>().join("; ");
     row([
         &upstream.name,
         transport,

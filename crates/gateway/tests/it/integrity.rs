@@ -437,7 +437,7 @@ async fn another_effect_than_was_accepted_has_to_be_accepted_as_well() {
     let desk = Desk::new();
     desk.pinned().await;
     let connector = std::fs::read_to_string(desk.path().join("connectors/desk.yaml")).expect("the file");
-    let changed = "{ name: find, effect: write, idempotency: { from: [text] },";
+    let changed = "{ name: find, effect: write, idempotency: { from: [text], argument: text },";
     desk.write("connectors/desk.yaml", &connector.replace("{ name: find, effect: read,", changed));
     let gateway = desk.start().await;
     until(&gateway, "quarantined", is_quarantined("find")).await;
