@@ -54,12 +54,12 @@ pub use self::checked::{AuditSettings, LocalUser, Settings};
 pub use self::connector::Connector;
 pub use self::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Source, Span};
 pub use self::folder::{CONTRACTS_FOLDER, SETTINGS_FILE};
-pub use self::locks::Locks;
 pub use self::listen::Listen;
+pub use self::locks::Locks;
 pub use self::render::Style;
 pub use self::settings::{
-    AuditConfig, CatalogueConfig, Executables, FirstSight, Follow, IntegrityConfig, ListenConfig, LocalUserConfig, SearchMode, SecretsConfig, SettingsConfig,
-    SettingsVersion, WorkspaceConfig,
+    AuditConfig, CatalogueConfig, Executables, FirstSight, Follow, IntegrityConfig, ListenConfig,
+    LocalUserConfig, SearchMode, SecretsConfig, SettingsConfig, SettingsVersion, WorkspaceConfig,
 };
 pub use self::watch::{Change, Reload, watch};
 pub use self::yaml::locate;

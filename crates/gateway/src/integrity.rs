@@ -26,7 +26,7 @@ use quaymaster_core::setting::Slug;
 use quaymaster_core::{Kind, ToolDeclaration, ToolName};
 use serde_json::Value;
 
-pub use self::accept::{AcceptError, Accept, Written, accept};
+pub use self::accept::{Accept, AcceptError, Written, accept};
 pub use self::report::{Looked, look_at_tools};
 pub(crate) use self::report::{looked_at, tell, with_standings};
 pub(crate) use self::seen::{LastSeen, Seen, noted};
@@ -257,7 +257,9 @@ fn objection(
             "its definition is not the one that was accepted, and the change is {}",
             verdict.as_str()
         )),
-        None if has_file => Some("it is new, and the file that pins the connector's tools is without it".into()),
+        None if has_file => {
+            Some("it is new, and the file that pins the connector's tools is without it".into())
+        }
         None if settings.first_sight == FirstSight::Quarantine => {
             Some("nobody has accepted its definition yet".into())
         }

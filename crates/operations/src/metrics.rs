@@ -243,7 +243,8 @@ mod tests {
     use super::*;
 
     fn moment() -> Moment {
-        let upstream = |connector: &str, state| UpstreamMoment { connector: connector.into(), state, quarantined: 2 };
+        let upstream =
+            |connector: &str, state| UpstreamMoment { connector: connector.into(), state, quarantined: 2 };
         Moment {
             states: vec!["ready", "missing"],
             upstreams: vec![upstream("desk", "ready"), upstream("wiki", "missing")],

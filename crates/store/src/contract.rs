@@ -66,8 +66,7 @@ impl Store {
 
     /// Forgets what was seen of the tools of `connector`, which a file pins from now on.
     pub async fn seen_contracts_delete(&self, connector: &str) -> Result<(), StoreError> {
-        let delete =
-            Statement { sql: DELETE, parameters: vec![Cell::text(connector)], must_touch: false };
+        let delete = Statement { sql: DELETE, parameters: vec![Cell::text(connector)], must_touch: false };
         self.change(SAVE, vec![delete]).await.map(|_| ())
     }
 }

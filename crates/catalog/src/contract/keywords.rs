@@ -70,9 +70,7 @@ pub(super) fn compare(of: &mut Comparison<'_>, old: &Map<String, Value>, new: &M
     for (name, rule) in [("format", "format"), ("pattern", "pattern")] {
         presence(of, (name, rule), (old.get(name), new.get(name)), at);
     }
-    for (name, rule, is_tighter) in
-        [("uniqueItems", "unique_items", true), ("nullable", "nullable", false)]
-    {
+    for (name, rule, is_tighter) in [("uniqueItems", "unique_items", true), ("nullable", "nullable", false)] {
         switch(of, (name, rule, is_tighter), (old.get(name), new.get(name)), at);
     }
     names(of, (old.get("required"), new.get("required")), &pointer(at, "required"));
@@ -192,9 +190,7 @@ fn values(of: &mut Comparison<'_>, old: &Map<String, Value>, new: &Map<String, V
 
 /// How two numbers compare; none where that cannot be told without losing digits.
 fn order(one: &Number, two: &Number) -> Option<Ordering> {
-    let whole = |number: &Number| {
-        number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
-    };
+    let whole = |number: &Number| number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
     if let (Some(one), Some(two)) = (whole(one), whole(two)) {
         return Some(one.cmp(&two));
     }

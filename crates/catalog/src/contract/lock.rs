@@ -214,7 +214,8 @@ mod tests {
             let error = Lock::parse(&text.replace(from, to)).expect_err(to).to_string();
             assert!(error.starts_with("tool `go`: the definition does not have the digest"), "{error}");
         }
-        for (from, to) in [("contracts/v1", "contracts/v2"), ("\"by\"", "\"for\""), ("1970-01-01T", "1970-13-01T")]
+        for (from, to) in
+            [("contracts/v1", "contracts/v2"), ("\"by\"", "\"for\""), ("1970-01-01T", "1970-13-01T")]
         {
             assert!(Lock::parse(&text.replace(from, to)).is_err(), "{to}");
         }

@@ -85,7 +85,8 @@ fn what_callers_may_send_is_compared_by_what_they_could_send_before() {
         (json!({"$ref": "#/$defs/a"}), json!({"type": "string"})),
         (json!({"$ref": "other.json"}), json!({"type": "string"})),
     ];
-    let report = cases.iter().map(|(old, new)| format!("{old} -> {new}\n  {}\n", input(old, new).join("\n  ")));
+    let report =
+        cases.iter().map(|(old, new)| format!("{old} -> {new}\n  {}\n", input(old, new).join("\n  ")));
     insta::assert_snapshot!(report.collect::<String>());
 }
 
@@ -103,12 +104,10 @@ fn what_callers_get_is_compared_the_other_way_round() {
         (json!({"required": ["a"]}), json!({})),
         (json!({}), json!({"required": ["a"]})),
         (json!({"items": {"maximum": 1}}), json!({"items": {"maximum": 2}})),
-        (
-            json!({"anyOf": [{"type": "string"}]}),
-            json!({"anyOf": [{"type": "string"}, {"type": "integer"}]}),
-        ),
+        (json!({"anyOf": [{"type": "string"}]}), json!({"anyOf": [{"type": "string"}, {"type": "integer"}]})),
     ];
-    let report = cases.iter().map(|(old, new)| format!("{old} -> {new}\n  {}\n", output(old, new).join("\n  ")));
+    let report =
+        cases.iter().map(|(old, new)| format!("{old} -> {new}\n  {}\n", output(old, new).join("\n  ")));
     insta::assert_snapshot!(report.collect::<String>());
 }
 
@@ -174,7 +173,10 @@ fn references_are_followed_and_what_refers_to_itself_ends() {
         ["breaking input.type.changed /inputSchema/properties/tree/properties/value/type"]
     );
     let wording = rules(&of("string", &json!({})), &of("string", &json!({"title": "More"})));
-    assert_eq!(wording, ["cosmetic input.wording.changed /inputSchema/properties/tree/properties/more/title"]);
+    assert_eq!(
+        wording,
+        ["cosmetic input.wording.changed /inputSchema/properties/tree/properties/more/title"]
+    );
     // A choice is not a mere addition where exactly one may fit, however it is referred to.
     let choice = |defs: &Value| {
         json!({
@@ -270,7 +272,8 @@ fn schema() -> BoxedStrategy<Value> {
     ];
     leaf.prop_recursive(2, 16, 3, move |inner| {
         let names = || proptest::collection::btree_map("[abc]", inner.clone(), 0..3);
-        let object = |map: std::collections::BTreeMap<String, Value>| Value::Object(map.into_iter().collect());
+        let object =
+            |map: std::collections::BTreeMap<String, Value>| Value::Object(map.into_iter().collect());
         let list = || proptest::collection::vec(inner.clone(), 1..3);
         let with = prop_oneof![
             plain.clone(),
@@ -337,7 +340,9 @@ fn collect(value: &Value, at: String, places: &mut Vec<String>) {
 
 fn change(place: &mut Value, other: &Value, how: u8) {
     match (place, how) {
-        (Value::Number(number), _) => *number = (number.as_i64().unwrap_or(1) + i64::from(how) - 2).max(0).into(),
+        (Value::Number(number), _) => {
+            *number = (number.as_i64().unwrap_or(1) + i64::from(how) - 2).max(0).into()
+        }
         (Value::Array(items), 0) => _ = items.pop(),
         (Value::Array(items), 1) => items.push(other.clone()),
         (Value::Object(object), 0 | 1) => {

@@ -31,10 +31,17 @@ fn kind(c: char, before: char, after: char, selectors: usize) -> Option<(&'stati
         '\u{61c}' | '\u{200e}' | '\u{200f}' => ("hidden.direction_mark", Severity::Low),
         // Joins emoji, and letters of scripts that need it.
         '\u{200c}' | '\u{200d}' if !before.is_ascii() && !after.is_ascii() => return None,
-        '\u{feff}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{180e}' | '\u{115f}' | '\u{1160}'
-        | '\u{3164}' | '\u{ffa0}' | '\u{34f}' | '\u{206a}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}' => {
-            ("hidden.invisible", Severity::High)
-        }
+        '\u{feff}'
+        | '\u{200b}'..='\u{200d}'
+        | '\u{2060}'..='\u{2064}'
+        | '\u{180e}'
+        | '\u{115f}'
+        | '\u{1160}'
+        | '\u{3164}'
+        | '\u{ffa0}'
+        | '\u{34f}'
+        | '\u{206a}'..='\u{206f}'
+        | '\u{fff9}'..='\u{fffb}' => ("hidden.invisible", Severity::High),
         '\u{ad}' => ("hidden.soft_hyphen", Severity::Medium),
         c if is_selector(c) && (selectors > 1 || matches!(c, '\u{e0100}'..='\u{e01ef}')) => {
             ("hidden.selectors", Severity::High)

@@ -102,7 +102,9 @@ fn names_that_are_taken_for_anothers_are_told() {
     ];
     let found: Vec<String> = shadows(&tools)
         .into_iter()
-        .map(|(tool, finding)| format!("{} {}: {} {}", tool.connector, tool.name, finding.rule, finding.excerpt))
+        .map(|(tool, finding)| {
+            format!("{} {}: {} {}", tool.connector, tool.name, finding.rule, finding.excerpt)
+        })
         .collect();
     assert_eq!(
         found,

@@ -80,7 +80,8 @@ pub(super) fn fetcher(command: &Path, args: &[String]) -> Option<String> {
     {
         return Some(name(Path::new(word)));
     }
-    let is_cli = |word: &&str| matches!(name(Path::new(word)).as_str(), "npx-cli" | "npm-cli" | "pnpm" | "yarn");
+    let is_cli =
+        |word: &&str| matches!(name(Path::new(word)).as_str(), "npx-cli" | "npm-cli" | "pnpm" | "yarn");
     if is_interpreter(command)
         && let Some(word) = words().find(is_cli)
     {
@@ -172,8 +173,13 @@ impl Pinned {
                 return Err(format!("{path} holds version {found} and not {version}, which is pinned"));
             }
         }
-        let now = hash(&self.path).map_err(|why| format!("{path} is pinned and cannot be looked at: {why}"))?;
-        if now == self.sha256 { Ok(()) } else { Err(format!("{path} is not what was pinned: its hash is {now}")) }
+        let now =
+            hash(&self.path).map_err(|why| format!("{path} is pinned and cannot be looked at: {why}"))?;
+        if now == self.sha256 {
+            Ok(())
+        } else {
+            Err(format!("{path} is not what was pinned: its hash is {now}"))
+        }
     }
 }
 
@@ -364,12 +370,15 @@ mod tests {
     #[test]
     fn a_server_is_pinned_if_its_program_and_what_that_interprets_are() {
         let server = |command: &str, args: &[&str], pinned: &[&str]| {
-            let pinned: Vec<Value> =
-                pinned.iter().map(|path| serde_json::json!({"path": path, "sha256": "0".repeat(64)})).collect();
+            let pinned: Vec<Value> = pinned
+                .iter()
+                .map(|path| serde_json::json!({"path": path, "sha256": "0".repeat(64)}))
+                .collect();
             let config = serde_json::json!({
                 "transport": "stdio", "command": command, "args": args, "pinned": pinned
             });
-            unpinned(&serde_json::from_value(config).expect("a server")).map(|path| path.display().to_string())
+            unpinned(&serde_json::from_value(config).expect("a server"))
+                .map(|path| path.display().to_string())
         };
         let missing = |text: &str| Some(text.to_owned());
         assert_eq!(server("/opt/server", &["/srv/data"], &["/opt/server"]), None);

@@ -100,7 +100,9 @@ async fn the_server_behind_a_tool_does_not_pass_for_the_one_that_answers() {
 #[tokio::test]
 async fn what_an_upstream_answers_is_marked_as_untrusted_also_where_it_has_failed() {
     let world = World::new().await;
-    for given in [json!({"content": []}), json!({"content": [], "isError": true}), json!({"content": [], "_meta": {}})] {
+    for given in
+        [json!({"content": []}), json!({"content": [], "isError": true}), json!({"content": [], "_meta": {}})]
+    {
         let result =
             released(&world, DataClass::Restricted, "crm_status", upstream(&given)).await.expect("released");
         assert_eq!(result["_meta"]["dev.quaymaster/untrusted"], json!(true), "{given}");

@@ -76,7 +76,8 @@ pub async fn accept(
     by: &str,
     limit: Duration,
 ) -> Result<Written, AcceptError> {
-    let actor = ActorId::parse(by).map_err(|message| AcceptError::Refused(format!("who accepts: {message}")))?;
+    let actor =
+        ActorId::parse(by).map_err(|message| AcceptError::Refused(format!("who accepts: {message}")))?;
     let loaded = load(&options.folder, SecretCheck::Resolve).map_err(StartError::from)?;
     let looked = look(&loaded, limit).await?;
     let chosen = chosen(&looked, what, connector)?;
@@ -171,12 +172,7 @@ fn first(connector: &str, looked: &Looked, accepted: &Accepted) -> Lock {
     Lock { connector: connector.to_owned(), pins: pins.collect() }
 }
 
-async fn note(
-    state: &State,
-    loaded: &Loaded,
-    chosen: &[&Standing],
-    by: &ActorId,
-) -> Result<(), StartError> {
+async fn note(state: &State, loaded: &Loaded, chosen: &[&Standing], by: &ActorId) -> Result<(), StartError> {
     if chosen.is_empty() {
         return Ok(());
     }

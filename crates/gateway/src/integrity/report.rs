@@ -56,10 +56,22 @@ fn log(event: Event, tool: &Standing) {
     let why = tool.quarantined.as_deref().unwrap_or_default();
     match event {
         Event::ToolQuarantined => {
-            tracing::warn!(event = "tool.quarantined", connector, tool = name, verdict, why, "a tool is quarantined");
+            tracing::warn!(
+                event = "tool.quarantined",
+                connector,
+                tool = name,
+                verdict,
+                why,
+                "a tool is quarantined"
+            );
         }
         Event::ToolReleased => {
-            tracing::info!(event = "tool.released", connector, tool = name, "a tool is no longer quarantined");
+            tracing::info!(
+                event = "tool.released",
+                connector,
+                tool = name,
+                "a tool is no longer quarantined"
+            );
         }
         _ => {
             let worth_a_look = tool.findings.len();

@@ -11,9 +11,7 @@ use quaymaster_core::{
     AgentClaims, Arguments, CallId, CallRequest, Clock, ErrorCode, Kind, Reach, Reply, SystemClock,
 };
 use quaymaster_gateway::ingress::Door as _;
-use quaymaster_gateway::{
-    Accept, AcceptError, Basis, Gateway, Standing, StartError, accept, look_at_tools,
-};
+use quaymaster_gateway::{Accept, AcceptError, Basis, Gateway, Standing, StartError, accept, look_at_tools};
 use quaymaster_store::{AuditFilter, StoreTarget};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, Lines};
@@ -217,7 +215,8 @@ fn is_quarantined(tool: &'static str) -> impl Fn(&[Standing]) -> bool {
 
 /// The events about tools in the audit log, each with the tool.
 async fn recorded(folder: &Path) -> Vec<String> {
-    let store = quaymaster_store::Store::open(StoreTarget::Sqlite { path: folder.join("data/quaymaster.db") });
+    let store =
+        quaymaster_store::Store::open(StoreTarget::Sqlite { path: folder.join("data/quaymaster.db") });
     let store = store.await.expect("the store");
     let records = store.audit_find(&AuditFilter::default(), 1_000).await.expect("records");
     let bodies = records.iter().map(|record| serde_json::from_slice::<Value>(&record.body).expect("JSON"));
@@ -298,12 +297,19 @@ async fn a_change_of_words_is_followed_and_told_and_hidden_ones_are_not() {
     let desk = Desk::new();
     desk.pinned().await;
     let gateway = desk.start().await;
-    desk.offers(&[tool("find", "Finds more."), tool("count", "Counts.\u{e0041}\u{e0042}"), tool("secret", "Keeps.")]);
+    desk.offers(&[
+        tool("find", "Finds more."),
+        tool("count", "Counts.\u{e0041}\u{e0042}"),
+        tool("secret", "Keeps."),
+    ]);
     until(&gateway, "quarantined", is_quarantined("count")).await;
     let standings = gateway.standings();
     let find = of(&standings, "find").expect("the tool");
     assert_eq!(find.quarantined, None);
-    assert_eq!(find.reasons.iter().map(|reason| reason.rule.as_str()).collect::<Vec<_>>(), ["description.changed"]);
+    assert_eq!(
+        find.reasons.iter().map(|reason| reason.rule.as_str()).collect::<Vec<_>>(),
+        ["description.changed"]
+    );
     assert_eq!(listed(&gateway), ["desk_find"]);
     let user = gateway.local_user().expect("a local user");
     assert!(gateway.plane().view(&user).listing().contains("Finds more."));

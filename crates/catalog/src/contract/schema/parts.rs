@@ -10,7 +10,13 @@ use crate::contract::keywords::LOOKED_AT;
 use crate::contract::reference::same;
 
 impl<'a> Comparison<'a> {
-    pub(super) fn objects(&mut self, old: &'a Map<String, Value>, new: &'a Map<String, Value>, at: &str, depth: usize) {
+    pub(super) fn objects(
+        &mut self,
+        old: &'a Map<String, Value>,
+        new: &'a Map<String, Value>,
+        at: &str,
+        depth: usize,
+    ) {
         let properties = |object: &'a Map<String, Value>| object.get("properties").and_then(Value::as_object);
         let (was, is) = (properties(old).unwrap_or(&ANYTHING), properties(new).unwrap_or(&ANYTHING));
         let at_properties = pointer(at, "properties");
@@ -79,7 +85,13 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    pub(super) fn lists(&mut self, old: &'a Map<String, Value>, new: &'a Map<String, Value>, at: &str, depth: usize) {
+    pub(super) fn lists(
+        &mut self,
+        old: &'a Map<String, Value>,
+        new: &'a Map<String, Value>,
+        at: &str,
+        depth: usize,
+    ) {
         let (before, after) = (old.get("items").unwrap_or(&TRUE), new.get("items").unwrap_or(&TRUE));
         if before.is_array() || after.is_array() {
             self.unless_same("items", "items", (old, new), at);
@@ -110,7 +122,13 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    pub(super) fn applicators(&mut self, old: &'a Map<String, Value>, new: &'a Map<String, Value>, at: &str, depth: usize) {
+    pub(super) fn applicators(
+        &mut self,
+        old: &'a Map<String, Value>,
+        new: &'a Map<String, Value>,
+        at: &str,
+        depth: usize,
+    ) {
         for (name, rule) in [("allOf", "all_of"), ("anyOf", "any_of")] {
             let list = |object: &'a Map<String, Value>| object.get(name).and_then(Value::as_array);
             match (list(old), list(new)) {
@@ -193,7 +211,8 @@ impl<'a> Comparison<'a> {
             if before.is_none() && after.is_none() {
                 continue;
             }
-            let depends = |object: &Map<String, Value>| IN_PLACE.iter().any(|name| object.contains_key(*name));
+            let depends =
+                |object: &Map<String, Value>| IN_PLACE.iter().any(|name| object.contains_key(*name));
             let is_same = self.is_same(before, after);
             if !is_same || ((depends(was) || depends(is)) && !same(old, new, self.definitions)) {
                 self.note("unevaluated.changed", Change::Unclear, pointer(at, name), before, after);

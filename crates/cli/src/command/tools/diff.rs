@@ -65,7 +65,8 @@ impl Diff {
             self.connector.as_deref().is_none_or(|connector| tool.connector.as_str() == connector)
         };
         let here: Vec<&Standing> = looked.standings.iter().filter(is_here).collect();
-        if let Some(unknown) = named.iter().find(|name| here.iter().all(|tool| tool.name.as_str() != **name)) {
+        if let Some(unknown) = named.iter().find(|name| here.iter().all(|tool| tool.name.as_str() != **name))
+        {
             return Err(Failure::Usage(format!("no MCP server offers a tool `{}`", plain(unknown))));
         }
         let differs = |tool: &Standing| !tool.is_as_accepted() || tool.quarantined.is_some();
@@ -80,7 +81,10 @@ impl Diff {
 pub(super) fn absent(absent: &[(String, String)]) -> Result<(), Failure> {
     absent.iter().try_for_each(|(connector, why)| {
         let why = if why.is_empty() { "no answer in time" } else { why };
-        out::line(format!("the server of `{connector}` offers nothing that could be looked at: {}", plain(why)))
+        out::line(format!(
+            "the server of `{connector}` offers nothing that could be looked at: {}",
+            plain(why)
+        ))
     })
 }
 
@@ -125,7 +129,12 @@ fn show(tool: &Standing) -> Result<(), Failure> {
     }
     for finding in &tool.findings {
         let severity = finding.severity.as_str();
-        out::line(format!("  signal    {} ({severity}) at {}: {}", finding.rule, plain(&finding.at), finding.excerpt))?;
+        out::line(format!(
+            "  signal    {} ({severity}) at {}: {}",
+            finding.rule,
+            plain(&finding.at),
+            finding.excerpt
+        ))?;
     }
     Ok(())
 }

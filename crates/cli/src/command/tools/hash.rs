@@ -18,8 +18,8 @@ pub(crate) struct HashPath {
 impl HashPath {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let path = std::path::absolute(&self.path).map_err(Failure::outside)?;
-        let sha256 =
-            hash(&path).map_err(|why| Failure::outside(format!("{} cannot be hashed: {why}", path.display())))?;
+        let sha256 = hash(&path)
+            .map_err(|why| Failure::outside(format!("{} cannot be hashed: {why}", path.display())))?;
         out::line(format!("pinned: [{{ path: {}, sha256: {sha256} }}]", path.display()))
     }
 }
