@@ -29,6 +29,8 @@ pub use lock::{Accepted, LOCK_SUFFIX, Lock, LockProblem, Pin};
 pub use schema::{Side, compare_schemas};
 pub use verdict::{Reason, Verdict};
 
+use std::sync::Arc;
+
 use quaymaster_core::Effect;
 use quaymaster_core::arguments::sha256_text;
 use quaymaster_core::json::canonical;
@@ -37,14 +39,15 @@ use serde_json::{Map, Value, json};
 /// What a caller may rely on of one tool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contract {
-    definition: Map<String, Value>,
+    definition: Arc<Map<String, Value>>,
     effect: Effect,
     digest: String,
 }
 
 impl Contract {
     /// The contract of a tool with this definition (MCP 2026-07-28, server/tools, `Tool`) and effect.
-    pub fn new(definition: Map<String, Value>, effect: Effect) -> Self {
+    pub fn new(definition: impl Into<Arc<Map<String, Value>>>, effect: Effect) -> Self {
+        let definition = definition.into();
         let digest = digest(&definition, effect);
         Self { definition, effect, digest }
     }

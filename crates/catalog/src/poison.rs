@@ -117,8 +117,14 @@ fn walk(value: &Value, at: &str, found: &mut Vec<Finding>) {
     }
 }
 
+/// Longest text without a space in which no phrase is looked for, in bytes: names, addresses of parts.
+const MAX_WORD: usize = 24;
+
 fn look(text: &str) -> Vec<Finding> {
     let mut found = hidden::find(text);
+    if text.len() <= MAX_WORD && text.is_ascii() && !text.bytes().any(|byte| byte.is_ascii_whitespace()) {
+        return found;
+    }
     found.extend(phrases::find(text));
     found.extend(encoded::find(text, 0));
     found

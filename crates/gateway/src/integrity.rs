@@ -140,7 +140,7 @@ pub(crate) enum AtFirstSight {
 /// The contract of a tool that an MCP server offers.
 fn contract(declaration: &ToolDeclaration) -> Option<Contract> {
     let definition = declaration.definition.as_ref().filter(|_| declaration.offer.kind() == Kind::Tool)?;
-    Some(Contract::new((**definition).clone(), declaration.effect))
+    Some(Contract::new(Arc::clone(definition), declaration.effect))
 }
 
 /// Until somebody accepts the new schemas, policies are held against the old ones.
@@ -200,6 +200,11 @@ fn judge(
             None => (Basis::Nothing, None),
         },
     };
+    // What is the same is kept once.
+    let pinned = pinned.map(|pin| {
+        let is_same = pin.contract.digest() == offered.digest();
+        if is_same { Pin { contract: offered.clone(), ..pin } } else { pin }
+    });
     let reasons = pinned.as_ref().map(|pin| compare(&pin.contract, &offered)).unwrap_or_default();
     let is_as_accepted = pinned.is_some() && reasons.is_empty();
     let mut findings = Vec::new();

@@ -141,7 +141,7 @@ pub(crate) async fn looked_at(loaded: &Loaded, fleet: &Fleet) -> Result<Arc<[Sta
     let needs_none = fleet.upstreams().all(|upstream| loaded.locks.contains_key(upstream.name()));
     let store = if needs_none { None } else { existing_store(loaded).await? };
     let seen = match &store {
-        Some(store) => Seen::read(store).await,
+        Some(store) => Seen::read(store, loaded).await,
         None => Ok(Seen::default()),
     };
     if let Some(store) = store

@@ -23,7 +23,8 @@ use crate::state::State;
 /// Who accepted what nobody was asked about.
 const FIRST_SIGHT: &str = "first sight";
 
-type Definition = (Arc<Map<String, Value>>, Timestamp);
+/// The definition as JSON text, which takes less room than what is made of it.
+type Definition = (Arc<str>, Timestamp);
 
 /// What was seen first, by connector and tool.
 #[derive(Clone, Debug, Default)]
@@ -34,21 +35,26 @@ pub(crate) struct Seen(Arc<BTreeMap<(String, String), Definition>>);
 pub(crate) struct LastSeen(Arc<Mutex<Seen>>);
 
 impl Seen {
-    /// What `store` holds. A row that cannot be read is as good as none.
-    pub(crate) async fn read(store: &Store) -> Result<Self, StoreError> {
-        let mut seen = BTreeMap::new();
-        for SeenContractRow { connector, tool, definition, seen_us } in store.seen_contracts().await? {
-            if let Ok(definition) = serde_json::from_str(&definition) {
-                seen.insert((connector, tool), (Arc::new(definition), Timestamp::from_micros(seen_us)));
-            }
-        }
-        Ok(Self(Arc::new(seen)))
+    /// What `store` holds of the connectors of `loaded` that no file pins.
+    pub(crate) async fn read(store: &Store, loaded: &Loaded) -> Result<Self, StoreError> {
+        let is_wanted = |name: &str| {
+            let mut connectors = loaded.connectors.iter();
+            !loaded.locks.contains_key(name)
+                && connectors.any(|file| file.connector.metadata().name.as_str() == name)
+        };
+        let rows = store.seen_contracts().await?.into_iter().filter(|row| is_wanted(&row.connector));
+        let seen = rows.map(|SeenContractRow { connector, tool, definition, seen_us }| {
+            ((connector, tool), (definition.into(), Timestamp::from_micros(seen_us)))
+        });
+        Ok(Self(Arc::new(seen.collect())))
     }
 
     /// What was seen first of a tool. Its effect is what whoever runs the gateway says it is.
     pub(super) fn pin(&self, connector: &str, tool: &str, effect: Effect) -> Option<Pin> {
         let (definition, at) = self.0.get(&(connector.to_owned(), tool.to_owned()))?;
-        let contract = Contract::new((**definition).clone(), effect);
+        // A row that cannot be read is as good as none: then the tool is not known, and cannot be noted.
+        let definition: Map<String, Value> = serde_json::from_str(definition).ok()?;
+        let contract = Contract::new(definition, effect);
         Some(Pin { contract, accepted: Accepted { by: FIRST_SIGHT.to_owned(), at: *at } })
     }
 }
@@ -65,7 +71,7 @@ pub(crate) async fn noted(
     if declarations.iter().all(needs_none) {
         return judged(declarations, loaded, Seen::default(), AtFirstSight::Unnoted).await;
     }
-    let before = state.seen().await;
+    let before = state.seen(loaded).await;
     let offered = judged(declarations.clone(), loaded, before, AtFirstSight::AsConfigured).await;
     let new = offered.standings.iter().filter(|tool| {
         tool.basis == Basis::Nothing
@@ -89,7 +95,7 @@ pub(crate) async fn noted(
         tracing::error!(event = "tool.unnoted", error, "what new tools are could not be noted");
     }
     // Another process may have been first, and with something else.
-    let after = state.seen().await;
+    let after = state.seen(loaded).await;
     judged(declarations, loaded, after, AtFirstSight::Unnoted).await
 }
 
@@ -112,8 +118,8 @@ async fn judged(
 
 impl State {
     /// What was seen first; what was read last, if the store does not answer.
-    async fn seen(&self) -> Seen {
-        let read = Seen::read(&self.store).await;
+    async fn seen(&self, loaded: &Loaded) -> Seen {
+        let read = Seen::read(&self.store, loaded).await;
         let mut last = self.last_seen.0.lock().unwrap_or_else(PoisonError::into_inner);
         match read {
             Ok(seen) => *last = seen,
