@@ -44,6 +44,13 @@ const OPENERS: [&str; 9] = [
     "$dynamicRef",
 ];
 
+/// The same schema, closed where it says nothing of further arguments.
+pub(crate) fn closed(schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    close(&mut schema);
+    schema
+}
+
 /// Closes a schema that says nothing of further arguments: what it does not name
 /// no policy can look at, so it would reach the upstream unjudged.
 fn close(schema: &mut Value) {

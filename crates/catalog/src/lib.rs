@@ -9,10 +9,12 @@
 mod call;
 mod catalogue;
 pub mod codex;
+pub mod contract;
 mod cost;
 mod hidden;
 mod listing;
 pub mod own;
+pub mod poison;
 mod reason;
 mod schema;
 pub mod search;

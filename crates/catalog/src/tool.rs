@@ -188,6 +188,11 @@ impl Tool {
         self.input.value()
     }
 
+    /// Why nobody may call it until a person has accepted its definition, if that is so.
+    pub fn quarantine(&self) -> Option<&str> {
+        self.declaration.quarantined.as_deref()
+    }
+
     /// Whether a result may hold data of `class` or above.
     pub fn may_release(&self, class: DataClass) -> bool {
         self.declaration.classification.highest_released() >= class

@@ -3,6 +3,8 @@
 //! Invariants:
 //! - Only [`View::resolve`] makes a [`Call`], whose request names what is called by its
 //!   full name, whatever it was called on the route.
+//! - A tool that is quarantined is in no list and in no search; whoever may see it can name it, and is
+//!   told why it is not called.
 //! - What is seen of one connector is a part of what is seen at all: it is made of the
 //!   view and of nothing else.
 
@@ -84,7 +86,7 @@ impl View {
     pub fn awaiting(mut self) -> Self {
         self.awaits = true;
         let own = (AWAIT_APPROVAL.to_owned(), Cow::Owned(await_approval().to_string()));
-        let tools = self.tools.iter().map(|(name, tool)| (name.clone(), tool.listing_as(name)));
+        let tools = listed(&self.tools).map(|(name, tool)| (name.clone(), tool.listing_as(name)));
         self.shelves.tools = Listing::new(tools.chain(std::iter::once(own)));
         self
     }
@@ -127,9 +129,9 @@ impl View {
         part
     }
 
-    /// The tools in the order of their names.
+    /// The tools that are listed, in the order of their names.
     pub fn tools(&self) -> impl Iterator<Item = &Arc<Tool>> {
-        self.tools.values()
+        listed(&self.tools).map(|(_, tool)| tool)
     }
 
     /// Everything that can be asked for: tools, prompts and groups of resources.
@@ -245,7 +247,12 @@ impl View {
 
 /// A list of things that have names, by the names that are shown.
 fn named(offers: &BTreeMap<String, Arc<Tool>>) -> Listing {
-    Listing::new(offers.iter().map(|(name, tool)| (name.clone(), tool.listing_as(name))))
+    Listing::new(listed(offers).map(|(name, tool)| (name.clone(), tool.listing_as(name))))
+}
+
+/// Those that are not quarantined.
+fn listed(offers: &BTreeMap<String, Arc<Tool>>) -> impl Iterator<Item = (&String, &Arc<Tool>)> {
+    offers.iter().filter(|(_, tool)| tool.quarantine().is_none())
 }
 
 fn without<'a>(prefix: &str, name: &'a str) -> &'a str {

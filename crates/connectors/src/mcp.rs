@@ -8,7 +8,7 @@
 //! that came.
 //!
 //! Code map: `config` and `check` read a file's `spec`; `supervise` keeps the
-//! connection, which `handshake` opens and `discovery` asks, in `pages`, for what it offers; `link` is
+//! connection, which `handshake` opens and `discovery` asks, in `pages`, for what it offers; `pinned` looks whether a program is the one that was pinned; `link` is
 //! what calls (`calling`) go over, with `stdio` (`child`, `lines`), `streamable` and `http_sse` (`sse`)
 //! below it, of which two share a stream among calls (`exchange`, `under_way`, `followed`); `wire` writes requests and reads answers; `inbox` takes
 //! what comes unasked, and `question` puts what the server asks to the call's client;
@@ -44,6 +44,7 @@ mod lines;
 mod link;
 mod pace;
 mod pages;
+pub mod pinned;
 mod question;
 mod sse;
 mod state;

@@ -215,6 +215,8 @@ impl SqlConnector {
             classification: Arc::clone(&self.classification),
             passed_on: Map::new(),
             tasks: false,
+            definition: None,
+            quarantined: None,
         }
     }
 }

@@ -114,6 +114,8 @@ fn declaration(n: usize) -> ToolDeclaration {
         }),
         passed_on: Map::new(),
         tasks: false,
+        definition: None,
+        quarantined: None,
     }
 }
 

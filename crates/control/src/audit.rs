@@ -41,7 +41,7 @@ pub use draft::Draft;
 pub use error::AuditError;
 pub use notary::Notary;
 pub use note::{LogKey, VerifierKey};
-pub use record::{Event, Record};
+pub use record::{ActorPart, Event, Record, ToolPart};
 pub use subject::{Subject, Subjects};
 pub use verify::{Verification, verify};
 pub use writer::{Audit, AuditHealth, AuditSettings, Durability};

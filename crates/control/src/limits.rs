@@ -281,6 +281,8 @@ mod tests {
             }),
             passed_on: serde_json::Map::new(),
             tasks: false,
+            definition: None,
+            quarantined: None,
         };
         let (catalogue, _) = quaymaster_catalog::Catalogue::build(vec![declaration]);
         let actor = Actor {

@@ -17,6 +17,12 @@ use crate::input::InputAbilities;
 /// The key in a result's `_meta` under which the audit id is found.
 pub const AUDIT_ID_META: &str = "dev.quaymaster/audit_id";
 
+/// The name under which a result says that what it holds is an upstream's and that nobody vouches for it.
+pub const UNTRUSTED_META: &str = "dev.quaymaster/untrusted";
+
+/// How the names in `_meta` begin that are ours: nobody else's is passed on.
+pub const OWN_META: &str = "dev.quaymaster/";
+
 /// The key in a result's `_meta` that says `true` where it is the receipt of the same write, made before.
 pub const REPEATED_META: &str = "dev.quaymaster/repeated";
 

@@ -91,4 +91,10 @@ pub struct ToolDeclaration {
     pub passed_on: Map<String, Value>,
     /// Whether clients may ask for a task instead of an answer.
     pub tasks: bool,
+    /// The whole definition as the upstream gave it, which is what is pinned. None for what is no tool of
+    /// an upstream.
+    pub definition: Option<Arc<Map<String, Value>>>,
+    /// Why nobody may call it until a person has accepted its definition, if that is so. Its connector
+    /// never says so of itself.
+    pub quarantined: Option<Arc<str>>,
 }

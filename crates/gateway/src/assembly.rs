@@ -150,7 +150,8 @@ impl Fleet {
         Connectors::new(by_name)
     }
 
-    fn declarations(&self) -> Vec<ToolDeclaration> {
+    /// What all of them offer now.
+    pub(crate) fn declarations(&self) -> Vec<ToolDeclaration> {
         self.by_name
             .values()
             .flat_map(|built| match &built.connector {
@@ -194,19 +195,19 @@ pub(crate) enum Drift {
 
 /// Catalogue and rulebook for the tools that there are now, and what is wrong with them.
 pub(crate) fn rules(loaded: &Loaded, fleet: &Fleet, drift: Drift) -> (Catalogue, Rulebook, Diagnostics) {
-    rules_for(loaded, fleet, drift, Vec::new())
+    rules_for((loaded, fleet), fleet.declarations(), drift, Vec::new())
 }
 
-/// The same with `stand_ins` for what servers would offer that were not asked.
+/// The same for `declarations`, with `stand_ins` for what servers would offer that were not asked.
 pub(crate) fn rules_for(
-    loaded: &Loaded,
-    fleet: &Fleet,
+    (loaded, fleet): (&Loaded, &Fleet),
+    declarations: Vec<ToolDeclaration>,
     drift: Drift,
     stand_ins: Vec<ToolDeclaration>,
 ) -> (Catalogue, Rulebook, Diagnostics) {
     let known =
         Known { untyped: stand_ins.iter().map(|tool| tool.name.to_string()).collect(), ..known(loaded) };
-    let (catalogue, problems) = Catalogue::build(fleet.declarations().into_iter().chain(stand_ins));
+    let (catalogue, problems) = Catalogue::build(declarations.into_iter().chain(stand_ins));
     let mut found = Diagnostics::default();
     for problem in problems {
         let source =

@@ -5,6 +5,7 @@
 //! request → admission  → room for one more                        else gateway.overloaded
 //!         → resolve    → Call        the actor may see the tool   else tool.not_found
 //!         → authorize  → Authorized  no switch stands against it  else incident.stopped
+//!                                    its definition is accepted   else tool.quarantined
 //!                                    arguments valid, policy in   else input.invalid, policy.denied,
 //!                                    favour, within limits        limit.*
 //!         → approve    → Approved    nobody has to agree, or somebody has (`Grant`)

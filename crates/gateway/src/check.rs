@@ -14,6 +14,7 @@ use secrecy::SecretString;
 
 use crate::assembly::{Drift, Fleet, rules};
 use crate::config::{self, Diagnostics, Loaded, SecretCheck};
+use crate::integrity::{AtFirstSight, Offered, Seen};
 
 /// How long a check waits for the first listing of a server: longer than a gateway,
 /// which has others to serve.
@@ -49,6 +50,9 @@ pub async fn check_connected(folder: &Path) -> Diagnostics {
     for upstream in fleet.upstreams() {
         found.add(loaded.upstream_diagnostics(upstream));
     }
+    let declarations = fleet.declarations();
+    let offered = Offered::judged(declarations, &loaded, &Seen::default(), AtFirstSight::AsConfigured);
+    found.add(loaded.quarantine_warnings(&offered.standings));
     fleet.stop_except(&Fleet::default()).await;
     found
 }

@@ -26,6 +26,7 @@ mod folder;
 mod late;
 mod limits;
 mod listen;
+mod locks;
 mod render;
 pub mod schema;
 mod settings;
@@ -37,6 +38,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,12 +58,13 @@ pub use self::checked::{LocalUser, Settings};
 pub use self::classification::load_classification;
 pub use self::connector::Connector;
 pub use self::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Source, Span};
-pub use self::folder::SETTINGS_FILE;
+pub use self::folder::{CONTRACTS_FOLDER, SETTINGS_FILE};
 pub use self::listen::Listen;
+pub use self::locks::Locks;
 pub use self::render::Style;
 pub use self::settings::{
-    CatalogueConfig, ListenConfig, LocalUserConfig, SearchMode, SecretsConfig, SettingsConfig,
-    SettingsVersion, WorkspaceConfig,
+    CatalogueConfig, Executables, FirstSight, Follow, IntegrityConfig, ListenConfig, LocalUserConfig,
+    SearchMode, SecretsConfig, SettingsConfig, SettingsVersion, WorkspaceConfig,
 };
 pub use self::sinks::{OnBehind, Sink, SinkConfig, SinkFormat, Target};
 pub use self::watch::{Change, Reload, watch};
@@ -83,6 +86,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// The connectors in the order of their names, each with its file.
     pub connectors: Vec<LoadedConnector>,
+    /// The contracts that are pinned, by connector.
+    pub locks: Locks,
     /// The policy files in the order of their names. Not yet compiled.
     pub policies: Vec<Arc<Source>>,
     /// SHA-256 over all files, as `sha256:<64 hexadecimal digits>`.
@@ -147,6 +152,9 @@ fn check(
         file.report_missing_secrets(secrets);
     }
     across::report_duplicates(&mut connectors);
+    if settings.as_ref().is_some_and(|settings| settings.integrity.executables == Executables::Pinned) {
+        across::report_unpinned(&mut connectors);
+    }
     for file in &mut connectors {
         check_connector(folder, file, secrets.as_ref());
     }
@@ -157,11 +165,15 @@ fn check(
         found.add(of_file);
         loaded.extend(value.map(|connector| LoadedConnector { connector, source }));
     }
+    let names: BTreeSet<&str> = loaded.iter().map(|c| c.connector.metadata().name.as_str()).collect();
+    let (locks, of_locks) = locks::read(contents.locks, &names);
+    found.add(of_locks);
     loaded.sort_by(|a, b| a.connector.metadata().name.cmp(&b.connector.metadata().name));
     match settings {
         Some(settings) if !found.has_errors() => Ok(Loaded {
             settings,
             connectors: loaded,
+            locks,
             policies: contents.policies,
             digest,
             warnings: found,

@@ -21,11 +21,12 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::admission::Admission;
 use crate::approvals::Waiting;
-use crate::assembly::{Drift, Fleet, rules};
+use crate::assembly::{Drift, Fleet, rules_for};
 use crate::call::call;
 use crate::config::{Diagnostics, Loaded, SecretCheck, Settings, load};
 use crate::finder::{self, Finding, Met};
 use crate::ingress::{Occupancy, RefusalCounters};
+use crate::integrity::{Offered, Standing, noted, tell};
 use crate::parked::Patient;
 use crate::people::{People, identity, local_user, no_local_user};
 use crate::plane::Plane;
@@ -82,12 +83,14 @@ impl Gateway {
         for warning in loaded.warnings.iter() {
             tracing::warn!(event = "config.warning", %warning, "worth knowing");
         }
+        let loaded = Arc::new(loaded);
         let state = State::open(&loaded, &options).await?;
         let fleet = Fleet::build(&loaded, &Fleet::default(), &loaded.secrets(), &options.clock)?;
         let evidence = state.evidence(&loaded).await?;
         fleet.start().await;
         let tools = fleet.follow();
-        let plane = match assemble(&state, (&loaded, &fleet), Drift::Hide, evidence.clone()) {
+        let offered = noted(&state, &loaded, fleet.declarations()).await;
+        let plane = match assemble(&state, (&loaded, &fleet), offered, Drift::Hide, evidence.clone()) {
             Ok(plane) => plane,
             Err(found) => {
                 fleet.stop_except(&Fleet::default()).await;
@@ -96,10 +99,11 @@ impl Gateway {
             }
         };
         record_config(&plane.evidence, (Event::ConfigApplied, None), &loaded.digest).await?;
+        tell(&[], &plane.standings, &plane.evidence).await;
         let gateway = Arc::new(Self {
             state,
             plane: ArcSwap::from_pointee(plane),
-            at_work: Mutex::new(AtWork { loaded: Arc::new(loaded), fleet }),
+            at_work: Mutex::new(AtWork { loaded, fleet }),
             changing: tokio::sync::Mutex::default(),
             changes: channel::Sender::new(0),
             admission: Admission::new(),
@@ -132,12 +136,19 @@ impl Gateway {
         self.plane.load_full()
     }
 
-    /// Puts a new plane to work. Calls that run go on with the old one.
-    pub(crate) fn put_to_work(&self, plane: Plane) {
+    /// Puts a new plane to work, and tells before which tools stand otherwise in it. Calls that run go
+    /// on with the old one.
+    pub(crate) async fn put_to_work(&self, plane: Plane) {
+        tell(&self.plane().standings, &plane.standings, &plane.evidence).await;
         plane.people.rule(plane.rulebook.policies());
         let before = self.plane.swap(Arc::new(plane));
         self.retired.add(&before.calls);
         self.look_again();
+    }
+
+    /// How the tools of MCP servers stand to what was accepted of them.
+    pub fn standings(&self) -> Arc<[Standing]> {
+        Arc::clone(&self.plane().standings)
     }
 
     /// Has those who wait for changes look at what they see.
@@ -322,10 +333,11 @@ impl Gateway {
 pub(crate) fn assemble(
     state: &State,
     (loaded, fleet): (&Loaded, &Fleet),
+    Offered { declarations, standings }: Offered,
     drift: Drift,
     evidence: Evidence,
 ) -> Result<Plane, Diagnostics> {
-    let (catalogue, rulebook, found) = rules(loaded, fleet, drift);
+    let (catalogue, rulebook, found) = rules_for((loaded, fleet), declarations, drift, Vec::new());
     if found.has_errors() {
         return Err(found);
     }
@@ -342,7 +354,7 @@ pub(crate) fn assemble(
     let metadata_and_prefix =
         loaded.connectors.iter().map(|c| (c.connector.metadata(), c.connector.prefix()));
     let prefixes = metadata_and_prefix.map(|(metadata, prefix)| (metadata.name.clone(), prefix)).collect();
-    let plane = plane.with_finding(Finding::of(loaded)).with_prefixes(prefixes);
+    let plane = plane.with_finding(Finding::of(loaded)).with_prefixes(prefixes).with_standings(standings);
     Ok(plane.with_expected(Expected::of(loaded, fleet)))
 }
 

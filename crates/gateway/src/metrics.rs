@@ -22,7 +22,11 @@ impl Gateway {
         let moment = Moment {
             states: Health::ALL.map(Health::as_str).to_vec(),
             upstreams: upstreams
-                .map(|upstream| UpstreamMoment { connector: upstream.name, state: upstream.state.as_str() })
+                .map(|upstream| UpstreamMoment {
+                    connector: upstream.name,
+                    state: upstream.state.as_str(),
+                    quarantined: upstream.quarantined.len(),
+                })
                 .collect(),
             calls_in_flight: self.admission.running(),
             sessions: self.occupancy.sessions(),

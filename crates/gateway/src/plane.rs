@@ -16,6 +16,7 @@ use quaymaster_core::{Actor, Caller, Memory, PerActor, Reach, ToolName};
 use tokio_util::task::TaskTracker;
 
 use crate::finder::Finding;
+use crate::integrity::Standing;
 use crate::people::People;
 use crate::upstreams::{Expected, servers};
 
@@ -34,6 +35,8 @@ pub struct Plane {
     pub(crate) finding: Finding,
     /// What should be there beside what is.
     pub(crate) expected: Expected,
+    /// How the tools of MCP servers stand to what was accepted of them.
+    pub(crate) standings: Arc<[Standing]>,
     /// How the names of each connector begin.
     prefixes: BTreeMap<Slug, String>,
     /// What each actor sees; none where that depends on when it is asked.
@@ -52,7 +55,7 @@ impl Plane {
     ) -> Self {
         let (calls, views) = (TaskTracker::new(), PerActor::default());
         let (finding, expected, shared) = (Finding::default(), Expected::default(), Memory::default());
-        let prefixes = BTreeMap::new();
+        let (prefixes, standings) = (BTreeMap::new(), Arc::default());
         Self {
             catalogue,
             rulebook,
@@ -63,6 +66,7 @@ impl Plane {
             calls,
             finding,
             expected,
+            standings,
             prefixes,
             views,
             shared,
@@ -77,6 +81,11 @@ impl Plane {
     /// The same with what should be there.
     pub(crate) fn with_expected(self, expected: Expected) -> Self {
         Self { expected, ..self }
+    }
+
+    /// The same with how its tools stand to what was accepted of them.
+    pub(crate) fn with_standings(self, standings: Arc<[Standing]>) -> Self {
+        Self { standings, ..self }
     }
 
     /// The same with connectors whose names begin so; on their own routes they do not.

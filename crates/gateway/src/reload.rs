@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::assembly::{Drift, Fleet, Told};
 use crate::config::{Change, Diagnostics, Loaded, Reload, SecretCheck, Settings, Severity, Style, watch};
 use crate::gateway::{AtWork, Gateway, assemble, record_config};
+use crate::integrity::noted;
 use crate::plane::Plane;
 
 /// How often the configuration folder is looked at.
@@ -187,7 +188,7 @@ async fn apply(gateway: &Arc<Gateway>, loaded: Loaded, asked: bool) -> Result<()
         return Err(Held::Unrecorded(error));
     }
     tracing::info!(event = "config.applied", digest = loaded.digest, "a new configuration is at work");
-    gateway.put_to_work(plane);
+    gateway.put_to_work(plane).await;
     let now = AtWork { loaded, fleet: fleet.clone() };
     *gateway.at_work.lock().unwrap_or_else(PoisonError::into_inner) = now;
     follow_upstreams(gateway, tools);
@@ -202,8 +203,9 @@ async fn assembled(
     drift: Drift,
     evidence: Evidence,
 ) -> Result<Plane, Diagnostics> {
+    let offered = noted(&gateway.state, loaded, fleet.declarations()).await;
     let (gateway, loaded, fleet) = (Arc::clone(gateway), Arc::clone(loaded), fleet.clone());
-    let work = spawn_blocking(move || assemble(&gateway.state, (&loaded, &fleet), drift, evidence));
+    let work = spawn_blocking(move || assemble(&gateway.state, (&loaded, &fleet), offered, drift, evidence));
     match work.await.map_err(JoinError::try_into_panic) {
         Ok(made) => made,
         Err(Ok(panic)) => resume_unwind(panic),
@@ -273,7 +275,7 @@ async fn take_tools(gateway: &Arc<Gateway>) {
     match assembled(gateway, (&loaded, &fleet), Drift::Hide, evidence).await {
         Ok(plane) => {
             tracing::info!(event = "catalogue.changed", "an upstream's tools changed");
-            gateway.put_to_work(plane);
+            gateway.put_to_work(plane).await;
         }
         Err(found) => {
             let rendered = found.render(Style::Plain);

@@ -101,7 +101,8 @@ impl Rules {
         unasked: Vec<ToolDeclaration>,
         connected: bool,
     ) -> Result<Self, Diagnostics> {
-        let (catalogue, rulebook, found) = rules_for(&loaded, fleet, Drift::Refuse, unasked);
+        let (catalogue, rulebook, found) =
+            rules_for((&loaded, fleet), fleet.declarations(), Drift::Refuse, unasked);
         if found.has_errors() { Err(found) } else { Ok(Self { catalogue, rulebook, loaded, connected }) }
     }
 

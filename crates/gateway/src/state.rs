@@ -14,9 +14,10 @@ use quaymaster_control::keyring::KeyRing;
 use quaymaster_control::ledger::Ledger;
 use quaymaster_control::limits::Counts;
 use quaymaster_core::{Clock, ConfigVersion, Randomness, WriterId};
-use quaymaster_store::{Store, StoreConfigError, StoreError};
+use quaymaster_store::{Store, StoreConfigError, StoreEngine, StoreError};
 
 use crate::config::{Diagnostics, Loaded};
+use crate::integrity::LastSeen;
 
 const DATABASE: &str = "quaymaster.db";
 const SEALING_KEY: &str = "seal.key";
@@ -113,6 +114,8 @@ pub(crate) struct State {
     pub(crate) randomness: Arc<dyn Randomness>,
     /// What issuers publish, whichever configuration is at work.
     pub(crate) sources: Arc<Sources>,
+    /// What was seen first of tools that no file pins, as it was read last.
+    pub(crate) last_seen: LastSeen,
 }
 
 impl State {
@@ -136,6 +139,7 @@ impl State {
         let ledger = Arc::new(ledger);
         let sources = Arc::new(Sources::new(Arc::new(IssuerWeb::default()), Arc::clone(&clock)));
         let (keys, approvals) = (Arc::new(keys), Arc::new(approvals));
+        let last_seen = LastSeen::default();
         Ok(Self {
             store,
             subjects,
@@ -148,6 +152,7 @@ impl State {
             clock,
             randomness,
             sources,
+            last_seen,
         })
     }
 
@@ -174,6 +179,16 @@ impl State {
     pub(crate) fn config_version(&self) -> ConfigVersion {
         ConfigVersion::new(self.clock.as_ref(), self.randomness.as_ref())
     }
+}
+
+/// The store of an installation, if it was ever opened. Makes nothing.
+pub(crate) async fn existing_store(loaded: &Loaded) -> Result<Option<Store>, StartError> {
+    let is_file = loaded.settings.store.engine == StoreEngine::Sqlite;
+    let file = loaded.settings.data_folder.join(DATABASE);
+    if is_file && !matches!(file.try_exists(), Ok(true)) {
+        return Ok(None);
+    }
+    open_store(loaded).await.map(Some)
 }
 
 /// The store of an installation, without its keys.

@@ -22,8 +22,10 @@ pub(crate) use self::missing::{Expected, public_name, stand_ins};
 pub use self::missing::{MISSING_UPSTREAMS, MissingUpstream};
 use crate::assembly::Fleet;
 use crate::check::build;
-use crate::config::{Diagnostics, SecretCheck, load};
+use crate::config::{SecretCheck, load};
 use crate::gateway::Gateway;
+use crate::integrity::{looked_at, with_standings};
+use crate::state::StartError;
 
 /// How one MCP server is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,6 +48,17 @@ pub struct UpstreamReport {
     pub offered: usize,
     /// How many are configured.
     pub configured: usize,
+    /// The tools that nobody may call until a person has accepted their definitions.
+    pub quarantined: Vec<QuarantinedTool>,
+}
+
+/// A tool that is quarantined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct QuarantinedTool {
+    /// The name that agents know.
+    pub tool: String,
+    /// Why, in one sentence that has nothing of what the server wrote.
+    pub why: String,
 }
 
 impl UpstreamReport {
@@ -61,6 +74,7 @@ impl UpstreamReport {
             workspaces: upstream.workspaces().to_vec(),
             offered: upstream.tools().borrow().len(),
             configured: upstream.configured(),
+            quarantined: Vec::new(),
         }
     }
 
@@ -73,7 +87,7 @@ impl UpstreamReport {
 impl Gateway {
     /// How the MCP servers of the configuration at work are, in the order of their names.
     pub fn upstreams(&self) -> Vec<UpstreamReport> {
-        reports(&self.at_work().fleet)
+        with_standings(reports(&self.at_work().fleet), &self.standings())
     }
 }
 
@@ -82,18 +96,20 @@ fn reports(fleet: &Fleet) -> Vec<UpstreamReport> {
 }
 
 /// Starts the MCP servers of the configuration in `folder`, waits at most `limit` until each
-/// was reached or could not be, and stops them. Calls nothing and records nothing.
+/// was reached or could not be, and stops them. Calls nothing and records nothing; the store is read
+/// where it is known what was seen of tools that no file pins.
 ///
 /// # Errors
 ///
-/// What is wrong with the configuration.
-pub async fn look_at_upstreams(folder: &Path, limit: Duration) -> Result<Vec<UpstreamReport>, Diagnostics> {
+/// [`StartError`] if the configuration is not valid, or the store cannot be read.
+pub async fn look_at_upstreams(folder: &Path, limit: Duration) -> Result<Vec<UpstreamReport>, StartError> {
     let loaded = load(folder, SecretCheck::Resolve)?;
     let fleet = build(&loaded, &loaded.secrets())?;
     fleet.start_within(limit).await;
+    let standings = looked_at(&loaded, &fleet).await;
     let found = reports(&fleet);
     fleet.stop_except(&Fleet::default()).await;
-    Ok(found)
+    Ok(with_standings(found, &standings?))
 }
 
 /// The MCP servers among `connectors`.

@@ -124,6 +124,8 @@ pub struct UpstreamMoment {
     pub connector: String,
     /// One of [`Moment::states`].
     pub state: &'static str,
+    /// How many of its tools are quarantined.
+    pub quarantined: usize,
 }
 
 /// How a gateway is at the moment at which it is asked.
@@ -208,15 +210,21 @@ impl Collector for Scrape {
     }
 }
 
-/// Each upstream in each state: 1 in the one that it is in.
+/// Each upstream in each state, 1 in the one that it is in; and how many of its tools are quarantined.
 fn upstreams(encoder: &mut DescriptorEncoder<'_>, moment: &Moment) -> fmt::Result {
     let help = "Whether the upstream of a connector is in a state";
     let mut family = encoder.encode_descriptor("upstream_state", help, None, MetricType::Gauge)?;
-    for UpstreamMoment { connector, state } in &moment.upstreams {
+    for UpstreamMoment { connector, state, .. } in &moment.upstreams {
         for possible in &moment.states {
             let labels = [("connector", connector.as_str()), ("state", *possible)];
             family.encode_family(&labels)?.encode_gauge(&i64::from(possible == state))?;
         }
+    }
+    let help = "Tools of a connector that nobody may call until somebody accepts their definitions";
+    let mut family = encoder.encode_descriptor("quarantined_tools", help, None, MetricType::Gauge)?;
+    for UpstreamMoment { connector, quarantined, .. } in &moment.upstreams {
+        let count = i64::try_from(*quarantined).unwrap_or(i64::MAX);
+        family.encode_family(&[("connector", connector.as_str())])?.encode_gauge(&count)?;
     }
     Ok(())
 }
@@ -284,7 +292,8 @@ mod tests {
     use super::*;
 
     fn moment() -> Moment {
-        let upstream = |connector: &str, state| UpstreamMoment { connector: connector.into(), state };
+        let upstream =
+            |connector: &str, state| UpstreamMoment { connector: connector.into(), state, quarantined: 2 };
         Moment {
             states: vec!["ready", "missing"],
             upstreams: vec![upstream("desk", "ready"), upstream("wiki", "missing")],

@@ -24,6 +24,7 @@ mod audit;
 mod cell;
 mod code;
 mod config;
+mod contract;
 mod delegation;
 mod error;
 mod incident;
@@ -48,6 +49,7 @@ pub use audit::{
 };
 pub use code::CodeRow;
 pub use config::{PoolConfig, StoreConfig, StoreConfigError, StoreEngine, StoreTarget};
+pub use contract::{MAX_SEEN_CONTRACTS, SeenContractRow};
 pub use delegation::{DelegationRow, MAX_DELEGATIONS};
 pub use error::{StoreError, StoreFault};
 pub use incident::{IncidentRow, MAX_INCIDENTS};

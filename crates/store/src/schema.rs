@@ -49,6 +49,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0006"),
     migration!("0007"),
     migration!("0008"),
+    migration!("0009"),
 ];
 
 /// Brings a SQLite store to the newest schema.

@@ -62,6 +62,8 @@ impl Definition {
             classification: classification.into(),
             passed_on: Map::new(),
             tasks: false,
+            definition: None,
+            quarantined: None,
         }
     }
 }

@@ -98,6 +98,8 @@ behaviours! {
     // When it is asked for its tools.
     /// Has other tools each time, and says so.
     FickleTools: Both,
+    /// Has another tool after it was called, which demands more, and says so.
+    PullsTheRug: Both,
     /// Sends a thousand notifications a second from then on.
     FloodsForEver: Both,
     /// Gives the same cursor again and again.

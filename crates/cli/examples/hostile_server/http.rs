@@ -266,6 +266,7 @@ fn call(output: &mut TcpStream, role: Role, request: &Request) -> io::Result<Opt
         }
         Behaviour::AnswersTwice
         | Behaviour::TellsProgress
+        | Behaviour::PullsTheRug
         | Behaviour::Floods
         | Behaviour::AsksWithoutEnd
             if role.era == Era::Legacy || role.behaviour != Behaviour::AsksWithoutEnd =>

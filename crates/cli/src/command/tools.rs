@@ -1,4 +1,8 @@
-//! `quaymaster tools`: what is published, and what agents make of it.
+//! `quaymaster tools`: what is published, what agents make of it, and what was accepted.
+
+mod accept;
+mod diff;
+mod hash;
 
 use std::sync::Arc;
 
@@ -24,6 +28,14 @@ enum Action {
     List(List),
     /// Shows one tool as clients see it.
     Show(Show),
+    /// Says how the tools of MCP servers differ from what was accepted.
+    Diff(diff::Diff),
+    /// Accepts definitions of tools of MCP servers: writes `contracts/<connector>.lock.json`.
+    Accept(accept::AcceptTools),
+    /// Prints the hash of a program or a package, as `spec.server.pinned` has it.
+    Hash(hash::HashPath),
+    /// Pins what agents may call now, where nothing stands against it: writes the same files.
+    Pin(accept::PinTools),
 }
 
 #[derive(Debug, Args)]
@@ -59,6 +71,10 @@ impl Tools {
         match self.action {
             Action::List(list) => list.run().await,
             Action::Show(show) => show.run().await,
+            Action::Diff(diff) => diff.run().await,
+            Action::Accept(accept) => accept.run().await,
+            Action::Pin(pin) => pin.run().await,
+            Action::Hash(hash) => hash.run(),
         }
     }
 }
@@ -93,6 +109,7 @@ fn described(tool: &Tool) -> Value {
         "workspaces": declaration.workspaces,
         "roles": declaration.access.roles,
         "title": declaration.title,
+        "quarantined": tool.quarantine(),
         "warnings": codex::warnings(tool),
     })
 }
@@ -101,7 +118,9 @@ fn line(tool: &Tool) -> String {
     let declaration = tool.declaration();
     let roles: Vec<&str> = declaration.access.roles.iter().map(quaymaster_core::Role::as_str).collect();
     let roles = if roles.is_empty() { "by policy".to_owned() } else { roles.join(",") };
-    format!("{:<40} {:<12} {:<24} {roles}", tool.name(), tool.effect().as_str(), declaration.connector)
+    let quarantined = tool.quarantine().map_or("", |_| "  quarantined");
+    let (name, effect, connector) = (tool.name(), tool.effect().as_str(), &declaration.connector);
+    format!("{name:<40} {effect:<12} {connector:<24} {roles}{quarantined}")
 }
 
 impl Show {

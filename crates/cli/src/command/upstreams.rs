@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use quaymaster_core::setting::DurationSetting;
-use quaymaster_gateway::{UpstreamReport, look_at_upstreams};
+use quaymaster_gateway::{QuarantinedTool, UpstreamReport, look_at_upstreams};
 use serde_json::json;
 
 use super::place::Place;
@@ -27,7 +27,7 @@ pub(crate) struct Upstreams {
     #[command(flatten)]
     place: Place,
     /// Print JSON: `{"ready", "upstreams": [{"name", "transport", "state", "reason", "revision", "required",
-    /// "workspaces", "offered", "configured"}]}`.
+    /// "workspaces", "offered", "configured", "quarantined": [{"tool", "why"}]}]}`.
     #[arg(long)]
     json: bool,
     /// How long to wait for servers that do not answer yet, at most `5m`.
@@ -50,7 +50,7 @@ impl Upstreams {
             found = look_at_upstreams(&self.place.config, self.wait) => found,
             () = signals.end() => return Err(Failure::Told),
         };
-        let upstreams = found.map_err(|found| Failure::Configuration(Box::new(found)))?;
+        let upstreams = found?;
         let ready = !upstreams.iter().any(UpstreamReport::is_in_the_way);
         if self.json {
             out::json(&json!({"ready": ready, "upstreams": upstreams}))?;
@@ -70,6 +70,11 @@ fn line(upstream: &UpstreamReport) -> String {
     let required = if upstream.required { "required" } else { "" };
     let why = [required, &upstream.reason].into_iter().filter(|part| !part.is_empty());
     let why = why.collect::<Vec<_>>().join(": ");
+    let quarantined = upstream.quarantined.iter();
+    let quarantined =
+        quarantined.map(|QuarantinedTool { tool, why }| format!("`{tool}` is quarantined: {why}"));
+    let why = std::iter::once(why).filter(|why| !why.is_empty()).chain(quarantined);
+    let why = why.collect::<Vec<_>>().join("; ");
     row([
         &upstream.name,
         transport,

@@ -269,6 +269,8 @@ mod tests {
             classification: classification.into(),
             passed_on: Map::new(),
             tasks: false,
+            definition: None,
+            quarantined: None,
         };
         let (catalogue, problems) = Catalogue::build([declaration]);
         assert!(problems.is_empty(), "{problems:?}");

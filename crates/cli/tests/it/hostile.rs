@@ -14,5 +14,6 @@ mod handles;
 mod installation;
 mod one_by_one;
 mod pipes;
+mod rug_pull;
 mod servers;
 mod session;

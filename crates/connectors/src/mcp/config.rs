@@ -153,6 +153,10 @@ pub struct ServerConfig {
     /// `stdio`: the folder that the program starts in; relative to the configuration, which is the default.
     #[serde(default)]
     pub working_folder: Option<String>,
+    /// `stdio`: what has to be as it was before the program is started: files by their hash, and packages by
+    /// name, version and hash.
+    #[serde(default)]
+    pub pinned: Vec<PinnedConfig>,
     /// `http`, `sse`: the server's address: `https://`, or `http://` on loopback.
     #[serde(default)]
     pub url: Option<String>,
@@ -162,6 +166,24 @@ pub struct ServerConfig {
     /// Which era of the protocol to speak. `auto` asks the server.
     #[serde(default)]
     pub era: EraConfig,
+}
+
+/// A file, or a folder with a package, that has to be as it was when a server is started.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PinnedConfig {
+    /// Its absolute path.
+    pub path: String,
+    /// The SHA-256 of the file, as 64 hexadecimal digits; of a folder that of the list of its files:
+    /// `quaymaster tools hash` prints it.
+    #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]
+    pub sha256: String,
+    /// The name of the package that the folder holds, as its `package.json` or its `.dist-info` has it.
+    #[serde(default)]
+    pub package: Option<String>,
+    /// The version of the package.
+    #[serde(default)]
+    pub version: Option<String>,
 }
 
 /// The way messages travel.

@@ -200,10 +200,11 @@ fn declare(settings: &Settings, offered: &Offered, link: &Link) -> Listing {
         }
         match definition(text, link.mirrors())
             .and_then(|defined| knows_arguments(tool, &defined.0.input_schema).map(|()| defined))
+            .and_then(|defined| whole(text).map(|whole| (defined, whole)))
         {
-            Ok((definition, headers)) => {
+            Ok(((definition, headers), whole)) => {
                 let route = Route { headers, tasks: support(&definition, link) };
-                listing.declarations.push(declaration(settings, tool, definition, route.tasks));
+                listing.declarations.push(declaration(settings, tool, (definition, whole), route.tasks));
                 listing.routes.insert(name.as_str().into(), route);
                 listing.note(text.get());
             }
@@ -224,6 +225,11 @@ fn definition(text: &RawValue, mirrors: bool) -> Result<(Definition, Vec<ParamHe
     }
     let headers = if mirrors { mirror::declared(&definition.input_schema)? } else { Vec::new() };
     Ok((definition, headers))
+}
+
+/// The definition with all its members, which is what is pinned.
+fn whole(text: &RawValue) -> Result<Map<String, Value>, String> {
+    serde_json::from_str(text.get()).map_err(|_| "its definition cannot be understood".to_owned())
 }
 
 /// Whether the upstream takes each argument that the configuration names. One that
@@ -265,7 +271,7 @@ fn support(definition: &Definition, link: &Link) -> TaskSupport {
 fn declaration(
     settings: &Settings,
     tool: &ToolSettings,
-    definition: Definition,
+    (definition, whole): (Definition, Map<String, Value>),
     tasks: TaskSupport,
 ) -> ToolDeclaration {
     let config = &tool.config;
@@ -297,5 +303,7 @@ fn declaration(
         passed_on,
         // Whoever can be asked only so is followed by us where the client does not.
         tasks: tasks != TaskSupport::Forbidden,
+        definition: Some(Arc::new(whole)),
+        quarantined: None,
     }
 }

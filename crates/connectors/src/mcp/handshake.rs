@@ -29,6 +29,7 @@ use super::failure::Failure;
 use super::http_sse::HttpSse;
 use super::inbox::Inbox;
 use super::link::{Answer, Channel, Link, Query, Until};
+use super::pinned;
 use super::state::{Health, Trouble};
 use super::stdio::Stdio;
 use super::streamable::Http;
@@ -93,6 +94,10 @@ impl Opening<'_> {
     async fn connect(&self, inbox: &Arc<Inbox>) -> Result<Channel, Trouble> {
         let channel = match &self.settings.server {
             Server::Stdio(server) => {
+                if let Err(why) = pinned::verify(&server.pinned).await {
+                    // Nothing gets better by starting it later: somebody has to look.
+                    return Err(Trouble::new(Health::Quarantined, why));
+                }
                 let (connector, grace) = (self.settings.connector.as_str(), self.settings.pace.grace);
                 Stdio::start(server, connector, grace, Arc::clone(inbox)).map(Channel::Stdio)
             }

@@ -89,6 +89,18 @@ pub enum Event {
     /// Old records were taken away.
     #[serde(rename = "audit.pruned")]
     AuditPruned,
+    /// The definition of a tool is another than was accepted, and nothing stands against that.
+    #[serde(rename = "tool.changed")]
+    ToolChanged,
+    /// A tool is not called any more until somebody has accepted its definition.
+    #[serde(rename = "tool.quarantined")]
+    ToolQuarantined,
+    /// A tool is no longer quarantined.
+    #[serde(rename = "tool.released")]
+    ToolReleased,
+    /// Somebody accepted the definition of a tool.
+    #[serde(rename = "tool.accepted")]
+    ToolAccepted,
     /// A process began to write to the log.
     #[serde(rename = "writer.started")]
     WriterStarted,
@@ -134,6 +146,10 @@ impl Event {
             Self::CliSignedOut => "cli.signed_out",
             Self::AuditErased => "audit.erased",
             Self::AuditPruned => "audit.pruned",
+            Self::ToolChanged => "tool.changed",
+            Self::ToolQuarantined => "tool.quarantined",
+            Self::ToolReleased => "tool.released",
+            Self::ToolAccepted => "tool.accepted",
             Self::WriterStarted => "writer.started",
             Self::WriterStopped => "writer.stopped",
         }
@@ -175,6 +191,10 @@ mod tests {
             Event::CliSignedOut,
             Event::AuditErased,
             Event::AuditPruned,
+            Event::ToolChanged,
+            Event::ToolQuarantined,
+            Event::ToolReleased,
+            Event::ToolAccepted,
             Event::WriterStarted,
             Event::WriterStopped,
         ] {

@@ -105,6 +105,8 @@ pub struct Record<'a> {
     pub idempotency: Option<BTreeMap<String, String>>,
     /// The incident switch that stopped the call, or that was made or lifted.
     pub incident: Option<BTreeMap<String, String>>,
+    /// Why a tool is quarantined, or what changed of its definition, or who accepted it.
+    pub integrity: Option<BTreeMap<String, String>>,
     /// Labels of the session.
     pub labels: &'a [String],
     /// Limits that bore on the call.
@@ -164,6 +166,7 @@ impl Record<'_> {
             event,
             idempotency: None,
             incident: None,
+            integrity: None,
             labels: &[],
             limits: &[],
             method: None,
@@ -251,6 +254,7 @@ mod tests {
             event: Event::CallOutcome,
             idempotency: Some(BTreeMap::from([("state".into(), "repeated".into())])),
             incident: Some(BTreeMap::from([("id".into(), "inc_1".into())])),
+            integrity: Some(BTreeMap::from([("verdict".into(), "breaking".into())])),
             labels: list("saw:untrusted"),
             limits: list("rate"),
             method: Some("tools/call"),

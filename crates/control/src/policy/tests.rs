@@ -47,6 +47,8 @@ fn declaration(name: &str, roles: &[&str], input_schema: Value) -> ToolDeclarati
         }),
         passed_on: Map::new(),
         tasks: false,
+        definition: None,
+        quarantined: None,
     }
 }
 

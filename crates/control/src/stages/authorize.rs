@@ -18,12 +18,12 @@ pub struct Authorized {
     pub(super) facts: Facts,
 }
 
-/// Looks for a switch that stops the call, checks the scopes and the arguments, asks policy, and takes
+/// Looks for a switch that stops the call and whether the tool is quarantined, checks the scopes and the arguments, asks policy, and takes
 /// what the call needs of its limits.
 ///
 /// # Errors
 ///
-/// [`Refused`] with `incident.stopped`, `auth.scope`, `input.invalid`, `policy.denied`, `limit.rate`,
+/// [`Refused`] with `incident.stopped`, `tool.quarantined`, `auth.scope`, `input.invalid`, `policy.denied`, `limit.rate`,
 /// `limit.concurrency`, `limit.quota` or `limit.budget`; with `audit.unavailable` if nobody can say
 /// whether a switch stands or what is left of a quota.
 pub async fn authorize(call: Call, rulebook: &Rulebook, guards: &Guards) -> Result<Authorized, Refused> {
@@ -37,7 +37,15 @@ pub async fn authorize(call: Call, rulebook: &Rulebook, guards: &Guards) -> Resu
             return Err(Refused::new(facts, error));
         }
     }
+    if let Some(why) = tool.quarantine() {
+        return Err(Refused::new(facts, quarantined(why)));
+    }
     within_limits(decide(facts, &tool, rulebook)?, guards).await
+}
+
+fn quarantined(why: &str) -> CallError {
+    CallError::new(ErrorCode::ToolQuarantined, format!("the tool is quarantined: {why}"))
+        .hint("nothing that you change helps: a person has to look at the tool's definition and accept it")
 }
 
 /// Takes what the call needs of the limits that bear on it.

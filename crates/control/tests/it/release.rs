@@ -73,14 +73,15 @@ async fn a_success_passes_unchanged_but_for_the_audit_id_where_nothing_is_taken_
         "structuredContent": {"unknown": [1, 2.50]},
         "resultType": "complete",
         "futureField": {"kept": true},
-        "_meta": {"upstream": "id-1"}
+        "_meta": {"upstream": "id-1", "dev.quaymaster/untrusted": false, "dev.quaymaster/audit_id": "call_1"}
     });
     let mut got =
         released(&world, DataClass::Restricted, "crm_status", upstream(&given)).await.expect("released");
     let audit = got["_meta"].as_object_mut().and_then(|m| m.remove("dev.quaymaster/audit_id"));
-    assert!(audit.is_some());
+    assert!(audit.is_some_and(|id| id != "call_1"));
     let mut expected = given;
     expected.as_object_mut().expect("an object").remove("resultType");
+    expected["_meta"] = json!({"upstream": "id-1", "dev.quaymaster/untrusted": true});
     assert_eq!(got, expected);
 }
 
@@ -93,7 +94,23 @@ async fn the_server_behind_a_tool_does_not_pass_for_the_one_that_answers() {
     let result =
         released(&world, DataClass::Restricted, "crm_status", upstream(&given)).await.expect("released");
     let meta = result["_meta"].as_object().expect("an object");
-    assert_eq!((meta.len(), &meta["kept"]), (2, &json!(1)), "beside the audit id: {meta:?}");
+    assert_eq!((meta.len(), &meta["kept"]), (3, &json!(1)), "beside what is ours: {meta:?}");
+}
+
+#[tokio::test]
+async fn what_an_upstream_answers_is_marked_as_untrusted_also_where_it_has_failed() {
+    let world = World::new().await;
+    for given in
+        [json!({"content": []}), json!({"content": [], "isError": true}), json!({"content": [], "_meta": {}})]
+    {
+        let result =
+            released(&world, DataClass::Restricted, "crm_status", upstream(&given)).await.expect("released");
+        assert_eq!(result["_meta"]["dev.quaymaster/untrusted"], json!(true), "{given}");
+    }
+    let own = released(&world, DataClass::Restricted, "crm_account", accounts()).await;
+    if let Ok(own) = own {
+        assert!(own["_meta"].get("dev.quaymaster/untrusted").is_none());
+    }
 }
 
 #[tokio::test]

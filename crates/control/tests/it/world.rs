@@ -87,6 +87,8 @@ fn declaration(local: &str, effect: Effect, form: ResultForm, input_schema: Valu
         classification: Arc::new(classification()),
         passed_on: Map::new(),
         tasks: false,
+        definition: None,
+        quarantined: None,
     }
 }
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use quaymaster_catalog::search::is_reserved;
+use quaymaster_connectors::mcp::pinned::{hash, unpinned};
 use quaymaster_core::setting::Slug;
 use quaymaster_core::suggest::did_you_mean;
 
@@ -18,6 +19,25 @@ pub(super) fn report_unknown_names(known: Known<'_>, connectors: &mut [Document<
     for document in connectors {
         let problems = document.value.as_ref().map(|connector| unknown_names(known, connector));
         document.report(problems.into_iter().flatten());
+    }
+}
+
+/// Reports every server that is started without that its program is pinned, where that is demanded.
+pub(super) fn report_unpinned(connectors: &mut [Document<Connector>]) {
+    for document in connectors {
+        let unpinned = match &document.value {
+            Some(Connector::Mcp(file)) if file.spec.enabled => unpinned(&file.spec.server),
+            _ => None,
+        };
+        document.report(unpinned.map(|path| {
+            let message = format!(
+                "`{}` is started and not pinned, which `integrity.executables: pinned` demands",
+                path.display().to_string().escape_debug()
+            );
+            let now = hash(&path).unwrap_or_else(|_| "HASH".to_owned());
+            let help = format!("pinned: [{{ path: {}, sha256: {now} }}]", path.display());
+            PathProblem::error(Code::Connector, "spec.server", message).help(help)
+        }));
     }
 }
 

@@ -21,7 +21,7 @@ use super::audit::{AuditSettings, audit};
 use super::diagnostic::{Code, Problem};
 use super::limits;
 use super::listen::{Listen, listen};
-use super::settings::{LocalUserConfig, SettingsConfig, WorkspaceConfig};
+use super::settings::{IntegrityConfig, LocalUserConfig, SettingsConfig, WorkspaceConfig};
 
 /// Most objects that a page of a list may have.
 const MAX_PAGE: u32 = 10_000;
@@ -51,6 +51,8 @@ pub struct Settings {
     pub secret_files: Option<PathBuf>,
     /// How calls are recorded.
     pub audit: AuditSettings,
+    /// What becomes of tools whose definitions nobody has accepted.
+    pub integrity: IntegrityConfig,
     /// How often, how many at once and how much.
     pub limits: Vec<LimitRule>,
 }
@@ -122,6 +124,7 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
             identity,
             secret_files,
             audit,
+            integrity: config.integrity,
             limits,
         }),
         _ => None,

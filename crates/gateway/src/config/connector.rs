@@ -108,6 +108,15 @@ impl Connector {
         self.tools().into_iter().map(move |tool| (named(&tool), tool))
     }
 
+    /// The names that an MCP server gives to the tools that are configured, in the order of the file.
+    pub(crate) fn upstream_tools(&self) -> impl Iterator<Item = &str> {
+        let tools = match self {
+            Self::Mcp(file) => file.spec.tools.as_slice(),
+            Self::Sql(_) => &[],
+        };
+        tools.iter().map(|tool| tool.name.as_str())
+    }
+
     /// What the names of its tools begin with; empty if nothing.
     pub(crate) fn prefix(&self) -> String {
         match self {

@@ -98,6 +98,8 @@ codes! {
     Connector = "config.connector";
     /// An MCP server is not there, or does not have what the configuration names.
     Upstream = "config.upstream";
+    /// A file that pins contracts cannot be used, or a tool is not as one has it.
+    Contract = "config.contract";
     /// There is no policy at all.
     PolicyAbsent = "policy.absent";
     /// A policy cannot be read or does not fit the catalogue.

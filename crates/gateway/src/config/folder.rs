@@ -1,7 +1,7 @@
 //! The files of a configuration folder, as texts.
 //!
-//! Reads `quaymaster.yaml`, `connectors/*.yaml` and `policies/*.cedar` and nothing
-//! below them; hidden files are passed over, because that is where editors and
+//! Reads `quaymaster.yaml`, `connectors/*.yaml`, `policies/*.cedar` and
+//! `contracts/*.lock.json` and nothing below them; hidden files are passed over, because that is where editors and
 //! Kubernetes keep theirs. What the texts mean is not looked at here.
 //!
 //! Invariant: every file, every folder and the whole are bounded, and only plain
@@ -23,6 +23,8 @@ pub const SETTINGS_FILE: &str = "quaymaster.yaml";
 
 /// Largest file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 512 * 1024;
+/// The same for a file that pins contracts, which has the definitions of all tools of a server.
+const MAX_LOCK_BYTES: u64 = 8 * 1024 * 1024;
 /// Most entries that a folder may have.
 const MAX_ENTRIES: usize = 1_000;
 /// Most files of one kind that are read.
@@ -32,26 +34,32 @@ const MAX_FILES: usize = 256;
 struct Kind {
     folder: &'static str,
     extensions: &'static [&'static str],
-    absent: fn() -> Problem,
+    /// What is worth knowing where there is no such folder.
+    absent: Option<fn() -> Problem>,
 }
+
+/// The folder of the files that pin contracts.
+pub const CONTRACTS_FOLDER: &str = "contracts";
+
+const CONTRACTS: Kind = Kind { folder: CONTRACTS_FOLDER, extensions: &["json"], absent: None };
 
 const CONNECTORS: Kind = Kind {
     folder: "connectors",
     extensions: &["yaml", "yml"],
-    absent: || Problem::warning(Code::File, None, "there are no connectors, so no tool is offered"),
+    absent: Some(|| Problem::warning(Code::File, None, "there are no connectors, so no tool is offered")),
 };
 
 const POLICIES: Kind = Kind {
     folder: "policies",
     extensions: &["cedar"],
-    absent: || {
+    absent: Some(|| {
         Problem::warning(
             Code::PolicyAbsent,
             None,
             "there are no policies: a call that no connector's `access` permits is denied",
         )
         .help("make the folder, even an empty one, to say that this is meant".to_owned())
-    },
+    }),
 };
 
 /// The texts of a configuration.
@@ -62,13 +70,15 @@ pub(super) struct Contents {
     pub(super) connectors: Vec<Source>,
     /// In the order of their names.
     pub(super) policies: Vec<Arc<Source>>,
+    /// In the order of their names.
+    pub(super) locks: Vec<Source>,
 }
 
 impl Contents {
     /// SHA-256 over the names and texts of all files, as `sha256:<64 hexadecimal digits>`.
     pub(super) fn digest(&self) -> String {
         let policies = self.policies.iter().map(Arc::as_ref);
-        let all = self.settings.iter().chain(&self.connectors).chain(policies);
+        let all = self.settings.iter().chain(&self.connectors).chain(policies).chain(&self.locks);
         // A name has no line end here: `read` refuses such a file.
         let listed: Vec<String> = all.map(|file| format!("{} {}", file.digest(), file.path())).collect();
         sha256_text(listed.join("\n").as_bytes())
@@ -88,7 +98,8 @@ pub(super) fn read(root: &Path) -> (Contents, Diagnostics) {
     // A policy has no place for a secret.
     let policies = read_kind(&POLICIES).into_iter().map(|file| Arc::new(file.hiding(Some(Vec::new()))));
     let policies = policies.collect();
-    (Contents { settings, connectors, policies }, found)
+    let locks = read_kind(&CONTRACTS);
+    (Contents { settings, connectors, policies, locks }, found)
 }
 
 /// What tells that a file may have changed, without reading it.
@@ -96,7 +107,7 @@ pub(super) type Fingerprint = Vec<(String, Option<(SystemTime, u64)>)>;
 
 /// Names, times of change and sizes of the files below `root`.
 pub(super) fn fingerprint(root: &Path) -> Fingerprint {
-    let listed = [CONNECTORS, POLICIES].into_iter().flat_map(|kind| list(root, &kind).files);
+    let listed = [CONNECTORS, POLICIES, CONTRACTS].into_iter().flat_map(|kind| list(root, &kind).files);
     let all = std::iter::once(SETTINGS_FILE.to_owned()).chain(listed);
     let changed = |path: &str| {
         let metadata = std::fs::metadata(root.join(path)).ok()?;
@@ -118,7 +129,8 @@ fn list(root: &Path, kind: &Kind) -> Listing {
     let entries = match std::fs::read_dir(root.join(kind.folder)) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            listing.problems.push((kind.folder.to_owned(), (kind.absent)()));
+            let absent = kind.absent.map(|absent| (kind.folder.to_owned(), absent()));
+            listing.problems.extend(absent);
             return listing;
         }
         Err(error) => {
@@ -200,7 +212,9 @@ pub(super) fn read_one(path: &Path) -> (Option<Source>, Diagnostics) {
 }
 
 fn read_file(root: &Path, path: String, found: &mut Diagnostics) -> Option<Source> {
-    match read_text(&root.join(&path)) {
+    let is_lock = path.starts_with(CONTRACTS_FOLDER);
+    let most = if is_lock { MAX_LOCK_BYTES } else { MAX_FILE_BYTES };
+    match read_text(&root.join(&path), most) {
         Ok(text) => Some(Source::new(path, text)),
         Err(message) => {
             let help = (path == SETTINGS_FILE).then(|| {
@@ -212,7 +226,7 @@ fn read_file(root: &Path, path: String, found: &mut Diagnostics) -> Option<Sourc
     }
 }
 
-fn read_text(path: &Path) -> Result<String, String> {
+fn read_text(path: &Path, most: u64) -> Result<String, String> {
     let unreadable = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => "there is no such file".to_owned(),
         _ => format!("the file cannot be read: {error}"),
@@ -222,9 +236,9 @@ fn read_text(path: &Path) -> Result<String, String> {
     }
     let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(format!("the file has more than {} KiB", MAX_FILE_BYTES / 1024));
+    file.take(most + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > most {
+        return Err(format!("the file has more than {} KiB", most / 1024));
     }
     String::from_utf8(bytes).map_err(|error| {
         let good = error.as_bytes().iter().take(error.utf8_error().valid_up_to());

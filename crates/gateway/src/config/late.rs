@@ -11,6 +11,8 @@ use quaymaster_control::policy::{self, PolicyProblem};
 use quaymaster_core::SecretError;
 
 use super::diagnostic::{Code, Diagnostic, Problem, Severity, Source, Span};
+use crate::integrity::Standing;
+
 use super::{Connector, Diagnostics, Loaded, LoadedConnector, locate};
 
 impl Loaded {
@@ -57,6 +59,20 @@ impl Loaded {
             at(&format!("spec.tools[{}].name", index.unwrap_or_default()), left_out.why.clone())
         });
         absent.into_iter().chain(left_out).map(|problem| problem.in_file(source)).collect()
+    }
+
+    /// Which tools are quarantined, as far as the files in `contracts/` tell.
+    pub(crate) fn quarantine_warnings(&self, standings: &[Standing]) -> Vec<Diagnostic> {
+        let warn = |tool: &Standing| {
+            let why = tool.quarantined.as_deref()?;
+            let file = self.connectors.iter().find(|c| c.connector.metadata().name == tool.connector)?;
+            let index = file.connector.upstream_tools().position(|name| name == tool.tool)?;
+            let span = locate(file.source.text(), &format!("spec.tools[{index}].name"));
+            let message = format!("tool `{}` is quarantined: {why}", tool.name);
+            let help = "`quaymaster tools diff` shows the difference, `tools accept` accepts it".to_owned();
+            Some(Problem::warning(Code::Contract, span, message).help(help).in_file(&file.source))
+        };
+        standings.iter().filter_map(warn).collect()
     }
 
     /// That a secret of an issuer cannot be had any more.

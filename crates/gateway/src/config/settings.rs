@@ -62,6 +62,9 @@ pub struct SettingsConfig {
     /// How calls are recorded.
     #[serde(default)]
     pub audit: AuditConfig,
+    /// What becomes of tools of MCP servers whose definitions nobody has accepted.
+    #[serde(default)]
+    pub integrity: IntegrityConfig,
     /// How often, how many at once and how much. Policies can set further limits with `@limit`.
     #[serde(default)]
     pub limits: Vec<LimitConfig>,
@@ -288,4 +291,57 @@ pub struct SecretsConfig {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub files: Option<String>,
+}
+
+/// What becomes of tools of MCP servers whose definitions nobody has accepted.
+///
+/// Accepted is what a file `contracts/<connector>.lock.json` pins. It is written by `quaymaster tools
+/// pin` and `accept`, and never by a gateway that runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct IntegrityConfig {
+    /// What becomes of a tool that is seen for the first time, of a connector without such a file.
+    #[serde(default)]
+    pub first_sight: FirstSight,
+    /// Which changes of an accepted definition are followed without anybody's consent.
+    #[serde(default)]
+    pub follow: Follow,
+    /// What must be said of the programs that are started as MCP servers.
+    #[serde(default)]
+    pub executables: Executables,
+}
+
+/// What becomes of a tool that is seen for the first time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FirstSight {
+    /// It may be called, unless its definition hides something; it is noted what it was.
+    #[default]
+    Accept,
+    /// It is quarantined until somebody accepts it.
+    Quarantine,
+}
+
+/// Which changes of a definition are followed without anybody's consent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Follow {
+    /// None.
+    Nothing,
+    /// Those of wording alone.
+    Cosmetic,
+    /// Those of wording, and those after which everything works that worked.
+    #[default]
+    Additive,
+}
+
+/// What must be said of the programs that are started as MCP servers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Executables {
+    /// An absolute path. What is `pinned` beside it is verified before each start.
+    #[default]
+    Named,
+    /// What is started must be `pinned`.
+    Pinned,
 }

@@ -218,6 +218,8 @@ impl StandIn<'_> {
             classification: Arc::new(spec.classification.clone()),
             passed_on: Map::new(),
             tasks: false,
+            definition: None,
+            quarantined: None,
         })
     }
 }

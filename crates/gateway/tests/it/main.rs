@@ -12,6 +12,7 @@ mod corpus;
 mod harbour_office;
 mod identity;
 mod installation;
+mod integrity;
 mod large_catalogue;
 mod letters;
 mod metrics;

@@ -13,6 +13,7 @@
 
 mod append;
 mod approval;
+mod contract;
 mod database;
 mod find;
 mod guards;

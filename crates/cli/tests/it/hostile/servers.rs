@@ -62,6 +62,8 @@ pub(super) fn shows(upstream: Upstream) -> Shows {
         B::ContinuesWithoutEnd | B::HeadAlone => Calls(&["upstream.timeout"]),
         B::RetryAfterAges => Calls(&["upstream.unavailable"]),
         B::FickleTools => Missing(&["quarantined"]),
+        // One who comes after the rug was pulled is told of it, or that an argument is new.
+        B::PullsTheRug => Calls(&["", "tool.quarantined"]),
         B::FloodsForEver if is_http => Calls(&[""]),
         // There it has no time to read.
         B::FloodsForEver => Calls(&["upstream.timeout", "upstream.unavailable"]),

@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::egress::{self, Egress};
 use crate::mcp::config::{EnvValue, EraConfig, ServerConfig, Transport};
+use crate::mcp::pinned::{self, Pinned};
 use crate::problem::Problems;
 
 /// Variables that `inheritEnv` may name: what programs need to find their way
@@ -33,9 +34,6 @@ const INHERITABLE: [&str; 11] = [
     "SSL_CERT_DIR",
     "NODE_EXTRA_CA_CERTS",
 ];
-
-/// Programs that download what they run.
-const FETCHING: [&str; 6] = ["npx", "uvx", "bunx", "pnpx", "pipx", "dlx"];
 
 /// How the names of variables end that hold a secret.
 const SECRET_NAMES: [&str; 6] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIALS"];
@@ -74,6 +72,8 @@ pub(in crate::mcp) struct StdioServer {
     pub(in crate::mcp) secrets: Vec<SecretString>,
     pub(in crate::mcp) inherit_env: Vec<String>,
     pub(in crate::mcp) folder: PathBuf,
+    /// What has to be as it was before it is started.
+    pub(in crate::mcp) pinned: Vec<Pinned>,
 }
 
 pub(in crate::mcp) struct HttpServer {
@@ -127,6 +127,7 @@ pub(super) fn stdio(
         );
     }
     let command = command(server, problems);
+    let pinned = pinned::read(server, problems);
     let mut resolved = Vec::new();
     let env = environment(server, secrets, &mut resolved, problems);
     let working_folder = server.working_folder.as_deref().unwrap_or("");
@@ -137,6 +138,7 @@ pub(super) fn stdio(
         secrets: resolved,
         inherit_env: server.inherit_env.clone(),
         folder: folder.join(working_folder),
+        pinned,
     })
 }
 
@@ -156,12 +158,12 @@ fn command(server: &ServerConfig, problems: &mut Problems) -> Option<PathBuf> {
         );
         return None;
     }
-    let name = command.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-    if FETCHING.contains(&name) {
+    if let Some(fetcher) = pinned::fetcher(command, &server.args) {
         problems.add_with_help(
             path,
-            format!("`{name}` downloads what it runs, which can be something else tomorrow"),
-            "install the server at a fixed version and give the path of its own program",
+            format!("`{fetcher}` downloads what it runs, which can be something else tomorrow"),
+            "install the server at a fixed version and give the path of its own program; with an interpreter, as in \
+             `command: /usr/bin/node` and `args: [/opt/mcp/node_modules/SERVER/index.js]`; `pinned` holds the hashes",
         );
         return None;
     }
@@ -226,6 +228,7 @@ pub(super) fn http(
         ("env", !server.env.is_empty()),
         ("inheritEnv", !server.inherit_env.is_empty()),
         ("workingFolder", server.working_folder.is_some()),
+        ("pinned", !server.pinned.is_empty()),
     ];
     for (member, _) in misplaced.iter().filter(|(_, is_there)| *is_there) {
         let transport = server.transport.as_str();

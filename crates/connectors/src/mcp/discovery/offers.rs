@@ -251,6 +251,8 @@ fn read(settings: &Settings, name: &ToolName, access: &Access) -> ToolDeclaratio
         classification: Arc::clone(&settings.classification),
         passed_on: Map::new(),
         tasks: false,
+        definition: None,
+        quarantined: None,
     }
 }
 

@@ -305,3 +305,29 @@ async fn many_calls_over_one_pair_of_streams_get_their_own_answers() {
     }
     assert_eq!(std::fs::read_to_string(starts).expect("a file").lines().count(), 1);
 }
+
+#[tokio::test]
+async fn a_program_that_is_not_the_one_that_was_pinned_is_not_started() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let starts = folder.path().join("starts");
+    let starts_path = starts.display().to_string();
+    let script = upstream("stdio.mjs");
+    let hash = |path: &str| crate::mcp::pinned::hash(Path::new(path)).expect("a hash");
+    let pinned = |sha256: String| {
+        let mut server = server(&["legacy", &starts_path]);
+        server["pinned"] = json!([{"path": script, "sha256": sha256}]);
+        spec(server, &["echo"])
+    };
+    let good = started(pinned(hash(&script))).await;
+    assert_eq!(good.state().health, Health::Ready, "{:?}", good.state());
+    good.shutdown().await;
+    assert!(starts.exists(), "a start leaves a trace");
+    std::fs::remove_file(&starts).expect("removed");
+
+    let bad = started(pinned("0".repeat(64))).await;
+    let state = bad.state();
+    assert_eq!(state.health, Health::Quarantined);
+    assert!(state.reason.contains("stdio.mjs is not what was pinned: its hash is "), "{}", state.reason);
+    assert!(!starts.exists(), "it was never started");
+    bad.shutdown().await;
+}

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use quaymaster_catalog::Tool;
 use quaymaster_core::json::write_string;
 use quaymaster_core::meta::SERVER_INFO;
-use quaymaster_core::result::{AUDIT_ID_META, Envelope};
+use quaymaster_core::result::{AUDIT_ID_META, Envelope, OWN_META, UNTRUSTED_META};
 use quaymaster_core::{CallError, CallId, ErrorCode, Kind, Parted, Raw};
 use serde_json::{Map, Value, json};
 
@@ -204,7 +204,7 @@ fn unreadable() -> CallError {
 /// looked at is for one caller, whatever an upstream says of its cache.
 const OF_THE_WIRE: [&str; 3] = ["resultType", "ttlMs", "cacheScope"];
 
-/// A success as the upstream gave it, with the audit id in `_meta`.
+/// A success as the upstream gave it, with the audit id in `_meta`, and that it is the upstream's.
 fn passed_on(members: &[Member<'_>], call: &CallId) -> Result<String, CallError> {
     let length: usize = members.iter().map(|(n, v)| n.len() + v.len() + 4).sum();
     let mut text = String::with_capacity(length + 96);
@@ -215,7 +215,10 @@ fn passed_on(members: &[Member<'_>], call: &CallId) -> Result<String, CallError>
                 serde_json::from_str(meta).map_err(|_| refused("the upstream's `_meta` is not an object"))?;
             // The server that a client speaks to is this one.
             meta.remove(SERVER_INFO);
+            // What bears our name is ours to say.
+            meta.retain(|name, _| !name.starts_with(OWN_META));
             meta.insert(AUDIT_ID_META.into(), call.as_str().into());
+            meta.insert(UNTRUSTED_META.into(), true.into());
             text.push_str(&Value::Object(meta).to_string());
         }
         None => {
@@ -223,7 +226,9 @@ fn passed_on(members: &[Member<'_>], call: &CallId) -> Result<String, CallError>
             text.push_str(AUDIT_ID_META);
             text.push_str("\":\"");
             text.push_str(call.as_str());
-            text.push_str("\"}");
+            text.push_str("\",\"");
+            text.push_str(UNTRUSTED_META);
+            text.push_str("\":true}");
         }
     }
     for (name, value) in members.iter().filter(|(name, _)| name != "_meta" && !OF_THE_WIRE.contains(&&**name))
@@ -249,7 +254,7 @@ fn failed(members: &[Member<'_>], call: &CallId) -> String {
         "content": blocks,
         "structuredContent": envelope,
         "isError": true,
-        "_meta": {AUDIT_ID_META: call.as_str()},
+        "_meta": {AUDIT_ID_META: call.as_str(), UNTRUSTED_META: true},
     })
     .to_string()
 }
