@@ -86,6 +86,8 @@ fn draw(bytes: &mut [u8]) {
 pub struct SealingKey {
     aead: LessSafeKey,
     commit: hmac::Key,
+    /// Of which other keys are made. No commitment is one of them.
+    derive: hmac::Key,
     randomness: Arc<dyn Randomness>,
 }
 
@@ -105,9 +107,11 @@ impl SealingKey {
         let unbound = UnboundKey::new(&AES_256_GCM, bytes).map_err(|_| CryptoError::Refused)?;
         let root = hmac::Key::new(hmac::HMAC_SHA256, bytes);
         let commit = hmac::sign(&root, b"quaymaster commitment v1");
+        let derive = hmac::sign(&root, b"quaymaster derived keys v1");
         Ok(Self {
             aead: LessSafeKey::new(unbound),
             commit: hmac::Key::new(hmac::HMAC_SHA256, commit.as_ref()),
+            derive: hmac::Key::new(hmac::HMAC_SHA256, derive.as_ref()),
             randomness,
         })
     }
@@ -168,6 +172,20 @@ impl SealingKey {
         Ok(body)
     }
 
+    /// A key for `purpose` that is another one for any other `parts`: HMAC-SHA-256 of all, each with its length.
+    pub(crate) fn derived(&self, purpose: &str, parts: &[&str]) -> Zeroizing<[u8; KEY_BYTES]> {
+        let mut context = hmac::Context::with_key(&self.derive);
+        for part in [purpose].iter().chain(parts) {
+            context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        for (byte, of_digest) in key.iter_mut().zip(context.sign().as_ref()) {
+            *byte = *of_digest;
+        }
+        key
+    }
+
     /// A commitment to `value`: the same for the same key and value, and no way back.
     pub fn commitment(&self, value: &[u8]) -> String {
         let mut text = String::from(KEYED_DIGEST);
@@ -193,6 +211,20 @@ mod tests {
         let mut changed = sealed;
         *changed.last_mut().expect("bytes") ^= 1;
         assert!(key(1).open(b"decision:call_1", &changed).is_err());
+    }
+
+    #[test]
+    fn a_derived_key_is_of_one_purpose_and_no_commitment() {
+        let derived = |purpose, parts: &[&str]| *key(1).derived(purpose, parts);
+        let own = derived("a", &["b", "c"]);
+        assert_eq!(own, derived("a", &["b", "c"]));
+        assert_ne!(own, derived("a", &["bc"]));
+        assert_ne!(own, derived("ab", &["c"]));
+        assert_ne!(own, *key(2).derived("a", &["b", "c"]));
+        let mut committed = String::from(KEYED_DIGEST);
+        push_hex(&mut committed, &own);
+        let written = [&1_u64.to_be_bytes()[..], b"a"].concat();
+        assert_ne!(key(1).commitment(&written), committed);
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod limits;
 pub mod output;
 pub mod policy;
 mod reading;
+pub mod redaction;
 pub mod secrets;
 mod stages;
 

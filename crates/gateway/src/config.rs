@@ -44,6 +44,7 @@ use std::sync::Arc;
 
 use quaymaster_connectors::problem::SpecProblem;
 use quaymaster_control::secrets::Secrets;
+use quaymaster_redaction::Engine;
 
 use self::checked::{Known, PathProblem};
 use self::document::Document;
@@ -90,6 +91,8 @@ pub struct Loaded {
     pub locks: Locks,
     /// The policy files in the order of their names. Not yet compiled.
     pub policies: Vec<Arc<Source>>,
+    /// What is looked for in whatever leaves, if there is a classification.
+    pub redaction: Option<Arc<Engine>>,
     /// SHA-256 over all files, as `sha256:<64 hexadecimal digits>`.
     pub digest: String,
     /// What is worth knowing and no reason to refuse.
@@ -168,6 +171,8 @@ fn check(
     let names: BTreeSet<&str> = loaded.iter().map(|c| c.connector.metadata().name.as_str()).collect();
     let (locks, of_locks) = locks::read(contents.locks, &names);
     found.add(of_locks);
+    let (classification, of_classification) = contents.classification.map(classification::check).unzip();
+    found.add(of_classification.into_iter().flatten());
     loaded.sort_by(|a, b| a.connector.metadata().name.cmp(&b.connector.metadata().name));
     match settings {
         Some(settings) if !found.has_errors() => Ok(Loaded {
@@ -175,6 +180,7 @@ fn check(
             connectors: loaded,
             locks,
             policies: contents.policies,
+            redaction: classification.flatten().map(|(_, engine)| Arc::new(engine)),
             digest,
             warnings: found,
             folder: folder.to_owned(),

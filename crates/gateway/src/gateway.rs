@@ -10,6 +10,7 @@ use quaymaster_connectors::Wire;
 use quaymaster_connectors::mcp::Watch;
 use quaymaster_control::audit::{Durability, Event, Record};
 use quaymaster_control::limits::Limits;
+use quaymaster_control::redaction::Redactor;
 use quaymaster_control::{Evidence, Guards, Refused, RequestRefusal, close, close_request};
 use quaymaster_core::{
     Actor, AgentClaims, Arguments, CallError, CallId, CallRequest, CallTool, Reach, Reply,
@@ -341,6 +342,8 @@ pub(crate) fn assemble(
     if found.has_errors() {
         return Err(found);
     }
+    let redactor = |engine| Redactor::new(engine, Arc::clone(state.subjects.sealing_key()));
+    let rulebook = rulebook.redacting(loaded.redaction.clone().map(redactor));
     let identity = identity(state, loaded)?;
     let local_user = local_user(&identity);
     let (identity, approvals) = (Arc::new(identity), Arc::clone(&state.approvals));

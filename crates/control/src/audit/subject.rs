@@ -119,6 +119,11 @@ impl Subjects {
         Self { store, sealing, clock, randomness, cached: Memory::default(), known: Memory::default() }
     }
 
+    /// The installation's key.
+    pub fn sealing_key(&self) -> &Arc<SealingKey> {
+        &self.sealing
+    }
+
     /// Whether `store` holds what a sealing key wrapped.
     ///
     /// # Errors

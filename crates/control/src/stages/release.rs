@@ -1,10 +1,10 @@
 //! What may leave: the only place that opens a [`RawOutput`].
 //!
-//! First cut: the classification that the connector declares, against the
-//! actor's clearance, and what policy says of fields. Fields and columns that are declared
+//! By the classification that the connector declares, against the actor's clearance, and by what
+//! policy says of fields. Fields and columns that are declared
 //! `drop`, whose class is above the clearance, or that policy hides, are taken out; what is above the clearance as a whole,
 //! and what cannot be understood while something has to be taken out, is not
-//! released at all. Detectors and other actions come with redaction.
+//! released at all. What is left is looked through by what `classification.yaml` has looked for.
 //!
 //! Invariants:
 //! - A panic while a result is looked into withholds it and loses no outcome.
@@ -15,13 +15,18 @@ mod sieve;
 mod table;
 mod upstream;
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use quaymaster_core::{CallError, DataClass, Effect, ErrorCode, Retry};
 
 use super::Rulebook;
+use super::facts::Facts;
 use super::permit::Receipt;
+use quaymaster_redaction::Refusal;
+
 use crate::output::{RawContent, RawOutput, Released, SafeOutput};
+use crate::redaction::Counts;
 
 pub(super) use fields::FieldRules;
 pub(super) use sieve::Sieve;
@@ -67,11 +72,35 @@ fn guarded<T>(check: impl FnOnce() -> Result<T, CallError>) -> Result<T, CallErr
 fn release_message(mut error: CallError, receipt: &Receipt, rulebook: &Rulebook) -> CallError {
     let Some(said) = error.upstream_message.take() else { return error };
     let facts = &receipt.facts;
-    if Sieve::of(facts, rulebook).is_some_and(|sieve| sieve.lets_all_through()) {
+    if Sieve::of(facts, rulebook).is_some_and(|sieve| sieve.lets_all_through())
+        && let Some(said) = redacted_text(&said, facts, rulebook)
+    {
         let said: String = said.chars().take(MAX_MESSAGE_CHARS).collect();
         error.public_message = format!("{}: {said}", error.public_message);
     }
     error
+}
+
+/// A text as it may leave; none if it may not.
+fn redacted_text<'a>(text: &'a str, facts: &Facts, rulebook: &Rulebook) -> Option<Cow<'a, str>> {
+    let Some(redactor) = rulebook.redactor() else { return Some(text.into()) };
+    let redacted = redactor.of(&facts.request).text(text).ok()?;
+    Some(redacted.map_or(Cow::Borrowed(text), Cow::Owned))
+}
+
+/// What is wrong with a result that could not be looked through.
+fn unredacted(refusal: &Refusal) -> CallError {
+    // Where it is says what fields the result has, which is told by nothing else that is withheld.
+    let what = match refusal {
+        Refusal::Malformed { .. } | Refusal::Truncated { .. } | Refusal::NotText { .. } => {
+            "it cannot be read whole"
+        }
+        Refusal::TooDeep { .. } => "it is encoded in too many layers",
+        Refusal::Binary { .. } => "it holds content of a type that is not let through",
+        Refusal::TooMany { .. } | Refusal::TooLong { .. } => "it is too much to be looked through",
+        _ => "what was found could not be kept",
+    };
+    refused(&format!("the result may not leave as it is: {what}"))
 }
 
 /// Whether the system behind the tool says that it did what was asked; `None` where that cannot be told.
@@ -99,9 +128,11 @@ fn look_into(raw: RawOutput, receipt: &Receipt, rulebook: &Rulebook) -> Result<S
     let facts = &receipt.facts;
     let sieve = Sieve::of(facts, rulebook)
         .ok_or_else(|| refused("there is no classification to release this result by"))?;
+    let redaction = rulebook.redactor().map(|redactor| redactor.of(&facts.request));
+    let (redaction, call) = (redaction.as_ref(), &facts.request.id);
     match raw.content {
-        RawContent::Table(table) => table::release(table, &sieve, &facts.request.id),
-        RawContent::Upstream(result) => upstream::release(&result.as_parted(), &sieve, &facts.request.id),
+        RawContent::Table(table) => table::release(table, &sieve, redaction, call),
+        RawContent::Upstream(result) => upstream::release(&result.as_parted(), &sieve, redaction, call),
     }
 }
 
@@ -121,6 +152,8 @@ pub(super) fn above_clearance(class: DataClass) -> CallError {
 struct Tally {
     classes: std::collections::BTreeSet<DataClass>,
     redactions: std::collections::BTreeMap<DataClass, u64>,
+    /// What was found in what is left, and is not there any more.
+    found: Counts,
     /// What was kept back by policy alone.
     by_policy: u64,
 }
@@ -140,10 +173,11 @@ impl Tally {
 
     fn into_released(self) -> Released {
         let by_policy = (self.by_policy > 0).then(|| ("policy".to_owned(), self.by_policy));
+        let found = self.found.into_iter().map(|(kind, count)| (kind.to_owned(), count));
         let by_class = self.redactions.into_iter().map(|(c, n)| (c.to_string(), n));
         Released {
             classes: self.classes.into_iter().map(|c| c.to_string()).collect(),
-            redactions: by_class.chain(by_policy).collect(),
+            redactions: by_class.chain(by_policy).chain(found).collect(),
         }
     }
 }

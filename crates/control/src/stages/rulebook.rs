@@ -8,12 +8,14 @@ use quaymaster_catalog::{Catalogue, Ruled, Tool};
 
 use super::release::FieldRules;
 use crate::policy::{Known, Policies, PolicyFile, PolicyProblem, Severity};
+use crate::redaction::Redactor;
 
 /// The rules in force.
 #[derive(Debug, Default)]
 pub struct Rulebook {
     policies: Arc<Policies>,
     fields: HashMap<String, Arc<FieldRules>>,
+    redactor: Option<Redactor>,
 }
 
 impl Rulebook {
@@ -44,7 +46,17 @@ impl Rulebook {
             }
         }
         problems.dedup();
-        (Self { policies: Arc::new(policies), fields }, problems)
+        (Self { policies: Arc::new(policies), fields, redactor: None }, problems)
+    }
+
+    /// These rules, with what is looked for in whatever leaves.
+    #[must_use]
+    pub fn redacting(self, redactor: Option<Redactor>) -> Self {
+        Self { redactor, ..self }
+    }
+
+    pub(super) fn redactor(&self) -> Option<&Redactor> {
+        self.redactor.as_ref()
     }
 
     /// What policy says.

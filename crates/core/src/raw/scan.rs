@@ -121,11 +121,6 @@ impl<'a> Scanner<'a> {
         if self.at < self.text.len() { Err(self.fault("nothing after the value")) } else { Ok(()) }
     }
 
-    /// How far it has come.
-    pub(crate) fn offset(&self) -> usize {
-        self.at
-    }
-
     /// What it has gone past since `offset`.
     pub(crate) fn since(&self, offset: usize) -> &'a str {
         self.text.get(offset..self.at).unwrap_or_default()

@@ -6,7 +6,7 @@ use quaymaster_control::classification::ClassificationConfig;
 use quaymaster_redaction::{ConfigProblem, Engine};
 
 use super::checked::PathProblem;
-use super::diagnostic::{Code, Diagnostics};
+use super::diagnostic::{Code, Diagnostics, Source};
 use super::document::Document;
 use super::folder;
 
@@ -18,6 +18,14 @@ use super::folder;
 pub fn load_classification(file: &Path) -> Result<(ClassificationConfig, Engine), Diagnostics> {
     let (source, mut found) = folder::read_one(file);
     let Some(source) = source else { return Err(found) };
+    let (loaded, problems) = check(source);
+    found.add(problems);
+    loaded.ok_or(found)
+}
+
+/// Reads and checks `source`; with the classification what is worth knowing, without what is wrong.
+pub(super) fn check(source: Source) -> (Option<(ClassificationConfig, Engine)>, Diagnostics) {
+    let mut found = Diagnostics::default();
     let mut document = Document::<ClassificationConfig>::read(source);
     let config = document.value.take();
     let engine = config.as_ref().and_then(|config| match Engine::new(&config.redaction) {
@@ -31,10 +39,8 @@ pub fn load_classification(file: &Path) -> Result<(ClassificationConfig, Engine)
         }
     });
     found.add(document.found);
-    match config.zip(engine) {
-        Some(loaded) if !found.has_errors() => Ok(loaded),
-        _ => Err(found),
-    }
+    let loaded = config.zip(engine).filter(|_| !found.has_errors());
+    (loaded, found)
 }
 
 #[cfg(test)]

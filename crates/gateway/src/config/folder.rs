@@ -38,6 +38,9 @@ struct Kind {
     absent: Option<fn() -> Problem>,
 }
 
+/// The file that says what is looked for in whatever leaves.
+pub const CLASSIFICATION_FILE: &str = "classification.yaml";
+
 /// The folder of the files that pin contracts.
 pub const CONTRACTS_FOLDER: &str = "contracts";
 
@@ -72,13 +75,21 @@ pub(super) struct Contents {
     pub(super) policies: Vec<Arc<Source>>,
     /// In the order of their names.
     pub(super) locks: Vec<Source>,
+    /// What is said of the data that passes, if anything is.
+    pub(super) classification: Option<Source>,
 }
 
 impl Contents {
     /// SHA-256 over the names and texts of all files, as `sha256:<64 hexadecimal digits>`.
     pub(super) fn digest(&self) -> String {
         let policies = self.policies.iter().map(Arc::as_ref);
-        let all = self.settings.iter().chain(&self.connectors).chain(policies).chain(&self.locks);
+        let all = self
+            .settings
+            .iter()
+            .chain(&self.connectors)
+            .chain(policies)
+            .chain(&self.locks)
+            .chain(&self.classification);
         // A name has no line end here: `read` refuses such a file.
         let listed: Vec<String> = all.map(|file| format!("{} {}", file.digest(), file.path())).collect();
         sha256_text(listed.join("\n").as_bytes())
@@ -99,7 +110,13 @@ pub(super) fn read(root: &Path) -> (Contents, Diagnostics) {
     let policies = read_kind(&POLICIES).into_iter().map(|file| Arc::new(file.hiding(Some(Vec::new()))));
     let policies = policies.collect();
     let locks = read_kind(&CONTRACTS);
-    (Contents { settings, connectors, policies, locks }, found)
+    let classification = root.join(CLASSIFICATION_FILE);
+    let classification = match classification.try_exists() {
+        Ok(false) => None,
+        // What cannot be looked at is told when it is read.
+        Ok(true) | Err(_) => read_file(root, CLASSIFICATION_FILE.to_owned(), &mut found),
+    };
+    (Contents { settings, connectors, policies, locks, classification }, found)
 }
 
 /// What tells that a file may have changed, without reading it.

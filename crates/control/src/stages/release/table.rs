@@ -1,5 +1,6 @@
 //! Tables: columns that may not leave are taken out of every row.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use quaymaster_core::result::{Envelope, tool_result};
@@ -7,10 +8,16 @@ use quaymaster_core::{CallError, CallId};
 use serde_json::{Map, Value, json};
 
 use super::sieve::Sieve;
-use super::{Tally, refused};
+use super::{Tally, refused, unredacted};
 use crate::output::{Column, SafeOutput, Table};
+use crate::redaction::Redaction;
 
-pub(super) fn release(table: Table, sieve: &Sieve<'_>, call: &CallId) -> Result<SafeOutput, CallError> {
+pub(super) fn release(
+    table: Table,
+    sieve: &Sieve<'_>,
+    redaction: Option<&Redaction<'_>>,
+    call: &CallId,
+) -> Result<SafeOutput, CallError> {
     if table.rows.iter().any(|row| row.len() != table.columns.len()) {
         return Err(refused("the rows of the result do not fit its columns"));
     }
@@ -34,7 +41,10 @@ pub(super) fn release(table: Table, sieve: &Sieve<'_>, call: &CallId) -> Result<
             "every column of the result is above your clearance, hidden by policy or never released",
         ));
     }
-    let table = without(table, &keep);
+    let mut table = without(table, &keep);
+    if let Some(redaction) = redaction {
+        table.rows = redacted(&table, redaction, &mut tally)?;
+    }
     let mut warnings = table.warnings.clone();
     if tally.kept_back() > 0 {
         warnings.push(format!(
@@ -45,6 +55,34 @@ pub(super) fn release(table: Table, sieve: &Sieve<'_>, call: &CallId) -> Result<
     let text = text(&table);
     let envelope = Envelope::success(call, summary(&table), data(&table), warnings);
     Ok(SafeOutput { result: tool_result(&envelope, &text), is_error: false, released: tally.into_released() })
+}
+
+/// The rows without what is found in them. They are looked through as objects, so that the names of columns
+/// count, and what most values of a column are.
+fn redacted(
+    table: &Table,
+    redaction: &Redaction<'_>,
+    tally: &mut Tally,
+) -> Result<Vec<Vec<Value>>, CallError> {
+    let names: BTreeSet<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+    if names.len() < table.columns.len() {
+        return Err(refused("two columns of the result have one name, so it cannot be told what they hold"));
+    }
+    let object = |row: &Vec<Value>| -> Value {
+        let named = table.columns.iter().zip(row).map(|(column, value)| (column.name.clone(), value.clone()));
+        named.collect::<Map<String, Value>>().into()
+    };
+    let rows = Value::from(table.rows.iter().map(object).collect::<Vec<Value>>()).to_string();
+    let redacted = redaction.json(&rows, &mut tally.found).map_err(|refusal| unredacted(&refusal))?;
+    let Some(redacted) = redacted else { return Ok(table.rows.clone()) };
+    let rows: Vec<Map<String, Value>> =
+        serde_json::from_str(&redacted).map_err(|_| refused("the result could not be checked"))?;
+    let rows: Vec<Vec<Value>> =
+        rows.into_iter().map(|row| row.into_iter().map(|(_, value)| value).collect()).collect();
+    if rows.iter().any(|row| row.len() != table.columns.len()) {
+        return Err(refused("the result could not be checked"));
+    }
+    Ok(rows)
 }
 
 fn without(mut table: Table, keep: &[bool]) -> Table {

@@ -11,8 +11,9 @@ use quaymaster_core::{CallError, CallId, ErrorCode, Kind, Parted, Raw};
 use serde_json::{Map, Value, json};
 
 use super::sieve::Sieve;
-use super::{MAX_MESSAGE_CHARS, Tally, above_clearance, refused};
+use super::{MAX_MESSAGE_CHARS, Tally, above_clearance, refused, unredacted};
 use crate::output::SafeOutput;
+use crate::redaction::Redaction;
 
 /// Whether the upstream says that it did what was asked; `None` where that cannot be told.
 pub(super) fn says_success(result: &Parted<'_>) -> Option<bool> {
@@ -22,6 +23,7 @@ pub(super) fn says_success(result: &Parted<'_>) -> Option<bool> {
 pub(super) fn release(
     result: &Parted<'_>,
     sieve: &Sieve<'_>,
+    redaction: Option<&Redaction<'_>>,
     call: &CallId,
 ) -> Result<SafeOutput, CallError> {
     if sieve.default_class() > sieve.clearance() {
@@ -38,6 +40,10 @@ pub(super) fn release(
         sifted(&parts, is_error, sieve, &mut tally)?
     } else {
         parts.members.into_iter().map(|(name, raw)| (name, Cow::Borrowed(raw.get()))).collect()
+    };
+    let members = match redaction {
+        Some(redaction) => redacted(members, redaction, (sieve.tool, is_error), &mut tally)?,
+        None => members,
     };
     let result = if is_error { failed(&members, call) } else { passed_on(&members, call)? };
     Ok(SafeOutput { result, is_error, released: tally.into_released() })
@@ -198,6 +204,29 @@ fn look_into(value: &Value) -> Result<(), CallError> {
 
 fn unreadable() -> CallError {
     refused("the result has content that cannot be checked against the rules for its fields")
+}
+
+/// The members without what is found in them. What an upstream promised in its output schema has to hold
+/// for what is left, too.
+fn redacted<'a>(
+    members: Vec<Member<'a>>,
+    redaction: &Redaction<'_>,
+    (tool, is_error): (&Tool, bool),
+    tally: &mut Tally,
+) -> Result<Vec<Member<'a>>, CallError> {
+    let mut left = Vec::with_capacity(members.len());
+    for (name, value) in members {
+        let redacted = redaction.json(&value, &mut tally.found).map_err(|refusal| unredacted(&refusal))?;
+        if let Some(text) = redacted.as_deref().filter(|_| name == "structuredContent" && !is_error)
+            && tool.promises_structure()
+        {
+            let value: Value = serde_json::from_str(text).map_err(|_| unreadable())?;
+            let fits = tool.check_output(&value);
+            fits.map_err(|_| refused("what is left of the result breaks the output schema of its tool"))?;
+        }
+        left.push((name, redacted.map_or(value, Cow::Owned)));
+    }
+    Ok(left)
 }
 
 /// Members that ingress writes where the client's revision has them. What policy has
