@@ -12,6 +12,7 @@ pub(crate) fn check(bytes: &[u8]) {
         Ok(message) => {
             a_message_written_again_reads_the_same(&message);
             a_message_in_a_batch_reads_as_it_does_alone(bytes, &message);
+            the_members_of_a_result_are_those_that_it_has(&message);
         }
         Err(error) => {
             let known = [code::PARSE_ERROR, code::INVALID_REQUEST, code::INVALID_PARAMS];
@@ -33,6 +34,13 @@ fn a_message_written_again_reads_the_same(message: &Message<'_>) {
     if let Ok(read) = read {
         assert_eq!(parts(&read), parts(message), "{written}");
     }
+}
+
+fn the_members_of_a_result_are_those_that_it_has(message: &Message<'_>) {
+    let Message::Response { outcome: Ok(result), .. } = message else { return };
+    let Some(noted) = result.members() else { return };
+    let members: Vec<_> = result.raw().members().into_iter().flatten().filter_map(Result::ok).collect();
+    assert_eq!(noted.collect::<Vec<_>>(), members);
 }
 
 fn a_message_in_a_batch_reads_as_it_does_alone(bytes: &[u8], message: &Message<'_>) {

@@ -62,6 +62,9 @@ pub use parked::Asker;
 pub use run::{Due, Grant, Turn};
 pub use state::State;
 pub use stored::StoredReply;
+
+/// How a request stands, as whoever asked is told of it, with the result if that waits.
+pub type Standing = (State, serde_json::Value, Option<StoredReply>);
 pub use verdict::Verdict;
 
 /// The requests for approval of an installation.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quaymaster_connectors::Wire;
-use quaymaster_control::approval::{Approvals, Asker, Due, Grant, State, StoredReply, Turn};
+use quaymaster_control::approval::{Approvals, Asker, Due, Grant, Standing, State, Turn};
 use quaymaster_control::{Evidence, Refused, close};
 use quaymaster_core::result::{Envelope, tool_result};
-use quaymaster_core::{ApprovalId, CallError, CallId, CallRequest, ErrorCode, Reply, Status};
-use serde_json::{Value, json};
+use quaymaster_core::{ApprovalId, CallError, CallId, CallRequest, ErrorCode, Memory, Reply, Status};
+use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -21,7 +21,6 @@ use tokio_util::task::TaskTracker;
 use crate::call::call;
 use crate::fair::FairPlaces;
 use crate::gateway::Gateway;
-use crate::plane::Plane;
 
 /// How often it is looked for what other processes, such as the command line, have decided.
 const LOOK: Duration = Duration::from_millis(500);
@@ -36,17 +35,29 @@ const MOST_AT_ONCE: usize = 32;
 /// Most agents that wait at once; beyond that they are told at once how things stand.
 const MOST_WAITING: u32 = 256;
 
+/// Most clients that hold a task, or look at a page, at once; beyond that they are answered.
+const MOST_LASTING: u32 = 512;
+
 /// Those who wait, and what runs for them.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     room: FairPlaces,
+    /// For clients that hold a task, or look at a page, until somebody has decided.
+    pub(crate) lasting: FairPlaces,
+    /// The requests whose pages were shown, the last ones.
+    pub(crate) shown: Memory<ApprovalId, ()>,
     /// The calls that were agreed to, until their results are left.
     pub(crate) runs: TaskTracker,
 }
 
 impl Default for Waiting {
     fn default() -> Self {
-        Self { room: FairPlaces::new(MOST_WAITING), runs: TaskTracker::new() }
+        Self {
+            room: FairPlaces::new(MOST_WAITING),
+            lasting: FairPlaces::new(MOST_LASTING),
+            shown: Memory::default(),
+            runs: TaskTracker::new(),
+        }
     }
 }
 
@@ -57,12 +68,14 @@ pub(crate) struct Awaited {
     pub(crate) wait: Duration,
     /// How often it is looked for what other processes, such as the command line, have decided.
     pub(crate) look: Duration,
+    /// Whether a fault of the store is waited out.
+    pub(crate) is_patient: bool,
 }
 
 impl Awaited {
     /// A wait of at most `wait`.
     pub(crate) fn new(id: ApprovalId, wait: Duration) -> Self {
-        Self { id, wait, look: LOOK }
+        Self { id, wait, look: LOOK, is_patient: false }
     }
 }
 
@@ -207,51 +220,75 @@ impl Gateway {
     /// Waits until somebody has decided and the call has run, or the time is over.
     pub(crate) async fn await_approval(
         &self,
-        plane: &Plane,
         request: CallRequest,
         awaited: Awaited,
         cancel: &CancellationToken,
     ) -> Reply {
-        let stands = match plane.guards.check_waiting(&request).await {
-            Ok(()) => self.stand(plane, &request, &awaited, cancel).await,
-            Err(error) => Err(error),
-        };
-        match stands {
-            Ok(stands) => standing(&request, stands),
-            Err(error) => close(Refused::at_the_door(request, error).into(), &plane.evidence).await,
-        }
+        let seat = self.waiting.room.take(&request.actor.id).ok();
+        // Without a seat it is told at once how things stand.
+        let wait = if seat.is_some() { awaited.wait } else { Duration::ZERO };
+        let stands = self.stand(&request, &Awaited { wait, ..awaited.clone() }, cancel).await;
+        self.handed_out(request, &awaited.id, stands).await
     }
 
-    /// How the request stands, once nothing more can come of it or the time is over.
+    /// How the request stands, once nothing more can come of it, the time is over or `cancel` is.
+    ///
+    /// # Errors
+    ///
+    /// `incident.stopped` as soon as a switch stands against whoever asked; `input.invalid` if it is not theirs;
+    /// `audit.unavailable` if the store fails, at once or when a wait that is patient ends.
     pub(crate) async fn stand(
         &self,
-        plane: &Plane,
         request: &CallRequest,
         awaited: &Awaited,
         cancel: &CancellationToken,
     ) -> Result<Standing, CallError> {
-        let approvals = &self.state.approvals;
-        let mut changes = approvals.changes();
+        let mut changes = self.state.approvals.changes();
         let deadline = Instant::now() + awaited.wait;
-        let seat = self.waiting.room.take(&request.actor.id).ok();
         loop {
-            let now = approvals.collect(request, &awaited.id, &plane.evidence).await?;
+            let now = self.look_once(request, &awaited.id).await;
             let left = deadline.saturating_duration_since(Instant::now());
-            if !now.0.is_open() || seat.is_none() || left.is_zero() || cancel.is_cancelled() {
-                return Ok(now);
+            let may_pass = awaited.is_patient
+                && now.as_ref().is_err_and(|error| error.code == ErrorCode::AuditUnavailable);
+            let is_open = now.as_ref().is_ok_and(|(state, ..)| state.is_open()) || may_pass;
+            if !is_open || left.is_zero() || cancel.is_cancelled() || self.stopped.is_cancelled() {
+                return now;
             }
             tokio::select! {
                 () = cancel.cancelled() => {}
-                () = self.stopped.cancelled() => return Ok(now),
+                () = self.stopped.cancelled() => {}
                 () = sleep(left.min(awaited.look)) => {}
                 Ok(()) = changes.changed() => {}
             }
         }
     }
-}
 
-/// How a request stands, as whoever asked is told of it, with the result once there is one.
-pub(crate) type Standing = (State, Value, Option<StoredReply>);
+    /// How it stands now. The configuration is that of now, too, and is let go again.
+    async fn look_once(&self, request: &CallRequest, id: &ApprovalId) -> Result<Standing, CallError> {
+        self.plane().guards.check_waiting(request).await?;
+        self.state.approvals.look(&request.actor, id).await
+    }
+
+    /// The answer to whoever waited and is given the result now, which is noted.
+    pub(crate) async fn handed_out(
+        &self,
+        request: CallRequest,
+        id: &ApprovalId,
+        stands: Result<Standing, CallError>,
+    ) -> Reply {
+        let plane = self.plane();
+        let collected = match stands {
+            Ok((state, ..)) if !state.is_open() => {
+                self.state.approvals.collect(&request, id, &plane.evidence).await
+            }
+            stands => stands,
+        };
+        match collected {
+            Ok(stands) => standing(&request, stands),
+            Err(error) => close(Refused::at_the_door(request, error).into(), &plane.evidence).await,
+        }
+    }
+}
 
 /// The answer to whoever waited.
 pub(crate) fn standing(request: &CallRequest, (state, approval, reply): Standing) -> Reply {

@@ -244,7 +244,7 @@ pub(crate) fn rules_for(
     }
     found.add(told.iter().map(|problem| loaded.policy_diagnostic(problem)).collect::<Vec<Diagnostic>>());
     let catalogue = catalogue.with_rules(|tool| rulebook.told(tool));
-    found.add(readers::problems(loaded, &catalogue));
+    found.add(readers::problems(loaded));
     (catalogue, rulebook, found)
 }
 

@@ -186,26 +186,21 @@ impl Gateway {
     /// Governs and runs one call: the top of its path.
     pub async fn call(&self, request: CallRequest, wire: Wire) -> Reply {
         let received = request.received;
-        let reply = self.governed(request, wire).await;
+        let patient = Patient::of(&request, &wire);
+        let reply = self.governed(request, &wire).await;
+        // What a person takes is no duration of a call.
         self.calls.ended(reply.code, self.state.clock.now().since(received));
-        reply
+        self.see_through(patient, reply, &wire).await
     }
 
-    async fn governed(&self, request: CallRequest, wire: Wire) -> Reply {
-        let (plane, running) = self.enter();
+    async fn governed(&self, request: CallRequest, wire: &Wire) -> Reply {
+        let (plane, _running) = self.enter();
         if let Err(error) = plane.check_whole(&request.actor.workspace) {
             return close(Refused::at_the_door(request, error).into(), &plane.evidence).await;
         }
         match finder::meet(&plane, request) {
-            Met::Call(request) => {
-                let patient = Patient::of(&request, &wire);
-                let reply = call(&plane, (&self.admission, &self.calls), request, None, &wire).await;
-                drop((running, plane));
-                self.see_through(patient, reply, &wire).await
-            }
-            Met::Waiting(request, waiting) => {
-                self.await_approval(&plane, request, waiting, &wire.cancel).await
-            }
+            Met::Call(request) => call(&plane, (&self.admission, &self.calls), request, None, wire).await,
+            Met::Waiting(request, waiting) => self.await_approval(request, waiting, &wire.cancel).await,
             Met::Found(reply) => reply,
             Met::Refused(refused) => {
                 // So that the end of the gateway waits for the record.

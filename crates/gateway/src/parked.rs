@@ -12,23 +12,26 @@
 use std::time::Duration;
 
 use quaymaster_connectors::Wire;
+use quaymaster_control::approval::Standing;
+use quaymaster_control::{Refused, close};
 use quaymaster_core::{
-    ApprovalId, Arguments, CallRequest, InputPort, RawBuf, Reply, TaskPort, TaskTerms, Tasks,
+    ApprovalId, Arguments, CallError, CallRequest, InputPort, RawBuf, Reply, TaskPort, TaskTerms, Tasks,
+    Timestamp,
 };
 use quaymaster_operations::links::Links;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::approvals::{Awaited, standing};
 use crate::gateway::Gateway;
 
 /// How long a client that was shown the page may look at it before its call is answered.
 const LOOKING: Duration = Duration::from_mins(10);
-/// How long a task waits at most; it is taken from its client before.
-const LONGEST: Duration = Duration::from_hours(48);
+/// How long the call may take that was agreed to at the last moment: so much longer there is a task.
+const TO_RUN: Duration = Duration::from_mins(10);
 /// How often the client of a task is asked to look how it stands.
 const POLL: Duration = Duration::from_secs(5);
-/// How often it is looked for a task what other processes have decided.
-const LOOK_FOR_TASK: Duration = Duration::from_secs(2);
+/// How often it is looked for a client that waits so long what other processes have decided.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// A call that may come to wait, as far as its wait needs it. None if its client has no way to wait.
 #[derive(Debug)]
@@ -65,30 +68,40 @@ impl Gateway {
     /// to be answered then.
     pub(crate) async fn see_through(&self, patient: Option<Patient>, reply: Reply, wire: &Wire) -> Reply {
         let (Some(Patient(request)), Some(id)) = (patient, reply.parked.clone()) else { return reply };
+        let Ok(_seat) = self.waiting.lasting.take(&request.actor.id) else { return reply };
+        let request = CallRequest { id: self.new_call_id(), ..request };
+        let Ok((_, approval, _)) = self.state.approvals.look(&request.actor, &id).await else { return reply };
+        let until =
+            approval.get("expires_at").and_then(Value::as_str).and_then(|at| Timestamp::parse(at).ok());
+        let left = until.map_or(LOOKING, |until| until.since(self.state.clock.now())) + TO_RUN;
+        let awaited = Awaited { id, wait: left, look: LOOK, is_patient: true };
         if let Tasks::Taken(port) = &wire.tasks
-            && port.begin(TaskTerms { ttl: None, poll: Some(POLL) })
+            && port.begin(TaskTerms { ttl: Some(left), poll: Some(POLL) })
         {
-            return self.wait_as_task(&request, id, (&**port, wire)).await.unwrap_or(reply);
+            return self.wait_as_task(request, awaited, (&**port, wire)).await;
         }
-        match (&wire.input, self.page_of(&id)) {
+        let is_new = self.waiting.shown.get(&awaited.id).is_none();
+        match (&wire.input, self.page_of(&awaited.id).filter(|_| is_new)) {
             (Some(port), Some(page)) if port.abilities().url => {
-                self.show(&request, id, (&**port, page), wire).await.unwrap_or(reply)
+                self.waiting.shown.insert(awaited.id.clone(), ());
+                let awaited = Awaited { wait: LOOKING, ..awaited };
+                self.show(request, awaited, (&**port, page), wire).await
             }
             _ => reply,
         }
     }
 
-    /// Waits until the call has run or will not; none if that could not be found out.
+    /// Waits until the call has run or will not. That its client has fetched the result is not known here, so
+    /// the same call gets it too.
     async fn wait_as_task(
         &self,
-        request: &CallRequest,
-        id: ApprovalId,
+        request: CallRequest,
+        awaited: Awaited,
         (port, wire): (&dyn TaskPort, &Wire),
-    ) -> Option<Reply> {
-        let page = self.page_of(&id).map(|page| format!("; its page is {page}")).unwrap_or_default();
-        port.say(&format!("waits until somebody agrees: request {id}{page}"));
-        let awaited = Awaited { id, wait: LONGEST, look: LOOK_FOR_TASK };
-        let stands = self.stand(&self.plane(), request, &awaited, &wire.cancel).await;
+    ) -> Reply {
+        let page = self.page_of(&awaited.id).map(|page| format!("; its page is {page}")).unwrap_or_default();
+        port.say(&format!("waits until somebody agrees: request {}{page}", awaited.id));
+        let stands = self.stand(&request, &awaited, &wire.cancel).await;
         if port.is_taken_back() {
             let evidence = &self.plane().evidence;
             if let Err(error) = self.state.approvals.withdraw(&request.actor, &awaited.id, evidence).await {
@@ -96,32 +109,36 @@ impl Gateway {
                     "a task was taken back, and its request stands");
             }
         }
-        Some(standing(request, stands.ok()?))
+        match stands {
+            Ok(stands) => standing(&request, stands),
+            Err(error) => close(Refused::at_the_door(request, error).into(), &self.plane().evidence).await,
+        }
     }
 
     /// Asks the client to open the page, and waits until it has, or the call has run or will not.
     async fn show(
         &self,
-        request: &CallRequest,
-        id: ApprovalId,
+        request: CallRequest,
+        awaited: Awaited,
         (port, page): (&dyn InputPort, String),
         wire: &Wire,
-    ) -> Option<Reply> {
-        let question = RawBuf::read(&asking(&id, &request.tool, &page)).ok()?;
-        let plane = self.plane();
-        let awaited = Awaited::new(id, LOOKING);
-        let stands = {
-            let stands = self.stand(&plane, request, &awaited, &wire.cancel);
-            tokio::select! {
-                biased;
-                stands = stands => stands,
+    ) -> Reply {
+        let seen = wire.cancel.child_token();
+        let asking = async {
+            let question = RawBuf::read(&asking(&awaited.id, &request.tool, &page));
+            if let Ok(question) = question {
                 // Whatever it answers: nobody has decided by that.
-                _ = port.ask(question) => {
-                    self.stand(&plane, request, &Awaited::new(awaited.id.clone(), Duration::ZERO), &wire.cancel).await
-                }
+                let _ = port.ask(question).await;
             }
+            seen.cancel();
+            std::future::pending::<Result<Standing, CallError>>().await
         };
-        Some(standing(request, stands.ok()?))
+        let stands = tokio::select! {
+            biased;
+            stands = self.stand(&request, &awaited, &seen) => stands,
+            never = asking => never,
+        };
+        self.handed_out(request, &awaited.id, stands).await
     }
 
     /// The address of the page on which somebody decides on `id`, where people reach one.

@@ -140,7 +140,7 @@ impl Exchange {
     fn take_one(self: &Arc<Self>, message: &str) -> bool {
         match rpc::parse_text(message) {
             Ok(Message::Response { id, outcome }) => {
-                self.answer(&id, || wire::settle(outcome).map(Settled::to_buf));
+                self.answer(&id, || wire::settle(outcome).map(Settled::into_buf));
             }
             Ok(Message::Notification { method, params }) => {
                 if method == wire::LOG

@@ -254,7 +254,7 @@ impl Settled<Parted<'_>> {
     }
 
     /// This, as a copy.
-    pub(super) fn to_buf(self) -> Settled<PartedBuf> {
+    pub(super) fn into_buf(self) -> Settled<PartedBuf> {
         Settled { result: PartedBuf::copy_of(self.result), stage: self.stage }
     }
 }

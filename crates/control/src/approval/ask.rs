@@ -6,7 +6,6 @@ use quaymaster_core::error::LimitLeft;
 use quaymaster_core::json::ObjectWriter;
 use quaymaster_core::{Actor, ApprovalId, CallError, CallRequest, ErrorCode, Gate, Timestamp};
 use quaymaster_store::{ApprovalKey, ApprovalRow};
-use serde_json::Value;
 
 use super::document::Document;
 use super::letters::next_escalation;
@@ -14,7 +13,7 @@ use super::opened::{document, names, parked, result, state, write_names};
 use super::parked::Parked;
 use super::record::{Step, note};
 use super::told::{Words, described, none, refusal, waits};
-use super::{ApprovalError, Approvals, State, StoredReply};
+use super::{ApprovalError, Approvals, Standing, State, StoredReply};
 use crate::audit::Subject;
 use crate::audit::record::Event;
 use crate::stages::{Evidence, Facts};
@@ -215,24 +214,39 @@ impl Approvals {
         request: &CallRequest,
         id: &ApprovalId,
         evidence: &Evidence,
-    ) -> Result<(State, Value, Option<StoredReply>), CallError> {
+    ) -> Result<Standing, CallError> {
         let row = self.store.approval(&ApprovalKey::Id(id.clone())).await.map_err(ApprovalError::from)?;
         let row = row.ok_or_else(|| none(id))?;
         if !self.is_by(&row, &request.actor).await? {
             return Err(none(id));
         }
-        let subject = self.subjects.of(&request.actor.id).await.map_err(ApprovalError::from)?;
-        let stands = state(&row)?;
-        let reply = stored(&row, &subject)?;
-        if !stands.is_open() {
-            if reply.is_some() {
+        let standing = self.standing(&row, &request.actor).await?;
+        if !standing.0.is_open() {
+            if standing.2.is_some() {
                 let why = "it was waited for";
                 note(Event::ApprovalDelivered, &row, (request, why), evidence).await?;
             }
             self.told(&row).await?;
         }
-        let words = self.words(&row).await?;
-        Ok((stands, described(&row, stands, &words), reply))
+        Ok(standing)
+    }
+
+    /// How the request stands that `actor` made. Nothing is handed out by it, nor noted.
+    ///
+    /// # Errors
+    ///
+    /// `input.invalid` if `actor` made no such request; `audit.unavailable` if the store fails.
+    pub async fn look(&self, actor: &Actor, id: &ApprovalId) -> Result<Standing, CallError> {
+        let row = self.store.approval(&ApprovalKey::Id(id.clone())).await.map_err(ApprovalError::from)?;
+        let row = row.ok_or_else(|| none(id))?;
+        if self.is_by(&row, actor)? { self.standing(&row, actor).await } else { Err(none(id)) }
+    }
+
+    async fn standing(&self, row: &ApprovalRow, actor: &Actor) -> Result<Standing, CallError> {
+        let subject = self.subjects.of(&actor.id).await.map_err(ApprovalError::from)?;
+        let (stands, reply) = (state(row)?, stored(row, &subject)?);
+        let words = self.words(row).await?;
+        Ok((stands, described(row, stands, &words), reply))
     }
 
     /// Notes that whoever asked knows. That somebody else noted it meanwhile is as good.

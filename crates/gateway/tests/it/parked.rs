@@ -6,16 +6,21 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use std::time::Duration;
+
 use quaymaster_connectors::Wire;
+use quaymaster_control::incident::{Stop, Target};
 use quaymaster_core::{
-    ErrorCode, InputAbilities, InputPort, NoInput, RawBuf, Status, TaskPort, TaskTerms, Tasks,
+    ActorId, ErrorCode, InputAbilities, InputPort, NoInput, RawBuf, Status, TaskPort, TaskTerms, Tasks,
 };
+use quaymaster_gateway::Office;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::harbour_office::{Browser, Harbour, PATIENCE};
+use crate::installation::options;
 use crate::routes::records;
 
 /// A client that takes a task, if it has room for one, and is told what the task says.
@@ -130,9 +135,61 @@ async fn a_client_that_takes_tasks_holds_one_until_the_call_that_was_agreed_to_h
     assert_eq!(decided.status, 200, "{}", decided.body);
     assert_eq!((reply.status, reply.code, reply.parked), (Status::Success, None, None));
     assert!(reply.result.contains("the quay"), "{}", reply.result);
+    // Whether a client ever fetches what its task ended with is not known, so the result still waits.
+    let again = harbour.greet(&robot, "the quay").await;
+    assert_eq!((again.status, again.audit_id), (Status::Success, reply.audit_id));
     let records = records(harbour.end().await.path()).await;
     let delivered = records.iter().filter(|record| record["event"] == "approval.delivered");
     assert_eq!(delivered.count(), 1, "that the result was handed out is evidence");
+}
+
+#[tokio::test]
+async fn a_switch_ends_a_wait_at_once_and_what_would_have_come_of_it_is_not_given() {
+    let harbour = Harbour::start("").await;
+    let robot = harbour.somebody("robot").await;
+    let holder = Arc::new(Holder::default());
+    let wire = with_task(&holder, &CancellationToken::new());
+    let stop = async {
+        holder.word().await;
+        let office = Office::open(options(harbour.folder.path())).await.expect("an office");
+        let stop = Stop {
+            target: Target { actor: Some(robot.id.to_string()), ..Target::default() },
+            lifetime: Duration::from_hours(1),
+            reason: "a test".into(),
+            cancels: false,
+            by: ActorId::parse("ada").expect("a name"),
+        };
+        office.stop_calls(stop).await.expect("stopped");
+        office.close().await;
+    };
+    let both = async { tokio::join!(harbour.greet_over(&robot, "the quay", wire), stop) };
+    let (reply, ()) = timeout(PATIENCE, both).await.expect("it ends");
+    assert_eq!(reply.code, Some(ErrorCode::IncidentStopped), "{}", reply.result);
+    harbour.end().await;
+}
+
+#[tokio::test]
+async fn a_wait_keeps_no_configuration_that_was_replaced() {
+    let harbour = Harbour::start("").await;
+    let robot = harbour.somebody("robot").await;
+    let (holder, cancel) = (Arc::new(Holder::default()), CancellationToken::new());
+    let wire = with_task(&holder, &cancel);
+    let replace = async {
+        holder.word().await;
+        let before = Arc::downgrade(&harbour.gateway.plane());
+        let settings = harbour.folder.path().join("quaymaster.yaml");
+        let text = std::fs::read_to_string(&settings).expect("settings");
+        std::fs::write(&settings, text.replace("sales: {}", "sales: { title: Sales }")).expect("written");
+        harbour.gateway.reload_now();
+        while before.upgrade().is_some() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        cancel.cancel();
+    };
+    let both = async { tokio::join!(harbour.greet_over(&robot, "the quay", wire), replace) };
+    let (reply, ()) = timeout(PATIENCE, both).await.expect("the old one goes");
+    assert_eq!(reply.code, Some(ErrorCode::ApprovalRequired), "{}", reply.result);
+    harbour.end().await;
 }
 
 #[tokio::test]
@@ -191,9 +248,9 @@ async fn whatever_a_client_answers_that_was_shown_the_page_decides_nothing() {
         json!({"action": "decline"}),
         json!({"action": "cancel"}),
     ];
-    for answer in answers {
+    for (round, answer) in answers.into_iter().enumerate() {
         let shower = Shower::new(Some(answer));
-        let reply = harbour.greet_over(&robot, "the quay", with_page(&shower)).await;
+        let reply = harbour.greet_over(&robot, &format!("quay {round}"), with_page(&shower)).await;
         assert_eq!((reply.status, reply.code), (Status::RequiresApproval, Some(ErrorCode::ApprovalRequired)));
         let id = reply.parked.expect("a request").to_string();
         let asked = shower.asked();
@@ -203,6 +260,9 @@ async fn whatever_a_client_answers_that_was_shown_the_page_decides_nothing() {
         assert_eq!(params["url"], format!("http://{}/approvals/{id}", harbour.address));
         let page = page(&mut browser, &id).await;
         assert!(page.contains(r#"<span class="tag state">pending"#), "{page}");
+        let again = Shower::new(None);
+        let reply = harbour.greet_over(&robot, &format!("quay {round}"), with_page(&again)).await;
+        assert_eq!(reply.code, Some(ErrorCode::ApprovalRequired), "a page is shown once for each request");
     }
     harbour.end().await;
 }
@@ -258,6 +318,19 @@ async fn a_task_of_a_client_over_http_ends_with_the_result_of_the_call_that_was_
     let task = timeout(PATIENCE, ended).await.expect("it ends");
     assert_eq!(task["status"], "completed", "{task}");
     assert!(task["result"].to_string().contains("the quay"), "{task}");
+
+    let call = json!({"name": "greetings_greet", "arguments": {"who": "another quay"}});
+    let task = client.ask("tools/call", call).await;
+    client.ask("tasks/cancel", json!({"taskId": task["taskId"]})).await;
+    let withdrawn = async {
+        loop {
+            let list = browser.get("/approvals?show=all").await.body;
+            if list.contains("withdrawn") {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, withdrawn).await.expect("its request is withdrawn");
     harbour.end().await;
 }
 
