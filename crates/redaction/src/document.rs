@@ -16,6 +16,9 @@ use crate::path::{FieldPath, Reached};
 /// Deepest nesting of objects and lists that is walked over.
 pub(crate) const MAX_DEPTH: usize = 128;
 
+/// Longest pointer that is told, in bytes: there may be as many as there are findings.
+const MAX_POINTER: usize = 1_024;
+
 /// Columns of a table without names that are told apart.
 const MAX_POSITIONS: u32 = 256;
 
@@ -299,6 +302,11 @@ impl<'t> Document<'t> {
                     let name = renamed.get(token).map_or_else(decoded, |name| Cow::Owned(name.clone()));
                     pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
                 }
+            }
+            if pointer.len() > MAX_POINTER {
+                pointer.truncate(pointer.floor_char_boundary(MAX_POINTER));
+                pointer.push('…');
+                break;
             }
         }
         pointer

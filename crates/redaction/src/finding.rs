@@ -13,7 +13,7 @@ use crate::kind::Kind;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Where the value is: an RFC 6901 pointer, empty for a text. A name of a member in it that is
-    /// data itself is there as it was released.
+    /// data itself is there as it was released. Cut after 1,024 bytes, with an ellipsis.
     pub path: String,
     /// What it is.
     pub class: Kind,

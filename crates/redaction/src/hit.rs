@@ -1,5 +1,7 @@
 //! What a detector says of a part of a text, and how contradicting ones are settled.
 
+use std::collections::BTreeMap;
+
 use crate::kind::Kind;
 
 /// How much a match says by itself.
@@ -25,12 +27,6 @@ pub(crate) struct Hit {
     pub(crate) confidence: Confidence,
 }
 
-impl Hit {
-    fn meets(&self, other: &Self) -> bool {
-        self.start < other.end && other.start < self.end
-    }
-}
-
 /// Leaves of hits that overlap the surest, of equally sure ones the longest; in the order of the text.
 pub(crate) fn settle(hits: &mut Vec<Hit>) {
     if hits.len() > 1 {
@@ -38,9 +34,13 @@ pub(crate) fn settle(hits: &mut Vec<Hit>) {
             let length = |hit: &Hit| hit.end - hit.start;
             (b.confidence, length(b), a.start).cmp(&(a.confidence, length(a), b.start))
         });
+        let mut taken: BTreeMap<usize, usize> = BTreeMap::new();
         let mut kept: Vec<Hit> = Vec::with_capacity(hits.len());
         for hit in hits.drain(..) {
-            if !kept.iter().any(|other| other.meets(&hit)) {
+            // Of what was taken nothing overlaps, so what begins last before the end is what can meet it.
+            let before = taken.range(..hit.end).next_back();
+            if before.is_none_or(|(_, end)| *end <= hit.start) {
+                taken.insert(hit.start, hit.end);
                 kept.push(hit);
             }
         }

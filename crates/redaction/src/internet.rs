@@ -15,6 +15,9 @@ const FILE_ENDINGS: &[&str] = &["png", "jpg", "jpeg", "gif", "svg", "webp", "css
 /// Longest address that is looked for (RFC 5321, section 4.5.3.1), in characters on each side of the `@`.
 const MAX_SIDE: usize = 255;
 
+/// Most bytes of the part of a URL that names its user and host.
+const MAX_AUTHORITY: usize = 512;
+
 /// Adds the e-mail addresses of `text` (RFC 5322 `dot-atom`, and internationalised ones).
 pub(crate) fn emails(text: &str, hits: &mut Vec<Hit>) {
     for at in memchr::memchr_iter(b'@', text.as_bytes()) {
@@ -51,7 +54,10 @@ fn is_host(domain: &str) -> bool {
 
 /// Whether what follows `left` still names the host of a URL.
 fn in_authority(left: &str) -> bool {
-    let Some(at) = left.rfind("://") else { return false };
+    let near =
+        left.get(left.floor_char_boundary(left.len().saturating_sub(MAX_AUTHORITY))..).unwrap_or_default();
+    let Some(at) = near.rfind("://") else { return false };
+    let left = near;
     let after = left.get(at + 3..).unwrap_or_default();
     !after
         .contains(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>' | ','))

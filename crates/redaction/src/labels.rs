@@ -57,6 +57,7 @@ fn value_after(text: &str, at: usize, is_pair: bool, kind: Kind) -> Option<(usiz
                 || (is_pair && c.is_whitespace())
         }
     };
+    let rest = rest.get(..rest.floor_char_boundary(MAX_VALUE + 1)).unwrap_or_default();
     let length = rest.find(ends).unwrap_or(rest.len());
     let value = rest.get(..length)?.trim_end().trim_end_matches(['.', '*', '_']);
     (!value.is_empty() && length <= MAX_VALUE).then_some((start, start + value.len()))

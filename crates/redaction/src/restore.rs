@@ -11,13 +11,10 @@ use crate::document::{MAX_DEPTH, decode};
 use crate::finding::Refusal;
 use crate::kind::{Kind, KindSet};
 use crate::pass::{Edit, apply};
-use crate::scope::{CLOSE, OPEN, Placeholder, Scope};
+use crate::scope::{CLOSE, OPEN, Placeholder, Scope, inner_of};
 
 /// Most placeholders that are put back in one text.
 const MAX_RESTORED: usize = 10_000;
-
-/// Longest text between the brackets of a placeholder, in bytes.
-const MAX_INNER: usize = 64;
 
 /// A text in which placeholders were put back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,9 +74,8 @@ fn in_text(
 ) -> Result<Vec<Edit>, Refusal> {
     let mut edits = Vec::new();
     for (start, _) in text.match_indices(OPEN) {
-        let rest = text.get(start + OPEN.len_utf8()..).unwrap_or_default();
-        let Some(length) = rest.find(CLOSE).filter(|length| *length <= MAX_INNER) else { continue };
-        let Some(placeholder) = rest.get(..length).and_then(Placeholder::parse) else { continue };
+        let Some(inner) = inner_of(text, start + OPEN.len_utf8()) else { continue };
+        let Some(placeholder) = Placeholder::parse(inner) else { continue };
         if tally.restored.len() + tally.withheld.len() == MAX_RESTORED {
             return Err(Refusal::TooMany { max: MAX_RESTORED });
         }
@@ -88,7 +84,7 @@ fn in_text(
         // The vault may hold what another session put there: the key tells.
         match value.filter(|value| scope.placeholder(kind, value) == placeholder) {
             Some(value) => {
-                let end = start + OPEN.len_utf8() + length + CLOSE.len_utf8();
+                let end = start + OPEN.len_utf8() + inner.len() + CLOSE.len_utf8();
                 edits.push(Edit { start, end, text: value.as_str().to_owned() });
                 tally.restored.push(kind);
             }

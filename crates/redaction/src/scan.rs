@@ -133,7 +133,9 @@ pub(crate) fn judge(text: &str, hint: Hint, wanted: KindSet, hits: &mut Vec<Hit>
     let bytes = text.as_bytes();
     let marks = if hits.is_empty() { Vec::new() } else { crate::scope::marks(text) };
     hits.retain_mut(|hit| {
-        let is_marked = marks.iter().any(|(start, end)| *start < hit.end && hit.start < *end);
+        // Marks are in the order of the text: of those that end behind the beginning the first is the nearest.
+        let nearest = marks.partition_point(|(_, end)| *end <= hit.start);
+        let is_marked = marks.get(nearest).is_some_and(|(start, _)| *start < hit.end);
         wanted.has(hit.kind)
             && !is_marked
             && match hit.confidence {

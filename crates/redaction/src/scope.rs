@@ -66,13 +66,22 @@ pub(crate) fn marks(text: &str) -> Vec<(usize, usize)> {
     let mut marks = Vec::new();
     for (start, _) in text.match_indices(OPEN) {
         let from = start + OPEN.len_utf8();
-        let inner = text.get(from..).and_then(|rest| rest.split_once(CLOSE)).map(|(inner, _)| inner);
+        let inner = inner_of(text, from);
         let is_mark = |inner: &&str| Kind::parse(inner).is_some() || Placeholder::parse(inner).is_some();
         if let Some(inner) = inner.filter(is_mark) {
             marks.push((start, from + inner.len() + CLOSE.len_utf8()));
         }
     }
     marks
+}
+
+/// The longest text that stands between the brackets of a mark, in bytes.
+const MAX_INNER: usize = 64;
+
+/// The text from `at` up to the bracket that closes it, if that is near.
+pub(crate) fn inner_of(text: &str, at: usize) -> Option<&str> {
+    let near = text.get(at..text.floor_char_boundary(at + MAX_INNER + CLOSE.len_utf8()))?;
+    near.split_once(CLOSE).map(|(inner, _)| inner)
 }
 
 /// What stands in the place of a value, such as `⟦email:7f3a9c21b04e⟧`.

@@ -30,8 +30,8 @@ pub(crate) struct Redact {
     classification: PathBuf,
     /// Print what was found, one JSON value a line: `{"record", "path", "class", "action", "detector", "start", "end"}`,
     /// where `record` counts from 0. Instead of the records; or into FILE, beside them.
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
-    findings: Option<Option<PathBuf>>,
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
+    findings: Option<PathBuf>,
     /// A file with a key of at least 32 bytes, with which hashes and placeholders are the same in each run.
     /// Without one they are of this run alone.
     #[arg(long, value_name = "FILE")]
@@ -54,10 +54,12 @@ impl Redact {
         let scope =
             Scope { workspace: "", session: "redact", tenant_key: &key, session_key: &key, vault: None };
         let mut findings: Option<Box<dyn Write>> = match &self.findings {
-            Some(Some(file)) => Some(Box::new(BufWriter::new(File::create(file).map_err(at(file))?))),
+            Some(file) if file != Path::new("-") => {
+                Some(Box::new(BufWriter::new(File::create(file).map_err(at(file))?)))
+            }
             _ => None,
         };
-        let prints_findings = self.findings == Some(None);
+        let prints_findings = self.findings.as_deref() == Some(Path::new("-"));
         let mut refused = 0_u64;
         for (record, line) in (0_u64..).zip(lines()) {
             let line = line?;
@@ -68,9 +70,10 @@ impl Redact {
             if let Some(file) = &mut findings {
                 file.write_all(&found).map_err(Failure::outside)?;
             }
-            match prints_findings {
-                true => out::bytes(&found)?,
-                false => out::line(shown)?,
+            if prints_findings {
+                out::bytes(&found)?;
+            } else {
+                out::line(shown)?;
             }
         }
         if let Some(mut file) = findings {

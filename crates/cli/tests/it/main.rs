@@ -20,6 +20,7 @@ mod gateway;
 mod hostile;
 mod incidents;
 mod policy;
+mod redact;
 mod routes;
 mod search;
 mod signals;

@@ -272,6 +272,13 @@ const fn pattern(
 
 pub(super) const PATTERNS: &[Pattern] = &[
     pattern(
+        "curl",
+        0,
+        r#"(?i-u)curl\s[^\n]{0,300}?(?:-u|--user)[ =]?["']?([^\s"':$]{1,64}:[^\s"'$<]{3,128})"#,
+        Kind::SecretAuthorization,
+        "secret.curl_user",
+    ),
+    pattern(
         "-----BEGIN",
         0,
         r"-----BEGIN[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)?-----[^-]{20,15000}(?:-----END[ A-Z0-9_]{0,60}(?:-----)?)?",

@@ -4,7 +4,7 @@
 //! looks drawn and not typed. What refers to a secret (`${NAME}`, `<token>`) is none.
 
 use crate::checksum::entropy;
-use crate::hit::{Confidence, Hit, byte, part};
+use crate::hit::{Confidence, Hit, before, byte, part};
 use crate::kind::Kind;
 
 /// Most bytes of a name after the word, and of the sign with its spaces and quotes.
@@ -32,13 +32,13 @@ const PASSWORDS: &str = "password|passwd|passphrase|passwort|kennwort|mot de pas
 const KEYS: &str = "api_key|apikey|api-key|api key|api_token|apitoken|access_key|access-key|accesskey|access_token|\
     access-token|accesstoken|auth_token|auth-token|authtoken|secret|token|client_key|private_key|privatekey|private-key|\
     encryption_key|signing_key|master_key|credential|creds|auth_key|authkey|session_key|deploy_key|license_key|\
-    app_key|appkey|service_key|webhook_url|passkey|key_id|account_key|salt|client_id|oauth|bearer";
+    app_key|appkey|service_key|webhook_url|passkey|account_key|salt|client_id|oauth|bearer";
 
 const PROVIDERS: &str = "adafruit|adobe|airtable|algolia|alibaba|asana|atlassian|beamer|bitbucket|bittrex|cisco|clickhouse|\
     cloudflare|codecov|cohere|coinbase|confluent|contentful|curl|databricks|datadog|deepgram|discord|dropbox|droneci|\
     easypost|etsy|facebook|fastly|finicity|finnhub|flickr|flutterwave|freemius|freshbooks|gitter|gocardless|heroku|\
     hubspot|intercom|intra42|jfrog|jira|kraken|kubernetes|kucoin|launchdarkly|linear|linkedin|lob|looker|mailchimp|\
-    mailgun|mapbox|mattermost|meraki|messagebird|microsoft|netlify|newrelic|new_relic|new-relic|notion|nytimes|okta|\
+    mailgun|mapbox|mattermost|meraki|messagebird|message-bird|message_bird|confluence|bintray|microsoft|netlify|newrelic|new_relic|new-relic|notion|nytimes|okta|\
     openai|plaid|privateai|rapidapi|sendbird|sendgrid|sendinblue|sentry|settlemint|shippo|sidekiq|snyk|sonar|square|\
     squarespace|stability|sumo|telegram|travis|trello|twilio|twitch|twitter|typeform|yandex|zendesk|artifactory|\
     segment|pagerduty|opsgenie|mixpanel|amplitude|auth0|stripe|paypal|sonarqube|vercel|bugsnag|rollbar|pusher|ably|\
@@ -59,6 +59,10 @@ pub(super) fn behind(text: &[u8], start: usize, end: usize, word: Word) -> Optio
     let is_part_of_word =
         byte(text, end).is_ascii_lowercase() && byte(text, end) != b's' && word != Word::Provider;
     if is_part_of_word && word == Word::Password {
+        return None;
+    }
+    let is_inside = before(text, start).is_ascii_alphabetic() && !byte(text, start).is_ascii_uppercase();
+    if word == Word::Provider && is_inside {
         return None;
     }
     let sign = name_end(text, end)?;
@@ -128,8 +132,12 @@ fn judge(written: &[u8], word: Word, name: &[u8]) -> Option<Kind> {
         }
         Word::Aws => (length == 40 && entropy(written) >= 3.0).then_some(Kind::SecretAws),
         Word::Key => {
-            let is_public = name.windows(6).any(|part| part.eq_ignore_ascii_case(b"public"));
-            (!is_public && is_random(written) && length >= 10).then_some(Kind::SecretGeneric)
+            let has = |word: &[u8]| name.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+            // `credentialsId: <UUID>` says which secret, and is none; a host is where one is used.
+            let is_id = name.to_ascii_lowercase().ends_with(b"id") && is_uuid(written);
+            let is_host = written.contains(&b'.') && written.iter().all(|b| is_host_character(*b));
+            let is_secret = is_random(written) && length >= 10 && !is_id && !is_host;
+            (is_secret && !has(b"public") && !has(b"version")).then_some(Kind::SecretGeneric)
         }
         Word::Provider => {
             let is_token = written.iter().all(|byte| {
@@ -139,6 +147,15 @@ fn judge(written: &[u8], word: Word, name: &[u8]) -> Option<Kind> {
                 .then_some(Kind::SecretGeneric)
         }
     }
+}
+
+fn is_uuid(written: &[u8]) -> bool {
+    let lengths = written.split(|byte| *byte == b'-').map(<[u8]>::len);
+    lengths.eq([8, 4, 4, 4, 12]) && written.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-')
+}
+
+fn is_host_character(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b':')
 }
 
 /// What stands for a secret without being one.

@@ -28,13 +28,13 @@ fn json_in_a_string_stays_json_in_a_string() {
 #[test]
 fn base64_is_written_as_it_was_read() {
     for coding in [STANDARD, URL_SAFE_NO_PAD] {
-        let token = coding.encode("{\"user\":{\"email\":\"ada@example.com\"},\"note\":\"größer\"}");
+        let token = coding.encode("{\"user\":{\"email\":\"ada@example.com\"},\"note\":\"größers\"}");
         let redacted = redact(&engine(), &quoted(&format!("data {token} end"))).map(|r| r.text.into_owned());
         let redacted = redacted.expect("released");
         let token = redacted.trim_matches('"').split(' ').nth(1).expect("a token").to_owned();
         let inner = String::from_utf8(coding.decode(token).expect("Base64")).expect("text");
         assert!(
-            inner.starts_with("{\"user\":{\"email\":\"⟦email:") && inner.ends_with("größer\"}"),
+            inner.starts_with("{\"user\":{\"email\":\"⟦email:") && inner.ends_with("größers\"}"),
             "{inner}"
         );
     }

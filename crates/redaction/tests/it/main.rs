@@ -6,6 +6,7 @@
     reason = "a test may fail; Clippy sees that of test functions alone, not of what they share"
 )]
 
+mod bounds;
 mod columns;
 mod corpus;
 mod encoded;
