@@ -16,6 +16,7 @@ mod approval;
 mod database;
 mod find;
 mod guards;
+mod head;
 mod letter;
 mod lifecycle;
 mod postgres;
