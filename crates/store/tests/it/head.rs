@@ -1,6 +1,6 @@
 //! Tiles, checkpoints, the minimum and the positions of sinks: what outlives the records of the audit.
 
-use quaymaster_store::{CheckpointRow, MAX_TILES, TileRow, TreeState};
+use quaymaster_store::{CheckpointRow, TileRow, TreeState};
 
 use crate::database::Database;
 use crate::record::{all_seqs, append, batch};
@@ -65,7 +65,6 @@ async fn checkpoints_are_found_by_size_and_by_the_page(database: &Database) {
     let sizes: Vec<u64> =
         store.audit_checkpoints(10).await.expect("a page").iter().map(|row| row.tree.size).collect();
     assert_eq!(sizes, [20, 30]);
-    assert!(MAX_TILES >= 256, "the tiles below a full one are read at once");
 }
 
 async fn records_below_the_minimum_go_and_no_others(database: &Database) {
