@@ -16,6 +16,7 @@ use quaymaster_control::audit::{
     Audit, AuditError, AuditSettings, Checkpoint, Durability, Event, LogKey, Notary, Record,
 };
 use quaymaster_control::crypto::SystemRandomness;
+use quaymaster_core::clock::FixedClock;
 use quaymaster_core::{Clock, SystemClock, Timestamp, WriterId};
 use quaymaster_store::{CheckpointRow, NewRecord, Store, TreeState};
 use serde_json::Value;
@@ -27,6 +28,7 @@ mod kept;
 crate::over_both! {
     there_is_a_checkpoint_after_so_many_records_and_at_the_end,
     there_is_a_checkpoint_after_a_time,
+    a_checkpoint_that_is_overdue_is_told_of,
     every_way_of_changing_the_log_is_found_and_told_apart,
     a_log_that_went_back_in_time_is_not_written_to,
     a_log_that_is_changed_while_it_is_written_is_written_to_no_more,
@@ -201,6 +203,21 @@ async fn there_is_a_checkpoint_after_a_time(database: &Database) {
     assert!(
         !health.stuck && !health.contradicted && !health.checkpoint_late && health.checkpoint_age.is_some()
     );
+    audit.close().await;
+}
+
+async fn a_checkpoint_that_is_overdue_is_told_of(database: &Database) {
+    let log = Log::new(database).await;
+    let nowhere = log.folder.path().join("nowhere/audit.checkpoint");
+    let notary = Arc::new(Notary::new(log.key("audit.key"), nowhere, (1, Duration::from_mins(1))));
+    let clock = Arc::new(FixedClock::new(SystemClock.now()));
+    let settings = AuditSettings { notary: Some(notary), ..AuditSettings::default() };
+    let writer = WriterId::new(&SystemClock, &SystemRandomness);
+    let audit = Audit::open(log.store.clone(), writer, settings, clock.clone()).await.expect("a log");
+    assert!(!audit.health().checkpoint_late && audit.health().unsigned == 1);
+    clock.advance(Duration::from_mins(3));
+    assert!(audit.health().checkpoint_late, "what is signed cannot be kept outside the store");
+    audit.append(record(Event::CallIntent, "c"), None, Durability::Durable).await.expect("calls go on");
     audit.close().await;
 }
 
