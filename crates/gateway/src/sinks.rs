@@ -34,7 +34,7 @@ const BATCH: u32 = 200;
 /// How long one delivery may take.
 const DELIVERY: Duration = Duration::from_secs(20);
 /// How long a process that feeds a sink keeps it, and so how long another waits if it is lost.
-const LEASE: Duration = Duration::from_mins(1);
+const LEASE: Duration = Duration::from_secs(30);
 /// How long after a failure it is tried again at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
@@ -124,6 +124,14 @@ impl Feeder {
             tokio::select! {
                 () = stopped.cancelled() => {}
                 () = tokio::time::sleep(pause) => {}
+            }
+        }
+        // So that the next process need not wait until the lease is over.
+        if let Some(gateway) = self.gateway.upgrade() {
+            let released =
+                gateway.state.store.audit_sink_release(self.sink.name.as_str(), &self.holder).await;
+            if let Err(error) = released {
+                tracing::warn!(event = "audit.sink", sink = %self.sink.name, %error, "a sink could not be left to others");
             }
         }
     }

@@ -59,6 +59,8 @@ pub(super) struct Signals {
     /// The size of the newest checkpoint, and its time in microseconds since the Unix epoch.
     pub(super) signed: AtomicU64,
     pub(super) signed_us: AtomicU64,
+    /// Since when there are records that no checkpoint covers; 0 while there are none.
+    pub(super) unsigned_us: AtomicU64,
 }
 
 impl Signals {
@@ -67,6 +69,7 @@ impl Signals {
         let (size, at) = last.unwrap_or((0, Timestamp::from_micros(0)));
         self.signed.store(size, Ordering::Release);
         self.signed_us.store(at.as_micros(), Ordering::Release);
+        self.unsigned_us.store(0, Ordering::Release);
         self.due.store(size.saturating_add(records), Ordering::Release);
     }
 }
@@ -171,6 +174,9 @@ impl Sequencer {
         self.signals.stuck.store(false, Ordering::Release);
         let size = self.tree.size();
         self.signals.size.store(size, Ordering::Release);
+        if self.signals.unsigned_us.load(Ordering::Acquire) == 0 {
+            self.signals.unsigned_us.store(self.clock.now().as_micros(), Ordering::Release);
+        }
         if size >= self.signals.due.load(Ordering::Acquire) {
             self.signals.sign.notify_one();
         }

@@ -266,6 +266,8 @@ impl Audit {
         let (size, signed) = (signals.size.load(Ordering::Acquire), signals.signed.load(Ordering::Acquire));
         let at = signals.signed_us.load(Ordering::Acquire);
         let age = self.clock.now().since(Timestamp::from_micros(at));
+        let waits_since = signals.unsigned_us.load(Ordering::Acquire);
+        let waited = self.clock.now().since(Timestamp::from_micros(waits_since));
         let notary = self.settings.notary.as_ref();
         let unsigned = size.saturating_sub(signed);
         AuditHealth {
@@ -275,7 +277,7 @@ impl Audit {
             unsigned: if notary.is_some() { unsigned } else { 0 },
             checkpoint_age: notary.filter(|_| at > 0).map(|_| age),
             checkpoint_late: notary
-                .is_some_and(|notary| at > 0 && unsigned > 0 && age > notary.every() * 2 + SLACK),
+                .is_some_and(|notary| waits_since > 0 && waited > notary.every() * 2 + SLACK),
         }
     }
 

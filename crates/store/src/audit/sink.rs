@@ -18,6 +18,7 @@ const CLAIM: &str = "
     UPDATE audit_sinks SET holder = $1, lease_us = $2 WHERE name = $3 AND (holder = $4 OR lease_us < $5)";
 const ADVANCE: &str = "
     UPDATE audit_sinks SET next_seq = $1 WHERE name = $2 AND holder = $3 AND next_seq <= $4";
+const RELEASE: &str = "UPDATE audit_sinks SET lease_us = 0 WHERE name = $1 AND holder = $2";
 const SELECT: &str = "SELECT next_seq FROM audit_sinks WHERE name = $1";
 
 impl Store {
@@ -46,6 +47,13 @@ impl Store {
     pub async fn audit_sink_advance(&self, name: &str, holder: &str, next: u64) -> Result<bool, StoreError> {
         let parameters = vec![Cell::number(next), Cell::text(name), Cell::text(holder), Cell::number(next)];
         self.change(SAVE, vec![Statement { sql: ADVANCE, parameters, must_touch: true }]).await
+    }
+
+    /// Leaves a sink to others.
+    pub async fn audit_sink_release(&self, name: &str, holder: &str) -> Result<(), StoreError> {
+        let parameters = vec![Cell::text(name), Cell::text(holder)];
+        let release = Statement { sql: RELEASE, parameters, must_touch: false };
+        self.change(SAVE, vec![release]).await.map(drop)
     }
 
     /// The number of the first record that a sink does not have; 0 of one that was never fed.

@@ -17,6 +17,7 @@ mod contract;
 mod database;
 mod find;
 mod guards;
+mod head;
 mod letter;
 mod lifecycle;
 mod postgres;

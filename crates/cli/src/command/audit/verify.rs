@@ -71,9 +71,9 @@ impl Verify {
         let found = verify_with(&store, known).await.map_err(Failure::outside)?;
         store.close().await.map_err(Failure::outside)?;
         if self.json {
-            out::json(&found)?
+            out::json(&found)?;
         } else {
-            tell(&found)?
+            tell(&found)?;
         }
         if found.intact { Ok(()) } else { Err(Failure::Told) }
     }
