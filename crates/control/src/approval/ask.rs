@@ -239,7 +239,7 @@ impl Approvals {
     pub async fn look(&self, actor: &Actor, id: &ApprovalId) -> Result<Standing, CallError> {
         let row = self.store.approval(&ApprovalKey::Id(id.clone())).await.map_err(ApprovalError::from)?;
         let row = row.ok_or_else(|| none(id))?;
-        if self.is_by(&row, actor)? { self.standing(&row, actor).await } else { Err(none(id)) }
+        if self.is_by(&row, actor).await? { self.standing(&row, actor).await } else { Err(none(id)) }
     }
 
     async fn standing(&self, row: &ApprovalRow, actor: &Actor) -> Result<Standing, CallError> {

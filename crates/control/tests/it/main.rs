@@ -18,6 +18,7 @@ mod letters;
 mod limits;
 mod log;
 mod look_up;
+mod redaction;
 mod release;
 mod search;
 mod shapes;
