@@ -76,7 +76,7 @@ pub(super) const LEXICON: &[Entry] = &[
     (
         "field.en",
         Kind::Username,
-        "username userid login loginname loginid useraccount screenname userhandle accountname twitterhandle skype skypeid",
+        "username login loginname loginid useraccount screenname userhandle accountname twitterhandle skype skypeid",
     ),
     (
         "field.en",
