@@ -207,6 +207,7 @@ fn decide(
     match kind {
         // The whole name is known: nothing in it makes it something else.
         Some((true, (kind, detector))) => FieldClass::Kind(kind, detector),
+        _ if about && things => FieldClass::Thing,
         _ if about => FieldClass::Unknown,
         Some((false, (kind, detector))) => FieldClass::Kind(kind, detector),
         None if names > 0 && people => FieldClass::Kind(Kind::PersonName, "field.person"),
@@ -362,6 +363,8 @@ mod tests {
         let lexicon = Lexicon::new([("Matrikel-Nr", Some(Kind::NationalId)), ("phone_model_number", None)]);
         assert_eq!(lexicon.classify("name"), FieldClass::Name);
         assert_eq!(lexicon.classify("assignee"), FieldClass::Role);
+        assert_eq!(lexicon.classify("version"), FieldClass::Thing);
+        assert_eq!(lexicon.classify("userId"), FieldClass::Thing);
         assert_eq!(lexicon.classify("order_number"), FieldClass::Thing);
         assert_eq!(lexicon.classify("matrikelNr"), FieldClass::Kind(Kind::NationalId, "field.own"));
         assert_eq!(lexicon.classify("phoneModelNumber"), FieldClass::Thing);

@@ -140,10 +140,10 @@ mod tests {
             Event::Scalar("\"x\\\"\"", 21),
             Event::End,
         ];
-        assert_eq!(walk(text, 2), Ok(expected.to_vec()));
+        assert_eq!(walk(text, 3), Ok(expected.to_vec()));
         assert_eq!(walk("7", 0), Ok(vec![Event::Scalar("7", 0)]));
         assert!(
-            walk(text, 1).is_ok() && walk("[[[]]]", 2).is_err_and(|e| e.contains("deeper than 2 levels"))
+            walk(text, 2).is_err() && walk("[[[]]]", 2).is_err_and(|e| e.contains("deeper than 2 levels"))
         );
     }
 

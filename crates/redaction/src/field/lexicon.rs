@@ -76,14 +76,14 @@ pub(super) const LEXICON: &[Entry] = &[
     (
         "field.en",
         Kind::Username,
-        "username userid login loginname loginid useraccount screenname userhandle accountname twitterhandle skype skypeid",
+        "username login loginname loginid useraccount screenname userhandle accountname twitterhandle skype skypeid",
     ),
     (
         "field.en",
         Kind::Address,
         "address streetaddress street streetname homeaddress postaladdress mailingaddress billingaddress shippingaddress deliveryaddress addressline address1 address2 addr addrline fulladdress residence houseaddress workaddress residentialaddress homeaddr streetline addressstreet physicaladdress",
     ),
-    ("field.en", Kind::PostalCode, "postalcode postcode zip zipcode zippostalcode"),
+    ("field.en", Kind::PostalCode, "postalcode postcode zip zipcode zippostalcode pincode"),
     (
         "field.en",
         Kind::DateOfBirth,
@@ -115,11 +115,11 @@ pub(super) const LEXICON: &[Entry] = &[
     (
         "field.de",
         Kind::TaxId,
-        "steuernummer ustid ustidnr umsatzsteuerid umsatzsteueridentifikationsnummer uid steuernr",
+        "steuernummer ustid ustidnr umsatzsteuerid umsatzsteueridentifikationsnummer steuernr",
     ),
     ("field.de", Kind::Passport, "reisepass reisepassnummer passnummer passnr"),
     ("field.de", Kind::DrivingLicence, "fuhrerschein fuhrerscheinnummer fuehrerschein fuehrerscheinnummer"),
-    ("field.de", Kind::VehicleId, "kennzeichen fahrgestellnummer fin autokennzeichen"),
+    ("field.de", Kind::VehicleId, "kennzeichen fahrgestellnummer autokennzeichen"),
     (
         "field.de",
         Kind::PersonName,
@@ -180,7 +180,7 @@ pub(super) const LEXICON: &[Entry] = &[
         Kind::DateOfBirth,
         "datenaissance datedenaissance naissance anniversaire neele nele anneenaissance",
     ),
-    ("field.fr", Kind::Gender, "sexe genre"),
+    ("field.fr", Kind::Gender, "sexe"),
     ("field.fr", Kind::Nationality, "nationalite"),
     ("field.fr", Kind::SecretPassword, "motdepasse mdp"),
     // Spanish
@@ -195,7 +195,7 @@ pub(super) const LEXICON: &[Entry] = &[
     (
         "field.es",
         Kind::NationalId,
-        "dni nie nif documentoidentidad documentodeidentidad cedula curp rut run numerodni numerodocumento nss seguridadsocial documentonacional numeroseguridadsocial numeroidentificacion",
+        "dni nie nif documentoidentidad documentodeidentidad cedula curp rut numerodni numerodocumento nss seguridadsocial documentonacional numeroseguridadsocial numeroidentificacion",
     ),
     ("field.es", Kind::TaxId, "cif rfc cuit cuil"),
     ("field.es", Kind::Passport, "pasaporte numeropasaporte numerodepasaporte"),
@@ -219,9 +219,9 @@ pub(super) const LEXICON: &[Entry] = &[
     ("field.es", Kind::PostalCode, "codigopostal"),
     ("field.es", Kind::DateOfBirth, "fechanacimiento fechadenacimiento nacimiento cumpleanos fnac fecnac"),
     ("field.es", Kind::Age, "edad"),
-    ("field.es", Kind::Gender, "sexo genero"),
+    ("field.es", Kind::Gender, "sexo"),
     ("field.es", Kind::Nationality, "nacionalidad"),
-    ("field.es", Kind::SecretPassword, "contrasena clave"),
+    ("field.es", Kind::SecretPassword, "contrasena"),
     // Italian
     ("field.it", Kind::Email, "postaelettronica indirizzoemail indirizzomail pec"),
     (
@@ -249,11 +249,11 @@ pub(super) const LEXICON: &[Entry] = &[
     (
         "field.it",
         Kind::Address,
-        "indirizzo via residenza indirizzoresidenza indirizzospedizione indirizzofatturazione",
+        "indirizzo residenza indirizzoresidenza indirizzospedizione indirizzofatturazione",
     ),
     ("field.it", Kind::PostalCode, "cap codicepostale"),
     ("field.it", Kind::DateOfBirth, "datanascita datadinascita nascita compleanno annonascita"),
-    ("field.it", Kind::Age, "eta"),
+    ("field.it", Kind::Age, ""),
     ("field.it", Kind::Gender, "sesso"),
     ("field.it", Kind::Nationality, "nazionalita cittadinanza"),
     // Dutch
@@ -317,7 +317,6 @@ pub(super) const LEXICON: &[Entry] = &[
         "datanascimento datadenascimento nascimento aniversario dtnascimento dtnasc",
     ),
     ("field.pt", Kind::Age, "idade"),
-    ("field.pt", Kind::Gender, "genero"),
     ("field.pt", Kind::Nationality, "nacionalidade"),
     ("field.pt", Kind::SecretPassword, "senha palavrapasse"),
     // Polish
@@ -350,7 +349,7 @@ pub(super) const LEXICON: &[Entry] = &[
     (
         "field.other",
         Kind::NationalId,
-        "personnummer fodselsnummer cpr cprnummer hetu henkilotunnus rodnecislo cnp egn oib isikukood asmenskodas amka tckimlik tckimlikno kimlikno cpfcnpj tfncode rrn nric fin uidai pps ppsn ppsnumber svnr",
+        "personnummer fodselsnummer cpr cprnummer hetu henkilotunnus rodnecislo cnp egn oib isikukood asmenskodas amka tckimlik tckimlikno kimlikno cpfcnpj tfncode rrn nric uidai pps ppsn ppsnumber svnr",
     ),
     (
         "field.other",
@@ -363,7 +362,7 @@ pub(super) const LEXICON: &[Entry] = &[
     (
         "field.secret",
         Kind::SecretPassword,
-        "password passwd pwd passphrase userpassword passcode pin pincode dbpassword passwordhash",
+        "password passwd pwd passphrase userpassword passcode pin dbpassword passwordhash",
     ),
     (
         "field.secret",

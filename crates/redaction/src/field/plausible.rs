@@ -54,14 +54,14 @@ pub(crate) fn is_plausible(kind: Kind, value: &str) -> bool {
     let letters = value.chars().filter(|c| c.is_alphabetic()).count();
     let alphanumeric = digits + letters;
     match kind {
-        Kind::Email => value.contains('@') || (value.contains(['.', '[', '(', ' ']) && letters > 4),
+        Kind::Email => value.contains('@') || (letters > 4 && has_spoken_at(value)),
         Kind::Phone => digits >= 5 && letters <= 12,
         Kind::CreditCard => digits >= 8,
         Kind::CardSecurityCode => (3..=4).contains(&digits) && letters == 0,
         Kind::CardExpiry => (2..=8).contains(&digits) && letters <= 9,
         Kind::Iban => alphanumeric >= 10 && digits >= 4,
         Kind::BankAccount => digits >= 4 && letters <= digits,
-        Kind::Bic => (8..=15).contains(&alphanumeric) && letters >= 6,
+        Kind::Bic => (8..=15).contains(&alphanumeric) && letters >= 6 && value.to_uppercase() == value,
         Kind::Ip => value.contains(['.', ':']) && digits + letters >= 3 && !value.contains(' '),
         Kind::Mac => alphanumeric >= 12 && !value.contains(' '),
         Kind::Ssn => digits >= 4 && letters <= 1,
@@ -77,7 +77,7 @@ pub(crate) fn is_plausible(kind: Kind, value: &str) -> bool {
         }
         Kind::Username => alphanumeric >= 2 && value.split_whitespace().count() <= 3,
         Kind::Address => letters >= 2 || digits >= 1,
-        Kind::PostalCode => alphanumeric >= 3 && value.len() <= 12,
+        Kind::PostalCode => digits >= 1 && alphanumeric >= 3 && value.len() <= 12,
         Kind::DateOfBirth | Kind::Gps => digits >= 2,
         Kind::Age => (1..=3).contains(&digits) && letters <= 6,
         Kind::Gender | Kind::Nationality => letters >= 1 && value.split_whitespace().count() <= 4,
@@ -87,6 +87,12 @@ pub(crate) fn is_plausible(kind: Kind, value: &str) -> bool {
         _ if kind.is_secret() => value.len() >= 8,
         _ => true,
     }
+}
+
+/// Whether an address is spelled so that programs pass it over: `ada [at] example.com`.
+fn has_spoken_at(value: &str) -> bool {
+    let lower = value.to_lowercase();
+    [" at ", "(at)", "[at]", "{at}", "<at>", " arroba ", " chez "].iter().any(|at| lower.contains(at))
 }
 
 /// Characters that no name has.
