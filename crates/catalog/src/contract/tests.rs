@@ -142,7 +142,7 @@ fn the_members_of_a_definition_have_rules_of_their_own() {
         let reasons = compare(&contract(&old), &contract(&new));
         format!("{at}: {value}\n  {}\n", said(&reasons).join("\n  "))
     });
-    let mut report: String = report.collect();
+    let report: Vec<String> = report.collect();
     let without = |member: &str| {
         let mut object = old.as_object().cloned().expect("an object");
         object.remove(member);
@@ -152,10 +152,9 @@ fn the_members_of_a_definition_have_rules_of_their_own() {
     let new = compare(&contract(&without("outputSchema")), &contract(&old));
     let definition = old.as_object().cloned().expect("an object");
     let effect = compare(&contract(&old), &Contract::new(definition, Effect::Destructive));
-    for (what, reasons) in [("no output schema", gone), ("an output schema", new), ("effect", effect)] {
-        report += &format!("{what}\n  {}\n", said(&reasons).join("\n  "));
-    }
-    insta::assert_snapshot!(report);
+    let further = [("no output schema", gone), ("an output schema", new), ("effect", effect)]
+        .map(|(what, reasons)| format!("{what}\n  {}\n", said(&reasons).join("\n  ")));
+    insta::assert_snapshot!(report.into_iter().chain(further).collect::<String>());
 }
 
 #[test]

@@ -17,6 +17,7 @@ use quaymaster_core::ActorId;
 use super::Standing;
 use super::report::{Looked, look, record};
 use crate::config::{CONTRACTS_FOLDER, Loaded, SecretCheck, load};
+use crate::people::local_id;
 use crate::state::{StartError, StartOptions, State};
 
 /// What is accepted.
@@ -64,7 +65,8 @@ pub struct Written {
 }
 
 /// Accepts `what` of the tools of the configuration in `options.folder`, of `connector` alone if that is
-/// given, on behalf of `by`. Servers are waited for at most `limit`.
+/// given. The file says that `by` accepted it, or whoever runs this if that is not given; who that is on this
+/// machine is in the audit log beside it. Servers are waited for at most `limit`.
 ///
 /// # Errors
 ///
@@ -73,18 +75,19 @@ pub async fn accept(
     options: StartOptions,
     what: &Accept,
     connector: Option<&str>,
-    by: &str,
+    by: Option<&str>,
     limit: Duration,
 ) -> Result<Written, AcceptError> {
-    let actor =
-        ActorId::parse(by).map_err(|message| AcceptError::Refused(format!("who accepts: {message}")))?;
+    let refused = |message: String| AcceptError::Refused(format!("who accepts: {message}"));
+    let who = local_id().ok_or_else(|| refused("this machine has no user".to_owned()))?;
+    let by = by.map_or(Ok(who.clone()), ActorId::parse).map_err(refused)?;
     let loaded = load(&options.folder, SecretCheck::Resolve).map_err(StartError::from)?;
     let looked = look(&loaded, limit).await?;
     let chosen = chosen(&looked, what, connector)?;
     let at = options.clock.now();
-    let locks = locks(&loaded, &looked, &chosen, &Accepted { by: by.to_owned(), at });
+    let locks = locks(&loaded, &looked, &chosen, &Accepted { by: by.to_string(), at });
     let state = State::open(&loaded, &options).await?;
-    note(&state, &loaded, &chosen, &actor).await?;
+    note(&state, &loaded, &chosen, (&who, &by)).await?;
     let mut files = Vec::new();
     for lock in locks.values() {
         files.push(write(&loaded.folder, lock)?);
@@ -172,17 +175,24 @@ fn first(connector: &str, looked: &Looked, accepted: &Accepted) -> Lock {
     Lock { connector: connector.to_owned(), pins: pins.collect() }
 }
 
-async fn note(state: &State, loaded: &Loaded, chosen: &[&Standing], by: &ActorId) -> Result<(), StartError> {
+async fn note(
+    state: &State,
+    loaded: &Loaded,
+    chosen: &[&Standing],
+    (who, by): (&ActorId, &ActorId),
+) -> Result<(), StartError> {
     if chosen.is_empty() {
         return Ok(());
     }
     let evidence = state.evidence(loaded).await?;
-    let subject = evidence.subjects.of(by).await?;
+    let subject = evidence.subjects.of(who).await?;
+    let named = if who == by { None } else { Some(evidence.subjects.of(by).await?) };
     let mut noted: Result<(), AuditError> = Ok(());
     for tool in chosen {
         let mut record = record(Event::ToolAccepted, tool, &evidence);
         let id = std::sync::Arc::clone(subject.commitment());
         record.actor = Some(ActorPart { authentication: "local_user", id, roles: [].into(), token: None });
+        record.on_behalf_of = named.as_ref().map(|subject| &**subject.commitment());
         noted = evidence.audit.append(record, None, Durability::Durable).await;
         if noted.is_err() {
             break;

@@ -137,7 +137,7 @@ fn collect(value: &Value, at: String, places: &mut Vec<String>) {
 fn change(place: &mut Value, other: &Value, how: u8) {
     match (place, how) {
         (Value::Number(number), _) => {
-            *number = (number.as_i64().unwrap_or(1) + i64::from(how) - 2).max(0).into()
+            *number = (number.as_i64().unwrap_or(1) + i64::from(how) - 2).max(0).into();
         }
         (Value::Array(items), 0) => _ = items.pop(),
         (Value::Array(items), 1) => items.push(other.clone()),

@@ -10,9 +10,6 @@ use crate::command::signals::Signals;
 use crate::failure::Failure;
 use crate::out;
 
-/// Who accepts where nobody is named: the local user.
-const LOCAL_USER: &str = "local";
-
 const HELP: &str = "\
 Starts the MCP servers, looks at their tools, and stops them. A gateway that runs takes the file over by itself. Put the
 folder `contracts` under version control: what changes in it is what a reviewer has to agree to.";
@@ -25,9 +22,9 @@ struct Common {
     /// Tools of this connector alone.
     #[arg(long, value_name = "NAME")]
     connector: Option<String>,
-    /// Who accepts, as the file says it.
-    #[arg(long, value_name = "WHO", default_value = LOCAL_USER)]
-    by: String,
+    /// Who accepts, as the file says it; the local user if absent. The audit log has the local user in either case.
+    #[arg(long, value_name = "WHO")]
+    by: Option<String>,
     /// Print JSON: `{"files", "accepted": [what `tools diff --json` prints]}`.
     #[arg(long)]
     json: bool,
@@ -80,7 +77,8 @@ impl PinTools {
 impl Common {
     async fn run(self, what: &Accept) -> Result<(), Failure> {
         let mut signals = Signals::new()?;
-        let accepting = accept(self.place.options(), what, self.connector.as_deref(), &self.by, PATIENCE);
+        let accepting =
+            accept(self.place.options(), what, self.connector.as_deref(), self.by.as_deref(), PATIENCE);
         let written = tokio::select! {
             written = accepting => written.map_err(failed)?,
             () = signals.end() => return Err(Failure::Told),

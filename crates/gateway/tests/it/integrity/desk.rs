@@ -104,7 +104,7 @@ impl Desk {
     }
 
     pub(super) async fn accept(&self, what: &Accept) -> Result<Vec<String>, AcceptError> {
-        let written = accept(options(self.path()), what, None, "ada@example.test", PATIENCE).await?;
+        let written = accept(options(self.path()), what, None, Some("ada@example.test"), PATIENCE).await?;
         Ok(written.files)
     }
 
