@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quaymaster_control::crypto::SystemRandomness;
 use quaymaster_control::output::{Column, RawOutput, Table, TableStats};
 use quaymaster_control::redaction::Redactor;
-use quaymaster_control::{Ended, Rulebook, close, release};
+use quaymaster_control::{Ended, close, release};
 use quaymaster_core::{CallError, CallRequest, DataClass, ErrorCode, RawBuf, SessionId, SystemClock};
 use quaymaster_redaction::{Engine, RedactionConfig};
 use serde_json::{Value, json};
@@ -26,15 +26,30 @@ fn request(tool: &str) -> CallRequest {
     World::request("analyst", DataClass::Restricted, tool, &json!({"id": "a"}))
 }
 
+/// What a system answers.
+struct Answer(Result<RawOutput, CallError>);
+
+impl From<RawOutput> for Answer {
+    fn from(raw: RawOutput) -> Self {
+        Self(Ok(raw))
+    }
+}
+
+impl From<CallError> for Answer {
+    fn from(error: CallError) -> Self {
+        Self(Err(error))
+    }
+}
+
 /// What whoever makes `request` gets where the system answers `raw`, and what the log says was kept back.
 async fn released(
     world: &World,
     request: CallRequest,
-    raw: Result<RawOutput, CallError>,
+    raw: impl Into<Answer>,
 ) -> Result<(Value, Value), CallError> {
     let id = request.id.clone();
     let (_, receipt) = world.permit(request).await.expect("a permit").redeem();
-    let safe = release(raw, &receipt, &world.rulebook)?;
+    let safe = release(raw.into().0, &receipt, &world.rulebook)?;
     let reply = close(Ended::Ran(receipt, Ok(safe)), &world.evidence).await;
     let kept_back = loop {
         // The record of a read comes to the store with others.
@@ -49,11 +64,11 @@ async fn released(
     Ok((serde_json::from_str(&reply.result).expect("JSON"), kept_back))
 }
 
-fn upstream(value: &Value) -> Result<RawOutput, CallError> {
-    Ok(RawOutput::upstream(RawBuf::read(&value.to_string()).expect("JSON")))
+fn upstream(value: &Value) -> RawOutput {
+    RawOutput::upstream(RawBuf::read(&value.to_string()).expect("JSON"))
 }
 
-fn said(text: &str) -> Result<RawOutput, CallError> {
+fn said(text: &str) -> RawOutput {
     upstream(&json!({"content": [{"type": "text", "text": text}]}))
 }
 
@@ -103,7 +118,7 @@ async fn columns_are_looked_through_by_their_names_and_by_what_most_of_their_val
         warnings: vec![],
     };
     let (result, kept_back) =
-        released(&world, request("crm_table"), Ok(RawOutput::table(table))).await.expect("released");
+        released(&world, request("crm_table"), RawOutput::table(table)).await.expect("released");
     let text = result.to_string();
     assert!(!text.contains("acme.test") && !text.contains("globex.test"), "{text}");
     let rows = result["structuredContent"]["data"]["rows"].as_array().expect("rows");
@@ -114,12 +129,12 @@ async fn columns_are_looked_through_by_their_names_and_by_what_most_of_their_val
 #[tokio::test]
 async fn what_cannot_be_looked_through_does_not_leave() {
     let world = world(json!({})).await;
-    let cut = said(r#"{"customers": [{"email": "ada@exam"#).map(|raw| (raw, "cut off"));
+    let cut = said(r#"{"customers": [{"email": "ada@exam"#);
     let image = upstream(&json!({"content": [
         {"type": "image", "mimeType": "image/png", "data": "////".repeat(200)}
     ]}));
-    for (raw, what) in [cut.expect("a result"), (image.expect("a result"), "an image")] {
-        let error = released(&world, request("crm_status"), Ok(raw)).await.expect_err(what);
+    for (raw, what) in [(cut, "cut off"), (image, "an image")] {
+        let error = released(&world, request("crm_status"), raw).await.expect_err(what);
         assert_eq!(error.code, ErrorCode::ReleaseRefused, "{what}");
         assert!(!error.to_string().contains("ada"), "{error}");
     }
@@ -130,7 +145,7 @@ async fn what_an_upstream_says_with_an_error_is_looked_through_too() {
     let world = world(json!({})).await;
     let error = CallError::new(ErrorCode::UpstreamError, "the upstream failed");
     let error = error.upstream_message("no account for ada@example.com");
-    let error = released(&world, request("crm_status"), Err(error)).await.expect_err("it failed");
+    let error = released(&world, request("crm_status"), error).await.expect_err("it failed");
     assert!(error.to_string().contains("no account for ⟦email:"), "{error}");
     assert!(!error.to_string().contains("ada@example.com"), "{error}");
 }
@@ -138,7 +153,7 @@ async fn what_an_upstream_says_with_an_error_is_looked_through_too() {
 #[tokio::test]
 async fn without_a_classification_a_result_leaves_as_it_was() {
     let mut world = world(json!({})).await;
-    world.rulebook = std::mem::replace(&mut world.rulebook, Rulebook::default()).redacting(None);
+    world.rulebook = std::mem::take(&mut world.rulebook).redacting(None);
     let (result, _) =
         released(&world, request("crm_status"), said("ada@example.com")).await.expect("released");
     assert_eq!(result["content"][0]["text"], "ada@example.com");

@@ -39,7 +39,7 @@ struct Kind {
 }
 
 /// The file that says what is looked for in whatever leaves.
-pub const CLASSIFICATION_FILE: &str = "classification.yaml";
+pub(super) const CLASSIFICATION_FILE: &str = "classification.yaml";
 
 /// The folder of the files that pin contracts.
 pub const CONTRACTS_FOLDER: &str = "contracts";

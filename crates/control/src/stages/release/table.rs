@@ -69,7 +69,8 @@ fn redacted(
         return Err(refused("two columns of the result have one name, so it cannot be told what they hold"));
     }
     let object = |row: &Vec<Value>| -> Value {
-        let members = table.columns.iter().zip(row).map(|(column, value)| (column.name.clone(), value.clone()));
+        let members =
+            table.columns.iter().zip(row).map(|(column, value)| (column.name.clone(), value.clone()));
         members.collect::<Map<String, Value>>().into()
     };
     let rows = Value::from(table.rows.iter().map(object).collect::<Vec<Value>>()).to_string();
