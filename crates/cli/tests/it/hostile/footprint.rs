@@ -25,8 +25,12 @@ const FIRST_KIB: usize = 14 * 1024;
 /// What it may add when it comes again: less than half such a line, or than 10,000 sessions.
 const AGAIN_KIB: usize = 8 * 1024;
 
+/// How often a hungry one comes again at most, and how long it is waited each time.
+const MOST_VISITS: usize = 4;
+const SETTLING: Duration = Duration::from_secs(10);
+
 /// What all bad ones that come to a gateway one after the other may leave together.
-const ALL_KIB: usize = 32 * 1024;
+const ALL_KIB: usize = 48 * 1024;
 
 /// Most that a gateway ever holds: a line of 16 MiB of each of the few servers that send longer ones.
 const PEAK_KIB: usize = 400 * 1024;
@@ -120,16 +124,29 @@ impl<'a> Visits<'a> {
         Self { gateway, before: Footprint::of(gateway) }
     }
 
-    /// Has `visit` come, again if it is `hungry`; then all must be back where it was.
+    /// Has `visit` come; then all must be back where it was. One that is `hungry` comes again, until it adds
+    /// no more than it may: what an allocator keeps for a thread it keeps once, and what leaks leaks each time.
     pub(super) fn receive(&self, whom: &str, hungry: bool, visit: impl Fn()) {
-        let mut allowance_kib = FIRST_KIB;
-        for _time in 0..if hungry { 2 } else { 1 } {
-            let before_kib = resident_kib(self.gateway.process_id());
+        let resident_kib = || resident_kib(self.gateway.process_id());
+        let once = || {
+            let before_kib = resident_kib();
             visit();
             self.before.is_back(self.gateway, whom);
-            self.memory_is_back(before_kib + allowance_kib, whom);
-            allowance_kib = AGAIN_KIB;
+            before_kib
+        };
+        let before_kib = once();
+        if !hungry {
+            return self.memory_is_back(before_kib + FIRST_KIB, whom);
         }
+        let added: Vec<usize> = std::iter::repeat_with(|| {
+            let most_kib = once() + AGAIN_KIB;
+            self.settles_at(most_kib, SETTLING);
+            resident_kib().saturating_sub(most_kib)
+        })
+        .take(MOST_VISITS)
+        .take_while(|beyond_kib| *beyond_kib > 0)
+        .collect();
+        assert!(added.len() < MOST_VISITS, "`{whom}` left more each time than it may, by KiB: {added:?}");
     }
 
     /// All of them together left no more than that either.
@@ -139,13 +156,18 @@ impl<'a> Visits<'a> {
     }
 
     fn memory_is_back(&self, most_kib: usize, whom: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let now_kib = resident_kib(self.gateway.process_id());
-            if now_kib <= most_kib {
-                return;
+        let is_back = self.settles_at(most_kib, PATIENCE);
+        let now_kib = resident_kib(self.gateway.process_id());
+        assert!(is_back, "`{whom}` left {now_kib} KiB, more than {most_kib} KiB");
+    }
+
+    /// Whether no more than that is resident before the time is over.
+    fn settles_at(&self, most_kib: usize, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        while resident_kib(self.gateway.process_id()) > most_kib {
+            if Instant::now() > deadline {
+                return false;
             }
-            assert!(Instant::now() < deadline, "`{whom}` left {now_kib} KiB, more than {most_kib} KiB");
             // An allocator gives free pages back when the thread that has them next uses it, and here nothing
             // else happens: the threads that serve are asked for something, and one that makes planes.
             self.gateway.signal(Signal::HUP);
@@ -154,6 +176,7 @@ impl<'a> Visits<'a> {
             }
             std::thread::sleep(Duration::from_millis(250));
         }
+        true
     }
 }
 

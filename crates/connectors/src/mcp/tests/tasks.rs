@@ -3,6 +3,7 @@
 mod aside;
 mod begun;
 mod ends;
+mod holder;
 mod late;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,40 +11,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use quaymaster_core::{TaskPort, TaskTerms};
 use tokio::sync::Notify;
 
+use self::holder::Holder;
 use super::offers::Person;
 use super::scripted::{End, Reply, Scripted, Seen, definitions, event, legacy, modern, text};
 use super::*;
 
 const RELATED: &str = "io.modelcontextprotocol/related-task";
-
-/// A client that takes a task where there is `room` for one.
-#[derive(Debug)]
-struct Holder {
-    room: bool,
-    terms: Mutex<Vec<TaskTerms>>,
-    said: Mutex<Vec<String>>,
-}
-
-impl Holder {
-    fn with(room: bool) -> Arc<Self> {
-        Arc::new(Self { room, terms: Mutex::default(), said: Mutex::default() })
-    }
-}
-
-impl TaskPort for Holder {
-    fn begin(&self, terms: TaskTerms) -> bool {
-        self.terms.lock().expect("no panic").push(terms);
-        self.room
-    }
-
-    fn say(&self, message: &str) {
-        self.said.lock().expect("no panic").push(message.to_owned());
-    }
-
-    fn is_taken_back(&self) -> bool {
-        false
-    }
-}
 
 fn taken() -> Tasks {
     Tasks::Taken(Holder::with(true))
