@@ -190,7 +190,7 @@ the_tests_get_everything_in_one_go() {
     times_called "apt-get update" 1
     called "cargo install cargo-nextest --locked --version 0.9.143"
     called "npm ci"
-    called "pip install --quiet --disable-pip-version-check --no-deps --requirement"
+    called "pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python --requirement"
     [ -e "$machine/project/tests/clients/node_modules/" ] || fail "the clients are not linked"
 }
 
