@@ -46,7 +46,7 @@ pub(crate) struct Waiting {
     pub(crate) lasting: FairPlaces,
     /// The requests whose pages were shown, the last ones.
     pub(crate) shown: Memory<ApprovalId, ()>,
-    /// The calls that were agreed to, until their results are left.
+    /// The calls that were agreed to, until their results are left; and whoever tells people of requests.
     pub(crate) runs: TaskTracker,
 }
 

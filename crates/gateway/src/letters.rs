@@ -22,10 +22,10 @@ impl Carrier for Egress {
     }
 }
 
-/// Delivers letters until the gateway stops.
+/// Delivers letters until the gateway stops, which waits for what is under way.
 pub(crate) fn deliver(gateway: &Arc<Gateway>) {
     let (weak, stopped) = (Arc::downgrade(gateway), gateway.stopped.clone());
-    tokio::spawn(deliver_letters(move || bag(&weak), Egress, stopped));
+    gateway.waiting.runs.spawn(deliver_letters(move || bag(&weak), Egress, stopped));
 }
 
 fn bag(gateway: &Weak<Gateway>) -> Option<Bag> {

@@ -39,6 +39,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const AFTER_A_FAULT: Duration = Duration::from_secs(5);
 /// How long one delivery may take.
 const DELIVERY: Duration = Duration::from_secs(10);
+/// How long after the stop.
+const PARTING: Duration = Duration::from_secs(2);
 
 /// With how many deliveries under way no more are begun; each look begins at most as many more.
 const MOST_AT_ONCE: usize = 64;
@@ -84,19 +86,19 @@ pub struct Bag {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Delivers letters until `stop`, or until `bag` gives none.
+/// Delivers letters until `stop`, or until `bag` gives none. A delivery that is under way then has two seconds
+/// to end, and is tried again like any that failed.
 pub async fn deliver(
     bag: impl Fn() -> Option<Bag> + Send + Sync,
     carrier: impl Carrier + 'static,
     stop: CancellationToken,
 ) {
     let carrier: Arc<dyn Carrier> = Arc::new(carrier);
-    // What is under way when this ends is taken up by the next process.
     let mut under_way = JoinSet::new();
     while let Some(now) = bag().filter(|_| !stop.is_cancelled()) {
         let mut changes = now.approvals.changes();
         while under_way.try_join_next().is_some() {}
-        let pause = match now.round(&carrier, &mut under_way).await {
+        let pause = match now.round(&carrier, &mut under_way, &stop).await {
             Ok(()) => LOOK,
             Err(error) => {
                 tracing::error!(event = "approval.letters", %error, "nobody is told of requests for approval");
@@ -110,6 +112,7 @@ pub async fn deliver(
             Ok(()) = changes.changed() => {}
         }
     }
+    while under_way.join_next().await.is_some() {}
 }
 
 impl Bag {
@@ -118,6 +121,7 @@ impl Bag {
         &self,
         carrier: &Arc<dyn Carrier>,
         under_way: &mut JoinSet<()>,
+        stop: &CancellationToken,
     ) -> Result<(), ApprovalError> {
         if self.config.is_silent() {
             return Ok(());
@@ -129,10 +133,10 @@ impl Bag {
             return Ok(());
         }
         for letter in self.approvals.take_letters().await? {
-            let (bag, carrier) = (self.clone(), Arc::clone(carrier));
+            let (bag, carrier, stop) = (self.clone(), Arc::clone(carrier), stop.clone());
             under_way.spawn(async move {
                 let id = letter.id().to_owned();
-                if let Err(error) = bag.see_to(letter, carrier.as_ref()).await {
+                if let Err(error) = bag.see_to(letter, carrier.as_ref(), &stop).await {
                     tracing::error!(event = "approval.letter", letter = id, %error, "left as it stands");
                 }
             });
@@ -157,13 +161,27 @@ impl Bag {
     }
 
     /// Delivers one letter, or has it tried again.
-    async fn see_to(&self, letter: Letter, carrier: &dyn Carrier) -> Result<(), ApprovalError> {
+    async fn see_to(
+        &self,
+        letter: Letter,
+        carrier: &dyn Carrier,
+        stop: &CancellationToken,
+    ) -> Result<(), ApprovalError> {
         let Some(request) = self.approvals.request_of(&letter).await? else {
             return self.approvals.letter_is_done(letter).await;
         };
-        let tried = timeout(DELIVERY, self.send(&letter, &request, carrier)).await;
+        let parting = async {
+            stop.cancelled().await;
+            sleep(PARTING).await;
+        };
+        let tried = tokio::select! {
+            tried = timeout(DELIVERY, self.send(&letter, &request, carrier)) => {
+                tried.unwrap_or_else(|_| Err("it took too long".to_owned()))
+            }
+            () = parting => Err("the gateway stops".to_owned()),
+        };
         let (id, target) = (letter.id().to_owned(), letter.target().to_owned());
-        let why = match tried.unwrap_or_else(|_| Err("it took too long".to_owned())) {
+        let why = match tried {
             Ok(()) => {
                 tracing::info!(
                     event = "approval.letter",
