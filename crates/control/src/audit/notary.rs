@@ -53,7 +53,7 @@ impl Notary {
         self.key.public()
     }
 
-    /// How long a record waits for a checkpoint at most, where everything works.
+    /// How long a record waits for a checkpoint at most, where everything works. Twice that and 5 s is late.
     pub fn every(&self) -> Duration {
         self.every
     }
@@ -232,33 +232,57 @@ fn went_back(found: u64, signed: u64, place: &str) -> AuditError {
     ))
 }
 
-/// Writes checkpoints until the log is closed, and one more then.
-pub(super) fn follow(mut checkpoints: Checkpoints, signals: Arc<Signals>) -> JoinHandle<()> {
-    let records = checkpoints.notary.records;
-    signals.checkpointed(checkpoints.last, records);
+/// Writes checkpoints until the log is closed, and one more then; meanwhile tells when one is overdue.
+pub(super) fn follow(checkpoints: Checkpoints, signals: Arc<Signals>) -> JoinHandle<()> {
+    signals.checkpointed(checkpoints.last, checkpoints.notary.records);
+    let (notary, clock) = (Arc::clone(&checkpoints.notary), Arc::clone(&checkpoints.clock));
     tokio::spawn(async move {
-        loop {
-            let ended = tokio::select! {
-                () = tokio::time::sleep(LOOK) => false,
-                () = signals.sign.notified() => false,
-                () = signals.ended.notified() => true,
-            };
-            if !ended && !checkpoints.is_due(signals.size.load(Ordering::Acquire)) {
-                continue;
-            }
-            match checkpoints.write().await {
-                Ok(_) => signals.checkpointed(checkpoints.last, records),
-                Err(error @ AuditError::Contradicted(_)) => {
-                    tracing::error!(event = "audit.contradicted", %error, "the audit log contradicts what was signed; nothing is written to it any more");
-                    signals.contradicted.store(true, Ordering::Release);
-                }
-                Err(error) => {
-                    tracing::error!(event = "audit.checkpoint", %error, "no checkpoint of the audit log could be written");
-                }
-            }
-            if ended || signals.contradicted.load(Ordering::Acquire) {
-                return;
-            }
+        tokio::select! {
+            () = write_until_closed(checkpoints, &signals) => {}
+            () = tell_when_late(&notary, clock.as_ref(), &signals) => {}
         }
     })
+}
+
+async fn write_until_closed(mut checkpoints: Checkpoints, signals: &Signals) {
+    let records = checkpoints.notary.records;
+    loop {
+        let ended = tokio::select! {
+            () = tokio::time::sleep(LOOK) => false,
+            () = signals.sign.notified() => false,
+            () = signals.ended.notified() => true,
+        };
+        if !ended && !checkpoints.is_due(signals.size.load(Ordering::Acquire)) {
+            continue;
+        }
+        match checkpoints.write().await {
+            Ok(_) => signals.checkpointed(checkpoints.last, records),
+            Err(error @ AuditError::Contradicted(_)) => {
+                tracing::error!(event = "audit.contradicted", %error, "the audit log contradicts what was signed; nothing is written to it any more");
+                signals.contradicted.store(true, Ordering::Release);
+            }
+            Err(error) => {
+                tracing::error!(event = "audit.checkpoint", %error, "no checkpoint of the audit log could be written");
+            }
+        }
+        if ended || signals.contradicted.load(Ordering::Acquire) {
+            return;
+        }
+    }
+}
+
+/// The alarm, once for each time that a checkpoint is overdue: also where writing one hangs. Does not end.
+async fn tell_when_late(notary: &Notary, clock: &dyn Clock, signals: &Signals) {
+    let mut told = false;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let late = signals.is_late(notary.every, clock.now());
+        if late && !told {
+            tracing::error!(
+                event = "audit.checkpoint_late",
+                "records have waited for a checkpoint for more than twice the configured time"
+            );
+        }
+        told = late;
+    }
 }

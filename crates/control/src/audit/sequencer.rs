@@ -21,6 +21,9 @@ const BATCH: usize = 512;
 /// The longest pause between two attempts to store a batch that failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// How late a checkpoint may be beyond twice its time.
+const SLACK: Duration = Duration::from_secs(5);
+
 /// A record on its way.
 pub(super) struct Entry {
     pub(super) draft: Draft,
@@ -71,6 +74,12 @@ impl Signals {
         self.signed_us.store(at.as_micros(), Ordering::Release);
         self.unsigned_us.store(0, Ordering::Release);
         self.due.store(size.saturating_add(records), Ordering::Release);
+    }
+
+    /// Whether a record has waited for more than twice as long as one should, which is `every`.
+    pub(super) fn is_late(&self, every: Duration, now: Timestamp) -> bool {
+        let since = self.unsigned_us.load(Ordering::Acquire);
+        since > 0 && now.since(Timestamp::from_micros(since)) > every * 2 + SLACK
     }
 }
 

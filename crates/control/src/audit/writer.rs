@@ -38,8 +38,6 @@ const QUEUE: usize = 8_192;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Largest record, in bytes, without its number and its writer: the lengths of bundles have 16 bits.
 const MAX_RECORD: usize = 65_000;
-/// How late a checkpoint may be beyond twice its time.
-const SLACK: Duration = Duration::from_secs(5);
 /// How long a writer that is closed may take to store what it has accepted.
 const CLOSING: Duration = Duration::from_secs(10);
 
@@ -266,8 +264,6 @@ impl Audit {
         let (size, signed) = (signals.size.load(Ordering::Acquire), signals.signed.load(Ordering::Acquire));
         let at = signals.signed_us.load(Ordering::Acquire);
         let age = self.clock.now().since(Timestamp::from_micros(at));
-        let waits_since = signals.unsigned_us.load(Ordering::Acquire);
-        let waited = self.clock.now().since(Timestamp::from_micros(waits_since));
         let notary = self.settings.notary.as_ref();
         let unsigned = size.saturating_sub(signed);
         AuditHealth {
@@ -276,8 +272,7 @@ impl Audit {
             pending: signals.pending.load(Ordering::Acquire),
             unsigned: if notary.is_some() { unsigned } else { 0 },
             checkpoint_age: notary.filter(|_| at > 0).map(|_| age),
-            checkpoint_late: notary
-                .is_some_and(|notary| waits_since > 0 && waited > notary.every() * 2 + SLACK),
+            checkpoint_late: notary.is_some_and(|notary| signals.is_late(notary.every(), self.clock.now())),
         }
     }
 
