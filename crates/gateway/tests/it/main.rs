@@ -22,6 +22,7 @@ mod resources;
 mod routes;
 mod same_work;
 mod sealing;
+mod session_tasks;
 mod sinks;
 mod tenants;
 mod upstreams;
