@@ -15,6 +15,7 @@
 //! - What may not be seen is not told apart by a switch: it is looked at behind `resolve` alone.
 
 mod known;
+mod notice;
 mod running;
 mod target;
 
@@ -31,6 +32,7 @@ use crate::audit::{AuditError, Draft, Durability};
 use crate::stages::Evidence;
 
 pub use known::{FRESH, Incidents, LOOK};
+pub use notice::Notice;
 pub(crate) use running::{Called, Running};
 pub use target::Target;
 

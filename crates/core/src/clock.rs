@@ -9,6 +9,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
+
 /// An instant: microseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
@@ -65,6 +67,13 @@ impl fmt::Display for Timestamp {
             Ok(instant) => write!(f, "{instant:.6}"),
             Err(_) => write!(f, "{}us", self.0),
         }
+    }
+}
+
+/// As it is written out: a string of RFC 3339, UTC, with microseconds.
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -19,6 +19,13 @@ pub fn plain(text: &str) -> String {
     plain
 }
 
+/// `text` with a capital letter at its beginning and a full stop at its end.
+pub fn as_sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_uppercase().collect::<String>());
+    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -27,5 +34,11 @@ mod tests {
     fn what_misleads_is_written_out() {
         let text = "a\nb\u{202e}c\u{200b}d\u{e0041}é 漢";
         assert_eq!(plain(text), "a\\nb\\u{202e}c\\u{200b}d\\u{e0041}é 漢");
+    }
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_letter_and_ends() {
+        assert_eq!(as_sentence("écrire is off"), "Écrire is off.");
+        assert_eq!(as_sentence(""), ".");
     }
 }

@@ -7,13 +7,16 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use quaymaster_control::approval::Request;
 use quaymaster_control::console::Codes;
-use quaymaster_core::{Actor, ApprovalId};
+use quaymaster_control::incident::Notice;
+use quaymaster_core::{Actor, ApprovalId, CallError};
 use quaymaster_operations::console::{Console, Desk, Guest, House};
 use quaymaster_operations::links::Links;
 use tokio::net::TcpListener;
 
 use crate::gateway::Gateway;
+use crate::incidents::notices;
 use crate::ingress;
 use crate::serve::bind;
 
@@ -52,6 +55,18 @@ impl House for Running {
                 tracing::error!(event = "console.again", %error, "it cannot be looked up who is logged in");
                 None
             })
+        })
+    }
+
+    fn stopped<'a>(
+        &'a self,
+        viewer: &'a Actor,
+        request: Option<&'a Request>,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Notice>, CallError>> + Send + 'a>> {
+        Box::pin(async move {
+            let Some(gateway) = self.gateway.upgrade() else { return Ok(Vec::new()) };
+            let switches = gateway.state.incidents.standing().await?;
+            Ok(notices(&switches, gateway.plane().catalogue(), viewer, request))
         })
     }
 }

@@ -9,6 +9,7 @@ use quaymaster_connectors::Wire;
 use quaymaster_connectors::mcp::Watch;
 use quaymaster_control::RequestRefusal;
 use quaymaster_control::identity::{Arrival, Protection};
+use quaymaster_control::incident::Switch;
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::mirror::Mismatch;
 use quaymaster_core::{
@@ -20,8 +21,7 @@ use tokio::sync::watch;
 
 use crate::finder;
 use crate::gateway::Gateway;
-use crate::ingress::{Announced, Door, Page, Shelf};
-use crate::upstreams::MissingUpstream;
+use crate::ingress::{Announced, Door, Gaps, Page, Shelf};
 
 impl Door for Gateway {
     async fn authenticate(&self, arrival: Arrival<'_>) -> Result<Arc<Actor>, CallError> {
@@ -74,8 +74,17 @@ impl Door for Gateway {
         self.plane().check_whole(&actor.workspace)
     }
 
-    fn missing(&self, caller: &Caller) -> Vec<MissingUpstream> {
-        self.plane().missing_upstreams(caller, &caller.reach)
+    fn gaps(&self, caller: &Caller) -> Gaps {
+        let plane = self.plane();
+        let switches = self.state.incidents.standing_as_known();
+        let stopped = if switches.is_empty() {
+            Vec::new()
+        } else {
+            let view = plane.reached(caller, &caller.reach);
+            let told = |switch: &Switch| switch.notice(caller, view.offers().map(|tool| &**tool));
+            switches.iter().filter_map(told).collect()
+        };
+        Gaps { missing: plane.missing_upstreams(caller, &caller.reach), stopped }
     }
 
     fn check_mirrors(

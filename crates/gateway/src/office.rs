@@ -89,13 +89,18 @@ impl Office {
 
     /// Puts policies to work, by which people decide, and gives who may authenticate.
     fn prepare(&self) -> Result<Arc<Identity>, CallError> {
-        let rules = Rules::load(&self.loaded.folder, None).map_err(|found| unusable("policies", &found))?;
+        let rules = self.rules()?;
         let identity = identity(&self.state, &self.loaded).map_err(|found| unusable("issuers", &found))?;
         let identity = Arc::new(identity);
         let bounds = self.loaded.settings.approvals.bounds();
         let policies = Arc::clone(rules.policies());
         self.state.approvals.obey(Terms { policies, identity: Arc::clone(&identity), bounds });
         Ok(identity)
+    }
+
+    /// The policies of the configuration, from its files alone.
+    fn rules(&self) -> Result<Rules, CallError> {
+        Rules::load(&self.loaded.folder, None).map_err(|found| unusable("policies", &found))
     }
 
     /// Opens the audit log for writing. Whoever opens it closes it.

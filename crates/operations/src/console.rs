@@ -17,6 +17,7 @@ mod origin;
 mod page;
 mod session;
 mod view;
+mod words;
 
 use std::fmt;
 use std::future::Future;
@@ -32,10 +33,11 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use quaymaster_control::Evidence;
-use quaymaster_control::approval::{Approvals, Asker, Decider, Spoken, Verdict};
+use quaymaster_control::approval::{Approvals, Asker, Decider, Request, Spoken, Verdict};
 use quaymaster_control::audit::Event;
 use quaymaster_control::console::{Codes, note};
 use quaymaster_control::identity::{Identity, Voucher};
+use quaymaster_control::incident::Notice;
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_core::{Actor, ApprovalId, CallError, ErrorCode, Randomness};
 
@@ -44,6 +46,7 @@ use self::login::Used;
 use self::origin::{Keeps, Place};
 use self::page::Answer;
 use self::session::{Sessions, SignedIn};
+use self::words::{failed, sentence, status, told, unknown};
 
 /// Most bytes of a form: a comment of 2,000 characters, each written out, and room.
 pub const MAX_FORM_BYTES: usize = 64 * 1024;
@@ -65,6 +68,14 @@ pub trait House: Send + Sync + fmt::Debug {
     /// Whoever logged in, as they are now; none if they are nobody any more: the token was revoked,
     /// the configuration has no local user.
     fn again<'a>(&'a self, who: &'a Guest) -> Pin<Box<dyn Future<Output = Option<Arc<Actor>>> + Send + 'a>>;
+
+    /// What `viewer` is told of incident switches: what stops the call of `request` where there is one,
+    /// else whatever they know of. An error if it cannot be read, while which nothing runs.
+    fn stopped<'a>(
+        &'a self,
+        viewer: &'a Actor,
+        request: Option<&'a Request>,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Notice>, CallError>> + Send + 'a>>;
 }
 
 /// By whose word somebody is logged in.
@@ -105,9 +116,12 @@ pub struct Console {
 
 /// Somebody who is logged in, and what they have before them.
 struct Visit<'a> {
+    house: &'a dyn House,
     desk: &'a Desk,
     actor: Arc<Actor>,
     session: SignedIn,
+    /// What is told on every page: a sentence for each switch that stands.
+    stopped: Vec<String>,
 }
 
 impl Console {
@@ -249,10 +263,12 @@ impl Console {
     }
 
     /// Who asks, if they are logged in and there still is such an account.
-    async fn visit<'a>(&self, desk: &'a Desk, head: &Parts, place: &Place) -> Option<Visit<'a>> {
+    async fn visit<'a>(&'a self, desk: &'a Desk, head: &Parts, place: &Place) -> Option<Visit<'a>> {
         let session = self.sessions.find(&place.kept(head, Keeps::Session), desk.evidence.clock.now())?;
         let actor = self.house.again(session.who()).await?;
-        Some(Visit { desk, actor, session })
+        let house = self.house.as_ref();
+        let stopped = told(house.stopped(&actor, None).await);
+        Some(Visit { house, desk, actor, session, stopped })
     }
 }
 
@@ -275,7 +291,8 @@ impl Visit<'_> {
             Ok(Some(request)) => {
                 let (intent, sig) = (query.value("intent"), query.value("sig"));
                 let suggested = crate::links::suggested(&self.desk.keys, &id, intent, sig);
-                page::request(self, &request, suggested)
+                let stopped = told(self.house.stopped(&self.actor, Some(&request)).await);
+                page::request(self, &request, (suggested, stopped))
             }
             Ok(None) => unknown(),
             Err(error) => failed(&error.into()),
@@ -331,33 +348,6 @@ impl Visit<'_> {
 fn local_path(to: &str) -> String {
     let fits = to.strip_prefix("/approvals/").is_some_and(|id| id.parse::<ApprovalId>().is_ok());
     if fits || to == "/delegations" { to.to_owned() } else { "/approvals".to_owned() }
-}
-
-fn unknown() -> Answer {
-    Answer::message(StatusCode::NOT_FOUND, "There is no such request for you.")
-}
-
-fn failed(error: &CallError) -> Answer {
-    if let Some(source) = &error.source {
-        tracing::error!(event = "console.read", %source, "a page could not be made");
-    }
-    Answer::message(status(error), &sentence(error))
-}
-
-fn status(error: &CallError) -> StatusCode {
-    match error.code {
-        ErrorCode::InputInvalid | ErrorCode::ApprovalExpired => StatusCode::CONFLICT,
-        ErrorCode::PolicyDenied | ErrorCode::AuthInvalid => StatusCode::FORBIDDEN,
-        ErrorCode::LimitRate => StatusCode::TOO_MANY_REQUESTS,
-        _ => StatusCode::SERVICE_UNAVAILABLE,
-    }
-}
-
-/// What an error says to anybody, as a sentence.
-fn sentence(error: &CallError) -> String {
-    let mut letters = error.public_message.chars();
-    let first = letters.next().map(|first| first.to_uppercase().collect::<String>());
-    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
 }
 
 /// The response with what every page has.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use quaymaster_control::approval::{Approvals as Requests, Decider, Request, Said, Spoken, Verdict, Wanted};
 use quaymaster_core::setting::{DurationSetting, Slug};
-use quaymaster_core::text::plain;
+use quaymaster_core::text::{as_sentence, plain};
 use quaymaster_core::{Actor, ActorId, ApprovalId, Clock as _, SystemClock};
 use quaymaster_gateway::Office;
 use serde_json::{Value, json};
@@ -210,8 +210,12 @@ impl List {
         let visit = self.viewer.enter().await?;
         let wanted = if self.all { Wanted::All } else { Wanted::Open };
         let listed = visit.requests().list(&visit.actor, wanted, self.after.as_deref()).await;
+        let stopped = visit.office.stopped(&visit.actor, None).await;
         visit.office.close().await;
-        let listed = listed.map_err(Failure::outside)?;
+        let (listed, stopped) = (listed.map_err(Failure::outside)?, stopped?);
+        if !self.json {
+            stopped.iter().try_for_each(|notice| out::line(as_sentence(&notice.to_string())))?;
+        }
         for request in &listed.requests {
             if self.json {
                 out::json(&described(request))?;
@@ -232,20 +236,24 @@ impl List {
 impl Show {
     async fn run(self) -> Result<(), Failure> {
         let visit = self.one.viewer.enter().await?;
-        let found = visit.requests().show(&visit.actor, &self.one.id).await.map_err(Failure::outside)?;
+        let found = visit.requests().show(&visit.actor, &self.one.id).await;
+        let stopped = visit.office.stopped(&visit.actor, found.as_ref().ok().and_then(Option::as_ref)).await;
         visit.office.close().await;
+        let (found, stopped) = (found.map_err(Failure::outside)?, stopped?);
         let Some(request) = found else {
             out::line(format!("there is no request {} for you", self.one.id))?;
             return Err(Failure::Told);
         };
         if self.json {
-            return out::json(&described(&request));
+            let mut described = described(&request);
+            described.as_object_mut().map(|members| members.insert("stopped".into(), json!(stopped)));
+            return out::json(&described);
         }
         out::line(format!("{}State         {}", request.document.to_text(), request.state.as_str()))?;
         for said in &request.said {
             out::line(format!("Said          {}", one_said(said)))?;
         }
-        Ok(())
+        stopped.iter().try_for_each(|notice| out::line(format!("Stopped       {notice}")))
     }
 }
 

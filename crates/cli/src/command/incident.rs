@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use quaymaster_control::incident::{Stop, Switch, Target};
 use quaymaster_core::setting::{DurationSetting, Slug};
+use quaymaster_core::text::plain;
 use quaymaster_core::{ActorId, IncidentId};
 use quaymaster_gateway::Office;
 use serde_json::{Value, json};
@@ -117,7 +118,7 @@ impl StopArguments {
         if self.json {
             return out::json(&described(&switch));
         }
-        out::line(format!("stopped: {} {} until {}", switch.id, target(&switch.target), switch.until))
+        out::line(format!("stopped: {} {} until {}", switch.id, switch.target, switch.until))
     }
 }
 
@@ -131,8 +132,7 @@ impl List {
                 out::json(&described(&switch))?;
                 continue;
             }
-            let Switch { id, reason, made_by, until, .. } = &switch;
-            out::line(format!("{id}  {}  until {until}  by {made_by}: {reason}", target(&switch.target)))?;
+            out::line(line(&switch))?;
         }
         Ok(())
     }
@@ -151,22 +151,14 @@ impl Lift {
     }
 }
 
-fn target(target: &Target) -> String {
-    let Target { tool, connector, actor, session, workspace, writes } = target;
-    let named = [
-        ("tool", tool.clone()),
-        ("connector", connector.as_ref().map(ToString::to_string)),
-        ("actor", actor.clone()),
-        ("session", session.clone()),
-        ("workspace", workspace.as_ref().map(ToString::to_string)),
-    ];
-    let mut words: Vec<String> = Vec::new();
-    words.extend(writes.then(|| "writes".to_owned()));
-    words.extend(named.into_iter().filter_map(|(word, name)| Some(format!("{word} {}", name?))));
-    words.join(", ")
+/// A switch on one line, for those who may read everything.
+pub(super) fn line(switch: &Switch) -> String {
+    let Switch { id, target, reason, made_by, until, .. } = switch;
+    format!("{id}  {target}  until {until}  by {}: {}", plain(made_by), plain(reason))
 }
 
-fn described(switch: &Switch) -> Value {
+/// A switch for programs.
+pub(super) fn described(switch: &Switch) -> Value {
     json!({
         "id": switch.id,
         "target": switch.target,

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use clap::Args;
 use quaymaster_core::setting::DurationSetting;
-use quaymaster_gateway::{QuarantinedTool, UpstreamReport, look_at_upstreams};
-use serde_json::json;
+use quaymaster_gateway::{QuarantinedTool, UpstreamReport, look_at_upstreams, standing_switches};
+use serde_json::{Value, json};
 
+use super::incident::{self, described};
 use super::place::Place;
 use super::signals::Signals;
 use crate::failure::Failure;
@@ -18,7 +19,8 @@ const MAX_WAIT: Duration = Duration::from_mins(5);
 const HELP: &str = "\
 Calls nothing and records nothing. A server is ready, degraded, no_tools, missing, disabled, unreachable,
 auth_required or quarantined; or starting or incompatible. The guide `upstreams` says what brings it there
-and what brings it back. The exit code is 1 if a server with `required: true` is not up.";
+and what brings it back. Incident switches that stand are listed below the servers. The exit code is 1 if
+a server with `required: true` is not up.";
 
 /// Starts the MCP servers of a configuration, says how each one is, and stops them.
 #[derive(Debug, Args)]
@@ -27,7 +29,8 @@ pub(crate) struct Upstreams {
     #[command(flatten)]
     place: Place,
     /// Print JSON: `{"ready", "upstreams": [{"name", "transport", "state", "reason", "revision", "required",
-    /// "workspaces", "offered", "configured", "quarantined": [{"tool", "why"}]}]}`.
+    /// "workspaces", "offered", "configured", "quarantined": [{"tool", "why"}]}], "stopped": [..]}`, where `stopped`
+    /// is what `incident list --json` has.
     #[arg(long)]
     json: bool,
     /// How long to wait for servers that do not answer yet, at most `5m`.
@@ -50,15 +53,21 @@ impl Upstreams {
             found = look_at_upstreams(&self.place.config, self.wait) => found,
             () = signals.end() => return Err(Failure::Told),
         };
-        let upstreams = found?;
+        let (upstreams, switches) = (found?, standing_switches(&self.place.config).await?);
         let ready = !upstreams.iter().any(UpstreamReport::is_in_the_way);
         if self.json {
-            out::json(&json!({"ready": ready, "upstreams": upstreams}))?;
+            let stopped: Vec<Value> = switches.iter().map(described).collect();
+            out::json(&json!({"ready": ready, "upstreams": upstreams, "stopped": stopped}))?;
         } else if upstreams.is_empty() {
             out::line("no connector has an MCP server")?;
         } else {
             out::line(row(["NAME", "TRANSPORT", "STATE", "REVISION", "OFFERED", "REASON"]))?;
             upstreams.iter().try_for_each(|upstream| out::line(line(upstream)))?;
+        }
+        if !self.json {
+            switches
+                .iter()
+                .try_for_each(|switch| out::line(format!("stopped: {}", incident::line(switch))))?;
         }
         if ready { Ok(()) } else { Err(Failure::Told) }
     }

@@ -41,6 +41,44 @@ fn a_switch_from_the_command_line_counts_for_a_gateway_that_serves_until_it_is_l
     assert_eq!(demo.run(&["audit", "verify"]).code, 0);
 }
 
+/// What a list says is stopped.
+fn told(demo: &Demo, token: &str) -> Value {
+    let list = demo.ask_at("/mcp", token, ("tools/list", ""), &json!({})).expect("an answer");
+    list["result"]["_meta"]["com.quaymaster/stopped"].clone()
+}
+
+#[test]
+fn a_switch_is_shown_wherever_those_look_whom_it_touches() {
+    let demo = Demo::start();
+    assert_eq!(told(&demo, &demo.support), Value::Null);
+    let tool = "desk_create_support_escalation";
+    let switch = stop(&demo, &["--tool", tool]);
+    let arguments = json!({"account_id": "ACC-0007", "severity": "critical", "summary": "Nothing works"});
+    let refused = || code(&demo, tool, &arguments).as_deref() == Some("incident.stopped");
+    eventually("the switch counts", refused);
+    let [told_support] = &told(&demo, &demo.support).as_array().cloned().unwrap_or_default()[..] else {
+        panic!("one switch")
+    };
+    assert_eq!(told_support["id"], switch.as_str());
+    assert_eq!(told_support["stops"], format!("calls of the tool {tool}"));
+    assert_eq!(told(&demo, &demo.analyst), Value::Null, "they do not know of the tool");
+
+    let listed = demo.run(&["upstreams"]);
+    let line = format!("stopped: {switch}  calls of the tool {tool}  until ");
+    assert!(listed.output.contains(&line) && listed.output.contains(": a test"), "{}", listed.output);
+    let as_json: Value = serde_json::from_str(&demo.run(&["upstreams", "--json"]).output).expect("JSON");
+    assert_eq!(as_json["stopped"][0]["id"], switch.as_str());
+    let requests = demo.run(&["approvals", "list"]);
+    assert!(
+        requests.output.starts_with(&format!("Calls of the tool {tool} are stopped until ")),
+        "{}",
+        requests.output
+    );
+    assert_eq!(demo.run(&["incident", "lift", &switch]).code, 0);
+    eventually("nothing is told any more", || told(&demo, &demo.support) == Value::Null);
+    assert!(!demo.run(&["upstreams"]).output.contains(&switch));
+}
+
 #[test]
 fn a_call_that_runs_is_cancelled_by_a_switch_that_wants_it_to_end() {
     let demo = Demo::start();

@@ -90,6 +90,21 @@ impl Incidents {
         self.known().switches.iter().filter(|switch| switch.until > now).count()
     }
 
+    /// The switches that stand, as far as this process knows: while no call runs, that may be some
+    /// seconds old. For what is told, not for what is decided.
+    pub fn standing_as_known(&self) -> Vec<Switch> {
+        let (known, now) = (self.known(), self.clock.now());
+        known.switches.iter().filter(|switch| switch.until > now).cloned().collect()
+    }
+
+    /// Reads the store, unless what is known is [fresh](FRESH).
+    pub(super) async fn refresh(&self) -> Result<(), CallError> {
+        if !self.known().is_fresh() {
+            Box::pin(self.look_again()).await?;
+        }
+        Ok(())
+    }
+
     /// Enters a call among those that run, unless a switch stands against it.
     pub(crate) async fn enter(
         &self,
@@ -108,9 +123,7 @@ impl Incidents {
 
     /// The switch that stands against a call, if one does.
     pub(crate) async fn against(&self, called: &Called) -> Result<Option<Switch>, CallError> {
-        if !self.known().is_fresh() {
-            Box::pin(self.look_again()).await?;
-        }
+        self.refresh().await?;
         let (known, now) = (self.known(), self.clock.now());
         let stands = |switch: &&Switch| switch.until > now && switch.target.stops(called);
         Ok(known.switches.iter().find(stands).cloned())

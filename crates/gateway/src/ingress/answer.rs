@@ -18,7 +18,6 @@ use super::changes::Topic;
 use super::door::{Page, Shelf};
 use super::era::{Era, MODERN, SUPPORTED};
 use super::front::ServerIdentity;
-use crate::upstreams::{MISSING_UPSTREAMS, MissingUpstream};
 
 /// How long a client may take the list of tools for fresh.
 const LIST_TTL_MS: u32 = 10_000;
@@ -155,19 +154,6 @@ pub(super) fn list(
     Pieces([head.into(), Bytes::from_owner(Text(page.text)).slice(page.objects), tail])
 }
 
-/// The `_meta` of a list: whose it is, and what of it could not be asked.
-pub(super) fn list_meta(era: Era, identity: &ServerIdentity, missing: &[MissingUpstream]) -> Option<Value> {
-    let mut meta = match era {
-        Era::Legacy if missing.is_empty() => return None,
-        Era::Legacy => json!({}),
-        Era::Modern => identity.as_meta(),
-    };
-    if let (Some(members), false) = (meta.as_object_mut(), missing.is_empty()) {
-        members.insert(MISSING_UPSTREAMS.into(), json!(missing));
-    }
-    Some(meta)
-}
-
 /// What the server can do for somebody who sees prompts and resources, or does not.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a capability of its own in the protocol")]
@@ -300,22 +286,6 @@ mod tests {
             result(Era::Legacy, r#"{"content":[]}"#).as_deref(),
             Some(r#"{"jsonrpc":"2.0","id":7,"result":{"content":[]}}"#)
         );
-    }
-
-    #[test]
-    fn a_list_names_what_could_not_be_asked_in_both_eras() {
-        let missing = [MissingUpstream { name: "desk".into(), state: "unreachable" }];
-        let told = |era: Era, missing: &[MissingUpstream]| {
-            let meta = list_meta(era, &ServerIdentity::default(), missing);
-            let page = (Shelf::Tools, Page::whole("[]".into()), None);
-            let pieces = list(&RequestId::number(1), era, meta, page);
-            let value: Value = serde_json::from_slice(&pieces.0.concat()).expect("JSON");
-            value["result"]["_meta"].get(MISSING_UPSTREAMS).cloned()
-        };
-        for era in [Era::Legacy, Era::Modern] {
-            assert_eq!(told(era, &[]), None);
-            assert_eq!(told(era, &missing), Some(json!([{"name": "desk", "state": "unreachable"}])));
-        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use quaymaster_core::{Actor, CallError, CallId, CallRequest, Caller, Clock, Kind
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::upstreams::MissingUpstream;
+use super::gaps::Gaps;
 
 /// Where a request goes once the protocol is done with it.
 pub trait Door: Send + Sync + 'static {
@@ -73,9 +73,9 @@ pub trait Door: Send + Sync + 'static {
         Ok(())
     }
 
-    /// The systems that are not up and whose lists `caller` would otherwise get something of.
-    fn missing(&self, _caller: &Caller) -> Vec<MissingUpstream> {
-        Vec::new()
+    /// What `caller` would otherwise get something of, or could call.
+    fn gaps(&self, _caller: &Caller) -> Gaps {
+        Gaps::default()
     }
 
     /// Checks the headers in which a call of the tool `name` repeats its arguments.

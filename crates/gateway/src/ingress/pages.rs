@@ -40,7 +40,7 @@ impl<D: Door> Front<D> {
         };
         let page = self.door.page(caller, which, after.as_deref()).ok_or_else(unknown)?;
         let next = page.next.as_deref().map(|last| holder.seal(self.door.keys(), last)).transpose()?;
-        let meta = answer::list_meta(era, &self.identity, &self.door.missing(caller));
+        let meta = self.door.gaps(caller).as_meta(era, &self.identity);
         Ok(Plan::Answer(answer::list(asked.id, era, meta, (which, page, next))))
     }
 }

@@ -1,12 +1,14 @@
 //! What is done when something goes wrong: calls are stopped, and writes whose end nobody saw resolved.
 
+use quaymaster_control::approval::Request;
 use quaymaster_control::identity::LoginError;
-use quaymaster_control::incident::{self, IncidentError, Stop, Switch, Target};
+use quaymaster_control::incident::{self, IncidentError, Notice, Stop, Switch, Target};
 use quaymaster_control::ledger::{Entry, Found, Ledger, LedgerError};
 use quaymaster_core::setting::Slug;
-use quaymaster_core::{ActorId, CallError, EntryId, IncidentId};
+use quaymaster_core::{Actor, ActorId, CallError, EntryId, IncidentId};
 
 use super::Office;
+use crate::incidents::notices;
 use crate::people::local_id;
 use crate::state::StartError;
 
@@ -67,6 +69,25 @@ impl Office {
     /// [`OfficeError`] if the store fails.
     pub async fn switches(&self) -> Result<Vec<Switch>, OfficeError> {
         Ok(incident::standing(&self.state.store, self.state.clock.as_ref()).await?)
+    }
+
+    /// What `viewer` is told of these switches: those that stop the call of `request` where there is
+    /// one, else those that stop something of their workspace.
+    ///
+    /// # Errors
+    ///
+    /// [`OfficeError`] if the store fails, or the policies cannot be used.
+    pub async fn stopped(
+        &self,
+        viewer: &Actor,
+        request: Option<&Request>,
+    ) -> Result<Vec<Notice>, OfficeError> {
+        let switches = self.switches().await?;
+        if switches.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rules = self.rules()?;
+        Ok(notices(&switches, rules.catalogue(), viewer, request))
     }
 
     /// The writes that run and those whose end nobody saw, oldest first.

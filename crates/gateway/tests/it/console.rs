@@ -1,5 +1,6 @@
 //! The console's pages: who decides on them, and what nobody gets by them.
 
+use quaymaster_control::incident::{Stop, Target};
 use quaymaster_core::Status;
 use quaymaster_gateway::{Gateway, Office};
 
@@ -96,6 +97,53 @@ async fn a_person_logs_in_with_a_code_reads_a_request_and_approves_and_its_call_
     for event in ["console.code_created", "console.signed_in", "console.signed_out"] {
         assert_eq!(told(event), 1, "{event}");
     }
+}
+
+/// Makes an incident switch for `target`.
+async fn stop(harbour: &Harbour, target: Target) -> String {
+    let office = Office::open(options(harbour.folder.path())).await.expect("an office");
+    let by = office.local_id().expect("a local user");
+    let (lifetime, reason) = (PATIENCE, "the secret reason".to_owned());
+    let switch =
+        office.stop_calls(Stop { target, lifetime, reason, cancels: false, by }).await.expect("made");
+    office.close().await;
+    switch.id.to_string()
+}
+
+#[tokio::test]
+async fn every_page_says_what_is_stopped_and_a_request_whether_its_call_is() {
+    let harbour = Harbour::start("").await;
+    let robot = harbour.somebody("robot").await;
+    let id = harbour.asked(&robot, "the quay").await;
+    let mut browser = harbour.signed_in().await;
+    let request = format!("/approvals/{id}");
+    let pages = ["/approvals", "/delegations", &request];
+    for page in pages {
+        assert!(!browser.get(page).await.body.contains("stopped until"), "{page}");
+    }
+    let of_robot = stop(&harbour, Target { actor: Some("robot".into()), ..Target::default() }).await;
+    for page in ["/approvals", "/delegations"] {
+        assert!(!browser.get(page).await.body.contains(&of_robot), "{page}: somebody else is stopped");
+    }
+    let shown = browser.get(&request).await.body;
+    assert!(
+        shown.contains("this does not run now. Calls like the one that is asked for are stopped until"),
+        "{shown}"
+    );
+    assert!(shown.contains(&of_robot), "{shown}");
+    let writes = stop(&harbour, Target { writes: true, ..Target::default() }).await;
+    assert!(!browser.get("/approvals").await.body.contains(&writes), "there are no writes in the workspace");
+    let greet = Target { tool: Some("greetings_greet".into()), ..Target::default() };
+    let of_tool = stop(&harbour, greet).await;
+    for page in pages {
+        let shown = browser.get(page).await.body;
+        let told = "Calls of the tool greetings_greet are stopped until ";
+        assert!(shown.contains(told) && shown.contains(&of_tool), "{page}: {shown}");
+        assert!(!shown.contains("the secret reason") && !shown.contains(&writes), "{page}: {shown}");
+    }
+    let mut stranger = harbour.browser();
+    assert!(!stranger.get("/approvals").await.body.contains(&of_tool), "nobody is logged in");
+    harbour.end().await;
 }
 
 #[tokio::test]

@@ -130,7 +130,7 @@ async fn a_connector_of_which_nothing_may_be_seen_is_answered_like_one_that_does
             let lists = [Shelf::Tools, Shelf::Prompts, Shelf::Resources, Shelf::ResourceTemplates];
             (
                 lists.map(|which| gateway.list(&caller, which)),
-                gateway.missing(&caller).len(),
+                gateway.gaps(&caller).missing.len(),
                 gateway.completes(&caller),
             )
         });

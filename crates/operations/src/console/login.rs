@@ -17,6 +17,7 @@ use http::request::Parts;
 use quaymaster_control::identity::{Begun, LoginError, LoginWay, Returned};
 use quaymaster_control::keyring::Binding;
 use quaymaster_core::Timestamp;
+use quaymaster_core::text::as_sentence;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -159,11 +160,7 @@ fn refused(issuer: &str, error: &LoginError) -> Answer {
         LoginError::TooMany => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::FORBIDDEN,
     };
-    let mut text = error.to_string();
-    if let Some(first) = text.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    page::not_signed_in(status, &format!("{text}."), code)
+    page::not_signed_in(status, &as_sentence(&error.to_string()), code)
 }
 
 #[cfg(test)]

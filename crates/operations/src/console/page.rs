@@ -90,17 +90,19 @@ impl Answer {
     }
 }
 
-/// Who is logged in, and the word of their session.
+/// Who is logged in, the word of their session, and what is told on every page.
 struct Who<'a> {
     name: &'a str,
     workspace: &'a str,
     word: &'a str,
+    stopped: &'a [String],
 }
 
 impl<'a> Who<'a> {
     fn of(visit: &'a Visit<'_>) -> Self {
         let actor = &visit.actor;
-        Self { name: actor.id.as_str(), workspace: actor.workspace.as_str(), word: visit.session.word() }
+        let (name, workspace) = (actor.id.as_str(), actor.workspace.as_str());
+        Self { name, workspace, word: visit.session.word(), stopped: &visit.stopped }
     }
 }
 
@@ -174,6 +176,8 @@ struct RequestPage<'a> {
     changes: Vec<ChangeRow>,
     changes_unknown: Option<String>,
     said: Vec<SaidRow>,
+    /// Why the call would not run now, though everybody agreed: a sentence each.
+    stopped: Vec<String>,
     choices: Vec<Choice>,
     is_suggested: bool,
     is_own: bool,
@@ -240,7 +244,11 @@ pub(super) fn list(visit: &Visit<'_>, listed: &Listed, show: Show) -> Answer {
 }
 
 /// One request with all that there is to know before one answers it.
-pub(super) fn request(visit: &Visit<'_>, request: &Request, suggested: Option<&'static str>) -> Answer {
+pub(super) fn request(
+    visit: &Visit<'_>,
+    request: &Request,
+    (suggested, stopped): (Option<&'static str>, Vec<String>),
+) -> Answer {
     let document = &request.document;
     let choices = view::choices(&visit.actor, request, suggested);
     let page = RequestPage {
@@ -254,6 +262,7 @@ pub(super) fn request(visit: &Visit<'_>, request: &Request, suggested: Option<&'
         changes: view::changes(document),
         changes_unknown: document.changes_unknown.as_deref().map(quaymaster_core::text::plain),
         said: view::said(request),
+        stopped,
         is_suggested: choices.iter().any(|choice| choice.is_suggested),
         is_own: request.is_of(&visit.actor),
         choices,
