@@ -18,7 +18,7 @@ use quaymaster_control::audit::{
     Audit, AuditSettings, Draft, Durability, Event, LogKey, Notary, Record, Subject, Subjects,
 };
 use quaymaster_control::crypto::{SealingKey, SystemRandomness};
-use quaymaster_core::{ActorId, Clock, SystemClock, WriterId};
+use quaymaster_core::{ActorId, CallId, Clock, SystemClock, WriterId};
 use quaymaster_store::{Store, StoreTarget};
 
 /// Calls whose records nobody waits for.
@@ -80,11 +80,12 @@ async fn in_parallel(
     durability: Durability,
 ) {
     let mut callers = Vec::new();
-    for caller in 0..at_once {
+    for _ in 0..at_once {
         let (audit, subject) = (Arc::clone(audit), Arc::clone(subject));
         callers.push(tokio::spawn(async move {
-            for n in 0..calls / at_once {
-                let id: Arc<str> = format!("call_0199{caller:08x}{n:020x}").into();
+            for _ in 0..calls / at_once {
+                // As calls have them: where in the index they come depends on when they were made.
+                let id = CallId::new(&SystemClock, &SystemRandomness).to_shared();
                 let (intent, sealed) = intent(&id, &subject);
                 audit.append(intent, Some(sealed), durability).await.expect("written");
                 audit.append(outcome(&id, &subject), None, durability).await.expect("written");
