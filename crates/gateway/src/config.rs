@@ -42,8 +42,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use quaymaster_connectors::IssuerWeb;
 use quaymaster_connectors::problem::SpecProblem;
 use quaymaster_control::secrets::Secrets;
+use quaymaster_core::SystemClock;
 use quaymaster_redaction::Engine;
 
 use self::checked::{Known, PathProblem};
@@ -65,7 +67,7 @@ pub use self::locks::Locks;
 pub use self::render::Style;
 pub use self::settings::{
     CatalogueConfig, Executables, FirstSight, Follow, IntegrityConfig, ListenConfig, LocalUserConfig,
-    SearchMode, SecretsConfig, SettingsConfig, SettingsVersion, WorkspaceConfig,
+    SearchMode, SettingsConfig, SettingsVersion, WorkspaceConfig,
 };
 pub use self::sinks::{OnBehind, Sink, SinkConfig, SinkFormat, Target};
 pub use self::watch::{Change, Reload, watch};
@@ -99,6 +101,7 @@ pub struct Loaded {
     pub warnings: Diagnostics,
     /// The folder, to which paths in connectors are relative.
     pub folder: PathBuf,
+    pub(crate) secrets: Secrets,
 }
 
 /// A connector with its file.
@@ -113,7 +116,7 @@ pub struct LoadedConnector {
 impl Loaded {
     /// Where this configuration finds its secrets.
     pub fn secrets(&self) -> Secrets {
-        Secrets::new(self.settings.secret_files.clone())
+        self.secrets.clone()
     }
 }
 
@@ -149,8 +152,11 @@ fn check(
     let mut connectors: Vec<Document<Connector>> = contents.connectors.into_iter().map(read).collect();
 
     let settings = settings_file.as_mut().and_then(|file| check_settings(folder, file, &mut connectors));
-    let resolved = settings.as_ref().filter(|_| secrets == SecretCheck::Resolve);
-    let secrets = resolved.map(|settings| Secrets::new(settings.secret_files.clone()));
+    let all = settings.as_ref().map(|settings| {
+        let web = Arc::new(IssuerWeb::default());
+        Secrets::new(settings.secrets.clone(), web, Arc::new(SystemClock))
+    });
+    let secrets = all.clone().filter(|_| secrets == SecretCheck::Resolve);
     if let Some((secrets, file)) = secrets.as_ref().zip(settings_file.as_mut()) {
         file.report_missing_secrets(secrets);
     }
@@ -174,9 +180,10 @@ fn check(
     let (classification, of_classification) = contents.classification.map(classification::check).unzip();
     found.add(of_classification.into_iter().flatten());
     loaded.sort_by(|a, b| a.connector.metadata().name.cmp(&b.connector.metadata().name));
-    match settings {
-        Some(settings) if !found.has_errors() => Ok(Loaded {
+    match settings.zip(all) {
+        Some((settings, secrets)) if !found.has_errors() => Ok(Loaded {
             settings,
+            secrets,
             connectors: loaded,
             locks,
             policies: contents.policies,
