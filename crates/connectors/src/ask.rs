@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use quaymaster_core::{Actor, Arguments, CallId, CallerTokens, Effect, InputPort, Kind, LogSink, ProgressSink, Tasks};
+use quaymaster_core::{
+    Actor, Arguments, CallId, CallerTokens, Effect, InputPort, Kind, LogSink, ProgressSink, Tasks,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::mcp::CallerCredential;

@@ -15,8 +15,8 @@ use quaymaster_control::output::RawOutput;
 use quaymaster_control::{Job, Permit, Receipt, Voice};
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
-    CallError, CallerTokens, Effect, ErrorCode, InputAbilities, InputPort, LogSink, NoInput, ProgressSink, RawBuf,
-    TaskPort, TaskTerms, Tasks,
+    CallError, CallerTokens, Effect, ErrorCode, InputAbilities, InputPort, LogSink, NoInput, ProgressSink,
+    RawBuf, TaskPort, TaskTerms, Tasks,
 };
 use tokio_util::sync::CancellationToken;
 

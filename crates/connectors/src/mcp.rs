@@ -75,8 +75,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub(crate) use self::caller::CallerCredential;
 pub use self::announced::{Announced, EachList, ListKind};
+pub(crate) use self::caller::CallerCredential;
 use self::check::Settings;
 use self::check::server::Server;
 use self::config::{McpSpec, Transport};

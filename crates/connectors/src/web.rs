@@ -64,13 +64,15 @@ impl IssuerWeb {
         let request = of_question(&uri, question).ok_or("a header or the address cannot be sent")?;
         let target = uri.path_and_query().cloned().ok_or("the address has no path")?;
         // One way for all questions to a server, whatever their paths.
-        let root = uri.authority().map(|authority| (uri.scheme_str().unwrap_or_default(), authority.as_str()));
+        let root =
+            uri.authority().map(|authority| (uri.scheme_str().unwrap_or_default(), authority.as_str()));
         let (scheme, authority) = root.ok_or("the address has no host")?;
         let root = format!("{scheme}://{authority}/");
         let egress = self.way(&root, &uri).map_err(|error| error.to_string())?.at(target);
         let response = egress.send(request).await.map_err(|error| error.to_string())?;
         let status = response.status().as_u16();
-        let text = response.into_body().read(secrets::MAX_ANSWER_BYTES).await.map_err(|error| error.to_string())?;
+        let text =
+            response.into_body().read(secrets::MAX_ANSWER_BYTES).await.map_err(|error| error.to_string())?;
         Ok(Told { status, text: Zeroizing::new(text.to_vec()) })
     }
 

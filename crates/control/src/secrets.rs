@@ -79,7 +79,7 @@ impl SecretSource for Secrets {
 #[cfg(unix)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
 
     use quaymaster_core::SystemClock;
     use secrecy::ExposeSecret;

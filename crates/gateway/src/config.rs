@@ -10,7 +10,7 @@
 //! Invariants:
 //! - Every problem is reported, not only the first, each where it is.
 //! - No text in the folder makes loading panic or run without bound.
-//! - A secret that stands in a file is neither repeated nor shown.
+//! - A secret that stands in a file is neither repeated nor shown. Where none is expected `literals` finds it.
 
 mod across;
 mod approvals;
@@ -26,6 +26,7 @@ mod folder;
 mod late;
 mod limits;
 mod listen;
+pub(crate) mod literals;
 mod locks;
 mod render;
 pub mod schema;
@@ -128,6 +129,16 @@ impl Loaded {
 pub fn read_policies(folder: &Path) -> Result<Vec<Arc<Source>>, Diagnostics> {
     let (files, found) = folder::read_policies(folder);
     if found.has_errors() { Err(found) } else { Ok(files.into_iter().map(Arc::new).collect()) }
+}
+
+/// The folders below `folder` that hold state and secrets, and are no texts of the configuration.
+pub(crate) fn kept_apart(folder: &Path) -> Vec<PathBuf> {
+    let (contents, _) = folder::read(folder);
+    let settings = contents.settings.map(Document::<SettingsConfig>::read).and_then(|file| file.value);
+    let named = settings.map(|settings| [Some(settings.data_folder), settings.secrets.files]);
+    let named = named.unwrap_or([Some("data".into()), None]);
+    // As `read_dir` spells them: without `.` between.
+    named.into_iter().flatten().map(|path| folder.join(path).components().collect()).collect()
 }
 
 /// Reads and checks the configuration in `folder`.

@@ -39,7 +39,11 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    fn of(own: &[(HeaderName, Arc<dyn LiveSecret>)], values: Vec<Arc<SecretValue>>, before: &[Arc<SecretValue>]) -> Option<Self> {
+    fn of(
+        own: &[(HeaderName, Arc<dyn LiveSecret>)],
+        values: Vec<Arc<SecretValue>>,
+        before: &[Arc<SecretValue>],
+    ) -> Option<Self> {
         let header = |((name, _), value): (&(HeaderName, _), &Arc<SecretValue>)| {
             let mut value = HeaderValue::from_str(value.text.expose_secret()).ok()?;
             value.set_sensitive(true);

@@ -136,8 +136,8 @@ impl Check<'_> {
         if !Path::new(&config.secret_tool).is_absolute() {
             self.add("secrets.secretTool", "not an absolute path", None);
         }
-        if config.files.as_deref().is_some_and(str::is_empty) {
-            self.add("secrets.files", "an empty path names nothing", None);
+        if config.files.as_deref().is_some_and(|files| files.is_empty() || files.contains('\0')) {
+            self.add("secrets.files", "not a path", None);
         }
         let vaults = config.vaults.iter().filter_map(|(name, vault)| {
             let checked = self.vault(&format!("secrets.vaults.{name}"), vault)?;
@@ -154,13 +154,17 @@ impl Check<'_> {
         });
         let named = named.collect();
         SecretSettings {
-            files: config.files.as_ref().map(|files| self.folder.join(files)),
+            files: config.files.as_deref().map(|files| self.below(files)),
             refresh: config.refresh.get(),
             stale: config.stale.get(),
             vaults,
             named,
             secret_tool: config.secret_tool.clone().into(),
         }
+    }
+
+    fn below(&self, path: &str) -> PathBuf {
+        self.folder.join(path.strip_prefix("./").unwrap_or(path))
     }
 
     fn duration(&mut self, path: &str, given: DurationSetting, least: Duration) {
@@ -244,7 +248,7 @@ impl Check<'_> {
     fn named(&mut self, path: &str, config: &OriginConfig) -> Option<Named> {
         let origins: Vec<Option<Origin>> = [
             config.environment.as_ref().map(|variable| Some(Origin::Environment(variable.clone()))),
-            config.file.as_ref().map(|file| Some(Origin::File(self.folder.join(file)))),
+            config.file.as_ref().map(|file| Some(Origin::File(self.below(file)))),
             config.keyring.as_ref().map(|attributes| self.keyring(path, attributes)),
             config.command.as_ref().map(|command| self.command(path, command)),
             config.vault.as_ref().map(|kv| self.kv(path, kv)),

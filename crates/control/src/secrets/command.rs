@@ -37,8 +37,10 @@ struct Ran {
 /// The secret `name`, as `program` prints it.
 pub(super) async fn run(name: &str, program: &Program) -> Result<SecretString, SecretError> {
     let shown = program.path.display();
-    let unavailable =
-        |reason: String| SecretError::Unavailable { name: name.to_owned(), reason: format!("{shown}: {reason}") };
+    let unavailable = |reason: String| SecretError::Unavailable {
+        name: name.to_owned(),
+        reason: format!("{shown}: {reason}"),
+    };
     let ran = run_program(program).await.map_err(unavailable)?;
     match ran.code {
         Some(0) => text_of(&ran.output).map_err(|reason| SecretError::Unusable {
@@ -67,9 +69,9 @@ pub(super) async fn keyring(
         inherit_env: OF_SESSION.map(str::to_owned).into(),
     };
     let unavailable = |reason: String| SecretError::Unavailable { name: name.to_owned(), reason };
-    let ran = run_program(&program)
-        .await
-        .map_err(|reason| unavailable(format!("the keyring cannot be asked by {}: {reason}", tool.display())))?;
+    let ran = run_program(&program).await.map_err(|reason| {
+        unavailable(format!("the keyring cannot be asked by {}: {reason}", tool.display()))
+    })?;
     match ran {
         Ran { code: Some(0), output, .. } if !output.is_empty() => {
             text_of(&output).map_err(|reason| SecretError::Unusable {
@@ -98,9 +100,10 @@ async fn run_program(program: &Program) -> Result<Ran, String> {
     let mut child = command.spawn().map_err(|error| format!("it cannot be started: {error}"))?;
     let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let ended = timeout(program.timeout, collect(&mut child)).await;
-    let is_late = ended.is_err();
-    // The leader is not reaped before, unless it has ended with all of its output closed.
-    if is_late && let Some(group) = group {
+    // Until it is reaped the group is its own; afterwards the number may be a stranger's.
+    if child.id().is_some()
+        && let Some(group) = group
+    {
         let _ = kill_process_group(group, Signal::KILL);
         let _ = child.wait().await;
     }
@@ -115,14 +118,16 @@ async fn collect(child: &mut Child) -> Result<Ran, String> {
     let limit = MAX_SECRET_BYTES + 3;
     let mut output = Zeroizing::new(Vec::with_capacity(limit));
     let mut reading = stdout.take(limit as u64);
-    let (read, has_complained) = tokio::join!(reading.read_to_end(&mut output), complained(stderr));
+    let complained = tokio::spawn(complained(stderr));
+    let read = reading.read_to_end(&mut output).await;
     read.map_err(|error| format!("its output cannot be read: {error}"))?;
     if output.len() >= limit {
-        let _ = child.start_kill();
+        // Too much, whatever else it would do: who reads it says so, and what still runs is killed.
+        return Ok(Ran { output, has_complained: false, code: Some(0) });
     }
+    let has_complained = complained.await.unwrap_or(true);
     let status = child.wait().await.map_err(|error| error.to_string())?;
-    let code = if output.len() >= limit { Some(0) } else { status.code() };
-    Ok(Ran { output, has_complained, code })
+    Ok(Ran { output, has_complained, code: status.code() })
 }
 
 /// Whether there is anything on standard error; it is read and forgotten.

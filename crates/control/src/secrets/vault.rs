@@ -168,7 +168,8 @@ impl<'a> Vault<'a> {
         }
         let LoggedIn { auth } = self.read(&told)?;
         let lease = Duration::from_secs(auth.lease_duration);
-        let until = (!lease.is_zero()).then(|| clock.now().after(lease.saturating_sub(MARGIN.min(lease / 2))));
+        let until =
+            (!lease.is_zero()).then(|| clock.now().after(lease.saturating_sub(MARGIN.min(lease / 2))));
         Ok(Session { token: auth.client_token.into(), until })
     }
 
@@ -184,7 +185,8 @@ impl<'a> Vault<'a> {
 
     fn read<T: DeserializeOwned>(self, told: &Told) -> Result<T, SecretError> {
         match told.status {
-            200 => serde_json::from_slice(&told.text).map_err(|_| self.unusable("not the answer that was asked for")),
+            200 => serde_json::from_slice(&told.text)
+                .map_err(|_| self.unusable("not the answer that was asked for")),
             404 => Err(self.missing("it there")),
             403 => Err(self.denied("does not permit it to this gateway")),
             400 => Err(self.unusable("the server refuses the question (HTTP status 400)")),
@@ -202,7 +204,10 @@ impl<'a> Vault<'a> {
     }
 
     fn denied(&self, what: &str) -> SecretError {
-        SecretError::Denied { name: self.name.to_owned(), reason: format!("the server `{}` {what}", self.server) }
+        SecretError::Denied {
+            name: self.name.to_owned(),
+            reason: format!("the server `{}` {what}", self.server),
+        }
     }
 
     fn unavailable(&self, what: &str) -> SecretError {

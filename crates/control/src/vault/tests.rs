@@ -18,11 +18,15 @@ impl World {
     async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Arc::new(FixedClock::new(Timestamp::from_micros(1_000_000_000)));
-        let store = Store::open(StoreTarget::Sqlite { path: folder.path().join("q.db") }).await.expect("a store");
-        let (time, chance) = (Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemRandomness) as Arc<dyn Randomness>);
+        let store =
+            Store::open(StoreTarget::Sqlite { path: folder.path().join("q.db") }).await.expect("a store");
+        let (time, chance) =
+            (Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemRandomness) as Arc<dyn Randomness>);
         let sealing = Arc::new(SealingKey::new(&[7; 32], Arc::clone(&chance)).expect("a key"));
-        let subjects = Arc::new(Subjects::new(store.clone(), sealing, Arc::clone(&time), Arc::clone(&chance)));
-        let ring = KeyRing::open_or_create(&folder.path().join("handles.json"), time, chance).expect("a ring");
+        let subjects =
+            Arc::new(Subjects::new(store.clone(), sealing, Arc::clone(&time), Arc::clone(&chance)));
+        let ring =
+            KeyRing::open_or_create(&folder.path().join("handles.json"), time, chance).expect("a ring");
         Self { folder, clock, store, subjects, ring: Arc::new(ring) }
     }
 
@@ -75,7 +79,7 @@ async fn a_row_that_was_moved_or_changed_does_not_open() {
     let (of_ada, of_bo) = (world.row(&ada).await, world.row(&bo).await);
     let database = rusqlite::Connection::open(world.folder.path().join("q.db")).expect("the database");
     let set = "UPDATE caller_tokens SET sealed = ?1, wrapped_key = ?2, version = ?3 WHERE subject = ?4";
-    let mut put = |sealed: &[u8], key: &[u8], version: i64| {
+    let put = |sealed: &[u8], key: &[u8], version: i64| {
         database.execute(set, (sealed, key, version, &of_bo.key.subject)).expect("changed");
     };
     put(&of_ada.sealed, &of_ada.wrapped_key, 1);
@@ -133,7 +137,8 @@ async fn a_token_ends_with_its_time_and_with_the_key_of_its_owner() {
     world.subjects.forget(&ada.actor, &subject);
     assert_eq!(text(&vault, &ada).await, None);
     let bound = Bound::new(&row.key, row.version);
-    let inner = world.ring.unwrap_key(&binding(&bound.parts()), row.ring_key, &row.wrapped_key).expect("one layer");
+    let inner =
+        world.ring.unwrap_key(&binding(&bound.parts()), row.ring_key, &row.wrapped_key).expect("one layer");
     let anew = world.subjects.of(&ada.actor).await.expect("a new key");
     assert!(anew.open_for(&bound.purpose("key"), &inner).is_err());
 }
@@ -153,7 +158,8 @@ async fn a_caller_finds_what_was_stored_within_seconds_and_at_once_where_it_was_
     let world = World::new().await;
     let (one, other) = (world.vault(), world.vault());
     let ada = owner("sales", "crm", "ada");
-    let look = async |refused| one.look(ada.clone(), refused).await.expect("the vault").map(|token| token.version);
+    let look =
+        async |refused| one.look(ada.clone(), refused).await.expect("the vault").map(|token| token.version);
     assert_eq!(look(None).await, None);
     other.put(&ada, &"first-token".into(), None).await.expect("stored");
     assert_eq!(look(None).await, None, "what is remembered");

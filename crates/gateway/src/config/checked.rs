@@ -113,21 +113,23 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
     let secrets = secrets.map_err(|found| problems.extend(found.into_iter().map(secrets_problem))).ok();
     let local_user = config.local_user.map(|user| local_user(user, &config.default_workspace));
     let settings = match (listen, data_folder, identity, secrets) {
-        (Some(listen), Some(data_folder), Some(identity), Some(secrets)) if problems.is_empty() => Some(Settings {
-            listen,
-            store: config.store,
-            data_folder,
-            workspaces: config.workspaces,
-            default_workspace: config.default_workspace,
-            roles: config.roles,
-            local_user,
-            approvals: Arc::new(config.approvals),
-            identity,
-            secrets,
-            audit,
-            integrity: config.integrity,
-            limits,
-        }),
+        (Some(listen), Some(data_folder), Some(identity), Some(secrets)) if problems.is_empty() => {
+            Some(Settings {
+                listen,
+                store: config.store,
+                data_folder,
+                workspaces: config.workspaces,
+                default_workspace: config.default_workspace,
+                roles: config.roles,
+                local_user,
+                approvals: Arc::new(config.approvals),
+                identity,
+                secrets,
+                audit,
+                integrity: config.integrity,
+                limits,
+            })
+        }
         _ => None,
     };
     (settings, problems)
@@ -259,7 +261,7 @@ mod tests {
         let (settings, _) = check("dataFolder: /var/lib/quaymaster\nsecrets: { files: ../secrets }\n");
         let settings = settings.expect("settings");
         assert_eq!(settings.data_folder, Path::new("/var/lib/quaymaster"));
-        assert_eq!(settings.secret_files.as_deref(), Some(Path::new("/etc/quaymaster/../secrets")));
+        assert_eq!(settings.secrets.files.as_deref(), Some(Path::new("/etc/quaymaster/../secrets")));
     }
 
     #[test]

@@ -102,7 +102,8 @@ impl StdioServer {
             let text = match value {
                 Value::Plain(text) => text.clone().into(),
                 Value::Secret(secret) => {
-                    let value = secret.renew(None).await.map_err(|error| Failure::Secret(error.to_string()))?;
+                    let value =
+                        secret.renew(None).await.map_err(|error| Failure::Secret(error.to_string()))?;
                     if value.text.expose_secret().contains('\0') {
                         return Err(Failure::Secret("a secret holds a NUL character".into()));
                     }
