@@ -42,17 +42,13 @@ pub(crate) struct StandIn {
 impl StandIn {
     /// Serves `state` on a free port.
     pub(crate) fn serve(state: State) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
-        let address = listener.local_addr().expect("an address");
-        let stand_in = Self { address, state: Arc::new(Mutex::new(state)) };
-        let serving = stand_in.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let one = serving.clone();
-                std::thread::spawn(move || while one.answer(&stream).is_some() {});
-            }
+        let state = Arc::new(Mutex::new(state));
+        let serving = Arc::clone(&state);
+        let address = serve_http(move |request| {
+            let (status, answer) = serving.lock().expect("no panic").handle(request);
+            (status, answer.to_string())
         });
-        stand_in
+        Self { address, state }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -68,44 +64,59 @@ impl StandIn {
     pub(crate) fn count(&self, what: &str) -> usize {
         self.state().seen.iter().filter(|line| line.contains(what)).count()
     }
+}
 
-    fn answer(&self, stream: &TcpStream) -> Option<()> {
-        let mut reader = BufReader::new(stream);
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
-        let mut parts = line.split(' ');
-        let (method, target) = (parts.next()?.to_owned(), parts.next()?.to_owned());
-        let mut headers = BTreeMap::new();
-        loop {
-            let mut header = String::new();
-            reader.read_line(&mut header).ok()?;
-            let Some((name, value)) = header.trim_end().split_once(':') else { break };
-            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+/// A request that came in.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    /// By their names in lower case.
+    pub(crate) headers: BTreeMap<String, String>,
+    /// Null if it is no JSON.
+    pub(crate) body: Value,
+}
+
+/// Answers requests on a free port with a status and JSON, until the process ends.
+pub(crate) fn serve_http(answer: impl Fn(&Request) -> (u16, String) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
+    let address = listener.local_addr().expect("an address");
+    let answer = Arc::new(answer);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answer = Arc::clone(&answer);
+            std::thread::spawn(move || while exchange(&stream, &*answer).is_some() {});
         }
-        let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
-        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        let (status, answer) = self.state().handle(&method, &target, &headers, &body);
-        let answer = answer.to_string();
-        let mut stream = stream;
-        write!(
-            stream,
-            "HTTP/1.1 {status} Status\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{answer}",
-            answer.len()
-        )
-        .ok()
+    });
+    address
+}
+
+fn exchange(stream: &TcpStream, answer: impl Fn(&Request) -> (u16, String)) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
+    let mut parts = line.split(' ');
+    let (method, target) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+    let mut headers = BTreeMap::new();
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).ok()?;
+        let Some((name, value)) = header.trim_end().split_once(':') else { break };
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
+    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let (status, text) = answer(&Request { method, target, headers, body });
+    let head = "content-type: application/json\r\ncontent-length";
+    let mut stream = stream;
+    write!(stream, "HTTP/1.1 {status} Status\r\n{head}: {}\r\n\r\n{text}", text.len()).ok()
 }
 
 impl State {
-    fn handle(
-        &mut self,
-        method: &str,
-        target: &str,
-        headers: &BTreeMap<String, String>,
-        body: &Value,
-    ) -> (u16, Value) {
+    fn handle(&mut self, request: &Request) -> (u16, Value) {
+        let Request { method, target, headers, body } = request;
         self.seen.push(format!("{method} {target}"));
         let refused = |status: u16, why: &str| (status, json!({"errors": [why]}));
         if let Some(fault) = self.fault {
@@ -124,7 +135,7 @@ impl State {
             Some(None) => {}
             Some(Some(left)) => *left -= 1,
         }
-        match method {
+        match method.as_str() {
             "GET" => self.entry(path).unwrap_or_else(|| refused(404, "")),
             _ => self.opened(path, body).unwrap_or_else(|| refused(400, "invalid ciphertext")),
         }

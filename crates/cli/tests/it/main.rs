@@ -9,6 +9,7 @@
 
 mod approvals;
 mod audit;
+mod canary;
 mod clients;
 mod commands;
 mod configuration;
@@ -24,5 +25,7 @@ mod redact;
 mod routes;
 mod search;
 mod signals;
+#[path = "../../../../tests/vault/stand_in.rs"]
+mod stand_in;
 mod tour;
 mod upstreams;

@@ -68,7 +68,7 @@ impl SecretSource for TestSecrets {
     fn resolve(&self, reference: &SecretRef) -> Result<secrecy::SecretString, SecretError> {
         match reference.name() {
             "API_KEY" => Ok("Bearer hunter2".into()),
-            "GREETING" => Ok("good morning".into()),
+            "GREETING" => Ok("morning".into()),
             "TWO_LINES" => Ok("one\ntwo".into()),
             name => Err(SecretError::Missing { name: name.into(), expected: "the tests set it".into() }),
         }

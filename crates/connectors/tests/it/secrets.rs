@@ -287,7 +287,7 @@ fn a_secret_by_name_comes_from_its_source_alone() {
 #[test]
 fn each_mistake_is_told_at_its_place() {
     let section = json!({
-        "refresh": "500ms", "stale": "48h", "secretTool": "secret-tool",
+        "refresh": "500ms", "stale": "48h", "keyringProgram": "secret-tool",
         "vaults": {
             "far": {"url": "http://vault.example.test", "token": "${secret:T}"},
             "none": {"url": "https://vault.example.test"},

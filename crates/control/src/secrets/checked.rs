@@ -35,19 +35,19 @@ pub struct SecretSettings {
     pub(super) stale: Duration,
     pub(super) vaults: BTreeMap<Slug, VaultSettings>,
     pub(super) named: BTreeMap<String, Named>,
-    pub(super) secret_tool: PathBuf,
+    pub(super) keyring_program: PathBuf,
 }
 
 impl Default for SecretSettings {
     fn default() -> Self {
-        let SecretsConfig { refresh, stale, secret_tool, .. } = SecretsConfig::default();
+        let SecretsConfig { refresh, stale, keyring_program, .. } = SecretsConfig::default();
         Self {
             files: None,
             refresh: refresh.get(),
             stale: stale.get(),
             vaults: BTreeMap::new(),
             named: BTreeMap::new(),
-            secret_tool: secret_tool.into(),
+            keyring_program: keyring_program.into(),
         }
     }
 }
@@ -133,8 +133,8 @@ impl Check<'_> {
         let config = self.config;
         self.duration("secrets.refresh", config.refresh, Duration::from_secs(1));
         self.duration("secrets.stale", config.stale, Duration::ZERO);
-        if !Path::new(&config.secret_tool).is_absolute() {
-            self.add("secrets.secretTool", "not an absolute path", None);
+        if !Path::new(&config.keyring_program).is_absolute() {
+            self.add("secrets.keyringProgram", "not an absolute path", None);
         }
         if config.files.as_deref().is_some_and(|files| files.is_empty() || files.contains('\0')) {
             self.add("secrets.files", "not a path", None);
@@ -159,7 +159,7 @@ impl Check<'_> {
             stale: config.stale.get(),
             vaults,
             named,
-            secret_tool: config.secret_tool.clone().into(),
+            keyring_program: config.keyring_program.clone().into(),
         }
     }
 

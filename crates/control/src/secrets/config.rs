@@ -41,8 +41,8 @@ pub struct SecretsConfig {
     #[serde(default)]
     pub named: BTreeMap<String, OriginConfig>,
     /// The program of libsecret that asks the desktop's keyring, by its absolute path.
-    #[serde(default = "default_secret_tool")]
-    pub secret_tool: String,
+    #[serde(default = "default_keyring_program")]
+    pub keyring_program: String,
 }
 
 fn default_refresh() -> DurationSetting {
@@ -53,7 +53,7 @@ fn default_stale() -> DurationSetting {
     DurationSetting::new(Duration::from_mins(15))
 }
 
-fn default_secret_tool() -> String {
+fn default_keyring_program() -> String {
     "/usr/bin/secret-tool".into()
 }
 
@@ -65,7 +65,7 @@ impl Default for SecretsConfig {
             stale: default_stale(),
             vaults: BTreeMap::new(),
             named: BTreeMap::new(),
-            secret_tool: default_secret_tool(),
+            keyring_program: default_keyring_program(),
         }
     }
 }

@@ -49,7 +49,7 @@ impl Sources {
         match self.settings.named.get(name).map(|named| &named.origin) {
             None | Some(Origin::Environment(_) | Origin::File(_)) => self.plain(name),
             Some(Origin::Keyring(attributes)) => {
-                command::keyring(name, &self.settings.secret_tool, attributes).await
+                command::keyring(name, &self.settings.keyring_program, attributes).await
             }
             Some(Origin::Command(program)) => command::run(name, program).await,
             Some(Origin::Kv { .. } | Origin::Transit { .. }) => {

@@ -181,7 +181,9 @@ impl Detectors {
                         let written =
                             line.get(finding.start..finding.end).filter(|_| finding.path.is_empty());
                         let span = match written {
-                            Some(written) if is_reference(written) => return None,
+                            Some(written) if is_reference(written) || is_name(written, finding.class) => {
+                                return None;
+                            }
                             Some(_) => Span::new(offset + finding.start, finding.end - finding.start),
                             None => whole(),
                         };
@@ -277,6 +279,18 @@ fn is_reference(text: &str) -> bool {
     text.starts_with("${") || (text.starts_with('<') && text.ends_with('>'))
 }
 
+/// What has the beginning of a token and is the name of something: lower-case words, such as the name of a tool;
+/// a path; and the place for a port of a template, which is no password.
+fn is_name(text: &str, class: Kind) -> bool {
+    let is_path = text.starts_with('/') && text.matches('/').count() > 1 && !text.contains(['+', '=']);
+    let is_word = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-' | b'.');
+    match class {
+        Kind::SecretPassword => false,
+        Kind::SecretUrl => text.contains(":@"),
+        _ => is_path || text.bytes().all(is_word),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::render::Style;
@@ -330,7 +344,7 @@ mod tests {
         let shown = shown(&[
             (
                 "quaymaster.yaml",
-                "token: ${secret:CRM_TOKEN}\npassword: \"\"\ncallerToken: { header: X }\nsecretTool: /usr/bin/x\nmaxTokens: 5\nsecrets: { files: ./s }\ntoken_count: many\n",
+                "token: ${secret:CRM_TOKEN}\npassword: \"\"\ncallerToken: { header: X }\nkeyringProgram: /usr/bin/x\nmaxTokens: 5\nsecrets: { files: ./s }\ntoken_count: many\n",
             ),
             ("classification.yaml", "redaction: { kinds: { secret_password: mask, secret: drop } }\n"),
             (
@@ -344,6 +358,10 @@ mod tests {
             (
                 "prompts/a.md",
                 "Set the token with `export TOKEN=<your token>`; the password is in the keyring.\n",
+            ),
+            (
+                "connectors/a.yaml",
+                "tools: [{ name: test_input_required_result_sampling }]\nurl: http://127.0.0.1:@PORT@/mcp\n",
             ),
             ("data.bin", "\u{0}"),
         ]);
@@ -377,7 +395,7 @@ mod tests {
         {
             assert!(is_of_secret(name), "{name}");
         }
-        for name in ["tokenizer", "secretTool", "passwordField", "key", "primaryKey", "tokens", "keyring"] {
+        for name in ["tokenizer", "keyringProgram", "passwordField", "key", "primaryKey", "tokens", "keyring"] {
             assert!(!is_of_secret(name), "{name}");
         }
     }

@@ -1,0 +1,101 @@
+//! How a secret looks, and where none may be.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aho_corasick::AhoCorasick;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+use super::places::Places;
+
+/// Looks through what came out for what may not be in it.
+pub(super) struct Traces {
+    needles: Vec<(String, Vec<u8>)>,
+    /// Made when first something is looked through.
+    search: Option<AhoCorasick>,
+    found: Vec<String>,
+    looked_through: usize,
+}
+
+impl Traces {
+    pub(super) fn new(places: &Places) -> Self {
+        let mut traces = Self { needles: Vec::new(), search: None, found: Vec::new(), looked_through: 0 };
+        for (place, secret) in places.all() {
+            traces.watch_for(place, secret.as_bytes());
+        }
+        traces
+    }
+
+    /// Looks for `secret` from now on, in every spelling.
+    pub(super) fn watch_for(&mut self, place: &str, secret: &[u8]) {
+        assert!(secret.len() >= 16, "{place}: too short to be told from other texts");
+        let mut add = |how: &str, needle: Vec<u8>| self.needles.push((format!("{place}, {how}"), needle));
+        let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        add("in hexadecimal", hex.clone().into_bytes());
+        add("in upper-case hexadecimal", hex.to_uppercase().into_bytes());
+        let encoded = |byte: &u8| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(*byte).to_string()
+            }
+            byte => format!("%{byte:02X}"),
+        };
+        let encoded: String = secret.iter().map(encoded).collect();
+        if encoded.as_bytes() != secret {
+            add("URL-encoded", encoded.into_bytes());
+        }
+        for (before, first) in [("", 0), ("x", 2), ("xx", 3)] {
+            let shifted = [before.as_bytes(), secret].concat();
+            let whole = shifted.len() * 8 / 6;
+            for (name, text) in
+                [("base64", STANDARD.encode(&shifted)), ("base64url", URL_SAFE_NO_PAD.encode(&shifted))]
+            {
+                add(name, text.as_bytes()[first..whole].to_vec());
+            }
+        }
+        add("as it is", secret.to_vec());
+        self.search = None;
+    }
+
+    /// Looks through `bytes`, which are `what`.
+    pub(super) fn add(&mut self, what: &str, bytes: &[u8]) {
+        if self.search.is_none() {
+            self.search = AhoCorasick::new(self.needles.iter().map(|(_, needle)| needle)).ok();
+        }
+        let search = self.search.as_ref().expect("a search");
+        self.looked_through += bytes.len();
+        for hit in search.find_overlapping_iter(bytes) {
+            let (place, needle) = &self.needles[hit.pattern().as_usize()];
+            let around = bytes[hit.start().saturating_sub(200)..bytes.len().min(hit.end() + 50)].to_vec();
+            let around = String::from_utf8_lossy(&around).replace(&*String::from_utf8_lossy(needle), "§");
+            self.found.push(format!("{what}: {place}: …{around}…"));
+        }
+    }
+
+    /// Looks through all files below `folder` but those that are there to hold a secret.
+    pub(super) fn add_files(&mut self, folder: &Path, own: &[PathBuf]) {
+        for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+            if own.contains(&entry) {
+                continue;
+            }
+            if entry.is_dir() {
+                self.add_files(&entry, own);
+            } else {
+                self.add(&entry.display().to_string(), &fs::read(&entry).expect("a file"));
+            }
+        }
+    }
+
+    /// Fails if there was any.
+    pub(super) fn conclude(mut self) {
+        assert!(self.looked_through > 100_000, "{} bytes were looked through", self.looked_through);
+        self.found.sort();
+        self.found.dedup();
+        assert!(
+            self.found.is_empty(),
+            "{} traces:\n{}",
+            self.found.len(),
+            self.found[..self.found.len().min(20)].join("\n")
+        );
+    }
+}
