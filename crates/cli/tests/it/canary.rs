@@ -39,14 +39,13 @@ fn everything_happens(database: Option<Database>) {
     };
     let valid = run(&demo, &mut traces, &["check"], "");
     assert_eq!(valid.0, 0, "{}", valid.1);
-    let put = ["credentials", "put", "--connector", "personal", "--subject", "support@demo.local"];
+    let put = ["credentials", "put", "--connector", "personal", "--subject", "support@example.test"];
     let stored = run(&demo, &mut traces, &put, &places.of("caller token"));
     assert_eq!(stored.0, 0, "{}", stored.1);
 
     let mut demo = Demo::start_with(&demo.folder.clone(), "127.0.0.1:0", &places.environment());
     places.has_started(&demo.folder, &mut traces);
     calls(&demo, &mut traces);
-    traces.add("the page of metrics", places.metrics().as_bytes());
     for arguments in [
         &["audit", "tail", "-n", "1000", "--json"][..],
         &["audit", "query", "--json"],
@@ -63,7 +62,7 @@ fn everything_happens(database: Option<Database>) {
         &["check", "--json"],
         &["check", "--connect", "--json"],
         &["check", "--without-secrets"],
-        &["policy", "explain", "--actor", "analyst@demo.local", "--role", "analyst", "--tool", "echo_go"],
+        &["policy", "explain", "--actor", "analyst@example.test", "--role", "analyst", "--tool", "echo_go"],
         &["approvals", "list", "--json"],
         &["call", "echo_go", "{\"how\":\"result\"}"],
         &["schema", "settings"],
@@ -86,6 +85,7 @@ fn everything_happens(database: Option<Database>) {
     demo.kill();
     let log = fs::read(demo.folder.with_extension("log")).expect("the log");
     traces.add("the log of what was killed", &log);
+    traces.add("a gateway that serves, and its metrics", places.served(&demo.folder).as_bytes());
     let mut demo = Demo::start_with(&demo.folder.clone(), "127.0.0.1:0", &places.environment());
     calls(&demo, &mut traces);
     demo.terminate();

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::traces::Traces;
-use crate::gateway::BINARY;
+use crate::gateway::{BINARY, eventually, signal};
 use crate::stand_in::{Request, StandIn, State, serve_http};
 
 /// Whose token is in the vault.
@@ -120,15 +120,28 @@ impl Places {
         }
     }
 
-    /// The page that scrapers get.
-    pub(super) fn metrics(&self) -> String {
+    /// What `quaymaster serve` prints, logs and tells scrapers.
+    pub(super) fn served(&self, folder: &Path) -> String {
+        let log = folder.with_extension("served");
+        let mut process = Command::new(BINARY)
+            .args(["serve", "-c"])
+            .arg(folder)
+            .env("RUST_LOG", "trace")
+            .envs(self.environment())
+            .stdout(fs::File::create(&log).expect("a log"))
+            .stderr(fs::File::options().append(true).open(&log).expect("a log"))
+            .spawn()
+            .expect("the binary");
+        eventually("it listens to scrapers", || TcpStream::connect(self.metrics).is_ok());
         let mut stream = TcpStream::connect(self.metrics).expect("the listener for scrapers");
         let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.metrics);
         stream.write_all(request.as_bytes()).expect("asked");
         let mut page = String::new();
         stream.read_to_string(&mut page).expect("a page");
+        signal(process.id(), rustix::process::Signal::TERM);
+        process.wait().expect("its end");
         assert!(page.contains("quaymaster_"), "{page}");
-        page
+        page + &fs::read_to_string(&log).expect("a log")
     }
 
     /// Runs a command of the binary: its exit code, and all that it said.
