@@ -64,10 +64,16 @@ fn everything_happens(database: Option<Database>) {
         &["check", "--without-secrets"],
         &["policy", "explain", "--actor", "analyst@example.test", "--role", "analyst", "--tool", "echo_go"],
         &["approvals", "list", "--json"],
-        &["call", "echo_go", "{\"how\":\"result\"}"],
-        &["schema", "settings"],
+        &["call", "echo_go", "how=result"],
+        &["schema", "config"],
     ] {
-        run(&demo, &mut traces, arguments, "");
+        let (code, said) = run(&demo, &mut traces, arguments, "");
+        assert_eq!(
+            code,
+            0,
+            "{arguments:?}: {}",
+            said.lines().filter(|line| !line.contains("Z TRACE")).collect::<Vec<_>>().join("\n")
+        );
     }
     // A change of the secrets' own, a configuration that is not valid, and one that is.
     demo.signal(Signal::HUP);

@@ -20,6 +20,7 @@ mod documentation;
 mod gateway;
 mod hostile;
 mod incidents;
+mod keyring;
 mod policy;
 mod redact;
 mod routes;

@@ -395,7 +395,8 @@ mod tests {
         {
             assert!(is_of_secret(name), "{name}");
         }
-        for name in ["tokenizer", "keyringProgram", "passwordField", "key", "primaryKey", "tokens", "keyring"] {
+        for name in ["tokenizer", "keyringProgram", "passwordField", "key", "primaryKey", "tokens", "keyring"]
+        {
             assert!(!is_of_secret(name), "{name}");
         }
     }

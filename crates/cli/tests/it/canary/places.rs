@@ -190,9 +190,10 @@ impl Places {
         let sink = format!(
             "audit: {{ sinks: [{{ name: far, to: \"http://{said}/v1/logs\", token: \"${{secret:SINK}}\" }}], "
         );
-        let text = text
-            .replace("audit: { ", &sink)
-            .replace("listen:\n", &format!("listen:\n  publicUrl: http://127.0.0.1:8080\n  metrics: {}\n", self.metrics));
+        let text = text.replace("audit: { ", &sink).replace(
+            "listen:\n",
+            &format!("listen:\n  publicUrl: http://127.0.0.1:8080\n  metrics: {}\n", self.metrics),
+        );
         let own = SETTINGS
             .replace("@VAULT@", &self.server.url())
             .replace("@COMMAND@", &command)

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use super::places::Places;
 
 /// Looks through what came out for what may not be in it.
+#[derive(Default)]
 pub(super) struct Traces {
     needles: Vec<(String, Vec<u8>)>,
     /// Made when first something is looked through.
@@ -20,7 +21,7 @@ pub(super) struct Traces {
 
 impl Traces {
     pub(super) fn new(places: &Places) -> Self {
-        let mut traces = Self { needles: Vec::new(), search: None, found: Vec::new(), looked_through: 0 };
+        let mut traces = Self::default();
         for (place, secret) in places.all() {
             traces.watch_for(place, secret.as_bytes());
         }
@@ -97,5 +98,26 @@ impl Traces {
             self.found.len(),
             self.found[..self.found.len().min(20)].join("\n")
         );
+    }
+}
+
+#[test]
+fn a_trace_is_found_in_whatever_spelling_and_place() {
+    let secret = "cnry.a/secret+of 24 byte";
+    for spelled in [
+        secret.to_owned(),
+        STANDARD.encode(format!("Authorization: Bearer {secret} and more")),
+        STANDARD.encode(format!("xy{secret}")),
+        URL_SAFE_NO_PAD.encode(format!("x{secret}")),
+        "cnry.a%2Fsecret%2Bof%2024%20byte".to_owned(),
+        secret.bytes().map(|byte| format!("{byte:02X}")).collect(),
+    ] {
+        let mut traces = Traces::default();
+        traces.watch_for("a place", secret.as_bytes());
+        traces.add("nothing", b"cnry.a/secret+of 24 bits");
+        assert!(traces.found.is_empty());
+        traces.add("something", format!("before {spelled} behind").as_bytes());
+        assert!(!traces.found.is_empty(), "{spelled}");
+        assert!(traces.found.iter().all(|told| !told.contains(&spelled)), "it is not shown again");
     }
 }
