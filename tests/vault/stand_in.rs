@@ -1,7 +1,7 @@
 //! A stand-in for a Vault server, on loopback: the part of its documented HTTP API that Quaymaster speaks.
 //!
 //! KV version 2 (`GET /v1/<mount>/data/<path>?version=N`), transit (`POST /v1/<mount>/decrypt/<key>`) and
-//! AppRole (`POST /v1/auth/<mount>/login`), tokens that end, namespaces, and faults on demand. Compiled
+//! `AppRole` (`POST /v1/auth/<mount>/login`), tokens that end, namespaces, and faults on demand. Compiled
 //! into the tests of several crates, so it needs the standard library and `serde_json` alone.
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 pub(crate) struct State {
     /// Tokens, and for how many more requests each is good; none is for ever.
     pub(crate) tokens: BTreeMap<String, Option<u32>>,
-    /// Role id and secret id of AppRole, and for how many requests the tokens of its log-ins are good.
+    /// Role id and secret id of `AppRole`, and for how many requests the tokens of its log-ins are good.
     pub(crate) role: Option<(String, String, Option<u32>)>,
     /// `mount/path` of KV entries: their versions, oldest first; null is a deleted one.
     pub(crate) entries: BTreeMap<String, Vec<Value>>,

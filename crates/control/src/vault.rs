@@ -116,7 +116,7 @@ impl<'a> Bound<'a> {
     fn purpose(&self, layer: &str) -> String {
         let mut text = format!("{TOKEN} {layer}");
         for part in self.parts() {
-            text.push_str(&format!(" {}:{part}", part.len()));
+            text.extend([" ", &part.len().to_string(), ":", part]);
         }
         text
     }

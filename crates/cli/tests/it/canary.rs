@@ -5,6 +5,7 @@
 //! they can; `traces` knows how a secret looks and where it may not be.
 
 mod places;
+mod texts;
 mod traces;
 
 use std::fs;
@@ -24,13 +25,13 @@ fn no_secret_leaves_whatever_happens() {
 
 #[test]
 fn no_secret_leaves_whatever_happens_on_postgresql() {
-    everything_happens(Some(Database::create("canary")));
+    everything_happens(Some(&Database::create("canary")));
 }
 
-fn everything_happens(database: Option<Database>) {
+fn everything_happens(database: Option<&Database>) {
     let mut demo = Demo::start();
     demo.terminate();
-    let places = Places::prepare(&demo.folder, database.as_ref().map(|database| database.url.as_str()));
+    let places = Places::prepare(&demo.folder, database.map(|database| database.url.as_str()));
     let mut traces = Traces::new(&places);
     let run = |demo: &Demo, traces: &mut Traces, arguments: &[&str], input: &str| {
         let (code, said) = places.run(&demo.folder, arguments, input);
@@ -44,7 +45,10 @@ fn everything_happens(database: Option<Database>) {
     assert_eq!(stored.0, 0, "{}", stored.1);
 
     let mut demo = Demo::start_with(&demo.folder.clone(), "127.0.0.1:0", &places.environment());
-    places.has_started(&demo.folder, &mut traces);
+    Places::have_keys(&demo.folder, &mut traces);
+    for token in [&demo.analyst, &demo.support, &demo.manager] {
+        traces.watch_for("a bearer token", token.as_bytes());
+    }
     calls(&demo, &mut traces);
     for arguments in [
         &["audit", "tail", "-n", "1000", "--json"][..],
@@ -98,7 +102,7 @@ fn everything_happens(database: Option<Database>) {
     traces.add("the log", demo.log().as_bytes());
     places.were_used(&demo.log());
     traces.add_files(&demo.folder, places.own_files());
-    if let Some(database) = &database {
+    if let Some(database) = database {
         traces.add("the dump of the database", database.dump().as_bytes());
     }
     traces.conclude();

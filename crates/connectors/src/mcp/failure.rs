@@ -97,13 +97,14 @@ impl Failure {
             | Self::Incapable { .. }
             | Self::Malformed(_)
             | Self::Unsupported(_)
+            | Self::Renewed
+            | Self::CallerRefused
             | Self::TooLarge { .. } => Verdict::Answered,
             Self::Status { status, .. } if !status.is_server_error() => Verdict::Answered,
             Self::Broken(_) => connection.map_or(Verdict::Failed, Verdict::Ended),
             Self::Status { .. } | Self::NotDelivered(_) | Self::Rejected { .. } | Self::Timeout { .. } => {
                 Verdict::Failed
             }
-            Self::Renewed | Self::CallerRefused => Verdict::Answered,
             Self::Cancelled { .. }
             | Self::Down { .. }
             | Self::Secret(_)

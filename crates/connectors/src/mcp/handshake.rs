@@ -99,7 +99,7 @@ impl Opening<'_> {
                     return Err(Trouble::new(Health::Quarantined, why));
                 }
                 let (connector, grace) = (self.settings.connector.as_str(), self.settings.pace.grace);
-                match server.environment().await {
+                match Box::pin(server.environment()).await {
                     Ok(environment) => {
                         let child = (server, &environment);
                         Stdio::start(child, connector, grace, Arc::clone(inbox)).map(Channel::Stdio)
@@ -221,7 +221,7 @@ impl Opening<'_> {
         let query = Query::plain(method, members, until);
         match channel.ask(id, era, &query).await {
             // What was refused is another one by now.
-            Err(Failure::Renewed) => channel.ask(id, era, &query).await,
+            Err(Failure::Renewed) => Box::pin(channel.ask(id, era, &query)).await,
             answer => answer,
         }
     }

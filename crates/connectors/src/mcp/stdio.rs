@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use quaymaster_core::PartedBuf;
 use rustix::process::Pid;
-use secrecy::ExposeSecret as _;
+use secrecy::ExposeSecret;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::mpsc;
@@ -50,7 +50,7 @@ impl Stdio {
         inbox: Arc<Inbox>,
     ) -> Result<Self, Failure> {
         let (group, streams) = child::start(server, environment)?;
-        let guarded = Guarded::child(environment.secrets.iter().map(|secret| secret.expose_secret()));
+        let guarded = Guarded::child(environment.secrets.iter().map(ExposeSecret::expose_secret));
         let (exchange, queue) = Exchange::new(connector, inbox, guarded);
         let (stop, hang_up) = (CancellationToken::new(), CancellationToken::new());
         tokio::spawn(read(streams.stdout, Arc::clone(&exchange), stop.clone()));

@@ -82,12 +82,12 @@ pub struct VaultConfig {
     /// The secret that holds the gateway's token there.
     #[serde(default)]
     pub token: Option<SecretRef>,
-    /// The gateway's role there (AppRole).
+    /// The gateway's role there (`AppRole`).
     #[serde(default)]
     pub app_role: Option<AppRoleConfig>,
 }
 
-/// A role of a program (Vault, "AppRole auth method").
+/// A role of a program (Vault, "`AppRole` auth method").
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct AppRoleConfig {

@@ -130,10 +130,8 @@ impl Slot {
         let end = lease.map_or(refresh + self.sources.settings.stale, |lease| {
             lease.max(due).saturating_add(self.sources.settings.stale)
         });
-        let (due, end) = match self.sources.is_constant(&self.name) {
-            true => (None, None),
-            false => (Some(now.after(due)), Some(now.after(end))),
-        };
+        let changes = !self.sources.is_constant(&self.name);
+        let (due, end) = (changes.then(|| now.after(due)), changes.then(|| now.after(end)));
         self.held.store(Some(Arc::new(Held { value: Arc::clone(&value), due, end })));
         value
     }

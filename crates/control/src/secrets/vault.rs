@@ -1,6 +1,6 @@
 //! Secrets of servers that speak the HTTP API of Vault: key-value entries (version 2) and transit.
 //!
-//! The API is that of the "KV secrets engine - version 2", "Transit secrets engine" and "AppRole auth
+//! The API is that of the "KV secrets engine - version 2", "Transit secrets engine" and "`AppRole` auth
 //! method" pages of Vault's documentation.
 //!
 //! Invariants:
@@ -94,7 +94,7 @@ impl<'a> Vault<'a> {
         // An entry that was deleted has none.
         let mut data = data.ok_or_else(missing)?;
         match data.remove(field).ok_or_else(missing)? {
-            Value::String(text) => self.fetched(Zeroizing::new(text.into_bytes()), lease_duration),
+            Value::String(text) => self.fetched(Zeroizing::new(text).as_bytes(), lease_duration),
             _ => Err(self.unusable("the field is no text")),
         }
     }
@@ -109,12 +109,12 @@ impl<'a> Vault<'a> {
         let told = self.ask(&format!("{mount}/decrypt/{key}"), Some(body)).await?;
         let Reply { data: Plain { plaintext }, lease_duration } = self.read(&told)?;
         let plaintext = Zeroizing::new(plaintext);
-        let bytes = STANDARD.decode(plaintext.as_bytes()).map_err(|_| self.unusable("not base64"))?;
-        self.fetched(Zeroizing::new(bytes), lease_duration)
+        let bytes = STANDARD.decode(plaintext.as_bytes()).map(Zeroizing::new);
+        self.fetched(&bytes.map_err(|_| self.unusable("not base64"))?, lease_duration)
     }
 
-    fn fetched(self, bytes: Zeroizing<Vec<u8>>, lease_s: u64) -> Result<Fetched, SecretError> {
-        let text = text_of(&bytes).map_err(|reason| self.unusable(reason))?;
+    fn fetched(self, bytes: &[u8], lease_s: u64) -> Result<Fetched, SecretError> {
+        let text = text_of(bytes).map_err(|reason| self.unusable(reason))?;
         let lease = (lease_s > 0).then(|| Duration::from_secs(lease_s));
         Ok(Fetched { text, lease })
     }

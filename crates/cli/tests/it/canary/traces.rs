@@ -32,9 +32,8 @@ impl Traces {
     pub(super) fn watch_for(&mut self, place: &str, secret: &[u8]) {
         assert!(secret.len() >= 16, "{place}: too short to be told from other texts");
         let mut add = |how: &str, needle: Vec<u8>| self.needles.push((format!("{place}, {how}"), needle));
-        let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-        add("in hexadecimal", hex.clone().into_bytes());
-        add("in upper-case hexadecimal", hex.to_uppercase().into_bytes());
+        add("in hexadecimal", hex(secret).into_bytes());
+        add("in upper-case hexadecimal", hex(secret).to_uppercase().into_bytes());
         let encoded = |byte: &u8| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
                 char::from(*byte).to_string()
@@ -101,6 +100,15 @@ impl Traces {
     }
 }
 
+/// In lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 #[test]
 fn a_trace_is_found_in_whatever_spelling_and_place() {
     let secret = "cnry.a/secret+of 24 byte";
@@ -110,7 +118,7 @@ fn a_trace_is_found_in_whatever_spelling_and_place() {
         STANDARD.encode(format!("xy{secret}")),
         URL_SAFE_NO_PAD.encode(format!("x{secret}")),
         "cnry.a%2Fsecret%2Bof%2024%20byte".to_owned(),
-        secret.bytes().map(|byte| format!("{byte:02X}")).collect(),
+        hex(secret.as_bytes()).to_uppercase(),
     ] {
         let mut traces = Traces::default();
         traces.watch_for("a place", secret.as_bytes());

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 
 use super::super::caller::CallerCredential;
+use super::super::credential::Credentials;
 use super::super::failure::Failure;
 use super::Http;
 use super::response::no_response;
@@ -23,10 +24,19 @@ pub(super) fn renewed(response: &Response<Incoming>) -> bool {
 impl Http {
     /// Sends `request` with what lets us in. Where that is refused, its source has been asked for another
     /// one when this returns.
-    pub(super) async fn send(&self, mut request: Request<Payload>) -> Result<Response<Incoming>, Failure> {
-        let Some(credentials) = &self.credentials else {
-            return self.egress.send(request).await.map_err(no_response);
-        };
+    pub(super) async fn send(&self, request: Request<Payload>) -> Result<Response<Incoming>, Failure> {
+        match &self.credentials {
+            // The futures of calls without need no room for it.
+            Some(credentials) => Box::pin(self.send_with(credentials, request)).await,
+            None => self.egress.send(request).await.map_err(no_response),
+        }
+    }
+
+    async fn send_with(
+        &self,
+        credentials: &Credentials,
+        mut request: Request<Payload>,
+    ) -> Result<Response<Incoming>, Failure> {
         let sent = credentials.current().await?;
         sent.put_into(request.headers_mut());
         let mut response = self.egress.send(request).await.map_err(no_response)?;
