@@ -2,7 +2,7 @@
 # Installs what is missing on Debian or Ubuntu, says each thing it does, and asks nothing.
 #
 #   scripts/setup.sh build     Rust and a C compiler
-#   scripts/setup.sh test      these, and PostgreSQL, Node, Python, Chromium, cargo-nextest and the MCP
+#   scripts/setup.sh test      these, and PostgreSQL, Node, Python, Chromium, a keyring, cargo-nextest and the MCP
 #                              clients that the tests drive
 #   scripts/setup.sh agents    Codex and Claude Code (about 800 MB), for `make test-clients`
 #
@@ -63,6 +63,9 @@ packages_to_test() {
     packages_for_npm
     has_python || echo python3 python3-venv
     have chromium || echo chromium
+    have dbus-run-session || echo dbus
+    have gnome-keyring-daemon || echo gnome-keyring
+    have secret-tool || echo libsecret-tools
 }
 
 install_rust() {

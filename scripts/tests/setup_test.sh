@@ -52,6 +52,9 @@ for package; do
         npm) cp "$machine/npm" "$bin/npm" ;;
         python3) cp "$machine/python3" "$bin/python3" ;;
         chromium) cp "$machine/plain" "$bin/chromium" ;;
+        dbus) cp "$machine/plain" "$bin/dbus-run-session" ;;
+        gnome-keyring) cp "$machine/plain" "$bin/gnome-keyring-daemon" ;;
+        libsecret-tools) cp "$machine/plain" "$bin/secret-tool" ;;
     esac
 done
 END
@@ -82,7 +85,7 @@ with_rustup_to_download() {
 
 with_everything() {
     with_debian
-    "$machine/unpack" build-essential postgresql nodejs npm python3 chromium
+    "$machine/unpack" build-essential postgresql nodejs npm python3 chromium dbus gnome-keyring libsecret-tools
     with_cargo 1.95.0
     : >"$bin/cargo.nextest"
 }
@@ -170,7 +173,7 @@ another_system_is_told_the_names() {
     with_cargo 1.95.0
     run_setup test
     fails
-    said "build-essential postgresql nodejs npm python3 python3-venv chromium"
+    said "build-essential postgresql nodejs npm python3 python3-venv chromium dbus gnome-keyring libsecret-tools"
     not_called 'curl|npm'
 }
 
@@ -186,7 +189,7 @@ the_tests_get_everything_in_one_go() {
     with_debian && with_rustup_to_download
     run_setup test
     succeeds
-    called "apt-get install --yes --no-install-recommends build-essential postgresql nodejs npm python3 python3-venv chromium"
+    called "apt-get install --yes --no-install-recommends build-essential postgresql nodejs npm python3 python3-venv chromium dbus gnome-keyring libsecret-tools"
     times_called "apt-get update" 1
     called "cargo install cargo-nextest --locked --version 0.9.143"
     called "npm ci"

@@ -7,6 +7,7 @@ pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod connect;
 pub(crate) mod console;
+pub(crate) mod credentials;
 pub(crate) mod demo;
 pub(crate) mod idempotency;
 pub(crate) mod import;

@@ -62,6 +62,8 @@ enum Command {
     Schema(command::schema::Schema),
     /// Makes, lists and revokes bearer tokens.
     Token(command::token::Token),
+    /// Stores, lists and removes people's own tokens for systems that are asked in their names.
+    Credentials(command::credentials::Credentials),
     /// Logs people in to the console.
     Console(command::console::Console),
     /// Logs you in at an issuer, for the commands that take a token.
@@ -137,6 +139,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(serve) => within(serve.run()),
         Command::Stdio(stdio) => within(stdio.run()),
         Command::Token(token) => within(token.run()),
+        Command::Credentials(credentials) => within(credentials.run()),
         Command::Console(console) => within(console.run()),
         Command::Login(login) => within(login.run()),
         Command::Logout(logout) => within(logout.run()),

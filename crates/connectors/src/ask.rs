@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use quaymaster_core::{Actor, Arguments, CallId, Effect, InputPort, Kind, LogSink, ProgressSink, Tasks};
+use quaymaster_core::{
+    Actor, Arguments, CallId, CallerTokens, Effect, InputPort, Kind, LogSink, ProgressSink, Tasks,
+};
 use tokio_util::sync::CancellationToken;
+
+use crate::mcp::CallerCredential;
 
 /// One call for one engine.
 #[derive(Clone)]
@@ -25,6 +29,10 @@ pub(crate) struct Ask<'a> {
     pub(crate) log: Option<Arc<dyn LogSink>>,
     /// Whether its client may be told nothing before the result, even of what is asked and logged.
     pub(crate) mute: bool,
+    /// Where the tokens of callers are, if there is a vault.
+    pub(crate) tokens: Option<&'a Arc<dyn CallerTokens>>,
+    /// The caller's own credential, where the system is asked in their name.
+    pub(crate) credential: Option<Arc<CallerCredential>>,
     /// What becomes of it where the system makes a task of it.
     pub(crate) tasks: Tasks,
 }

@@ -15,8 +15,8 @@ use quaymaster_control::output::RawOutput;
 use quaymaster_control::{Job, Permit, Receipt, Voice};
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
-    CallError, Effect, ErrorCode, InputAbilities, InputPort, LogSink, NoInput, ProgressSink, RawBuf,
-    TaskPort, TaskTerms, Tasks,
+    CallError, CallerTokens, Effect, ErrorCode, InputAbilities, InputPort, LogSink, NoInput, ProgressSink,
+    RawBuf, TaskPort, TaskTerms, Tasks,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -63,12 +63,19 @@ impl Connector {
 #[derive(Clone, Debug, Default)]
 pub struct Connectors {
     by_name: HashMap<Slug, Connector>,
+    tokens: Option<Arc<dyn CallerTokens>>,
 }
 
 impl Connectors {
     /// The given connectors.
     pub fn new(by_name: HashMap<Slug, Connector>) -> Self {
-        Self { by_name }
+        Self { by_name, tokens: None }
+    }
+
+    /// The same, with what callers have stored for the systems that are asked in their names.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Arc<dyn CallerTokens>) -> Self {
+        Self { tokens: Some(tokens), ..self }
     }
 
     /// The connector called `name`.
@@ -161,6 +168,8 @@ impl Connectors {
             input: input.map(|input| input as Arc<dyn InputPort>),
             log: voice.over(wire.log.clone()),
             mute: voice.is_mute(),
+            tokens: self.tokens.as_ref(),
+            credential: None,
             tasks: spoken(voice, wire.tasks.clone()),
         };
         match self.by_name.get(&declaration.connector) {

@@ -10,7 +10,8 @@
 //! Code map: `config` and `check` read a file's `spec`; `supervise` keeps the
 //! connection, which `handshake` opens and `discovery` asks, in `pages`, for what it offers; `pinned` looks whether a program is the one that was pinned; `link` is
 //! what calls (`calling`) go over, with `stdio` (`child`, `lines`), `streamable` and `http_sse` (`sse`)
-//! below it, of which two share a stream among calls (`exchange`, `under_way`, `followed`); `wire` writes requests and reads answers; `inbox` takes
+//! below it, of which two share a stream among calls (`exchange`, `under_way`, `followed`); `wire` writes requests and reads answers; `credential` is what is sent to let us in, of the gateway, and
+//! `caller` of whoever calls, and `scrub` keeps it from coming back; `inbox` takes
 //! what comes unasked, and `question` puts what the server asks to the call's client;
 //! `following` sees a task of the server's (`task`) to its end;
 //! `failure` says what a caller is told. `state` names how a
@@ -19,7 +20,7 @@
 //! Invariants:
 //! - Only configured tools are declared or called.
 //! - A call that may have had an effect is never sent twice.
-//! - No header, credential or session of a caller reaches a server.
+//! - No header, credential or session that a caller came with reaches a server; only what they have stored for it.
 //! - No child outlives its connector.
 
 mod alive;
@@ -27,11 +28,13 @@ mod announced;
 mod batch;
 mod beginning;
 mod breaker;
+mod caller;
 mod calling;
 mod check;
 mod child;
 mod conduct;
 pub mod config;
+mod credential;
 mod discovery;
 mod exchange;
 mod failure;
@@ -46,6 +49,7 @@ mod pace;
 mod pages;
 pub mod pinned;
 mod question;
+mod scrub;
 mod sse;
 mod state;
 mod stdio;
@@ -72,6 +76,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::announced::{Announced, EachList, ListKind};
+pub(crate) use self::caller::CallerCredential;
 use self::check::Settings;
 use self::check::server::Server;
 use self::config::{McpSpec, Transport};

@@ -1,4 +1,5 @@
-//! Asking issuers of access tokens: the network that `quaymaster_control::identity` needs.
+//! Asking issuers of access tokens and keepers of secrets: the network that `quaymaster_control::identity`
+//! and `quaymaster_control::secrets` need.
 //!
 //! The rules are those of `egress`: no redirect is followed, no proxy is taken from the
 //! environment, and `http` is for loopback alone.
@@ -7,17 +8,19 @@ use std::collections::HashMap;
 use std::io::Cursor;
 use std::sync::{Mutex, PoisonError};
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use http::{Method, Request, StatusCode, Uri};
 use quaymaster_control::identity::web::{ANSWER_LIMIT, Answer, Form, MAX_ANSWER_BYTES, Web, WebError};
+use quaymaster_control::secrets::web::{self as secrets, Question, SecretWeb, Told};
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use crate::egress::{Egress, Payload, address};
 
 /// Most addresses whose connections are kept.
 const MAX_KEPT: usize = 64;
 
-/// The way to issuers.
+/// The way to issuers, or to keepers of secrets.
 #[derive(Default)]
 pub struct IssuerWeb {
     kept: Mutex<HashMap<String, Egress>>,
@@ -56,6 +59,23 @@ impl IssuerWeb {
         String::from_utf8(body.into()).map_err(|_| WebError::Unreadable("not UTF-8".into()))
     }
 
+    async fn question(&self, question: Question) -> Result<Told, String> {
+        let uri = address(&question.url)?;
+        let request = of_question(&uri, question).ok_or("a header or the address cannot be sent")?;
+        let target = uri.path_and_query().cloned().ok_or("the address has no path")?;
+        // One way for all questions to a server, whatever their paths.
+        let root =
+            uri.authority().map(|authority| (uri.scheme_str().unwrap_or_default(), authority.as_str()));
+        let (scheme, authority) = root.ok_or("the address has no host")?;
+        let root = format!("{scheme}://{authority}/");
+        let egress = self.way(&root, &uri).map_err(|error| error.to_string())?.at(target);
+        let response = egress.send(request).await.map_err(|error| error.to_string())?;
+        let status = response.status().as_u16();
+        let text =
+            response.into_body().read(secrets::MAX_ANSWER_BYTES).await.map_err(|error| error.to_string())?;
+        Ok(Told { status, text: Zeroizing::new(text.to_vec()) })
+    }
+
     fn way(&self, text: &str, uri: &Uri) -> Result<Egress, WebError> {
         if let Some(kept) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(text) {
             return Ok(kept.clone());
@@ -69,6 +89,30 @@ impl IssuerWeb {
         kept.insert(text.to_owned(), made.clone());
         Ok(made)
     }
+}
+
+impl SecretWeb for IssuerWeb {
+    fn send(&self, question: Question) -> secrets::Answer<'_> {
+        Box::pin(async move {
+            let answer = timeout(secrets::ANSWER_LIMIT, self.question(question)).await;
+            answer.unwrap_or_else(|_| Err(format!("no answer within {} s", secrets::ANSWER_LIMIT.as_secs())))
+        })
+    }
+}
+
+fn of_question(uri: &Uri, question: Question) -> Option<Request<Payload>> {
+    let mut request = request(uri, None)?;
+    for (name, value) in &question.headers {
+        let mut value = HeaderValue::from_str(value).ok()?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+    if let Some(body) = question.body {
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *request.body_mut() = Payload::new(Cursor::new(body.as_str().to_owned()));
+        *request.method_mut() = Method::POST;
+    }
+    Some(request)
 }
 
 fn request(uri: &Uri, form: Option<Form>) -> Option<Request<Payload>> {

@@ -233,6 +233,36 @@ impl KeyRing {
         String::from_utf8(content.to_vec()).map(Zeroizing::new).map_err(|_| Unopened)
     }
 
+    /// Seals a key with the newest one for `binding`, without an end, and gives that one's number.
+    ///
+    /// What is sealed so has to be sealed anew ([`KeyRing::unwrap_key`]) before [`MAX_KEYS`] newer keys are made.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Refused`] if the library refuses.
+    pub fn wrap_key(&self, binding: &Binding<'_>, key: &[u8]) -> Result<(u32, Vec<u8>), CryptoError> {
+        let ring = self.read_again();
+        let (id, newest) = ring.first().ok_or(CryptoError::Refused)?;
+        Ok((*id, newest.seal(&binding.as_bytes(), key)?))
+    }
+
+    /// Opens what [`KeyRing::wrap_key`] sealed with the key `id`.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::DoesNotOpen`] if it was sealed by another key or for something else.
+    pub fn unwrap_key(
+        &self,
+        binding: &Binding<'_>,
+        id: u32,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        let known = |ring: &Ring| ring.iter().any(|(known, _)| *known == id);
+        let ring = Some(self.ring()).filter(|ring| known(ring)).unwrap_or_else(|| self.read_again());
+        let (_, key) = ring.iter().find(|(known, _)| *known == id).ok_or(CryptoError::DoesNotOpen)?;
+        key.open(&binding.as_bytes(), sealed)
+    }
+
     fn ring(&self) -> Arc<Ring> {
         Arc::clone(&self.ring.lock().unwrap_or_else(PoisonError::into_inner))
     }

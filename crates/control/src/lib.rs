@@ -4,7 +4,7 @@
 //! record: [`authorize`], [`approve`], [`record`], [`release`] and [`close`].
 //! Each takes what the one before gave, by value; the types have private fields
 //! and no other way to be made, so a stage cannot be skipped or taken twice.
-//! Beside them: [`approval`], [`identity`], [`policy`], [`audit`], [`console`], [`secrets`], [`crypto`] and [`keyring`].
+//! Beside them: [`approval`], [`identity`], [`policy`], [`audit`], [`console`], [`secrets`], [`vault`], [`crypto`] and [`keyring`].
 //! Nothing here runs a tool; `quaymaster-connectors` does.
 
 pub mod address;
@@ -25,6 +25,7 @@ mod reading;
 pub mod redaction;
 pub mod secrets;
 mod stages;
+pub mod vault;
 
 pub use stages::{
     Approved, Authorized, DecisionInput, Ended, Evidence, Guards, Job, Permit, Receipt, Refused,

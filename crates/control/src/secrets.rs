@@ -1,121 +1,87 @@
-//! Where secrets come from: a folder of files, then the environment.
+//! Where secrets come from, and how long what came is used.
 //!
-//! A configuration names a secret ([`SecretRef`]); this module finds it. It is
-//! the one place that reads the environment. It keeps nothing: a secret that is
-//! changed is seen by the next who asks.
+//! A configuration names a secret ([`SecretRef`]); this module finds it: in a folder of files, then in the
+//! environment, unless the configuration says where this one comes from: a variable, a file, the desktop's
+//! keyring, a program (`command`), or a server that speaks the API of Vault (`vault`). What sources outside
+//! of this process gave is kept (`slot`) and asked for again when it is due or was refused.
 //!
 //! Invariants:
 //! - A file that group or others may read is refused, not read.
 //! - No error and no `Debug` output holds a secret, only names and paths.
+//! - Who follows a secret ([`LiveSecret`]) never waits for a source unless it says so.
 
-use std::fs::{File, Metadata};
-use std::io::Read;
-use std::path::{Path, PathBuf};
+mod checked;
+mod command;
+pub mod config;
+mod outside;
+mod plain;
+mod slot;
+mod sources;
+mod vault;
+pub mod web;
 
-use quaymaster_core::{SecretError, SecretRef, SecretSource};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quaymaster_core::{Clock, LiveSecret, SecretError, SecretRef, SecretSource};
 use secrecy::SecretString;
-use zeroize::Zeroizing;
 
-/// Largest file that may hold a secret, in bytes.
-const MAX_SECRET_BYTES: u64 = 64 * 1024;
+pub use self::checked::{SecretSettings, SecretsProblem};
+use self::slot::{Followed, Slot};
+use self::sources::Sources;
+use self::vault::Sessions;
+use self::web::SecretWeb;
 
-/// Secrets from `<folder>/<NAME>` where a folder is configured and has that
-/// file, else from the environment variable `<NAME>`.
+/// All secrets of one configuration. Clones share what they keep.
 #[derive(Clone, Debug)]
 pub struct Secrets {
-    files: Option<PathBuf>,
+    sources: Arc<Sources>,
+    /// By name. As many as there are references in a configuration, which is bounded.
+    slots: Arc<Mutex<HashMap<String, Arc<Slot>>>>,
 }
 
 impl Secrets {
-    /// Secrets from `files`, if there is such a folder, and from the environment.
-    pub fn new(files: Option<PathBuf>) -> Self {
-        Self { files }
+    /// Secrets as `settings` say. Servers are asked through `web`.
+    pub fn new(settings: SecretSettings, web: Arc<dyn SecretWeb>, clock: Arc<dyn Clock>) -> Self {
+        let sessions = Sessions::default();
+        Self { sources: Arc::new(Sources { settings, web, clock, sessions }), slots: Arc::default() }
     }
 
-    fn expected(&self, name: &str) -> String {
-        match &self.files {
-            Some(folder) => {
-                format!(
-                    "expected the file {} or the environment variable {name}",
-                    folder.join(name).display()
-                )
-            }
-            None => format!("expected the environment variable {name}"),
+    fn slot(&self, name: &str) -> Arc<Slot> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get(name) {
+            return Arc::clone(slot);
         }
+        let slot = Arc::new(Slot::new(name, Arc::clone(&self.sources)));
+        slots.insert(name.to_owned(), Arc::clone(&slot));
+        slot
     }
 }
 
 impl SecretSource for Secrets {
+    /// A file or a variable is read anew each time, so that whoever asks sees a change at once.
     fn resolve(&self, reference: &SecretRef) -> Result<SecretString, SecretError> {
         let name = reference.name();
-        // A name is made of A-Z, 0-9 and _ (see `SecretRef`), so it cannot leave the folder.
-        let from_file = self.files.as_ref().map(|folder| read_file(name, &folder.join(name)));
-        match from_file.transpose()?.flatten().or_else(|| read_environment(name)) {
-            Some(secret) => Ok(secret),
-            None => Err(SecretError::Missing { name: name.to_owned(), expected: self.expected(name) }),
+        if self.sources.is_plain(name) {
+            return self.sources.plain(name);
         }
+        self.slot(name).wait().map(|value| value.text.clone())
     }
-}
 
-/// A variable that is empty counts as not set: an empty secret is a forgotten one.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads secrets from the environment")]
-fn read_environment(name: &str) -> Option<SecretString> {
-    std::env::var(name).ok().filter(|value| !value.is_empty()).map(SecretString::from)
-}
-
-/// `None` if there is no such file.
-fn read_file(name: &str, path: &Path) -> Result<Option<SecretString>, SecretError> {
-    let unreadable = |reason: String| SecretError::Unreadable {
-        name: name.to_owned(),
-        path: path.display().to_string(),
-        reason,
-    };
-    match std::fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(error.to_string())),
-        // Looked at before opening, because opening a pipe would wait for its writer.
-        Ok(found) if !found.is_file() => return Err(unreadable("not a file".into())),
-        Ok(_) => {}
+    fn follow(&self, reference: &SecretRef) -> Result<Arc<dyn LiveSecret>, SecretError> {
+        let slot = self.slot(reference.name());
+        slot.wait()?;
+        Ok(Arc::new(Followed(slot)))
     }
-    let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
-    // Of the opened file, so that what was looked at is what is read.
-    let opened = file.metadata().map_err(|error| unreadable(error.to_string()))?;
-    if is_exposed(&opened) {
-        return Err(SecretError::Exposed { name: name.to_owned(), path: path.display().to_string() });
-    }
-    let capacity = usize::try_from(opened.len().min(MAX_SECRET_BYTES) + 2).unwrap_or_default();
-    let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
-    let limited = file.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes);
-    limited.map_err(|error| unreadable(error.to_string()))?;
-    if bytes.len() as u64 > MAX_SECRET_BYTES {
-        return Err(unreadable("larger than 64 KiB".into()));
-    }
-    let text = std::str::from_utf8(&bytes).map_err(|_| unreadable("not UTF-8 text".into()))?;
-    let line = text.strip_suffix('\n').unwrap_or(text);
-    let secret = line.strip_suffix('\r').unwrap_or(line);
-    if secret.is_empty() {
-        return Err(unreadable("empty".into()));
-    }
-    Ok(Some(SecretString::from(secret)))
-}
-
-#[cfg(unix)]
-fn is_exposed(metadata: &Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & 0o077 != 0
-}
-
-/// Other systems guard files by lists that the standard library does not read.
-#[cfg(not(unix))]
-fn is_exposed(_: &Metadata) -> bool {
-    false
 }
 
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
 
+    use quaymaster_core::SystemClock;
     use secrecy::ExposeSecret;
 
     use super::*;
@@ -132,8 +98,23 @@ mod tests {
         let path = folder.path().join(name);
         std::fs::write(&path, content).expect("a file");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("permissions");
-        let secrets = Secrets::new(Some(folder.path().to_owned()));
+        let secrets = of_files(Some(folder.path().to_owned()));
         (folder, secrets)
+    }
+
+    /// A network that nobody asks anything.
+    #[derive(Debug)]
+    struct NoWeb;
+
+    impl SecretWeb for NoWeb {
+        fn send(&self, _: web::Question) -> web::Answer<'_> {
+            Box::pin(std::future::ready(Err("there is no network".into())))
+        }
+    }
+
+    fn of_files(files: Option<PathBuf>) -> Secrets {
+        let settings = SecretSettings { files, ..SecretSettings::default() };
+        Secrets::new(settings, Arc::new(NoWeb), Arc::new(SystemClock))
     }
 
     fn resolved(secrets: &Secrets, name: &str) -> Result<String, SecretError> {
@@ -152,18 +133,18 @@ mod tests {
     fn the_environment_is_asked_when_there_is_no_file() {
         let (_folder, secrets) = folder_with("OTHER", b"x", 0o600);
         assert_eq!(resolved(&secrets, IN_ENVIRONMENT), Ok("quaymaster-control".into()));
-        assert_eq!(resolved(&Secrets::new(None), IN_ENVIRONMENT), Ok("quaymaster-control".into()));
+        assert_eq!(resolved(&of_files(None), IN_ENVIRONMENT), Ok("quaymaster-control".into()));
     }
 
     #[test]
     fn a_missing_secret_says_where_it_was_looked_for() {
-        let secrets = Secrets::new(Some("/nowhere/secrets".into()));
+        let secrets = of_files(Some("/nowhere/secrets".into()));
         insta::assert_snapshot!(
             resolved(&secrets, "QUAYMASTER_TEST_UNSET").expect_err("missing"),
             @"secret `QUAYMASTER_TEST_UNSET` is not set: expected the file /nowhere/secrets/QUAYMASTER_TEST_UNSET or the environment variable QUAYMASTER_TEST_UNSET"
         );
         insta::assert_snapshot!(
-            resolved(&Secrets::new(None), "QUAYMASTER_TEST_UNSET").expect_err("missing"),
+            resolved(&of_files(None), "QUAYMASTER_TEST_UNSET").expect_err("missing"),
             @"secret `QUAYMASTER_TEST_UNSET` is not set: expected the environment variable QUAYMASTER_TEST_UNSET"
         );
     }

@@ -116,6 +116,8 @@ codes! {
     QueryRefused = "query.refused", Policy, AfterChange;
     /// The query would cost more than allowed.
     QueryTooCostly = "query.too_costly", Policy, AfterChange;
+    /// A secret that the system behind the tool needs cannot be had now.
+    SecretUnavailable = "secret.unavailable", Gateway, Safe;
     /// The system behind the tool wants the user to sign in.
     UpstreamAuthRequired = "upstream.auth_required", Upstream, Never;
     /// The system behind the tool does not let this account do it.

@@ -60,6 +60,9 @@ pub use raw::{Parted, PartedBuf, Raw, RawBuf};
 pub use reach::{Caller, Reach};
 pub use request::CallRequest;
 pub use result::{Reply, Status};
-pub use secret::{SecretError, SecretRef, SecretSource};
+pub use secret::{
+    CallerToken, CallerTokens, FixedSecret, Found, LiveSecret, Renewal, SecretError, SecretRef, SecretSource,
+    SecretValue,
+};
 pub use task::{TaskPort, TaskTerms, Tasks};
 pub use tool::{Effect, ToolDeclaration};

@@ -13,7 +13,7 @@ use quaymaster_core::{Clock, SecretError, SecretRef, SecretSource, SystemClock};
 use secrecy::SecretString;
 
 use crate::assembly::{Drift, Fleet, rules};
-use crate::config::{self, Diagnostics, Loaded, SecretCheck};
+use crate::config::{self, Diagnostics, Loaded, SecretCheck, literals};
 use crate::integrity::{AtFirstSight, Offered, Seen};
 
 /// How long a check waits for the first listing of a server: longer than a gateway,
@@ -22,6 +22,22 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Everything that can be said of the configuration in `folder` without starting anything.
 pub fn check(folder: &Path, with_secrets: bool) -> Diagnostics {
+    with_literals(folder, checked(folder, with_secrets))
+}
+
+/// What was found, and the secrets that stand in files of the folder.
+fn with_literals(folder: &Path, found: Diagnostics) -> Diagnostics {
+    let literals = literals::find(folder, &config::kept_apart(folder));
+    let mut all = literals::cover(&literals, found);
+    // Where a secret is expected, the file's reader has told it already.
+    let told: Vec<_> = all.iter().map(|known| (known.code, known.file.clone(), known.line)).collect();
+    all.add(
+        literals.into_iter().filter(|found| !told.contains(&(found.code, found.file.clone(), found.line))),
+    );
+    all
+}
+
+fn checked(folder: &Path, with_secrets: bool) -> Diagnostics {
     let secrets = if with_secrets { SecretCheck::Resolve } else { SecretCheck::Skip };
     let loaded = match config::load(folder, secrets) {
         Ok(loaded) => loaded,
@@ -37,6 +53,10 @@ pub fn check(folder: &Path, with_secrets: bool) -> Diagnostics {
 /// The same with the MCP servers at hand: policies are checked against the tools
 /// that there are, and what is not as configured is told.
 pub async fn check_connected(folder: &Path) -> Diagnostics {
+    with_literals(folder, checked_connected(folder).await)
+}
+
+async fn checked_connected(folder: &Path) -> Diagnostics {
     let loaded = match config::load(folder, SecretCheck::Resolve) {
         Ok(loaded) => loaded,
         Err(found) => return found,

@@ -10,7 +10,7 @@
 //! Invariants:
 //! - Every problem is reported, not only the first, each where it is.
 //! - No text in the folder makes loading panic or run without bound.
-//! - A secret that stands in a file is neither repeated nor shown.
+//! - A secret that stands in a file is neither repeated nor shown. Where none is expected `literals` finds it.
 
 mod across;
 mod approvals;
@@ -26,6 +26,7 @@ mod folder;
 mod late;
 mod limits;
 mod listen;
+pub(crate) mod literals;
 mod locks;
 mod render;
 pub mod schema;
@@ -42,8 +43,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use quaymaster_connectors::IssuerWeb;
 use quaymaster_connectors::problem::SpecProblem;
 use quaymaster_control::secrets::Secrets;
+use quaymaster_core::SystemClock;
 use quaymaster_redaction::Engine;
 
 use self::checked::{Known, PathProblem};
@@ -65,7 +68,7 @@ pub use self::locks::Locks;
 pub use self::render::Style;
 pub use self::settings::{
     CatalogueConfig, Executables, FirstSight, Follow, IntegrityConfig, ListenConfig, LocalUserConfig,
-    SearchMode, SecretsConfig, SettingsConfig, SettingsVersion, WorkspaceConfig,
+    SearchMode, SettingsConfig, SettingsVersion, WorkspaceConfig,
 };
 pub use self::sinks::{OnBehind, Sink, SinkConfig, SinkFormat, Target};
 pub use self::watch::{Change, Reload, watch};
@@ -99,6 +102,7 @@ pub struct Loaded {
     pub warnings: Diagnostics,
     /// The folder, to which paths in connectors are relative.
     pub folder: PathBuf,
+    pub(crate) secrets: Secrets,
 }
 
 /// A connector with its file.
@@ -113,7 +117,7 @@ pub struct LoadedConnector {
 impl Loaded {
     /// Where this configuration finds its secrets.
     pub fn secrets(&self) -> Secrets {
-        Secrets::new(self.settings.secret_files.clone())
+        self.secrets.clone()
     }
 }
 
@@ -125,6 +129,16 @@ impl Loaded {
 pub fn read_policies(folder: &Path) -> Result<Vec<Arc<Source>>, Diagnostics> {
     let (files, found) = folder::read_policies(folder);
     if found.has_errors() { Err(found) } else { Ok(files.into_iter().map(Arc::new).collect()) }
+}
+
+/// The folders below `folder` that hold state and secrets, and are no texts of the configuration.
+pub(crate) fn kept_apart(folder: &Path) -> Vec<PathBuf> {
+    let (contents, _) = folder::read(folder);
+    let settings = contents.settings.map(Document::<SettingsConfig>::read).and_then(|file| file.value);
+    let named = settings.map(|settings| [Some(settings.data_folder), settings.secrets.files]);
+    let named = named.unwrap_or([Some("data".into()), None]);
+    // As `read_dir` spells them: without `.` between.
+    named.into_iter().flatten().map(|path| folder.join(path).components().collect()).collect()
 }
 
 /// Reads and checks the configuration in `folder`.
@@ -149,8 +163,11 @@ fn check(
     let mut connectors: Vec<Document<Connector>> = contents.connectors.into_iter().map(read).collect();
 
     let settings = settings_file.as_mut().and_then(|file| check_settings(folder, file, &mut connectors));
-    let resolved = settings.as_ref().filter(|_| secrets == SecretCheck::Resolve);
-    let secrets = resolved.map(|settings| Secrets::new(settings.secret_files.clone()));
+    let all = settings.as_ref().map(|settings| {
+        let web = Arc::new(IssuerWeb::default());
+        Secrets::new(settings.secrets.clone(), web, Arc::new(SystemClock))
+    });
+    let secrets = all.clone().filter(|_| secrets == SecretCheck::Resolve);
     if let Some((secrets, file)) = secrets.as_ref().zip(settings_file.as_mut()) {
         file.report_missing_secrets(secrets);
     }
@@ -174,9 +191,10 @@ fn check(
     let (classification, of_classification) = contents.classification.map(classification::check).unzip();
     found.add(of_classification.into_iter().flatten());
     loaded.sort_by(|a, b| a.connector.metadata().name.cmp(&b.connector.metadata().name));
-    match settings {
-        Some(settings) if !found.has_errors() => Ok(Loaded {
+    match settings.zip(all) {
+        Some((settings, secrets)) if !found.has_errors() => Ok(Loaded {
             settings,
+            secrets,
             connectors: loaded,
             locks,
             policies: contents.policies,

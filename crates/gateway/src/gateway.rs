@@ -13,7 +13,7 @@ use quaymaster_control::limits::Limits;
 use quaymaster_control::redaction::Redactor;
 use quaymaster_control::{Evidence, Guards, Refused, RequestRefusal, close, close_request};
 use quaymaster_core::{
-    Actor, AgentClaims, Arguments, CallError, CallId, CallRequest, CallTool, Reach, Reply,
+    Actor, AgentClaims, Arguments, CallError, CallId, CallRequest, CallTool, CallerTokens, Reach, Reply,
 };
 use quaymaster_operations::metrics::CallMetrics;
 use tokio::sync::watch as channel;
@@ -348,7 +348,9 @@ pub(crate) fn assemble(
         ledger: Arc::clone(&state.ledger),
         limits: Limits::new(loaded.settings.limits.clone(), Arc::clone(&state.counts)),
     };
-    let plane = Plane::new(catalogue, rulebook, fleet.connectors(), people, (evidence, guards));
+    let tokens: Arc<dyn CallerTokens> = Arc::clone(&state.vault) as _;
+    let connectors = fleet.connectors().with_tokens(tokens);
+    let plane = Plane::new(catalogue, rulebook, connectors, people, (evidence, guards));
     let metadata_and_prefix =
         loaded.connectors.iter().map(|c| (c.connector.metadata(), c.connector.prefix()));
     let prefixes = metadata_and_prefix.map(|(metadata, prefix)| (metadata.name.clone(), prefix)).collect();

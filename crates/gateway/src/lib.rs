@@ -41,7 +41,7 @@ pub use check::{check, check_connected};
 pub use gateway::Gateway;
 pub use incidents::standing_switches;
 pub use integrity::{Accept, AcceptError, Basis, Looked, Standing, Written, accept, look_at_tools};
-pub use office::{Office, OfficeError, Records, SignedIn};
+pub use office::{Credential, Office, OfficeError, Records, SignedIn};
 pub use rules::{Answer, Question, Rules, outcome};
 pub use state::{StartError, StartOptions};
 pub use upstreams::{MISSING_UPSTREAMS, MissingUpstream, QuarantinedTool, UpstreamReport, look_at_upstreams};

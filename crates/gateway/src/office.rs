@@ -6,6 +6,7 @@
 mod desk;
 mod log;
 mod login;
+mod vault;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use crate::state::{StartError, StartOptions, State, open_store};
 pub use desk::OfficeError;
 pub use log::Records;
 pub use login::SignedIn;
+pub use vault::Credential;
 
 /// An installation, open for administration.
 #[derive(Debug)]
@@ -205,15 +207,18 @@ impl Office {
         Ok(self.state.keys.ages()?)
     }
 
-    /// Puts a new key in front of those that seal handles, and gives its number. That it is made is
-    /// in the audit log before anything is sealed with it.
+    /// Puts a new key in front of those that seal handles, and gives its number and how many keys of
+    /// callers' tokens it was put round. That it is made is in the audit log before anything is sealed with it.
     ///
     /// # Errors
     ///
-    /// [`StartError`] if the file or the log cannot be written.
-    pub async fn rotate_keys(&self) -> Result<u32, StartError> {
+    /// [`StartError`] if the file, the store or the log cannot be written.
+    pub async fn rotate_keys(&self) -> Result<(u32, u64), StartError> {
         self.write(Record::new(Event::KeyRotated, self.state.clock.now())).await?;
-        Ok(self.state.keys.rotate()?)
+        // Before as well: the oldest key goes, and no token may need it.
+        self.state.vault.rewrap().await?;
+        let id = self.state.keys.rotate()?;
+        Ok((id, self.state.vault.rewrap().await?))
     }
 
     async fn write(&self, record: Record<'_>) -> Result<(), StartError> {

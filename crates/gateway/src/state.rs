@@ -13,6 +13,7 @@ use quaymaster_control::incident::Incidents;
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_control::ledger::Ledger;
 use quaymaster_control::limits::Counts;
+use quaymaster_control::vault::{Vault, VaultError};
 use quaymaster_core::{Clock, ConfigVersion, Randomness, WriterId};
 use quaymaster_store::{Store, StoreConfigError, StoreEngine, StoreError};
 
@@ -87,6 +88,9 @@ pub enum StartError {
         /// The file.
         path: String,
     },
+    /// The vault of callers' tokens cannot be used.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The audit log cannot be opened: without it nothing runs.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -104,6 +108,8 @@ pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) subjects: Arc<Subjects>,
     pub(crate) keys: Arc<KeyRing>,
+    /// What people have stored for systems that are asked in their names.
+    pub(crate) vault: Arc<Vault>,
     pub(crate) approvals: Arc<Approvals>,
     pub(crate) incidents: Arc<Incidents>,
     pub(crate) counts: Arc<Counts>,
@@ -139,11 +145,15 @@ impl State {
         let ledger = Arc::new(ledger);
         let sources = Arc::new(Sources::new(Arc::new(IssuerWeb::default()), Arc::clone(&clock)));
         let (keys, approvals) = (Arc::new(keys), Arc::new(approvals));
+        let of_vault = (Arc::clone(&subjects), Arc::clone(&keys));
+        let vault = Vault::new(store.clone(), of_vault, Arc::clone(&clock), Arc::clone(&randomness));
+        let vault = Arc::new(vault);
         let last_seen = LastSeen::default();
         Ok(Self {
             store,
             subjects,
             keys,
+            vault,
             approvals,
             incidents,
             counts,

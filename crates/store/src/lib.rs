@@ -39,6 +39,7 @@ mod sqlite;
 mod store;
 mod subject;
 mod token;
+mod vault;
 
 pub use account::{AccountRow, MAX_ACCOUNTS, MAX_TOKEN_ACCOUNTS, TokenAccount};
 pub use approval::{ApprovalKey, ApprovalRow, VoteRow};
@@ -57,3 +58,4 @@ pub use ledger::{LedgerRow, MAX_LEDGER};
 pub use letter::{LetterRow, NewsEvent};
 pub use store::Store;
 pub use token::{MAX_TOKENS, TokenRow};
+pub use vault::{CallerTokenKey, CallerTokenRow, MAX_CALLER_TOKENS};

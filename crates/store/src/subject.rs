@@ -36,6 +36,7 @@ const ERASE_REQUESTS: &str = "
     WHERE asker = $1";
 const ERASE_ACCOUNTS: &str = "DELETE FROM accounts WHERE account = $1 OR person = $1";
 const ERASE_TOKENS: &str = "DELETE FROM tokens WHERE actor = $1";
+const ERASE_CALLER_TOKENS: &str = "DELETE FROM caller_tokens WHERE subject = $1";
 const DELETE_SUBJECT: &str = "DELETE FROM subjects WHERE actor = $1";
 
 impl Store {
@@ -61,7 +62,7 @@ impl Store {
     }
 
     /// Destroys the key of a subject, all that is sealed under it beside records and in requests for
-    /// approval, its tokens, and what is noted of its accounts. All of it or nothing.
+    /// approval, its tokens here and for other systems, and what is noted of its accounts. All of it or nothing.
     ///
     /// `folded` is how its name is compared. Records themselves are left as they are.
     pub async fn subject_erase(&self, actor: &str, commitment: &str, folded: &str) -> Result<(), StoreError> {
@@ -70,6 +71,7 @@ impl Store {
             (ERASE_REQUESTS, commitment),
             (ERASE_ACCOUNTS, folded),
             (ERASE_TOKENS, actor),
+            (ERASE_CALLER_TOKENS, commitment),
             (DELETE_SUBJECT, actor),
         ];
         let statement =

@@ -71,6 +71,11 @@ impl Rotate {
         let office = Office::open(self.place.options()).await?;
         let rotated = office.rotate_keys().await;
         office.close().await;
-        out::line(format!("key {} seals from now on", rotated?))
+        let (key, wrapped) = rotated?;
+        out::line(format!("key {key} seals from now on"))?;
+        if wrapped > 0 {
+            out::line(format!("keys of callers' tokens that it was put round: {wrapped}"))?;
+        }
+        Ok(())
     }
 }

@@ -174,13 +174,13 @@ fn a_store_on_postgresql_is_opened_with_the_key_that_sealed_it_alone() {
 }
 
 /// A database of its own on the server that `scripts/postgres.sh start` starts.
-struct Database {
-    url: String,
+pub(crate) struct Database {
+    pub(crate) url: String,
     name: String,
 }
 
 impl Database {
-    fn create(purpose: &str) -> Self {
+    pub(crate) fn create(purpose: &str) -> Self {
         let name = format!("quaymaster_cli_{purpose}_{}", std::process::id());
         psql(&format!("CREATE DATABASE {name}"));
         let (server, _) = server()
@@ -188,6 +188,14 @@ impl Database {
             .map(|(s, d)| (s.to_owned(), d.to_owned()))
             .expect("a URL with a database");
         Self { url: format!("{server}/{name}"), name }
+    }
+
+    /// All that is in it, as SQL.
+    pub(crate) fn dump(&self) -> String {
+        let done = std::process::Command::new("pg_dump").arg(&self.url).output();
+        let done = done.expect("pg_dump: install postgresql-client");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).into_owned()
     }
 
     /// Makes the database that a command is run with the store of `demo`, which must not run.

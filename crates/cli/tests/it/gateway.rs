@@ -204,8 +204,9 @@ pub(crate) struct Ran {
 /// Runs a command of the binary with `folder` as its configuration.
 pub(crate) fn run_in(folder: &Path, arguments: &[&str]) -> Ran {
     let (command, rest) = arguments.split_first().expect("a command");
-    let grouped = ["approvals", "token", "tools", "audit", "keys", "policy", "incident", "idempotency"]
-        .contains(command);
+    let grouped =
+        ["approvals", "token", "tools", "audit", "keys", "policy", "incident", "idempotency", "credentials"]
+            .contains(command);
     let mut process = Command::new(BINARY);
     process.arg(command);
     // What is proved is a command of its own.

@@ -9,6 +9,7 @@
 
 mod approvals;
 mod audit;
+mod canary;
 mod clients;
 mod commands;
 mod configuration;
@@ -19,10 +20,13 @@ mod documentation;
 mod gateway;
 mod hostile;
 mod incidents;
+mod keyring;
 mod policy;
 mod redact;
 mod routes;
 mod search;
 mod signals;
+#[path = "../../../../tests/vault/stand_in.rs"]
+mod stand_in;
 mod tour;
 mod upstreams;

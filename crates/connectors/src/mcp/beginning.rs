@@ -24,6 +24,7 @@ use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::caller::CallerCredential;
 use super::failure::Failure;
 use super::link::{Answer, Link, Query, Sent, Until};
 use super::question::Pause;
@@ -102,6 +103,7 @@ struct Request {
     members: Vec<Box<str>>,
     name: Option<HeaderValue>,
     mirrored: Box<[(HeaderName, HeaderValue)]>,
+    credential: Option<Arc<CallerCredential>>,
     sink: Option<Arc<dyn ProgressSink>>,
     input: Option<Arc<dyn InputPort>>,
     log: Option<Arc<dyn LogSink>>,
@@ -125,6 +127,7 @@ impl Request {
             members: query.members.iter().map(|member| Box::from(*member)).collect(),
             name: query.name.cloned(),
             mirrored: query.mirrored.into(),
+            credential: query.credential.cloned(),
             sink: query.sink.cloned(),
             input: query.input.cloned(),
             log: query.log.cloned(),
@@ -148,6 +151,7 @@ impl Request {
             mute: self.mute,
             name: self.name.as_ref(),
             mirrored: &self.mirrored,
+            credential: self.credential.as_ref(),
             sink: self.sink.as_ref(),
             input: self.input.as_ref(),
             log: self.log.as_ref(),
@@ -184,17 +188,17 @@ impl Request {
                         asking.await
                     }
                 };
-                return take_back(&link, late).await;
+                return take_back(&link, late, self.credential.as_ref()).await;
             }
         };
         if let Err(Told::Outcome(late)) = tell.send(Told::Outcome(outcome)) {
-            take_back(&link, late).await;
+            take_back(&link, late, self.credential.as_ref()).await;
         }
     }
 }
 
 /// Has the server cancel the task that it has made, if it has made one.
-async fn take_back(link: &Link, late: Result<Answer, Failure>) {
+async fn take_back(link: &Link, late: Result<Answer, Failure>, credential: Option<&Arc<CallerCredential>>) {
     let Some(Answer { result, .. }) = late.ok().filter(|answer| ServerTask::is_in(&answer.result)) else {
         return;
     };
@@ -203,6 +207,8 @@ async fn take_back(link: &Link, late: Result<Answer, Failure>) {
         let member = format!(r#""taskId":{}"#, Value::from(task.id));
         let nobody = CancellationToken::new();
         let until = Until { deadline: Instant::now() + TAKE_BACK, cancel: &nobody };
-        let _ = link.ask(&Query::plain("tasks/cancel", &[&member], until)).await;
+        let members = [member.as_str()];
+        let query = Query { credential, ..Query::plain("tasks/cancel", &members, until) };
+        let _ = link.ask(&query).await;
     }
 }

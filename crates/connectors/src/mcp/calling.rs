@@ -50,7 +50,15 @@ impl McpConnector {
     /// A result with `isError` is a result. What provably did not reach the
     /// server is sent once more, and so is a read whose answer was lost.
     pub(crate) async fn run(&self, ask: &Ask<'_>, account: &mut Account) -> Result<RawOutput, CallError> {
-        self.call(ask, account).await.map(RawOutput::upstream)
+        self.asked(ask, account).await.map(RawOutput::upstream)
+    }
+
+    pub(super) async fn asked(&self, ask: &Ask<'_>, account: &mut Account) -> Result<PartedBuf, CallError> {
+        if self.asks_in_names_of_callers() {
+            // Few servers are asked so, and the futures of other calls need no room for it.
+            return Box::pin(self.run_as_caller(ask, account)).await;
+        }
+        self.call(ask, account).await
     }
 
     pub(super) async fn call(&self, ask: &Ask<'_>, account: &mut Account) -> Result<PartedBuf, CallError> {
@@ -167,6 +175,7 @@ impl McpConnector {
             members: &members,
             name: target.name.as_deref().filter(|_| mirrors),
             mirrored: &if mirrors && target.begins { mirrored(&live, ask) } else { Vec::new() },
+            credential: ask.credential.as_ref(),
             sink: hearing.as_ref().or(ask.progress.as_ref()),
             input,
             log: ask.log.as_ref(),

@@ -28,7 +28,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::check::server::StdioServer;
+use super::check::server::{Environment, StdioServer};
 use super::failure::{Failure, shown};
 use super::lines::{Line, read_line};
 
@@ -52,12 +52,15 @@ pub(super) struct Streams {
     pub(super) stderr: ChildStderr,
 }
 
-/// Starts `server`.
+/// Starts `server` with these variables.
 ///
 /// # Errors
 ///
 /// [`Failure::Missing`] if there is no such program, and what else the operating system says.
-pub(super) fn start(server: &StdioServer) -> Result<(ProcessGroup, Streams), Failure> {
+pub(super) fn start(
+    server: &StdioServer,
+    environment: &Environment,
+) -> Result<(ProcessGroup, Streams), Failure> {
     let mut command = Command::new(&server.command);
     command.args(&server.args).current_dir(&server.folder).env_clear();
     for name in &server.inherit_env {
@@ -65,7 +68,7 @@ pub(super) fn start(server: &StdioServer) -> Result<(ProcessGroup, Streams), Fai
             command.env(name, value);
         }
     }
-    for (name, value) in &server.env {
+    for (name, value) in &environment.variables {
         command.env(name, value.expose_secret());
     }
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -163,9 +163,33 @@ pub struct ServerConfig {
     /// `http`, `sse`: headers that are sent with every request. Their values are secrets.
     #[serde(default)]
     pub headers: BTreeMap<String, SecretRef>,
+    /// `http`: each call is sent with the caller's own token, which they have stored (`quaymaster
+    /// credentials put`). Without one a call is refused.
+    #[serde(default)]
+    pub caller_token: Option<CallerTokenConfig>,
     /// Which era of the protocol to speak. `auto` asks the server.
     #[serde(default)]
     pub era: EraConfig,
+}
+
+/// How the caller's own token is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct CallerTokenConfig {
+    /// The header that it is sent in.
+    #[serde(default = "default_header")]
+    pub header: String,
+    /// What stands before it, such as `Bearer`; empty for nothing.
+    #[serde(default = "default_scheme")]
+    pub scheme: String,
+}
+
+fn default_header() -> String {
+    "Authorization".into()
+}
+
+fn default_scheme() -> String {
+    "Bearer".into()
 }
 
 /// A file, or a folder with a package, that has to be as it was when a server is started.

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::batch;
+use super::credential::Guarded;
 use super::failure::Failure;
 use super::followed::Holder;
 use super::inbox::Inbox;
@@ -43,6 +44,8 @@ const MAX_REPLIES: usize = 64;
 #[derive(Debug)]
 pub(super) struct Exchange {
     connector: String,
+    /// What the server was given and must not come back.
+    guarded: Guarded,
     pending: Mutex<Pending>,
     under_way: UnderWay,
     inbox: Arc<Inbox>,
@@ -66,10 +69,15 @@ struct Pending {
 
 impl Exchange {
     /// The exchange of `connector`, and the messages that its transport has to send.
-    pub(super) fn new(connector: &str, inbox: Arc<Inbox>) -> (Arc<Self>, mpsc::Receiver<String>) {
+    pub(super) fn new(
+        connector: &str,
+        inbox: Arc<Inbox>,
+        guarded: Guarded,
+    ) -> (Arc<Self>, mpsc::Receiver<String>) {
         let (outbox, queue) = mpsc::channel(MAX_QUEUED);
         let exchange = Self {
             connector: connector.to_owned(),
+            guarded,
             pending: Mutex::default(),
             under_way: UnderWay::beside(inbox.followed()),
             inbox,
@@ -127,7 +135,8 @@ impl Exchange {
     pub(super) fn take(self: &Arc<Self>, bytes: &[u8]) -> bool {
         let may_be_batches = self.batches.load(Ordering::Relaxed);
         let mut is_any = false;
-        let Ok(text) = str::from_utf8(bytes) else {
+        let bytes = self.guarded.clean(bytes);
+        let Ok(text) = str::from_utf8(&bytes) else {
             tracing::debug!(connector = self.connector, "not an MCP message, as it is not UTF-8");
             return false;
         };

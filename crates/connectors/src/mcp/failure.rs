@@ -48,6 +48,12 @@ pub(super) enum Failure {
     Timeout { sent: bool },
     /// The caller took the call back.
     Cancelled { sent: bool },
+    /// The server refused a credential, which is another one by now.
+    Renewed,
+    /// The server refused the caller's own token.
+    CallerRefused,
+    /// A secret that the server needs cannot be had.
+    Secret(String),
     /// There is no connection now.
     Down { auth_required: bool, retry_after: Duration },
     /// What should be started is not there.
@@ -91,6 +97,8 @@ impl Failure {
             | Self::Incapable { .. }
             | Self::Malformed(_)
             | Self::Unsupported(_)
+            | Self::Renewed
+            | Self::CallerRefused
             | Self::TooLarge { .. } => Verdict::Answered,
             Self::Status { status, .. } if !status.is_server_error() => Verdict::Answered,
             Self::Broken(_) => connection.map_or(Verdict::Failed, Verdict::Ended),
@@ -99,6 +107,7 @@ impl Failure {
             }
             Self::Cancelled { .. }
             | Self::Down { .. }
+            | Self::Secret(_)
             | Self::Missing(_)
             | Self::BreakerOpen { .. }
             | Self::Quarantined { .. }
@@ -110,7 +119,8 @@ impl Failure {
     /// Whether the same request may be sent again.
     pub(super) fn may_be_repeated(&self, effect: Effect) -> bool {
         match self {
-            Self::NotDelivered(_) => true,
+            // A request with a refused credential was not applied (RFC 9110, section 15.5.2).
+            Self::NotDelivered(_) | Self::Renewed => true,
             Self::Rejected { status } => effect == Effect::Read || is_unread(*status),
             Self::Broken(_) => effect == Effect::Read,
             Self::Status { status, retry_after: None } => effect == Effect::Read && status.is_server_error(),
@@ -125,7 +135,10 @@ impl Failure {
             | Self::Broken(why)
             | Self::Malformed(why)
             | Self::Unsupported(why)
+            | Self::Secret(why)
             | Self::Missing(why) => shown(why),
+            Self::Renewed => "the server refused a credential that is another one by now".into(),
+            Self::CallerRefused => "the server refused the caller's own token".into(),
             Self::Rejected { status } | Self::Status { status, .. } => {
                 format!("the server answers with HTTP status {}", status.as_u16())
             }
@@ -169,7 +182,12 @@ impl Failure {
             | Self::Missing(_)
             | Self::Rejected { .. }
             | Self::Timeout { sent: false } => unavailable(UNREACHABLE, None),
-            Self::Down { auth_required: true, .. } => auth_required(),
+            Self::Down { auth_required: true, .. } | Self::Renewed => auth_required(),
+            Self::CallerRefused => caller_refused(),
+            Self::Secret(_) => CallError::new(
+                ErrorCode::SecretUnavailable,
+                "a secret that the MCP server needs cannot be had now",
+            ),
             Self::Down { retry_after, .. } => unavailable(UNREACHABLE, Some(retry_after)),
             Self::BreakerOpen { retry_after } => unavailable(
                 "calls of the MCP server failed again and again, so it is left alone for a while",
@@ -228,6 +246,11 @@ fn auth_required() -> CallError {
         ErrorCode::UpstreamAuthRequired,
         "the MCP server does not accept the gateway's credentials",
     )
+}
+
+fn caller_refused() -> CallError {
+    CallError::new(ErrorCode::UpstreamAuthRequired, "the MCP server does not accept your own token any more")
+        .hint("have another one stored: `quaymaster credentials put` for this connector and your name")
 }
 
 fn quarantined(retry_after: Option<Duration>) -> CallError {

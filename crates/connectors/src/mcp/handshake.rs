@@ -99,7 +99,13 @@ impl Opening<'_> {
                     return Err(Trouble::new(Health::Quarantined, why));
                 }
                 let (connector, grace) = (self.settings.connector.as_str(), self.settings.pace.grace);
-                Stdio::start(server, connector, grace, Arc::clone(inbox)).map(Channel::Stdio)
+                match Box::pin(server.environment()).await {
+                    Ok(environment) => {
+                        let child = (server, &environment);
+                        Stdio::start(child, connector, grace, Arc::clone(inbox)).map(Channel::Stdio)
+                    }
+                    Err(failure) => Err(failure),
+                }
             }
             Server::Http(server) => Http::try_new(server, Arc::clone(inbox)).map(Channel::Http),
             Server::Sse(server) => self.open_stream(server, inbox).await.map(Channel::HttpSse),
@@ -191,6 +197,10 @@ impl Opening<'_> {
         if !may_be_older(&failure) {
             return Err(Trouble::of(&failure));
         }
+        if server.caller.is_some() {
+            let reason = "the server speaks HTTP+SSE alone, where all callers would share one stream";
+            return Err(Trouble::new(Health::Incompatible, reason));
+        }
         match self.open_stream(server, inbox).await {
             Ok(stream) => *channel = Channel::HttpSse(stream),
             Err(why) if is_of_older(&why) => return Err(Trouble::of(&why)),
@@ -209,7 +219,11 @@ impl Opening<'_> {
         };
         let until = Until { deadline: Instant::now() + limit, cancel: self.stop };
         let query = Query::plain(method, members, until);
-        channel.ask(id, era, &query).await
+        match channel.ask(id, era, &query).await {
+            // What was refused is another one by now.
+            Err(Failure::Renewed) => Box::pin(channel.ask(id, era, &query)).await,
+            answer => answer,
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::check::server::HttpServer;
+use super::credential::Guarded;
 use super::exchange::{Exchange, MAX_MESSAGE_BYTES, MAX_STRAY};
 use super::failure::Failure;
 use super::followed::Holder;
@@ -64,7 +65,8 @@ impl HttpSse {
         let target = stream.endpoint().await?;
         let target = endpoint::resolve(&server.uri, &target).map_err(Failure::Malformed)?;
         let http = watch::Sender::new(http.posting_to(target));
-        let (exchange, queue) = Exchange::new(connector, inbox);
+        let guarded = server.credentials.clone().map_or(Guarded::Nothing, Guarded::Headers);
+        let (exchange, queue) = Exchange::new(connector, inbox, guarded);
         let stop = CancellationToken::new();
         tokio::spawn(receive(stream, Arc::clone(&exchange), stop.clone()));
         let sending = send(http.subscribe(), queue, connector.to_owned());

@@ -73,6 +73,7 @@ impl Channel {
             questions: query.input.map(|port| Questions::new(Arc::clone(port), pause.clone(), over)),
             name: query.name,
             mirrored: query.mirrored,
+            credential: query.credential,
             sink: query.sink,
             limit_bytes: query.limit_bytes,
         };

@@ -133,6 +133,7 @@ impl Trouble {
             Failure::Status { status, .. } if matches!(status.as_u16(), 401 | 403) => {
                 (Health::AuthRequired, None)
             }
+            Failure::Renewed => (Health::AuthRequired, None),
             Failure::Status { retry_after, .. } => (Health::Unreachable, *retry_after),
             Failure::Missing(_) => (Health::Missing, None),
             _ => (Health::Unreachable, None),

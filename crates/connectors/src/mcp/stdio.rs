@@ -11,13 +11,15 @@ use std::time::Duration;
 
 use quaymaster_core::PartedBuf;
 use rustix::process::Pid;
+use secrecy::ExposeSecret;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::check::server::StdioServer;
+use super::check::server::{Environment, StdioServer};
 use super::child::{self, ErrorLog, ProcessGroup};
+use super::credential::Guarded;
 use super::exchange::{Exchange, MAX_MESSAGE_BYTES, MAX_STRAY};
 use super::failure::Failure;
 use super::followed::Holder;
@@ -42,17 +44,18 @@ pub(super) struct Stdio {
 impl Stdio {
     /// Starts `server` and the tasks that serve its streams.
     pub(super) fn start(
-        server: &StdioServer,
+        (server, environment): (&StdioServer, &Environment),
         connector: &str,
         grace: Duration,
         inbox: Arc<Inbox>,
     ) -> Result<Self, Failure> {
-        let (group, streams) = child::start(server)?;
-        let (exchange, queue) = Exchange::new(connector, inbox);
+        let (group, streams) = child::start(server, environment)?;
+        let guarded = Guarded::child(environment.secrets.iter().map(ExposeSecret::expose_secret));
+        let (exchange, queue) = Exchange::new(connector, inbox, guarded);
         let (stop, hang_up) = (CancellationToken::new(), CancellationToken::new());
         tokio::spawn(read(streams.stdout, Arc::clone(&exchange), stop.clone()));
         tokio::spawn(write(streams.stdin, queue, hang_up.clone(), stop.clone()));
-        let errors = ErrorLog::new(connector, &server.secrets);
+        let errors = ErrorLog::new(connector, &environment.secrets);
         tokio::spawn(errors.copy(streams.stderr, stop.clone()));
         Ok(Self {
             exchange,

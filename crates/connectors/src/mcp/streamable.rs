@@ -6,12 +6,13 @@
 //!
 //! Invariants:
 //! - A response is the answer to the request that it responds to, by its id too.
-//! - The headers of a request are the configured ones and the protocol's; none
-//!   of a caller's are here.
+//! - The headers of a request are the configured ones and the protocol's, and what the
+//!   caller has stored for this server; none that the caller came with are here.
 //! - A stream that breaks is taken up again only where the server offered it,
 //!   which repeats nothing.
 
 mod aside;
+mod guarded;
 mod listening;
 mod response;
 mod streaming;
@@ -29,12 +30,14 @@ use quaymaster_core::rpc::{self, Message};
 use quaymaster_core::{Parted, PartedBuf, Raw};
 use tokio::sync::Semaphore;
 
+use self::guarded::renewed;
 pub(super) use self::listening::Listening;
 use self::response::{
-    ContentType, content_type, is_answer, names_session, no_answer, no_body, no_response, plain_id, seconds,
+    ContentType, content_type, is_answer, names_session, no_answer, no_body, plain_id, seconds,
 };
 use super::batch;
 use super::check::server::HttpServer;
+use super::credential::Credentials;
 use super::failure::Failure;
 use super::followed::{Client, Holder};
 use super::inbox::Inbox;
@@ -65,6 +68,10 @@ pub(super) struct Http {
     /// What is sent with every message, with a place for what is its own, so
     /// that a copy of it does not grow.
     headers: HeaderMap,
+    /// What lets us in, if anything is needed for that.
+    credentials: Option<Arc<Credentials>>,
+    /// Whether calls are made with tokens of their callers.
+    is_per_caller: bool,
     has_session: bool,
     era: Era,
     inbox: Arc<Inbox>,
@@ -84,12 +91,11 @@ impl Http {
     /// The server at its address, of which nothing is known yet.
     pub(super) fn try_new(server: &HttpServer, inbox: Arc<Inbox>) -> Result<Self, Failure> {
         let egress = server.egress().map_err(Failure::NotDelivered)?;
-        let mut headers = server.headers.clone();
+        let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        headers
-            .entry(USER_AGENT)
-            .or_insert(HeaderValue::from_static(concat!("quaymaster/", env!("CARGO_PKG_VERSION"))));
+        let own_name = HeaderValue::from_static(concat!("quaymaster/", env!("CARGO_PKG_VERSION")));
+        headers.insert(USER_AGENT, own_name);
         if let Some(authority) = server.uri.authority()
             && let Ok(host) = HeaderValue::from_str(authority.as_str())
         {
@@ -99,6 +105,8 @@ impl Http {
         Ok(Self {
             egress,
             headers,
+            credentials: server.credentials.clone(),
+            is_per_caller: server.caller.is_some(),
             has_session: false,
             era: Era::Legacy(wire::PROPOSED),
             under_way: Arc::new(UnderWay::beside(inbox.followed())),
@@ -150,16 +158,22 @@ impl Http {
         let body = std::mem::take(&mut outgoing.body);
         let mut request = self.post(body, outgoing.method, outgoing.name);
         request.headers_mut().extend(outgoing.mirrored.iter().cloned());
+        if let Some(credential) = outgoing.credential {
+            credential.put_into(request.headers_mut());
+        }
         sent.set();
-        let response = self.egress.send(request).await.map_err(no_response)?;
+        let response = self.send(request).await?;
         if !response.status().is_success() {
             return Err(self.refusal(response, &outgoing).await);
         }
         let session = response.headers().get(SESSION_ID).cloned();
         let upstream_id = response.headers().get(REQUEST_ID).and_then(plain_id);
+        let credential = outgoing.credential.cloned();
+        let upstream_id = upstream_id.filter(|id| !self.is_given_back(id.as_bytes(), credential.as_deref()));
         let settled = match content_type(response.headers()) {
             ContentType::Json => {
                 let body = response.into_body().read(outgoing.limit_bytes).await.map_err(no_body)?;
+                let body = self.clean(body, outgoing.credential);
                 if self.era.has_batches() {
                     self.take(body, &Wanted { outgoing, is_resumed: false })?.ok_or_else(no_answer)?
                 } else {
@@ -181,11 +195,16 @@ impl Http {
 
     /// Sends a message that has no answer, or none in its response.
     pub(super) async fn notify(&self, message: String) -> Result<(), Failure> {
-        let response = self.egress.send(self.post(message, "", None)).await.map_err(no_response)?;
+        let response = self.send(self.post(message, "", None)).await?;
+        let is_renewed = renewed(&response);
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
         let body = response.into_body().read(MAX_ERROR_BYTES).await.unwrap_or_default();
-        if status.is_success() { Ok(()) } else { Err(self.refused(status, retry_after, &body)) }
+        match status {
+            status if status.is_success() => Ok(()),
+            _ if is_renewed => Err(Failure::Renewed),
+            _ => Err(self.refused(status, retry_after, &body)),
+        }
     }
 
     /// Tells the server that a request is no longer wanted. Without a session the
@@ -202,7 +221,7 @@ impl Http {
     /// Ends the session, if there is one.
     pub(super) async fn close(&self) {
         if self.has_session {
-            let _ = tokio::time::timeout(ASIDE_LIMIT, self.egress.send(self.bare(Method::DELETE))).await;
+            let _ = tokio::time::timeout(ASIDE_LIMIT, self.send(self.bare(Method::DELETE))).await;
         }
     }
 
@@ -267,8 +286,18 @@ impl Http {
     async fn refusal(&self, response: Response<Incoming>, outgoing: &Outgoing<'_>) -> Failure {
         let id = outgoing.id;
         let status = response.status();
+        let is_renewed = renewed(&response);
         let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
         let body = response.into_body().read(MAX_ERROR_BYTES).await.unwrap_or_default();
+        if status == StatusCode::UNAUTHORIZED {
+            if outgoing.credential.is_some() {
+                return Failure::CallerRefused;
+            }
+            if is_renewed {
+                return Failure::Renewed;
+            }
+        }
+        let body = self.clean(body, outgoing.credential);
         let is_answer = is_answer(&body, id);
         if status.is_client_error()
             && outgoing.method == "tools/call"

@@ -250,7 +250,7 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     let mut was_legacy = false;
     while !stop.is_cancelled() {
         let began = Instant::now();
-        let trouble = judged(&shared, connected(&shared, &mut was_legacy, &stop).await);
+        let trouble = judged(&shared, Box::pin(connected(&shared, &mut was_legacy, &stop)).await);
         if stop.is_cancelled() {
             break;
         }

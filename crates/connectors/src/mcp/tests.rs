@@ -14,6 +14,7 @@ mod older;
 mod one_connection;
 mod resumed;
 mod revisions;
+mod rotated;
 mod scripted;
 mod sessions;
 mod states;
@@ -30,8 +31,8 @@ use quaymaster_core::clock::FixedClock;
 use quaymaster_core::random::CountingRandomness;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
-    Actor, ActorId, Arguments, Authentication, CallId, DataClass, Effect, InputPort, Kind, LogSink, Progress,
-    ProgressSink, RawBuf, SecretError, SecretRef, Tasks, Timestamp,
+    Actor, ActorId, Arguments, Authentication, CallId, CallerTokens, DataClass, Effect, InputPort, Kind,
+    LogSink, Progress, ProgressSink, RawBuf, SecretError, SecretRef, Tasks, Timestamp,
 };
 use serde_json::{Map, Value, json};
 
@@ -67,7 +68,7 @@ impl SecretSource for TestSecrets {
     fn resolve(&self, reference: &SecretRef) -> Result<secrecy::SecretString, SecretError> {
         match reference.name() {
             "API_KEY" => Ok("Bearer hunter2".into()),
-            "GREETING" => Ok("good morning".into()),
+            "GREETING" => Ok("morning".into()),
             "TWO_LINES" => Ok("one\ntwo".into()),
             name => Err(SecretError::Missing { name: name.into(), expected: "the tests set it".into() }),
         }
@@ -132,6 +133,7 @@ struct Call {
     input: Option<Arc<dyn InputPort>>,
     log: Option<Arc<dyn LogSink>>,
     mute: bool,
+    tokens: Option<Arc<dyn CallerTokens>>,
     tasks: Tasks,
     retries: u32,
     upstream_ids: Vec<String>,
@@ -149,6 +151,7 @@ fn read(tool: &str) -> Call {
         input: None,
         log: None,
         mute: false,
+        tokens: None,
         tasks: Tasks::default(),
         retries: 0,
         upstream_ids: vec![],
@@ -201,9 +204,11 @@ impl Call {
             input: self.input.clone(),
             log: self.log.clone(),
             mute: self.mute,
+            tokens: self.tokens.as_ref(),
+            credential: None,
         };
         let mut account = Account::default();
-        let called = tokio::time::timeout(PATIENCE, connector.call(&ask, &mut account)).await;
+        let called = tokio::time::timeout(PATIENCE, connector.asked(&ask, &mut account)).await;
         self.retries = account.retries;
         self.upstream_ids = account.upstream_ids;
         match called.expect("a call has an end") {

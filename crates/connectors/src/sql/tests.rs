@@ -112,6 +112,8 @@ pub(super) async fn call_until(
         authentication: Authentication::LocalUser,
     };
     let ask = Ask {
+        tokens: None,
+        credential: None,
         traceparent: None,
         tasks: Tasks::default(),
         actor: &actor,

@@ -32,6 +32,12 @@ pub enum Event {
     /// A bearer token was revoked.
     #[serde(rename = "token.revoked")]
     TokenRevoked,
+    /// Somebody's own token for a system that is asked in their name was stored.
+    #[serde(rename = "credential.stored")]
+    CredentialStored,
+    /// Somebody's own token for a system that is asked in their name was removed.
+    #[serde(rename = "credential.removed")]
+    CredentialRemoved,
     /// A key was put in front of the ring that seals handles.
     #[serde(rename = "key.rotated")]
     KeyRotated,
@@ -127,6 +133,8 @@ impl Event {
             Self::ConfigRefused => "config.refused",
             Self::TokenCreated => "token.created",
             Self::TokenRevoked => "token.revoked",
+            Self::CredentialStored => "credential.stored",
+            Self::CredentialRemoved => "credential.removed",
             Self::KeyRotated => "key.rotated",
             Self::ApprovalRequested => "approval.requested",
             Self::ApprovalVoted => "approval.voted",
@@ -172,6 +180,8 @@ mod tests {
             Event::ConfigRefused,
             Event::TokenCreated,
             Event::TokenRevoked,
+            Event::CredentialStored,
+            Event::CredentialRemoved,
             Event::KeyRotated,
             Event::ApprovalRequested,
             Event::ApprovalVoted,

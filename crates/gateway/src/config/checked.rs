@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use quaymaster_control::identity::{IdentityProblem, IdentitySettings};
 use quaymaster_control::limits::LimitRule;
+use quaymaster_control::secrets::{SecretSettings, SecretsProblem};
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::suggest::did_you_mean;
@@ -47,8 +48,8 @@ pub struct Settings {
     pub approvals: Arc<ApprovalsConfig>,
     /// The issuers whose access tokens are taken.
     pub identity: IdentitySettings,
-    /// The folder with one file for each secret, if there is one.
-    pub secret_files: Option<PathBuf>,
+    /// Where secrets come from.
+    pub secrets: SecretSettings,
     /// How calls are recorded.
     pub audit: AuditSettings,
     /// What becomes of tools whose definitions nobody has accepted.
@@ -108,25 +109,27 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
     let identity = config.identity.check(public_url.or(config.listen.public_url.as_deref()), &roles);
     let identity = identity.map_err(|found| problems.extend(found.into_iter().map(identity_problem))).ok();
     let data_folder = path_below(folder, "dataFolder", &config.data_folder, &mut problems);
-    let files = config.secrets.files.as_deref();
-    let secret_files = files.and_then(|files| path_below(folder, "secrets.files", files, &mut problems));
+    let secrets = config.secrets.check(folder);
+    let secrets = secrets.map_err(|found| problems.extend(found.into_iter().map(secrets_problem))).ok();
     let local_user = config.local_user.map(|user| local_user(user, &config.default_workspace));
-    let settings = match (listen, data_folder, identity) {
-        (Some(listen), Some(data_folder), Some(identity)) if problems.is_empty() => Some(Settings {
-            listen,
-            store: config.store,
-            data_folder,
-            workspaces: config.workspaces,
-            default_workspace: config.default_workspace,
-            roles: config.roles,
-            local_user,
-            approvals: Arc::new(config.approvals),
-            identity,
-            secret_files,
-            audit,
-            integrity: config.integrity,
-            limits,
-        }),
+    let settings = match (listen, data_folder, identity, secrets) {
+        (Some(listen), Some(data_folder), Some(identity), Some(secrets)) if problems.is_empty() => {
+            Some(Settings {
+                listen,
+                store: config.store,
+                data_folder,
+                workspaces: config.workspaces,
+                default_workspace: config.default_workspace,
+                roles: config.roles,
+                local_user,
+                approvals: Arc::new(config.approvals),
+                identity,
+                secrets,
+                audit,
+                integrity: config.integrity,
+                limits,
+            })
+        }
         _ => None,
     };
     (settings, problems)
@@ -188,6 +191,10 @@ fn zone_problems(workspaces: &BTreeMap<Workspace, WorkspaceConfig>) -> impl Iter
         let message = Zone::parse(config.time_zone.as_deref()?).err()?;
         Some(PathProblem::error(Code::Value, format!("workspaces.{name}.timeZone"), message))
     })
+}
+
+fn secrets_problem(SecretsProblem { path, message, help }: SecretsProblem) -> PathProblem {
+    PathProblem::error(Code::Value, path, message).help(help)
 }
 
 fn store_problem(error: &StoreConfigError) -> PathProblem {
@@ -254,7 +261,7 @@ mod tests {
         let (settings, _) = check("dataFolder: /var/lib/quaymaster\nsecrets: { files: ../secrets }\n");
         let settings = settings.expect("settings");
         assert_eq!(settings.data_folder, Path::new("/var/lib/quaymaster"));
-        assert_eq!(settings.secret_files.as_deref(), Some(Path::new("/etc/quaymaster/../secrets")));
+        assert_eq!(settings.secrets.files.as_deref(), Some(Path::new("/etc/quaymaster/../secrets")));
     }
 
     #[test]

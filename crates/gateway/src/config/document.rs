@@ -54,7 +54,7 @@ impl<T> Document<T> {
         root.scalars(&mut |scalar| {
             let reference = scalar.as_text().and_then(|text| SecretRef::parse(text).ok());
             if let Some(Err(error)) = reference.map(|reference| secrets.resolve(&reference)) {
-                let problem = Problem::error(Code::Secret, scalar.span, error.to_string());
+                let problem = Problem::error(Code::Secret, scalar.span, format!("{}: {error}", error.code()));
                 self.found.push(problem.in_file(&self.source));
             }
         });

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use quaymaster_control::identity::IdentityConfig;
 use quaymaster_control::limits::Selection;
+use quaymaster_control::secrets::config::SecretsConfig;
 use quaymaster_core::Zone;
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::setting::{ByteSize, DurationSetting, Slug};
@@ -56,7 +57,7 @@ pub struct SettingsConfig {
     /// Who may authenticate callers, besides this installation itself.
     #[serde(default)]
     pub identity: IdentityConfig,
-    /// Where secrets come from, besides the environment.
+    /// Where secrets come from, and how long what came is used.
     #[serde(default)]
     pub secrets: SecretsConfig,
     /// How calls are recorded.
@@ -279,18 +280,6 @@ pub struct LocalUserConfig {
     /// never decides on what they asked for under the other.
     #[serde(default)]
     pub person: Option<String>,
-}
-
-/// Where secrets come from, besides the environment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct SecretsConfig {
-    /// A folder with one file for each secret, named like it and readable by its owner only;
-    /// relative to the configuration folder. A secret without a file there is taken from the
-    /// environment.
-    #[serde(default)]
-    #[schemars(length(min = 1))]
-    pub files: Option<String>,
 }
 
 /// What becomes of tools of MCP servers whose definitions nobody has accepted.

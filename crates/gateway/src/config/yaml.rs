@@ -10,6 +10,7 @@
 //!   documents. Depth and number of nodes are bounded, so recursion is too.
 
 use std::fmt;
+use std::path::Path;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::budget::BudgetBreach;
@@ -136,6 +137,12 @@ impl Node {
             _ => visit(self),
         }
     }
+}
+
+/// Whether a file of this name is YAML.
+pub(super) fn is_named(path: &str) -> bool {
+    let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
+    matches!(extension, Some("yaml" | "yml"))
 }
 
 /// The place that `path` names in `text`, or the nearest one around it that exists.

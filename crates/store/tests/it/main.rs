@@ -26,3 +26,4 @@ mod record;
 mod sqlite;
 mod subject;
 mod token;
+mod vault;

@@ -7,14 +7,17 @@
 //! - A header's value never comes from the file itself.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use quaymaster_core::SecretSource;
+use http::{HeaderName, HeaderValue, Uri};
+use quaymaster_core::{LiveSecret, SecretRef, SecretSource};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::egress::{self, Egress};
+use crate::mcp::caller::CallerHeader;
 use crate::mcp::config::{EnvValue, EraConfig, ServerConfig, Transport};
+use crate::mcp::credential::Credentials;
+use crate::mcp::failure::Failure;
 use crate::mcp::pinned::{self, Pinned};
 use crate::problem::Problems;
 
@@ -67,19 +70,59 @@ pub(in crate::mcp) enum Server {
 pub(in crate::mcp) struct StdioServer {
     pub(in crate::mcp) command: PathBuf,
     pub(in crate::mcp) args: Vec<String>,
-    pub(in crate::mcp) env: Vec<(String, SecretString)>,
-    /// Those values of `env` that are secrets.
-    pub(in crate::mcp) secrets: Vec<SecretString>,
+    pub(in crate::mcp) env: Vec<(String, Value)>,
     pub(in crate::mcp) inherit_env: Vec<String>,
     pub(in crate::mcp) folder: PathBuf,
     /// What has to be as it was before it is started.
     pub(in crate::mcp) pinned: Vec<Pinned>,
 }
 
+/// The value of a variable.
+pub(in crate::mcp) enum Value {
+    Plain(String),
+    Secret(Arc<dyn LiveSecret>),
+}
+
+/// A child's variables with their values.
+pub(in crate::mcp) struct Environment {
+    pub(in crate::mcp) variables: Vec<(String, SecretString)>,
+    /// Those values that are secrets.
+    pub(in crate::mcp) secrets: Vec<SecretString>,
+}
+
+impl StdioServer {
+    /// The values as they are now, asked for where they are due.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Secret`] if one cannot be had.
+    pub(in crate::mcp) async fn environment(&self) -> Result<Environment, Failure> {
+        let (mut variables, mut secrets) = (Vec::new(), Vec::new());
+        for (name, value) in &self.env {
+            let text = match value {
+                Value::Plain(text) => text.clone().into(),
+                Value::Secret(secret) => {
+                    let value =
+                        secret.renew(None).await.map_err(|error| Failure::Secret(error.to_string()))?;
+                    if value.text.expose_secret().contains('\0') {
+                        return Err(Failure::Secret("a secret holds a NUL character".into()));
+                    }
+                    secrets.push(value.text.clone());
+                    value.text.clone()
+                }
+            };
+            variables.push((name.clone(), text));
+        }
+        Ok(Environment { variables, secrets })
+    }
+}
+
 pub(in crate::mcp) struct HttpServer {
     pub(in crate::mcp) uri: Uri,
-    /// Marked sensitive, so that no `Debug` shows them.
-    pub(in crate::mcp) headers: HeaderMap,
+    /// What lets us in, if anything is needed for that.
+    pub(in crate::mcp) credentials: Option<Arc<Credentials>>,
+    /// How the caller's own token is sent, where calls are made with it.
+    pub(in crate::mcp) caller: Option<CallerHeader>,
     egress: OnceLock<Egress>,
 }
 
@@ -126,16 +169,18 @@ pub(super) fn stdio(
             "give a secret in `env`",
         );
     }
+    if server.caller_token.is_some() {
+        let message = "a server over `stdio` is one process for all callers, which has no token of theirs";
+        problems.add("spec.server.callerToken", message);
+    }
     let command = command(server, problems);
     let pinned = pinned::read(server, problems);
-    let mut resolved = Vec::new();
-    let env = environment(server, secrets, &mut resolved, problems);
+    let env = environment(server, secrets, problems);
     let working_folder = server.working_folder.as_deref().unwrap_or("");
     Some(StdioServer {
         command: command?,
         args: server.args.clone(),
         env,
-        secrets: resolved,
         inherit_env: server.inherit_env.clone(),
         folder: folder.join(working_folder),
         pinned,
@@ -173,9 +218,8 @@ fn command(server: &ServerConfig, problems: &mut Problems) -> Option<PathBuf> {
 fn environment(
     server: &ServerConfig,
     secrets: &dyn SecretSource,
-    resolved: &mut Vec<SecretString>,
     problems: &mut Problems,
-) -> Vec<(String, SecretString)> {
+) -> Vec<(String, Value)> {
     let mut env = Vec::new();
     for (name, value) in &server.env {
         let path = format!("spec.server.env.{name}");
@@ -193,20 +237,32 @@ fn environment(
                     "set the secret and refer to it, as in `${secret:NAME}`",
                 );
             }
-            EnvValue::Literal(text) => env.push((name.clone(), text.clone().into())),
-            EnvValue::Secret(reference) => match secrets.resolve(reference) {
-                Ok(secret) if secret.expose_secret().contains('\0') => {
-                    problems.add(&path, format!("secret `{}` holds a NUL character", reference.name()));
-                }
-                Ok(secret) => {
-                    resolved.push(secret.clone());
-                    env.push((name.clone(), secret));
-                }
-                Err(error) => problems.add(&path, error.to_string()),
-            },
+            EnvValue::Literal(text) => env.push((name.clone(), Value::Plain(text.clone()))),
+            EnvValue::Secret(reference) => {
+                let is_good = |text: &str| !text.contains('\0');
+                let secret = followed(reference, secrets, &path, ("a NUL character", is_good), problems);
+                env.extend(secret.map(|secret| (name.clone(), Value::Secret(secret))));
+            }
         }
     }
     env
+}
+
+/// The secret that `reference` names, if it can be used as it is now.
+fn followed(
+    reference: &SecretRef,
+    secrets: &dyn SecretSource,
+    path: &str,
+    (what, is_good): (&str, impl Fn(&str) -> bool),
+    problems: &mut Problems,
+) -> Option<Arc<dyn LiveSecret>> {
+    let secret = secrets.follow(reference);
+    let secret = secret.map_err(|error| problems.add(path, error.to_string())).ok()?;
+    if secret.now().is_some_and(|value| !is_good(value.text.expose_secret())) {
+        problems.add(path, format!("secret `{}` holds {what}", reference.name()));
+        return None;
+    }
+    Some(secret)
 }
 
 fn is_secret_name(name: &str) -> bool {
@@ -235,40 +291,61 @@ pub(super) fn http(
         let message = format!("a server over `{transport}` is not started: give its `url`");
         problems.add(format!("spec.server.{member}"), message);
     }
-    let mut headers = HeaderMap::new();
+    let mut headers = Vec::new();
     for (name, reference) in &server.headers {
         let path = format!("spec.server.headers.{name}");
-        let lower = name.to_ascii_lowercase();
-        if RESERVED_HEADERS.contains(&lower.as_str()) || lower.starts_with("mcp-") {
-            problems.add(&path, "this header is set by the protocol");
-            continue;
-        }
-        let Ok(header) = HeaderName::from_bytes(lower.as_bytes()) else {
-            problems.add(&path, "not a name that a header can have");
-            continue;
-        };
-        match secrets.resolve(reference).map(|secret| HeaderValue::from_str(secret.expose_secret())) {
-            Ok(Ok(mut value)) => {
-                value.set_sensitive(true);
-                headers.insert(header, value);
-            }
-            Ok(Err(_)) => problems.add(
-                &path,
-                format!("secret `{}` holds characters that a header cannot hold", reference.name()),
-            ),
-            Err(error) => problems.add(&path, error.to_string()),
-        }
+        let Some(header) = header(name, &path, problems) else { continue };
+        let is_good = |text: &str| HeaderValue::from_str(text).is_ok();
+        let what = ("characters that a header cannot hold", is_good);
+        let secret = followed(reference, secrets, &path, what, problems);
+        headers.extend(secret.map(|secret| (header, secret)));
     }
+    let caller = caller(server, problems);
     let Some(url) = server.url.as_deref() else {
         let transport = server.transport.as_str();
         problems.add("spec.server.url", format!("a server over `{transport}` needs its address"));
         return None;
     };
     match egress::address(url) {
-        Ok(uri) => Some(Box::new(HttpServer { uri, headers, egress: OnceLock::new() })),
+        Ok(uri) => {
+            let credentials = Credentials::new(headers).map(Arc::new);
+            Some(Box::new(HttpServer { uri, credentials, caller, egress: OnceLock::new() }))
+        }
         Err(message) => {
             problems.add("spec.server.url", message);
             None
         }
     }
+}
+
+/// The name of a header that is not the protocol's to set.
+fn header(name: &str, path: &str, problems: &mut Problems) -> Option<HeaderName> {
+    let lower = name.to_ascii_lowercase();
+    if RESERVED_HEADERS.contains(&lower.as_str()) || lower.starts_with("mcp-") {
+        problems.add(path, "this header is set by the protocol");
+        return None;
+    }
+    let header = HeaderName::from_bytes(lower.as_bytes());
+    header.map_err(|_| problems.add(path, "not a name that a header can have")).ok()
+}
+
+/// How the caller's own token is sent.
+fn caller(server: &ServerConfig, problems: &mut Problems) -> Option<CallerHeader> {
+    let config = server.caller_token.as_ref()?;
+    let path = "spec.server.callerToken";
+    if server.transport != Transport::Http {
+        problems.add_with_help(
+            path,
+            "the caller's token goes with each request, and here all callers share one stream",
+            "use `transport: http`",
+        );
+    }
+    let name = header(&config.header, &format!("{path}.header"), problems)?;
+    if server.headers.keys().any(|own| own.eq_ignore_ascii_case(name.as_str())) {
+        problems.add(format!("{path}.header"), "this header is in `headers` as well");
+    }
+    if !config.scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
+        problems.add(format!("{path}.scheme"), "a scheme is one word, such as `Bearer`");
+    }
+    Some(CallerHeader::new(name, &config.scheme))
 }

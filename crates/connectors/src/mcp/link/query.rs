@@ -8,6 +8,7 @@ use quaymaster_core::{Actor, InputPort, LogSink, PartedBuf, ProgressSink};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::super::caller::CallerCredential;
 use super::super::question::{Pause, Questions};
 use super::super::wire::{Settled, Stage};
 
@@ -36,6 +37,8 @@ pub(in crate::mcp) struct Query<'a> {
     pub(in crate::mcp) name: Option<&'a HeaderValue>,
     /// Headers that mirror arguments, for a modern server over HTTP.
     pub(in crate::mcp) mirrored: &'a [(HeaderName, HeaderValue)],
+    /// The caller's own credential, for a server over HTTP.
+    pub(in crate::mcp) credential: Option<&'a Arc<CallerCredential>>,
     pub(in crate::mcp) sink: Option<&'a Arc<dyn ProgressSink>>,
     /// Who can be asked something before the answer.
     pub(in crate::mcp) input: Option<&'a Arc<dyn InputPort>>,
@@ -68,6 +71,7 @@ impl<'a> Query<'a> {
             members,
             name: None,
             mirrored: &[],
+            credential: None,
             sink: None,
             input: None,
             log: None,
@@ -94,6 +98,7 @@ pub(in crate::mcp) struct Outgoing<'a> {
     pub(in crate::mcp) body: String,
     pub(in crate::mcp) name: Option<&'a HeaderValue>,
     pub(in crate::mcp) mirrored: &'a [(HeaderName, HeaderValue)],
+    pub(in crate::mcp) credential: Option<&'a Arc<CallerCredential>>,
     pub(in crate::mcp) sink: Option<&'a Arc<dyn ProgressSink>>,
     pub(in crate::mcp) questions: Option<Questions>,
     pub(in crate::mcp) log: Option<Arc<dyn LogSink>>,

@@ -72,26 +72,34 @@ impl Http {
         }
     }
 
+    /// Whether what comes beside calls may be told to their callers. Without a session nothing says that
+    /// the stream is ours alone; and where calls have credentials of their own, nothing says whose may
+    /// stand in it.
+    fn is_ours(&self) -> bool {
+        self.has_session && !self.is_per_caller
+    }
+
     /// Takes what comes: notices, and in a session what the server logs and asks. Ends with the stream, or with an event that is larger than a notice can be.
     async fn take_notices(&self, mut body: Incoming, events: &mut Events) -> Result<(), Failure> {
         while let Some(Ok(data)) = body.chunk().await {
             let mut chunk = &data[..];
             while let Some(event) = events.next(&mut chunk)? {
+                let event = self.clean_event(event, None);
                 let text = str::from_utf8(&event).unwrap_or_default();
                 for message in batch::messages(text, self.era.has_batches()) {
                     match rpc::parse_text(message) {
                         Ok(Message::Notification { method, params }) => {
                             if method == LOG
-                                && self.has_session
+                                && self.is_ours()
                                 && let Some(sink) = self.under_way.whose(params).and_then(|client| client.log)
                             {
                                 wire::log(params, &*sink);
                             }
-                            self.inbox.take(&method, params, |id| self.under_way.sink(id));
+                            let sink = |id| self.under_way.sink(id).filter(|_| !self.is_per_caller);
+                            self.inbox.take(&method, params, sink);
                         }
                         Ok(Message::Request { id, method, params }) => {
-                            // Without a session nothing says that the stream is ours alone.
-                            let client = || self.under_way.whose(params).filter(|_| self.has_session);
+                            let client = || self.under_way.whose(params).filter(|_| self.is_ours());
                             let questions = || client().and_then(|client| client.questions);
                             self.answer(id, &method, params, questions);
                         }

@@ -10,7 +10,8 @@ use tokio::task::coop::consume_budget;
 use super::super::failure::Failure;
 use super::super::sse::Events;
 use super::super::wire::{Era, Settled};
-use super::response::{ContentType, content_type, no_response, seconds, wait};
+use super::guarded::renewed;
+use super::response::{ContentType, content_type, seconds, wait};
 use super::{Http, Wanted};
 use crate::egress::{Incoming, Payload};
 
@@ -50,6 +51,7 @@ impl Http {
         while let Some(Ok(data)) = body.chunk().await {
             let mut chunk = &data[..];
             while let Some(event) = events.next(&mut chunk)? {
+                let event = self.clean_event(event, wanted.outgoing.credential);
                 // An event without data carries an id to resume from.
                 if !event.is_empty()
                     && let Some(result) = self.take(event, wanted)?
@@ -83,7 +85,10 @@ impl Http {
     }
 
     pub(super) async fn open_stream(&self, request: Request<Payload>) -> Result<Incoming, Failure> {
-        let response = self.egress.send(request).await.map_err(no_response)?;
+        let response = self.send(request).await?;
+        if renewed(&response) {
+            return Err(Failure::Renewed);
+        }
         let status = response.status();
         if !status.is_success() {
             let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
