@@ -98,6 +98,7 @@ impl Connectors {
             Ok(job) => job,
             Err(error) => return (Err(error), receipt),
         };
+        receipt.as_task = matches!(wire.tasks, Tasks::Taken(_));
         let mut account = Account::default();
         let input =
             voice.over(wire.input.clone()).map(|port| Arc::new(Counted { port, asked: AtomicU32::new(0) }));

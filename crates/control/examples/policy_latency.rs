@@ -116,6 +116,8 @@ fn declaration(n: usize) -> ToolDeclaration {
         tasks: false,
         definition: None,
         quarantined: None,
+        trust: quaymaster_core::Trust::Internal,
+        destination: quaymaster_core::Destination::Internal,
     }
 }
 

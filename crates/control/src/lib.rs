@@ -13,6 +13,7 @@ pub mod audit;
 pub mod classification;
 pub mod console;
 pub mod crypto;
+pub mod flow;
 pub mod identity;
 pub mod incident;
 mod keyfile;
@@ -27,8 +28,8 @@ pub mod secrets;
 mod stages;
 
 pub use stages::{
-    Approved, Authorized, DecisionInput, Ended, Evidence, Guards, Job, Permit, Receipt, Refused,
+    Approved, Authorized, DecisionInput, Ended, Evidence, Guards, Job, Permit, Ran, Receipt, Refused,
     RequestRefusal, Reserved, Rulebook, Voice, Waited, approve, approve_unasked, authentication, authorize,
-    close, close_refused_watch, close_request, close_watch, may_read, record, release, reserve, voice,
-    watchable,
+    close, close_refused_watch, close_request, close_watch, hand_out, label, label_again, may_read, record,
+    release, reserve, voice, watchable,
 };

@@ -171,6 +171,16 @@ impl Policies {
         self.slices.get(tool.name().as_str()).is_none_or(Slice::asks_time)
     }
 
+    /// Whether what is decided on calls of `tool` may depend on what was seen before.
+    pub fn asks_labels(&self, tool: &Tool) -> bool {
+        self.slices.get(tool.name().as_str()).is_some_and(Slice::asks_labels)
+    }
+
+    /// Whether it may on calls of any tool.
+    pub fn ask_labels(&self) -> bool {
+        self.slices.values().any(Slice::asks_labels)
+    }
+
     /// Whether policy says something of the fields of `tool`'s results.
     pub fn restricts_fields(&self, tool: &Tool) -> bool {
         self.slices.get(tool.name().as_str()).is_none_or(Slice::restricts_fields)

@@ -314,5 +314,6 @@ pub(crate) fn standing(request: &CallRequest, (state, approval, reply): Standing
         message: Some(message),
         parked: error.waits_for(),
         required: None,
+        labels: vec![],
     }
 }

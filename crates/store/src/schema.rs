@@ -50,6 +50,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0007"),
     migration!("0008"),
     migration!("0009"),
+    migration!("0012"),
 ];
 
 /// Brings a SQLite store to the newest schema.

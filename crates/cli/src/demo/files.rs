@@ -271,6 +271,8 @@ mod tests {
             tasks: false,
             definition: None,
             quarantined: None,
+            trust: quaymaster_core::Trust::Internal,
+            destination: quaymaster_core::Destination::Internal,
         };
         let (catalogue, problems) = Catalogue::build([declaration]);
         assert!(problems.is_empty(), "{problems:?}");

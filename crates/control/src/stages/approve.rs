@@ -45,7 +45,7 @@ pub async fn approve(
         Ok(Asked::Full(error)) => Err(refused(facts, error)),
         Ok(Asked::Answered(answer)) => {
             let facts = Box::new(Facts { approval: Some(answer.id), ..facts });
-            Err(Waited { facts, reply: answer.reply }.into())
+            Err(Waited { facts, reply: answer.reply, labelled: false }.into())
         }
         Err(error) => Err(refused(facts, error.into())),
     }

@@ -55,6 +55,8 @@ pub struct Receipt {
     pub asked: u32,
     /// Ids that the system behind the tool gave.
     pub upstream_ids: Vec<String>,
+    /// Whether its client may fetch the result later, as that of a task.
+    pub as_task: bool,
 }
 
 impl Receipt {
@@ -86,7 +88,7 @@ impl Permit {
             }),
             _ => Err(CallError::new(ErrorCode::GatewayInternal, "the call has no tool")),
         };
-        (job, Receipt { facts, retries: 0, asked: 0, upstream_ids: vec![] })
+        (job, Receipt { facts, retries: 0, asked: 0, upstream_ids: vec![], as_task: false })
     }
 }
 

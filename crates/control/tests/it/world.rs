@@ -89,6 +89,8 @@ fn declaration(local: &str, effect: Effect, form: ResultForm, input_schema: Valu
         tasks: false,
         definition: None,
         quarantined: None,
+        trust: quaymaster_core::Trust::Internal,
+        destination: quaymaster_core::Destination::Internal,
     }
 }
 
