@@ -34,5 +34,5 @@ pub use permit::{Job, Permit, Receipt, record};
 pub use release::release;
 pub use reserve::{Reserved, reserve};
 pub use rulebook::Rulebook;
-pub use voice::{Voice, voice};
+pub use voice::{Listening, Voice, voice};
 pub use watch::{close_refused_watch, close_watch, watchable};

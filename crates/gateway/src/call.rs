@@ -56,14 +56,14 @@ pub(crate) async fn call(
     let mut waited = None;
     let ended = match permitted(plane, request, grant).await {
         Ok(permit) => {
-            let voice = voice(&permit, &plane.rulebook);
+            let voice = voice(&permit, &plane.rulebook, &plane.guards.flow, wire.listening()).await;
             let asked = clock.now();
             let (raw, receipt) = plane.connectors.invoke(permit, voice, wire).await;
             waited = Some(clock.now().since(asked));
             let safe = release(raw, &receipt, &plane.rulebook);
             label(receipt, safe, &plane.guards.flow).await
         }
-        Err(ended) => label_again(ended, &plane.guards.flow).await,
+        Err(ended) => label_again(ended, &plane.guards.flow, wire.listening()).await,
     };
     let reply = close(ended, &plane.evidence).await;
     if let Some(waited) = waited {

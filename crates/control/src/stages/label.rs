@@ -7,20 +7,16 @@
 //! - The labels are in the store when this returns; what cannot be noted is withheld.
 //! - A write that took effect is never said to have failed because of that.
 
-use std::time::Duration;
-
 use quaymaster_core::{CallError, CallRequest, ErrorCode, Reply};
 
 use super::close::Ended;
 use super::facts::{Facts, Refused, Waited};
 use super::permit::Receipt;
 use super::release::withheld;
+use super::voice::Listening;
 use crate::approval::StoredReply;
 use crate::flow::{Flow, of_released, of_words};
 use crate::output::SafeOutput;
-
-/// How long a client may leave the result of a task before it fetches it, at most.
-const TASKS_LAST: Duration = Duration::from_hours(24);
 
 /// A call that ran, whose asker is labelled for what came of it.
 #[derive(Debug)]
@@ -40,8 +36,7 @@ pub async fn label(receipt: Receipt, outcome: Result<SafeOutput, CallError>, flo
     if labels.is_empty() {
         return Ended::Ran(Ran { receipt, outcome, labels, added });
     }
-    let longer = if receipt.as_task { TASKS_LAST } else { Duration::ZERO };
-    match Box::pin(flow.raise(&receipt.facts.request, &labels, longer)).await {
+    match Box::pin(flow.raise(&receipt.facts.request, &labels, receipt.listening.longer())).await {
         Ok(new) => {
             added.extend(new);
             added.sort();
@@ -72,9 +67,10 @@ fn due(facts: &Facts, outcome: &Result<SafeOutput, CallError>) -> Vec<String> {
 }
 
 /// Labels whoever made a call that ended before it could run, if a result that has waited is handed out for it.
-pub async fn label_again(ended: Ended, flow: &Flow) -> Ended {
+pub async fn label_again(ended: Ended, flow: &Flow, listening: Listening) -> Ended {
     let Ended::Waited(waited) = ended else { return ended };
-    let labelled = Box::pin(flow.raise(&waited.facts.request, &waited.reply.labels(), Duration::ZERO)).await;
+    let (labels, longer) = (waited.reply.labels(), listening.longer());
+    let labelled = Box::pin(flow.raise(&waited.facts.request, &labels, longer)).await;
     match labelled {
         Ok(_) => Waited { labelled: true, ..waited }.into(),
         Err(error) => Refused { facts: waited.facts, error: unlabelled().because(error) }.into(),
@@ -86,8 +82,13 @@ pub async fn label_again(ended: Ended, flow: &Flow) -> Ended {
 /// # Errors
 ///
 /// `audit.unavailable` if that cannot be noted; the result waits on.
-pub async fn hand_out(reply: StoredReply, request: &CallRequest, flow: &Flow) -> Result<Reply, CallError> {
-    match Box::pin(flow.raise(request, &reply.labels(), Duration::ZERO)).await {
+pub async fn hand_out(
+    reply: StoredReply,
+    request: &CallRequest,
+    flow: &Flow,
+    listening: Listening,
+) -> Result<Reply, CallError> {
+    match Box::pin(flow.raise(request, &reply.labels(), listening.longer())).await {
         Ok(_) => Ok(reply.into_reply()),
         Err(error) => Err(unlabelled().because(error)),
     }

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use quaymaster_control::flow::{LONGEST_WINDOW, SHORTEST_WINDOW};
 use quaymaster_control::identity::{IdentityProblem, IdentitySettings};
 use quaymaster_control::limits::LimitRule;
 use quaymaster_core::actor::RoleConfig;
@@ -21,7 +23,7 @@ use super::audit::{AuditSettings, audit};
 use super::diagnostic::{Code, Problem};
 use super::limits;
 use super::listen::{Listen, listen};
-use super::settings::{IntegrityConfig, LocalUserConfig, SettingsConfig, WorkspaceConfig};
+use super::settings::{FlowConfig, IntegrityConfig, LocalUserConfig, SettingsConfig, WorkspaceConfig};
 
 /// Most objects that a page of a list may have.
 const MAX_PAGE: u32 = 10_000;
@@ -53,6 +55,8 @@ pub struct Settings {
     pub audit: AuditSettings,
     /// What becomes of tools whose definitions nobody has accepted.
     pub integrity: IntegrityConfig,
+    /// How long labels follow an actor.
+    pub label_window: Duration,
     /// How often, how many at once and how much.
     pub limits: Vec<LimitRule>,
 }
@@ -99,6 +103,7 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
     problems.extend(config.store.check().err().as_ref().map(store_problem));
     problems.extend(page_problems(&config.workspaces));
     problems.extend(zone_problems(&config.workspaces));
+    problems.extend(window_problem(&config.flow));
     problems.extend(approvals::problems(&config.approvals, known));
     let audit = audit(&config.audit, folder, &mut problems);
     let listen = listen(&config.listen, &mut problems);
@@ -125,6 +130,7 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
             secret_files,
             audit,
             integrity: config.integrity,
+            label_window: config.flow.window.get(),
             limits,
         }),
         _ => None,
@@ -188,6 +194,11 @@ fn zone_problems(workspaces: &BTreeMap<Workspace, WorkspaceConfig>) -> impl Iter
         let message = Zone::parse(config.time_zone.as_deref()?).err()?;
         Some(PathProblem::error(Code::Value, format!("workspaces.{name}.timeZone"), message))
     })
+}
+
+fn window_problem(config: &FlowConfig) -> Option<PathProblem> {
+    let fits = (SHORTEST_WINDOW..=LONGEST_WINDOW).contains(&config.window.get());
+    (!fits).then(|| PathProblem::error(Code::Value, "flow.window", "labels last from `1h` to `30d`"))
 }
 
 fn store_problem(error: &StoreConfigError) -> PathProblem {
