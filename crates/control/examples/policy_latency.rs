@@ -68,7 +68,7 @@ fn policies() -> String {
             _ => "",
         };
         let (effect, condition) = match (effect, condition) {
-            ("forbid", "") => ("forbid", "when { context.labels.contains(\"never\") }"),
+            ("forbid", "") => ("forbid", "when { context.labels.contains(\"saw:restricted\") }"),
             ("forbid", _) => {
                 ("forbid", "when { context.arguments has limit && context.arguments.limit > 1000 }")
             }

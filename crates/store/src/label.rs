@@ -19,8 +19,8 @@ const SELECT_IN: &str = "
     WHERE workspace = $1 AND until_us > $2 ORDER BY account, holder, since_us, label LIMIT $3";
 const SELECT_IN_OF: &str = "
     SELECT holder, label, workspace, account, call_id, since_us, until_us FROM labels
-    WHERE workspace = $1 AND until_us > $2 AND (holder = $4 OR account = $5)
-    ORDER BY account, holder, since_us, label LIMIT $3";
+    WHERE workspace = $1 AND until_us > $2 AND (holder = $3 OR account = $4)
+    ORDER BY account, holder, since_us, label LIMIT $5";
 const SELECT_ANY: &str = "SELECT count(*) FROM (SELECT 1 FROM labels WHERE until_us > $1 LIMIT 1) AS found";
 const UPSERT: &str = "
     INSERT INTO labels (holder, label, workspace, account, call_id, since_us, until_us)
@@ -95,15 +95,11 @@ impl Store {
         whose: Option<(&str, &str)>,
         now_us: u64,
     ) -> Result<Vec<LabelRow>, StoreError> {
-        let mut parameters =
-            vec![Cell::text(workspace), Cell::number(now_us), Cell::number(MAX_LABELS.into())];
-        let rows = match whose {
-            None => self.rows(READ, SELECT_IN, parameters).await?,
-            Some((holder, account)) => {
-                parameters.extend([Cell::text(holder), Cell::text(account)]);
-                self.rows(READ, SELECT_IN_OF, parameters).await?
-            }
-        };
+        let mut parameters = vec![Cell::text(workspace), Cell::number(now_us)];
+        let sql = if whose.is_some() { SELECT_IN_OF } else { SELECT_IN };
+        parameters.extend(whose.into_iter().flat_map(|(holder, account)| [holder, account]).map(Cell::text));
+        parameters.push(Cell::number(MAX_LABELS.into()));
+        let rows = self.rows(READ, sql, parameters).await?;
         rows.into_iter().map(LabelRow::read).collect()
     }
 

@@ -11,7 +11,7 @@ use quaymaster_control::{release, voice};
 use quaymaster_core::clock::FixedClock;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
-    Actor, ActorId, AgentClaims, Authentication, CallError, CallRequest, Clock as _, DataClass, Destination, ErrorCode,
+    Actor, ActorId, AgentClaims, Authentication, CallError, CallRequest, Classification, Clock as _, DataClass, Destination, ErrorCode,
     RawBuf, Reply, SessionId, Status, SystemClock, Timestamp, TokenId, ToolDeclaration, Trust,
 };
 use serde_json::{Value, json};
@@ -37,11 +37,15 @@ when {
 @id("mo-may") permit (principal == Actor::"mo@example.test", action == Action::"administer", resource);
 "#;
 
+fn harmless() -> Arc<Classification> {
+    Arc::new(Classification { default: DataClass::Public, columns: vec![], fields: vec![] })
+}
+
 /// `crm_status` is a page of the internet, `crm_account` holds confidential data, `crm_refund` goes out.
 pub(crate) fn tools() -> Vec<ToolDeclaration> {
     let placed = |tool: ToolDeclaration| match tool.local_name.as_str() {
         "status" => ToolDeclaration { trust: Trust::Untrusted, destination: Destination::Public, ..tool },
-        "refund" => ToolDeclaration { destination: Destination::Public, ..tool },
+        "refund" => ToolDeclaration { destination: Destination::Public, classification: harmless(), ..tool },
         _ => tool,
     };
     declarations().into_iter().map(placed).collect()
