@@ -57,9 +57,17 @@ impl Seen {
 
     /// Why, in words that whoever is labelled may read.
     pub(crate) fn why(&self) -> String {
-        let told = |seen: &SeenLabel| format!("`{}` since `{}`", seen.label, seen.call);
-        let all: Vec<String> = self.labels.iter().map(told).collect();
-        format!("because of what was seen before: {}", all.join(", "))
+        format!("because of what was seen before: {}", self.listed())
+    }
+
+    /// What those are told who decide on a call of somebody who is labelled.
+    pub(crate) fn told(&self) -> String {
+        format!("whoever asks has seen before: {}", self.listed())
+    }
+
+    fn listed(&self) -> String {
+        let one = |seen: &SeenLabel| format!("`{}` since `{}`", seen.label, seen.call);
+        self.labels.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 
     /// What would be right.

@@ -17,6 +17,7 @@ use crate::world::{World, declarations, slug};
 
 mod attacks;
 mod bounds;
+mod flowing;
 mod lent;
 mod lost;
 mod people;
