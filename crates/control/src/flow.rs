@@ -53,7 +53,7 @@ pub struct Labels {
     clock: Arc<dyn Clock>,
     /// Whether there may be any. As long as there are none, nobody is looked up.
     any: AtomicBool,
-    known: Memory<Holder, Arc<[LabelRow]>>,
+    known: Memory<Holder, Arc<Known>>,
 }
 
 /// The labels, by the rules of a configuration.
@@ -97,6 +97,42 @@ impl Holder {
     }
 }
 
+/// What is remembered of one holder.
+#[derive(Debug)]
+struct Known {
+    rows: Vec<LabelRow>,
+    seen: Option<Arc<Seen>>,
+    /// When the first of them ends.
+    until_us: u64,
+}
+
+impl Known {
+    fn of(rows: Vec<LabelRow>) -> Self {
+        let until_us = rows.iter().map(|row| row.until_us).min().unwrap_or(u64::MAX);
+        Self { seen: Seen::of(&rows).map(Arc::new), rows, until_us }
+    }
+
+    fn stands_at(&self, now_us: u64) -> bool {
+        self.until_us > now_us
+    }
+
+    fn has(&self, label: &str, workspace: &str, until_us: u64) -> bool {
+        self.rows.iter().any(|r| r.label == label && r.workspace == workspace && r.until_us >= until_us)
+    }
+
+    /// What several holders have seen. Mostly the first has all that the others have.
+    fn together(all: &[Arc<Self>]) -> Option<Arc<Seen>> {
+        let first = all.first()?.seen.as_ref();
+        let names = first.map(|seen| seen.names()).unwrap_or_default();
+        let others = all.iter().skip(1).flat_map(|known| &known.rows);
+        if others.clone().all(|row| names.contains(&row.label)) {
+            return first.cloned();
+        }
+        let rows: Vec<LabelRow> = all.iter().flat_map(|known| &known.rows).cloned().collect();
+        Seen::of(&rows).map(Arc::new)
+    }
+}
+
 impl Labels {
     /// The labels in `store`.
     ///
@@ -123,13 +159,6 @@ impl Labels {
         }
     }
 
-    /// What is remembered of all of them; none if anything is not.
-    fn remembered(&self, holders: &[Holder]) -> Option<Vec<LabelRow>> {
-        let known: Option<Vec<_>> = holders.iter().map(|holder| self.known.get(holder)).collect();
-        let now = self.clock.now().as_micros();
-        Some(known?.iter().flat_map(|rows| rows.iter()).filter(|row| row.until_us > now).cloned().collect())
-    }
-
     async fn read(&self, holders: &[Holder]) -> Result<Vec<LabelRow>, StoreError> {
         let keys: Vec<String> = holders.iter().map(Holder::key).collect();
         let mut named = keys.iter().map(String::as_str).cycle();
@@ -139,10 +168,17 @@ impl Labels {
             return Err(StoreError::Malformed { operation: "read labels", what: "how many there are" });
         }
         for (holder, key) in holders.iter().zip(&keys) {
-            let own: Arc<[LabelRow]> = rows.iter().filter(|row| row.holder == *key).cloned().collect();
-            self.known.insert(holder.clone(), own);
+            let own = rows.iter().filter(|row| row.holder == *key).cloned().collect();
+            self.known.insert(holder.clone(), Arc::new(Known::of(own)));
         }
         Ok(rows)
+    }
+
+    /// What is remembered of each of them; none if something is not, or has ended since.
+    fn remembered(&self, holders: &[Holder]) -> Option<Vec<Arc<Known>>> {
+        let now = self.clock.now().as_micros();
+        let all: Option<Vec<_>> = holders.iter().map(|holder| self.known.get(holder)).collect();
+        all.filter(|all| all.iter().all(|known| known.stands_at(now)))
     }
 }
 
@@ -162,15 +198,12 @@ impl Flow {
         if !counts && !self.labels.any.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let rows = Box::pin(self.rows(&Holder::all(request), counts)).await.map_err(unreadable)?;
-        Ok(Seen::of(&rows).map(Arc::new))
-    }
-
-    async fn rows(&self, holders: &[Holder], counts: bool) -> Result<Vec<LabelRow>, StoreError> {
-        match self.labels.remembered(holders).filter(|_| !counts) {
-            Some(rows) => Ok(rows),
-            None => self.labels.read(holders).await,
+        let holders = Holder::all(request);
+        if let Some(known) = self.labels.remembered(&holders).filter(|_| !counts) {
+            return Ok(Known::together(&known));
         }
+        let rows = Box::pin(self.labels.read(&holders)).await.map_err(unreadable)?;
+        Ok(Seen::of(&rows).map(Arc::new))
     }
 
     /// Labels whoever makes `request`, for the window and `longer`; gives those labels that are new to them. They
@@ -185,7 +218,10 @@ impl Flow {
             return Ok(Vec::new());
         }
         let holders = Holder::all(request);
-        let standing = self.rows(&holders, self.strictly).await?;
+        if !self.strictly && longer.is_zero() && self.are_fresh(request, &holders, labels) {
+            return Ok(Vec::new());
+        }
+        let standing = self.labels.read(&holders).await?;
         let lacking = self.lacking(request, (&holders, &standing), labels, longer);
         if !lacking.is_empty() {
             self.labels.any.store(true, Ordering::Relaxed);
@@ -195,6 +231,16 @@ impl Flow {
         }
         let had: BTreeSet<&str> = standing.iter().map(|row| row.label.as_str()).collect();
         Ok(labels.iter().filter(|label| !had.contains(label.as_str())).cloned().collect())
+    }
+
+    /// Whether all of them have these labels, as this process remembers it, for as long as they should.
+    fn are_fresh(&self, request: &CallRequest, holders: &[Holder], labels: &[String]) -> bool {
+        let Some(known) = self.labels.remembered(holders) else { return false };
+        let now = self.labels.clock.now();
+        holders.iter().zip(&known).all(|(holder, known)| {
+            let enough = now.after(enough(holder.lasts(self.window))).as_micros();
+            labels.iter().all(|label| known.has(label, request.actor.workspace.as_str(), enough))
+        })
     }
 
     /// The rows that have to be written so that `labels` stand for as long as they should.
@@ -210,10 +256,13 @@ impl Flow {
         let mut lacking = Vec::new();
         for holder in holders {
             let (key, lasts) = (holder.key(), holder.lasts(self.window) + longer);
-            let enough = now.after(lasts - lasts / SLACK).as_micros();
+            let enough = now.after(enough(lasts)).as_micros();
             for label in labels {
                 let stands = standing.iter().any(|row| {
-                    row.holder == key && row.label == *label && row.workspace == workspace && row.until_us >= enough
+                    row.holder == key
+                        && row.label == *label
+                        && row.workspace == workspace
+                        && row.until_us >= enough
                 });
                 if !stands {
                     lacking.push(LabelRow {
@@ -230,6 +279,11 @@ impl Flow {
         }
         lacking
     }
+}
+
+/// How long a label that should last for `lasts` has to stand at least, so that it need not be written again.
+fn enough(lasts: Duration) -> Duration {
+    lasts - lasts / SLACK
 }
 
 fn unreadable(error: StoreError) -> CallError {

@@ -28,8 +28,8 @@ pub mod secrets;
 mod stages;
 
 pub use stages::{
-    Approved, Authorized, DecisionInput, Ended, Evidence, Guards, Job, Listening, Permit, Ran, Receipt, Refused,
-    RequestRefusal, Reserved, Rulebook, Voice, Waited, approve, approve_unasked, authentication, authorize,
-    close, close_refused_watch, close_request, close_watch, hand_out, label, label_again, may_read, record,
-    release, reserve, voice, watchable,
+    Approved, Authorized, DecisionInput, Ended, Evidence, Guards, Job, Listening, Permit, Ran, Receipt,
+    Refused, RequestRefusal, Reserved, Rulebook, Voice, Waited, approve, approve_unasked, authentication,
+    authorize, close, close_refused_watch, close_request, close_watch, hand_out, label, label_again,
+    may_read, record, release, reserve, voice, watchable,
 };

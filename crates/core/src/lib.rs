@@ -49,7 +49,9 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{CallError, ErrorCode, Fault, Retry};
 pub use flow::{Destination, Trust};
 pub use folded::FoldedName;
-pub use id::{ApprovalId, CallId, ClearingId, ConfigVersion, EntryId, IncidentId, SessionId, TokenId, WriterId};
+pub use id::{
+    ApprovalId, CallId, ClearingId, ConfigVersion, EntryId, IncidentId, SessionId, TokenId, WriterId,
+};
 pub use input::{InputAbilities, InputMethod, InputPort, InputRequest, NoInput};
 pub use limit::{Allowance, Limit, LimitScope, Measure, Period};
 pub use local_time::{LocalTime, Zone};

@@ -349,7 +349,11 @@ pub(crate) fn assemble(
         incidents: Arc::clone(&state.incidents),
         ledger: Arc::clone(&state.ledger),
         limits: Limits::new(loaded.settings.limits.clone(), Arc::clone(&state.counts)),
-        flow: Flow::new(Arc::clone(&state.labels), loaded.settings.label_window, rulebook.policies().ask_labels()),
+        flow: Flow::new(
+            Arc::clone(&state.labels),
+            loaded.settings.label_window,
+            rulebook.policies().ask_labels(),
+        ),
     };
     let plane = Plane::new(catalogue, rulebook, fleet.connectors(), people, (evidence, guards));
     let metadata_and_prefix =

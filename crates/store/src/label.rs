@@ -66,11 +66,11 @@ pub struct ClearedRow {
     pub id: String,
     /// In which workspace.
     pub workspace: String,
-    /// Whose labels.
+    /// Whose labels, folded.
     pub account: String,
     /// Which, with commas between.
     pub labels: String,
-    /// Who took them away.
+    /// Who took them away, folded.
     pub cleared_by: String,
     /// Why, in their words.
     pub reason: String,

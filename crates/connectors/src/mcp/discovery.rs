@@ -278,7 +278,8 @@ fn declaration(
     tasks: TaskSupport,
 ) -> ToolDeclaration {
     let config = &tool.config;
-    let open_world = definition.annotations.as_ref().and_then(|said| said.open_world_hint.as_ref()?.as_bool());
+    let open_world =
+        definition.annotations.as_ref().and_then(|said| said.open_world_hint.as_ref()?.as_bool());
     let (trust, destination) = settings.ways.of_tool(config, open_world);
     let its_title = definition.title.or(definition.annotations.and_then(|a| a.title));
     let mut passed_on = definition.further;

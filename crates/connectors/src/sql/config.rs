@@ -10,9 +10,7 @@ use std::time::Duration;
 
 use quaymaster_core::connector::{Access, ApprovalConfig, LimitsConfig};
 use quaymaster_core::setting::DurationSetting;
-use quaymaster_core::{
-    Briefing, Classification, Destination, Effect, ErrorCode, Retry, SecretRef, Trust,
-};
+use quaymaster_core::{Briefing, Classification, Destination, Effect, ErrorCode, Retry, SecretRef, Trust};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Number, Value};

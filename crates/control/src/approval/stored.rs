@@ -122,4 +122,3 @@ impl StoredReply {
         Reply { audit_id: call, status, code, message, parked: None, required: None, result, labels }
     }
 }
-

@@ -110,7 +110,7 @@ pub async fn clear(
         workspace: workspace.to_owned(),
         account: folded.to_string(),
         labels: names.join(","),
-        cleared_by: visitor.id.to_string(),
+        cleared_by: visitor.id.folded().to_string(),
         reason: reason.trim().to_owned(),
         cleared_us: now.as_micros(),
     };

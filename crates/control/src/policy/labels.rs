@@ -70,9 +70,15 @@ mod tests {
     fn every_label_that_is_asked_for_is_found_and_no_other_text() {
         assert_eq!(labels("context.labels.contains(\"a\") && resource.effect == \"b\""), ["a"]);
         assert_eq!(labels("context.labels.containsAny([\"a\", \"b\"])"), ["a", "b"]);
-        assert_eq!(labels("!context[\"labels\"].containsAll([\"a\"]) || [\"b\"].containsAll(context.labels)"), ["a", "b"]);
+        assert_eq!(
+            labels("!context[\"labels\"].containsAll([\"a\"]) || [\"b\"].containsAll(context.labels)"),
+            ["a", "b"]
+        );
         assert_eq!(labels("context.labels == [\"a\"]"), ["a"]);
-        assert_eq!(labels("if context.labels.contains(\"a\") then context.session == \"x\" else true"), ["a"]);
+        assert_eq!(
+            labels("if context.labels.contains(\"a\") then context.session == \"x\" else true"),
+            ["a"]
+        );
         assert!(labels("context.arguments.labels.contains(\"a\")").is_empty());
     }
 }

@@ -27,7 +27,10 @@ async fn world() -> World {
 async fn released(world: &World, tool: &str, raw: RawOutput) -> Result<Value, CallError> {
     let request = World::request("analyst", DataClass::Restricted, tool, &json!({"id": "a"}));
     let permit = world.permit(request).await.expect("a permit");
-    assert!(voice(&permit, &world.rulebook, &world.guards.flow, Listening::Meanwhile).await.is_mute(), "what has fields to take out stays silent meanwhile");
+    assert!(
+        voice(&permit, &world.rulebook, &world.guards.flow, Listening::Meanwhile).await.is_mute(),
+        "what has fields to take out stays silent meanwhile"
+    );
     let (_, receipt) = permit.redeem();
     let safe = release(Ok(raw), &receipt, &world.rulebook)?;
     let reply = world.end(receipt, Ok(safe)).await;

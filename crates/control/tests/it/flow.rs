@@ -11,8 +11,9 @@ use quaymaster_control::{release, voice};
 use quaymaster_core::clock::FixedClock;
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
-    Actor, ActorId, AgentClaims, Authentication, CallError, CallRequest, Classification, Clock as _, DataClass, Destination, ErrorCode,
-    RawBuf, Reply, SessionId, Status, SystemClock, Timestamp, TokenId, ToolDeclaration, Trust,
+    Actor, ActorId, AgentClaims, Authentication, CallError, CallRequest, Classification, Clock as _,
+    DataClass, Destination, ErrorCode, RawBuf, Reply, SessionId, Status, SystemClock, Timestamp, TokenId,
+    ToolDeclaration, Trust,
 };
 use serde_json::{Value, json};
 
@@ -255,7 +256,8 @@ async fn words_of_a_system_label_like_its_results() {
     assert!(world.store.labels_exist(0).await.expect("an answer"));
     let silent = self::world().await;
     let (_, receipt) = silent.permit(ask("crm_status")).await.expect("a permit").redeem();
-    let outcome = release(Err(CallError::new(ErrorCode::UpstreamTimeout, "late")), &receipt, &silent.rulebook);
+    let outcome =
+        release(Err(CallError::new(ErrorCode::UpstreamTimeout, "late")), &receipt, &silent.rulebook);
     silent.end(receipt, outcome).await;
     assert!(!silent.store.labels_exist(0).await.expect("an answer"), "what says nothing labels nobody");
 }
@@ -334,7 +336,8 @@ async fn a_person_whom_policy_lets_takes_labels_away_and_nobody_their_own() {
     let whose = "support@example.test";
     assert!(matches!(take_away(&world, &own, whose, "please").await, Err(FlowError::Denied { .. })));
     let mo_as_support = Actor { person: Some(own.id.clone()), ..mo.clone() };
-    let refused = take_away(&world, &mo_as_support, whose, "please").await.expect_err("their own").to_string();
+    let refused =
+        take_away(&world, &mo_as_support, whose, "please").await.expect_err("their own").to_string();
     assert!(refused.contains("nobody takes away their own"), "{refused}");
     assert!(take_away(&world, &mo, whose, " ").await.is_err());
     let elsewhere = Actor { workspace: Slug::parse("lab").expect("a name"), ..mo.clone() };

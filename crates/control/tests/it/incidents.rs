@@ -119,10 +119,7 @@ async fn a_running_call_ends_when_a_switch_wants_it_to_and_says_why() {
     let unknown: Result<RawOutput, CallError> =
         Err(CallError::new(ErrorCode::UpstreamOutcomeUnknown, "gone"));
     let safe = release(unknown, &other, &world.rulebook);
-    assert_eq!(
-        world.end(other, safe).await.code,
-        Some(ErrorCode::UpstreamOutcomeUnknown)
-    );
+    assert_eq!(world.end(other, safe).await.code, Some(ErrorCode::UpstreamOutcomeUnknown));
     world.evidence.audit.close().await;
     let records = world.records().await;
     let outcome = records.iter().find(|r| r["event"] == "call.outcome" && r["code"] == "incident.stopped");

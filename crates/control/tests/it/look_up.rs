@@ -33,7 +33,16 @@ impl CallTool for Desk {
             None => (Status::Failed, Some(ErrorCode::PolicyDenied)),
         };
         let result = json!({"content": [], "structuredContent": self.content}).to_string();
-        let reply = Reply { audit_id, status, code, message: None, parked: None, required: None, result, labels: vec![] };
+        let reply = Reply {
+            audit_id,
+            status,
+            code,
+            message: None,
+            parked: None,
+            required: None,
+            result,
+            labels: vec![],
+        };
         Box::pin(async move { reply })
     }
 }

@@ -2,8 +2,8 @@
 
 use quaymaster_control::output::RawOutput;
 use quaymaster_control::{
-    Evidence, Refused, RequestRefusal, approve_unasked, authorize, close_refused_watch,
-    close_request, close_watch, record, release, watchable,
+    Evidence, Refused, RequestRefusal, approve_unasked, authorize, close_refused_watch, close_request,
+    close_watch, record, release, watchable,
 };
 use quaymaster_core::clock::FixedClock;
 use quaymaster_core::{Actor, DataClass, ErrorCode, RawBuf, Status, Timestamp};

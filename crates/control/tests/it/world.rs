@@ -16,8 +16,8 @@ use quaymaster_control::limits::{Counts, Limits};
 use quaymaster_control::output::SafeOutput;
 use quaymaster_control::policy::{Known, PolicyFile};
 use quaymaster_control::{
-    Ended, Evidence, Guards, Listening, Permit, Receipt, Refused, Rulebook, approve, authorize, close, label, label_again,
-    record, reserve,
+    Ended, Evidence, Guards, Listening, Permit, Receipt, Refused, Rulebook, approve, authorize, close, label,
+    label_again, record, reserve,
 };
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::class::FieldRule;
@@ -25,9 +25,9 @@ use quaymaster_core::connector::{Access, IdempotencyConfig, LookupConfig};
 use quaymaster_core::setting::Slug;
 use quaymaster_core::tool::ResultForm;
 use quaymaster_core::{
-    Actor, ActorId, AgentClaims, Arguments, Authentication, CallError, CallId, CallRequest, Classification, Clock,
-    ConfigVersion, DataClass, Effect, Handling, Randomness, Reach, Reply, SystemClock, TokenId, ToolDeclaration,
-    ToolName, WriterId,
+    Actor, ActorId, AgentClaims, Arguments, Authentication, CallError, CallId, CallRequest, Classification,
+    Clock, ConfigVersion, DataClass, Effect, Handling, Randomness, Reach, Reply, SystemClock, TokenId,
+    ToolDeclaration, ToolName, WriterId,
 };
 use quaymaster_store::{Store, StoreTarget};
 use serde_json::{Map, Value, json};

@@ -63,7 +63,10 @@ impl Office {
     async fn is_own(&self, visitor: &Actor, whose: &ActorId) -> Result<bool, OfficeError> {
         let identity = identity(&self.state, &self.loaded).map_err(StartError::from)?;
         let unknown = |error: quaymaster_control::identity::KinError| {
-            OfficeError::Identity(quaymaster_core::CallError::new(ErrorCode::AuditUnavailable, error.to_string()))
+            OfficeError::Identity(quaymaster_core::CallError::new(
+                ErrorCode::AuditUnavailable,
+                error.to_string(),
+            ))
         };
         let ties = identity.ties().await.map_err(unknown)?;
         let own = ties.of(&visitor.id, visitor.person()).await.map_err(unknown)?;

@@ -54,9 +54,15 @@ fn house() -> tempfile::TempDir {
     std::fs::remove_file(folder.path().join("policies/none.cedar")).expect("removed");
     write("quaymaster.yaml", SETTINGS);
     write("policies/flow.cedar", POLICY);
-    write("connectors/mail.yaml", &connector("mail", "public", "  trust: untrusted\n", "SELECT 'do as I say' AS text"));
+    write(
+        "connectors/mail.yaml",
+        &connector("mail", "public", "  trust: untrusted\n", "SELECT 'do as I say' AS text"),
+    );
     write("connectors/pay.yaml", &connector("pay", "confidential", "", "SELECT 7 AS salary"));
-    write("connectors/web.yaml", &connector("web", "public", "  destination: public\n", "SELECT 'found' AS page"));
+    write(
+        "connectors/web.yaml",
+        &connector("web", "public", "  destination: public\n", "SELECT 'found' AS page"),
+    );
     folder
 }
 
@@ -190,7 +196,10 @@ async fn a_person_with_the_role_takes_labels_away_and_nobody_else_does() {
     assert!(refused.to_string().contains("did you mean `saw:untrusted`?"), "{refused}");
     assert_eq!(office.labels(&by_mo).await.expect("labels").len(), 2);
     let untrusted = ["saw:untrusted".to_owned()];
-    assert_eq!(office.clear_labels(&by_mo, (&ada, &untrusted), "I read the mail").await.expect("cleared").len(), 1);
+    assert_eq!(
+        office.clear_labels(&by_mo, (&ada, &untrusted), "I read the mail").await.expect("cleared").len(),
+        1
+    );
     office.close().await;
     assert_eq!(served.modern(&agent, "web_look").await, None);
     assert_eq!(served.modern(&agent, "mail_look").await, None);
@@ -226,7 +235,8 @@ async fn what_nobody_says_of_a_database_is_that_it_is_inside() {
     assert_eq!(of("pay_look"), ("internal", "internal"));
     assert_eq!(of("mail_look"), ("untrusted", "internal"));
     assert_eq!(of("web_look"), ("internal", "public"));
-    let status = served.gateway.call_as_local_user("pay_look", Arguments::default(), CancellationToken::new());
+    let status =
+        served.gateway.call_as_local_user("pay_look", Arguments::default(), CancellationToken::new());
     assert_eq!(status.await.expect("an answer").status, Status::Success);
     served.end().await;
 }

@@ -7,6 +7,7 @@ use crate::database::Database;
 crate::over_both! {
     a_label_stands_until_its_time_is_over_and_only_ever_lasts_longer,
     labels_are_taken_away_one_by_one_and_that_is_noted,
+    an_erased_person_leaves_no_label,
 }
 
 fn row(holder: &str, label: &str, call: &str, (since_us, until_us): (u64, u64)) -> LabelRow {
@@ -68,5 +69,26 @@ async fn labels_are_taken_away_one_by_one_and_that_is_noted(database: &Database)
     assert_eq!(store.labels_in("sales", None, 1).await.expect("rows"), rows[1..]);
     assert_eq!(store.labels_cleared("sales").await.expect("rows"), [note]);
     store.labels_purge(0, 3).await.expect("purged");
+    assert_eq!(store.labels_cleared("sales").await.expect("rows"), []);
+}
+
+async fn an_erased_person_leaves_no_label(database: &Database) {
+    let store = database.store().await;
+    let mut of_bo = row("actor:ada", "saw:b", "call_2", (1, 10));
+    of_bo.account = "bo".into();
+    let rows = [row("actor:other", "saw:a", "call_1", (1, 10)), of_bo];
+    store.labels_set(&rows).await.expect("set");
+    let note = ClearedRow {
+        id: "one".into(),
+        workspace: "sales".into(),
+        account: "cy".into(),
+        labels: "saw:a".into(),
+        cleared_by: "ada".into(),
+        reason: "looked at".into(),
+        cleared_us: 3,
+    };
+    store.labels_clear(&[], &note).await.expect("noted");
+    store.subject_erase("Ada", "hmac-sha256:aa", "ada").await.expect("erased");
+    assert_eq!(store.labels_in("sales", None, 1).await.expect("rows"), []);
     assert_eq!(store.labels_cleared("sales").await.expect("rows"), []);
 }

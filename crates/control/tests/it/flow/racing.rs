@@ -84,7 +84,8 @@ async fn no_call_that_began_after_a_release_escapes_it() {
     for round in 0..12 {
         let world = Arc::new(world().await);
         let (clock, barrier) = (Arc::new(AtomicU64::new(1)), Arc::new(Barrier::new(12)));
-        let steps = [Step::ReadsAPage, Step::ReadsPrivateData, Step::Sends, Step::Sends, Step::Sends, Step::Sends];
+        let steps =
+            [Step::ReadsAPage, Step::ReadsPrivateData, Step::Sends, Step::Sends, Step::Sends, Step::Sends];
         let tasks = (0..12).map(|number| {
             let (world, clock, barrier) = (Arc::clone(&world), Arc::clone(&clock), Arc::clone(&barrier));
             let step = steps[(number + round) % steps.len()];
