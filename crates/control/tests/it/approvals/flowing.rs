@@ -1,11 +1,13 @@
 //! Calls that wait while whoever asked goes on seeing things.
 
-use quaymaster_core::{ErrorCode, Status};
+use std::sync::Arc;
 
-use super::{agree, answered, granted, id, request_of, run, stands};
+use quaymaster_control::approval::{Grant, State};
+use quaymaster_core::{CallRequest, ErrorCode, Status};
+
+use super::{agree, answered, granted, id, run, stands};
 use crate::flow::{POLICY, ask, called, tools};
 use crate::world::World;
-use quaymaster_control::approval::State;
 
 /// What has to be agreed to, and what nobody can agree to.
 fn policy() -> String {
@@ -15,6 +17,10 @@ fn policy() -> String {
         when { context.labels.contains("saw:untrusted") } unless { context.approved };
     "#;
     format!("{POLICY}\n{gate}")
+}
+
+async fn call_of(world: &World, grant: &Grant) -> CallRequest {
+    world.approvals.call_of(grant, Arc::clone(&ask("crm_refund").actor)).await.expect("the call")
 }
 
 #[tokio::test]
@@ -31,7 +37,7 @@ async fn what_was_seen_before_a_call_runs_counts_and_not_only_what_was_seen_when
     assert_eq!(called(&world, ask("crm_account")).await.status, Status::Success);
     let grant = granted(&world).await.pop().expect("a grant");
     let ended =
-        world.path(request_of(&world, &grant).await, Some(&grant)).await.map(drop).expect_err("denied");
+        world.path(call_of(&world, &grant).await, Some(&grant)).await.map(drop).expect_err("denied");
     assert_eq!(world.answer(ended).await.code, Some(ErrorCode::PolicyDenied));
 }
 
@@ -42,7 +48,7 @@ async fn what_was_agreed_to_runs_though_labels_stand_in_its_way() {
     let request = id(&answered(&world, ask("crm_refund")).await);
     agree(&world, &request).await;
     let grant = granted(&world).await.pop().expect("a grant");
-    let permit = world.path(request_of(&world, &grant).await, Some(&grant)).await.expect("a permit");
+    let permit = world.path(call_of(&world, &grant).await, Some(&grant)).await.expect("a permit");
     let reply = run(&world, permit).await;
     assert_eq!(reply.status, Status::Success);
     world.approvals.finish(&grant, &reply, &world.evidence).await.expect("left");
