@@ -283,7 +283,7 @@ impl Flow {
 
 /// How long a label that should last for `lasts` has to stand at least, so that it need not be written again.
 fn enough(lasts: Duration) -> Duration {
-    lasts - lasts / SLACK
+    lasts.saturating_sub(lasts / SLACK)
 }
 
 fn unreadable(error: StoreError) -> CallError {

@@ -102,7 +102,8 @@ async fn has_both(world: &World) {
 }
 
 fn structured(reply: &Reply) -> Value {
-    serde_json::from_str::<Value>(&reply.result).expect("JSON")["structuredContent"].take()
+    let result: Value = serde_json::from_str(&reply.result).expect("JSON");
+    result.get("structuredContent").cloned().expect("structured content")
 }
 
 #[tokio::test]

@@ -36,8 +36,7 @@ async fn what_was_seen_before_a_call_runs_counts_and_not_only_what_was_seen_when
     // Meanwhile the agent reads what is private: nobody agreed to send that.
     assert_eq!(called(&world, ask("crm_account")).await.status, Status::Success);
     let grant = granted(&world).await.pop().expect("a grant");
-    let ended =
-        world.path(call_of(&world, &grant).await, Some(&grant)).await.map(drop).expect_err("denied");
+    let ended = world.path(call_of(&world, &grant).await, Some(&grant)).await.map(drop).expect_err("denied");
     assert_eq!(world.answer(ended).await.code, Some(ErrorCode::PolicyDenied));
 }
 
