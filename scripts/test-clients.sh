@@ -9,6 +9,7 @@
 #   scripts/test-clients.sh identity an OAuth 2.1 provider as issuer of access tokens, and mcp-authlab
 #   scripts/test-clients.sh prove    the solver cvc5, on the demo's policies
 #   scripts/test-clients.sh tlog     aics-tlog, an independent verifier of transparency logs, on the audit log
+#   scripts/test-clients.sh injection  agent-injection-bench's cases against the policies about information flow
 #   scripts/test-clients.sh agents   Codex by a scripted model, and Claude Code
 #
 #   QM_BIN   the binary to test (default: it is built)
@@ -130,6 +131,12 @@ tlog() {
     fi
 }
 
+injection() {
+    need_clients
+    build
+    PYTHONDONTWRITEBYTECODE=1 "$QM_PYTHON" tests/clients/injection/test_flow.py
+}
+
 agents() {
     [ -d "$agents" ] || stop "Codex and Claude Code are not installed. Install them: scripts/setup.sh agents"
     build
@@ -144,6 +151,7 @@ case ${1:-} in
     identity) identity ;;
     prove) prove ;;
     tlog) tlog ;;
+    injection) injection ;;
     agents) agents ;;
     *)
         sed -n '2,/^set /{s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}" >&2

@@ -88,6 +88,7 @@ case ${1:-all} in
         QM_BIN=$target/debug/quaymaster step "an OAuth 2.1 provider" scripts/test-clients.sh identity
         QM_BIN=$target/debug/quaymaster step "a solver for policies" scripts/test-clients.sh prove
         QM_BIN=$target/debug/quaymaster step "an independent verifier of the audit log" scripts/test-clients.sh tlog
+        QM_BIN=$target/debug/quaymaster step "injected instructions" scripts/test-clients.sh injection
         QM_BIN=$target/debug/quaymaster step "the console in a browser" scripts/test-clients.sh console
         QM_BIN=$target/debug/quaymaster step "MCP conformance suite" scripts/test-clients.sh conformance
         printf 'All tests passed in %s s.\n' "$SECONDS"

@@ -13,6 +13,7 @@ pub(crate) mod idempotency;
 pub(crate) mod import;
 pub(crate) mod incident;
 pub(crate) mod keys;
+pub(crate) mod labels;
 pub(crate) mod login;
 pub(crate) mod place;
 pub(crate) mod policy;

@@ -88,6 +88,8 @@ enum Command {
     Redact(command::redact::Redact),
     /// Stops calls at once and everywhere, for a time.
     Incident(command::incident::Incident),
+    /// Shows what those who call have seen, and takes it away before its time is over.
+    Labels(command::labels::Labels),
     /// Lists writes whose end nobody saw, and says what became of them.
     Idempotency(command::idempotency::Idempotency),
     /// Drafts connectors from the MCP servers that another client is set up with.
@@ -151,6 +153,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Audit(audit) => within(audit.run()),
         Command::Policy(policy) => within(policy.run()),
         Command::Incident(incident) => within(incident.run()),
+        Command::Labels(labels) => within(labels.run()),
         Command::Idempotency(idempotency) => within(idempotency.run()),
         Command::Import(import) => within(import.run()),
         Command::Connect(connect) => within(connect.run()),

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::FutureExt as _;
 use quaymaster_control::output::RawOutput;
-use quaymaster_control::{Job, Permit, Receipt, Voice};
+use quaymaster_control::{Job, Listening, Permit, Receipt, Voice};
 use quaymaster_core::setting::Slug;
 use quaymaster_core::{
     CallError, CallerTokens, Effect, ErrorCode, InputAbilities, InputPort, LogSink, NoInput, ProgressSink,
@@ -66,6 +66,19 @@ pub struct Connectors {
     tokens: Option<Arc<dyn CallerTokens>>,
 }
 
+impl Wire {
+    /// How the client listens while the call runs.
+    pub fn listening(&self) -> Listening {
+        if matches!(self.tasks, Tasks::Taken(_)) {
+            Listening::AsTask
+        } else if self.input.is_some() || self.log.is_some() || self.progress.is_some() {
+            Listening::Meanwhile
+        } else {
+            Listening::ToNothing
+        }
+    }
+}
+
 impl Connectors {
     /// The given connectors.
     pub fn new(by_name: HashMap<Slug, Connector>) -> Self {
@@ -105,13 +118,17 @@ impl Connectors {
             Ok(job) => job,
             Err(error) => return (Err(error), receipt),
         };
+        receipt.listening = wire.listening();
         let mut account = Account::default();
-        let input =
-            voice.over(wire.input.clone()).map(|port| Arc::new(Counted { port, asked: AtomicU32::new(0) }));
+        let counted = |port| {
+            let (asked, voice) = (AtomicU32::new(0), voice.clone());
+            Arc::new(Counted { port, voice, asked })
+        };
+        let input = voice.over(wire.input.clone()).map(counted);
         let asked = input.clone();
         let (cancel, stop) = (wire.cancel.child_token(), receipt.stop());
         let wire = Wire { cancel: cancel.clone(), ..wire.clone() };
-        let running = AssertUnwindSafe(self.run(&job, (voice, input), &wire, &mut account)).catch_unwind();
+        let running = AssertUnwindSafe(self.run(&job, (&voice, input), &wire, &mut account)).catch_unwind();
         let running = tokio::select! {
             biased;
             ended = running => ended,
@@ -150,7 +167,7 @@ impl Connectors {
     async fn run(
         &self,
         job: &Job,
-        (voice, input): (Voice, Option<Arc<Counted>>),
+        (voice, input): (&Voice, Option<Arc<Counted>>),
         wire: &Wire,
         account: &mut Account,
     ) -> Result<RawOutput, CallError> {
@@ -188,7 +205,7 @@ async fn pass_on(stop: &CancellationToken, cancel: &CancellationToken) -> Infall
 }
 
 /// The same tasks, of which the client is told in words only where the system may speak to it.
-fn spoken(voice: Voice, tasks: Tasks) -> Tasks {
+fn spoken(voice: &Voice, tasks: Tasks) -> Tasks {
     match tasks {
         Tasks::Taken(port) if voice.over(Some(Arc::clone(&port))).is_none() => {
             Tasks::Taken(Arc::new(Mute(port)))
@@ -213,10 +230,12 @@ impl TaskPort for Mute {
     }
 }
 
-/// The client of a call, with how often it was asked: that is part of the evidence.
+/// The client of a call, with how often it was asked: that is part of the evidence. What it answers goes out, so
+/// it is asked about again whether it may.
 #[derive(Debug)]
 struct Counted {
     port: Arc<dyn InputPort>,
+    voice: Voice,
     asked: AtomicU32,
 }
 
@@ -230,7 +249,10 @@ impl InputPort for Counted {
         requests: RawBuf,
     ) -> Pin<Box<dyn Future<Output = Result<RawBuf, NoInput>> + Send + 'a>> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        self.port.ask(requests)
+        Box::pin(async move {
+            let answer = self.port.ask(requests).await?;
+            if self.voice.may_answer().await { Ok(answer) } else { Err(NoInput::Declined) }
+        })
     }
 }
 

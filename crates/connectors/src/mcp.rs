@@ -59,6 +59,7 @@ pub mod survey;
 mod task;
 mod under_way;
 mod watching;
+mod ways;
 mod wire;
 
 #[cfg(test)]
@@ -83,6 +84,7 @@ use self::config::{McpSpec, Transport};
 pub use self::state::{Health, LeftOut, UpstreamState};
 use self::supervise::Shared;
 pub use self::watching::{Watch, Watched};
+pub use self::ways::Ways;
 use crate::problem::SpecProblem;
 
 /// The connector to one MCP server.

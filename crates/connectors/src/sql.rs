@@ -34,7 +34,8 @@ use quaymaster_core::arguments::sha256_text;
 use quaymaster_core::connector::{ConnectorFile, Metadata};
 use quaymaster_core::tool::ResultForm;
 use quaymaster_core::{
-    Arguments, CallError, Classification, Clock, Effect, ErrorCode, SecretSource, ToolDeclaration,
+    Arguments, CallError, Classification, Clock, Destination, Effect, ErrorCode, SecretSource,
+    ToolDeclaration, Trust,
 };
 use secrecy::ExposeSecret;
 use serde_json::Map;
@@ -54,6 +55,8 @@ use crate::problem::SpecProblem;
 pub struct SqlConnector {
     metadata: Metadata,
     classification: Arc<Classification>,
+    /// Who may have written what it holds, and who may come to know what is asked of it.
+    ways: (Trust, Destination),
     plan: Plan,
     engine: Engine,
     clock: Arc<dyn Clock>,
@@ -120,7 +123,9 @@ impl SqlConnector {
             }
         };
         let classification = Arc::new(file.spec.classification);
-        Ok(Self { metadata: file.metadata, classification, plan, engine, clock })
+        let trust = file.spec.trust.unwrap_or(Trust::Internal);
+        let ways = (trust, file.spec.destination.unwrap_or(Destination::Internal));
+        Ok(Self { metadata: file.metadata, classification, ways, plan, engine, clock })
     }
 
     /// The tools as agents will be told of them.
@@ -217,6 +222,8 @@ impl SqlConnector {
             tasks: false,
             definition: None,
             quarantined: None,
+            trust: config.trust.unwrap_or(self.ways.0),
+            destination: self.ways.1,
         }
     }
 }

@@ -68,7 +68,7 @@ fn policies() -> String {
             _ => "",
         };
         let (effect, condition) = match (effect, condition) {
-            ("forbid", "") => ("forbid", "when { context.labels.contains(\"never\") }"),
+            ("forbid", "") => ("forbid", "when { context.labels.contains(\"saw:restricted\") }"),
             ("forbid", _) => {
                 ("forbid", "when { context.arguments has limit && context.arguments.limit > 1000 }")
             }
@@ -116,6 +116,8 @@ fn declaration(n: usize) -> ToolDeclaration {
         tasks: false,
         definition: None,
         quarantined: None,
+        trust: quaymaster_core::Trust::Internal,
+        destination: quaymaster_core::Destination::Internal,
     }
 }
 

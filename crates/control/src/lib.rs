@@ -13,6 +13,7 @@ pub mod audit;
 pub mod classification;
 pub mod console;
 pub mod crypto;
+pub mod flow;
 pub mod identity;
 pub mod incident;
 mod keyfile;
@@ -28,8 +29,8 @@ mod stages;
 pub mod vault;
 
 pub use stages::{
-    Approved, Authorized, DecisionInput, Ended, Evidence, Guards, Job, Permit, Receipt, Refused,
-    RequestRefusal, Reserved, Rulebook, Voice, Waited, approve, approve_unasked, authentication, authorize,
-    close, close_refused_watch, close_request, close_watch, may_read, record, release, reserve, voice,
-    watchable,
+    Approved, Authorized, DecisionInput, Ended, Evidence, Guards, Job, Listening, Permit, Ran, Receipt,
+    Refused, RequestRefusal, Reserved, Rulebook, Voice, Waited, approve, approve_unasked, authentication,
+    authorize, close, close_refused_watch, close_request, close_watch, hand_out, label, label_again,
+    may_read, record, release, reserve, voice, watchable,
 };

@@ -283,6 +283,8 @@ mod tests {
             tasks: false,
             definition: None,
             quarantined: None,
+            trust: quaymaster_core::Trust::Internal,
+            destination: quaymaster_core::Destination::Internal,
         };
         let (catalogue, _) = quaymaster_catalog::Catalogue::build(vec![declaration]);
         let actor = Actor {

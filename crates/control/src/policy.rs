@@ -21,6 +21,7 @@ mod context;
 mod decision;
 mod entities;
 mod explain;
+mod labels;
 mod problem;
 mod proof;
 mod redaction;
@@ -34,7 +35,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use quaymaster_catalog::{Catalogue, Tool};
-use quaymaster_core::{Actor, ActorId, Arguments, Timestamp, Zone};
+use quaymaster_core::{Actor, ActorId, Arguments, Timestamp, Zone, suggest};
 
 pub use decision::{Circumstances, Decision, DecisionEffect, Obligations, PolicyLimit};
 pub use explain::{Residual, Written};
@@ -80,6 +81,8 @@ pub struct Policies {
     slices: HashMap<String, Slice>,
     administers: Option<Aside>,
     errors: AtomicU64,
+    /// The labels that there can be.
+    labels: BTreeSet<String>,
 }
 
 impl Policies {
@@ -102,7 +105,7 @@ impl Policies {
         problems.dedup();
         // What does not compile was told above; without it nobody may.
         let administers = Aside::build(Action::Administer, &source.about(Action::Administer)).ok().flatten();
-        (Self { slices, administers, errors: AtomicU64::new(0) }, problems)
+        (Self { slices, administers, errors: AtomicU64::new(0), labels: source.labels() }, problems)
     }
 
     /// Decides one call.
@@ -169,6 +172,30 @@ impl Policies {
     /// Whether what is decided on calls of `tool` may depend on when they are made.
     pub fn asks_time(&self, tool: &Tool) -> bool {
         self.slices.get(tool.name().as_str()).is_none_or(Slice::asks_time)
+    }
+
+    /// Whether there can be a label of this name.
+    ///
+    /// # Errors
+    ///
+    /// Says that there cannot, and which was probably meant.
+    pub fn check_label(&self, label: &str) -> Result<(), String> {
+        if self.labels.contains(label) {
+            return Ok(());
+        }
+        let known = self.labels.iter().map(String::as_str);
+        let help = suggest::did_you_mean(label, "there are", known).unwrap_or_default();
+        Err(format!("unknown label `{}`: {help}", label.escape_debug()))
+    }
+
+    /// Whether what is decided on calls of `tool` may depend on what was seen before.
+    pub fn asks_labels(&self, tool: &Tool) -> bool {
+        self.slices.get(tool.name().as_str()).is_some_and(Slice::asks_labels)
+    }
+
+    /// Whether it may on calls of any tool.
+    pub fn ask_labels(&self) -> bool {
+        self.slices.values().any(Slice::asks_labels)
     }
 
     /// Whether policy says something of the fields of `tool`'s results.

@@ -88,6 +88,8 @@ ids! {
     IncidentId = "inc";
     /// A write in the idempotency ledger.
     EntryId = "idm";
+    /// A time when somebody took labels away.
+    ClearingId = "clr";
     /// One configuration that was loaded and put to work.
     ConfigVersion = "cfg";
 }

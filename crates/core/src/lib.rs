@@ -14,6 +14,7 @@ pub mod class;
 pub mod clock;
 pub mod connector;
 pub mod error;
+pub mod flow;
 pub mod folded;
 pub mod id;
 pub mod input;
@@ -46,8 +47,11 @@ pub use briefing::{Briefing, Risk, RiskLevel};
 pub use class::{Classification, DataClass, FieldRule, Handling};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{CallError, ErrorCode, Fault, Retry};
+pub use flow::{Destination, Trust};
 pub use folded::FoldedName;
-pub use id::{ApprovalId, CallId, ConfigVersion, EntryId, IncidentId, SessionId, TokenId, WriterId};
+pub use id::{
+    ApprovalId, CallId, ClearingId, ConfigVersion, EntryId, IncidentId, SessionId, TokenId, WriterId,
+};
 pub use input::{InputAbilities, InputMethod, InputPort, InputRequest, NoInput};
 pub use limit::{Allowance, Limit, LimitScope, Measure, Period};
 pub use local_time::{LocalTime, Zone};

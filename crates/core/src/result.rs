@@ -187,6 +187,8 @@ pub struct Reply {
     pub required: Option<InputAbilities>,
     /// The result object, without `resultType`, which ingress adds where the revision has it.
     pub result: String,
+    /// The labels of whoever is given it.
+    pub labels: Vec<String>,
 }
 
 /// The `CallToolResult` that carries `envelope`: structured, with a text beside it.

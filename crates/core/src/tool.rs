@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::briefing::Briefing;
 use crate::class::Classification;
 use crate::connector::{Access, ApprovalConfig, IdempotencyConfig};
+use crate::flow::{Destination, Trust};
 use crate::name::ToolName;
 use crate::offer::Offer;
 use crate::setting::Slug;
@@ -97,4 +98,8 @@ pub struct ToolDeclaration {
     /// Why nobody may call it until a person has accepted its definition, if that is so. Its connector
     /// never says so of itself.
     pub quarantined: Option<Arc<str>>,
+    /// Who may have written what it answers.
+    pub trust: Trust,
+    /// Who may come to know what it is called with.
+    pub destination: Destination,
 }

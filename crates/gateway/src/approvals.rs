@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use quaymaster_connectors::Wire;
 use quaymaster_control::approval::{Approvals, Asker, Due, Grant, Standing, State, Turn};
-use quaymaster_control::{Evidence, Refused, close};
+use quaymaster_control::{Evidence, Listening, Refused, close, hand_out};
 use quaymaster_core::result::{Envelope, tool_result};
 use quaymaster_core::{ApprovalId, CallError, CallId, CallRequest, ErrorCode, Memory, Reply, Status};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -269,6 +269,23 @@ impl Gateway {
         self.state.approvals.look(&request.actor, id).await
     }
 
+    /// The answer to whoever waited, who is labelled for the result if there is one.
+    ///
+    /// # Errors
+    ///
+    /// `audit.unavailable` if that cannot be noted.
+    pub(crate) async fn answered(
+        &self,
+        request: &CallRequest,
+        (state, approval, reply): Standing,
+        listening: Listening,
+    ) -> Result<Reply, CallError> {
+        match reply.filter(|_| matches!(state, State::Done | State::Unknown)) {
+            Some(reply) => hand_out(reply, request, &self.plane().guards.flow, listening).await,
+            None => Ok(standing(request, state, approval)),
+        }
+    }
+
     /// The answer to whoever waited and is given the result now, which is noted.
     pub(crate) async fn handed_out(
         &self,
@@ -283,18 +300,19 @@ impl Gateway {
             }
             stands => stands,
         };
-        match collected {
-            Ok(stands) => standing(&request, stands),
+        let answered = match collected {
+            Ok(stands) => self.answered(&request, stands, Listening::ToNothing).await,
+            Err(error) => Err(error),
+        };
+        match answered {
+            Ok(reply) => reply,
             Err(error) => close(Refused::at_the_door(request, error).into(), &plane.evidence).await,
         }
     }
 }
 
-/// The answer to whoever waited.
-pub(crate) fn standing(request: &CallRequest, (state, approval, reply): Standing) -> Reply {
-    if let (State::Done | State::Unknown, Some(reply)) = (state, reply) {
-        return reply.into();
-    }
+/// The answer to whoever waits on.
+fn standing(request: &CallRequest, state: State, approval: Value) -> Reply {
     let (status, code, message) = match state.refusal() {
         Some((code, message)) => (Status::Failed, Some(code), message.to_owned()),
         None => {
@@ -314,5 +332,6 @@ pub(crate) fn standing(request: &CallRequest, (state, approval, reply): Standing
         message: Some(message),
         parked: error.waits_for(),
         required: None,
+        labels: vec![],
     }
 }

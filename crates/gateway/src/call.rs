@@ -15,6 +15,7 @@
 //!         → record     → Permit      the intent is in the audit   else audit.unavailable
 //!         → invoke     → RawOutput and Receipt, once; `voice` says what may be asked meanwhile
 //!         → release    → SafeOutput  what this actor may have     else release.refused
+//!         → label      → Ran         whoever asked is labelled for what they see; else it is withheld
 //!         → close      → Reply       the outcome is in the audit
 //! ```
 //!
@@ -28,7 +29,7 @@
 use quaymaster_connectors::Wire;
 use quaymaster_control::approval::Grant;
 use quaymaster_control::{
-    Ended, Permit, Refused, approve, authorize, close, record, release, reserve, voice,
+    Ended, Permit, Refused, approve, authorize, close, label, label_again, record, release, reserve, voice,
 };
 use quaymaster_core::{CallRequest, Reply};
 use quaymaster_operations::metrics::CallMetrics;
@@ -55,14 +56,14 @@ pub(crate) async fn call(
     let mut waited = None;
     let ended = match permitted(plane, request, grant).await {
         Ok(permit) => {
-            let voice = voice(&permit, &plane.rulebook);
+            let voice = voice(&permit, &plane.rulebook, &plane.guards.flow, wire.listening()).await;
             let asked = clock.now();
             let (raw, receipt) = plane.connectors.invoke(permit, voice, wire).await;
             waited = Some(clock.now().since(asked));
             let safe = release(raw, &receipt, &plane.rulebook);
-            Ended::Ran(receipt, safe)
+            label(receipt, safe, &plane.guards.flow).await
         }
-        Err(ended) => ended,
+        Err(ended) => label_again(ended, &plane.guards.flow, wire.listening()).await,
     };
     let reply = close(ended, &plane.evidence).await;
     if let Some(waited) = waited {

@@ -242,6 +242,7 @@ fn answer(request: &CallRequest, view: &View, query: Query<'_>) -> Reply {
     Reply {
         parked: None,
         required: None,
+        labels: vec![],
         audit_id: request.id.clone(),
         status: Status::Success,
         code: None,

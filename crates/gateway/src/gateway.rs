@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use quaymaster_connectors::Wire;
 use quaymaster_connectors::mcp::Watch;
 use quaymaster_control::audit::{Durability, Event, Record};
+use quaymaster_control::flow::Flow;
 use quaymaster_control::limits::Limits;
 use quaymaster_control::redaction::Redactor;
 use quaymaster_control::{Evidence, Guards, Refused, RequestRefusal, close, close_request};
@@ -128,6 +129,7 @@ impl Gateway {
         tokio::spawn(Arc::clone(&gateway.state.incidents).follow(gateway.stopped.clone()));
         tokio::spawn(Arc::clone(&gateway.state.ledger).keep(gateway.stopped.clone()));
         tokio::spawn(Arc::clone(&gateway.state.counts).keep(gateway.stopped.clone()));
+        tokio::spawn(Arc::clone(&gateway.state.labels).keep(gateway.stopped.clone()));
         tokio::spawn(retention::keep(Arc::clone(&gateway)));
         Ok(gateway)
     }
@@ -347,6 +349,11 @@ pub(crate) fn assemble(
         incidents: Arc::clone(&state.incidents),
         ledger: Arc::clone(&state.ledger),
         limits: Limits::new(loaded.settings.limits.clone(), Arc::clone(&state.counts)),
+        flow: Flow::new(
+            Arc::clone(&state.labels),
+            loaded.settings.label_window,
+            rulebook.policies().ask_labels(),
+        ),
     };
     let tokens: Arc<dyn CallerTokens> = Arc::clone(&state.vault) as _;
     let connectors = fleet.connectors().with_tokens(tokens);

@@ -4,6 +4,7 @@
 //! where something is changed, so that reading leaves no trace in it.
 
 mod desk;
+mod labels;
 mod log;
 mod login;
 mod vault;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use quaymaster_connectors::Wire;
 use quaymaster_control::approval::Standing;
-use quaymaster_control::{Refused, close};
+use quaymaster_control::{Listening, Refused, close};
 use quaymaster_core::{
     ApprovalId, Arguments, CallError, CallRequest, InputPort, RawBuf, Reply, TaskPort, TaskTerms, Tasks,
     Timestamp,
@@ -21,7 +21,7 @@ use quaymaster_core::{
 use quaymaster_operations::links::Links;
 use serde_json::{Value, json};
 
-use crate::approvals::{Awaited, standing};
+use crate::approvals::Awaited;
 use crate::gateway::Gateway;
 
 /// How long a client that was shown the page may look at it before its call is answered.
@@ -109,8 +109,12 @@ impl Gateway {
                     "a task was taken back, and its request stands");
             }
         }
-        match stands {
-            Ok(stands) => standing(&request, stands),
+        let answered = match stands {
+            Ok(stands) => self.answered(&request, stands, Listening::AsTask).await,
+            Err(error) => Err(error),
+        };
+        match answered {
+            Ok(reply) => reply,
             Err(error) => close(Refused::at_the_door(request, error).into(), &self.plane().evidence).await,
         }
     }

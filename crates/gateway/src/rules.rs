@@ -193,6 +193,7 @@ impl Rules {
     /// Says that there is no such tool.
     pub fn ask(&self, question: &Question) -> Result<Answer, String> {
         let tool = Arc::clone(self.tool(&question.tool)?);
+        question.labels.iter().try_for_each(|label| self.policies().check_label(label))?;
         let (checked, invalid) = match tool.check_arguments(&request(question)?) {
             Ok(checked) => (checked, None),
             Err(error) => {

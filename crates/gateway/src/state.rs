@@ -8,6 +8,7 @@ use quaymaster_control::Evidence;
 use quaymaster_control::approval::Approvals;
 use quaymaster_control::audit::{Audit, AuditError, AuditSettings, LogKey, Notary, Subjects};
 use quaymaster_control::crypto::{CryptoError, SealingKey};
+use quaymaster_control::flow::Labels;
 use quaymaster_control::identity::Sources;
 use quaymaster_control::incident::Incidents;
 use quaymaster_control::keyring::KeyRing;
@@ -113,6 +114,8 @@ pub(crate) struct State {
     pub(crate) approvals: Arc<Approvals>,
     pub(crate) incidents: Arc<Incidents>,
     pub(crate) counts: Arc<Counts>,
+    /// What those who call have seen.
+    pub(crate) labels: Arc<Labels>,
     pub(crate) ledger: Arc<Ledger>,
     /// Who signs the audit log.
     pub(crate) notary: Arc<Notary>,
@@ -140,6 +143,7 @@ impl State {
         let approvals = Approvals::new(store.clone(), Arc::clone(&subjects), time_and_chance, runner);
         let incidents = Arc::new(Incidents::new(store.clone(), Arc::clone(&clock)));
         let counts = Arc::new(Counts::new(store.clone(), Arc::clone(&clock)));
+        let labels = Arc::new(Labels::open(store.clone(), Arc::clone(&clock)).await?);
         let ledger =
             Ledger::new(store.clone(), Arc::clone(&subjects), Arc::clone(&clock), Arc::clone(&randomness));
         let ledger = Arc::new(ledger);
@@ -157,6 +161,7 @@ impl State {
             approvals,
             incidents,
             counts,
+            labels,
             ledger,
             notary,
             clock,

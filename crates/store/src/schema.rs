@@ -51,6 +51,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0008"),
     migration!("0009"),
     migration!("0010"),
+    migration!("0011"),
 ];
 
 /// Brings a SQLite store to the newest schema.

@@ -37,6 +37,8 @@ const ERASE_REQUESTS: &str = "
 const ERASE_ACCOUNTS: &str = "DELETE FROM accounts WHERE account = $1 OR person = $1";
 const ERASE_TOKENS: &str = "DELETE FROM tokens WHERE actor = $1";
 const ERASE_CALLER_TOKENS: &str = "DELETE FROM caller_tokens WHERE subject = $1";
+const ERASE_LABELS: &str = "DELETE FROM labels WHERE account = $1 OR holder = 'actor:' || $1";
+const ERASE_CLEARED: &str = "DELETE FROM labels_cleared WHERE account = $1 OR cleared_by = $1";
 const DELETE_SUBJECT: &str = "DELETE FROM subjects WHERE actor = $1";
 
 impl Store {
@@ -62,7 +64,8 @@ impl Store {
     }
 
     /// Destroys the key of a subject, all that is sealed under it beside records and in requests for
-    /// approval, its tokens here and for other systems, and what is noted of its accounts. All of it or nothing.
+    /// approval, its tokens here and for other systems, its labels, and what is noted of its accounts. All of it or
+    /// nothing.
     ///
     /// `folded` is how its name is compared. Records themselves are left as they are.
     pub async fn subject_erase(&self, actor: &str, commitment: &str, folded: &str) -> Result<(), StoreError> {
@@ -72,6 +75,8 @@ impl Store {
             (ERASE_ACCOUNTS, folded),
             (ERASE_TOKENS, actor),
             (ERASE_CALLER_TOKENS, commitment),
+            (ERASE_LABELS, folded),
+            (ERASE_CLEARED, folded),
             (DELETE_SUBJECT, actor),
         ];
         let statement =

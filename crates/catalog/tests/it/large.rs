@@ -64,6 +64,8 @@ impl Definition {
             tasks: false,
             definition: None,
             quarantined: None,
+            trust: quaymaster_core::Trust::Internal,
+            destination: quaymaster_core::Destination::Internal,
         }
     }
 }

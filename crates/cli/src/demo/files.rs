@@ -40,13 +40,15 @@ pub(crate) struct Written {
     pub(crate) kept: Vec<&'static str>,
 }
 
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 8] = [
     ("README.md", include_str!("files/README.md")),
     ("quaymaster.yaml", include_str!("files/quaymaster.yaml")),
     ("connectors/business-metrics.yaml", include_str!("files/connectors/business-metrics.yaml")),
     ("connectors/support-desk.yaml", include_str!("files/connectors/support-desk.yaml")),
     ("policies/escalations.cedar", include_str!("files/policies/escalations.cedar")),
     ("policies/escalations.test.yaml", include_str!("files/policies/escalations.test.yaml")),
+    ("policies/information-flow.cedar", include_str!("files/policies/information-flow.cedar")),
+    ("policies/information-flow.test.yaml", include_str!("files/policies/information-flow.test.yaml")),
 ];
 
 /// Writes the configuration into `folder`, which is created if need be.
@@ -271,6 +273,8 @@ mod tests {
             tasks: false,
             definition: None,
             quarantined: None,
+            trust: quaymaster_core::Trust::Internal,
+            destination: quaymaster_core::Destination::Internal,
         };
         let (catalogue, problems) = Catalogue::build([declaration]);
         assert!(problems.is_empty(), "{problems:?}");

@@ -29,6 +29,7 @@ use self::server::Server;
 use super::breaker::Tolerance;
 use super::config::{BreakerConfig, Changes, EraConfig, McpSpec, McpToolConfig, Transport};
 use super::pace::Pace;
+use super::ways::Ways;
 use crate::problem::{Problems, SpecProblem};
 
 /// The longest time that a breaker may look back or stay open.
@@ -50,6 +51,7 @@ pub(super) struct Settings {
     /// How large a result may be.
     pub(super) max_bytes: usize,
     pub(super) classification: Arc<Classification>,
+    pub(super) ways: Ways,
     pub(super) tools: Vec<ToolSettings>,
     pub(super) prompts: Vec<PromptSettings>,
     pub(super) resources: Vec<ResourceSettings>,
@@ -81,6 +83,7 @@ pub(super) fn settings(
 ) -> Result<Settings, Vec<SpecProblem>> {
     let mut problems = Problems::default();
     let spec = file.spec;
+    let ways = Ways::of(&spec);
     let server = match spec.server.transport {
         Transport::Stdio => server::stdio(&spec.server, secrets, folder, &mut problems).map(Server::Stdio),
         Transport::Http => server::http(&spec.server, secrets, &mut problems).map(Server::Http),
@@ -125,6 +128,7 @@ pub(super) fn settings(
             timeout: spec.limits.timeout.get(),
             max_bytes: spec.limits.bytes.get(),
             classification: Arc::new(spec.classification),
+            ways,
             tools,
             prompts,
             resources,

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use quaymaster_core::connector::{Access, ApprovalConfig, IdempotencyConfig};
 use quaymaster_core::setting::{ByteSize, DurationSetting};
-use quaymaster_core::{Briefing, Classification, Effect, SecretRef};
+use quaymaster_core::{Briefing, Classification, Destination, Effect, SecretRef, Trust};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,14 @@ pub struct McpSpec {
     pub limits: McpLimitsConfig,
     /// How the results are classified.
     pub classification: Classification,
+    /// Who may have written what the server answers; `untrusted` if absent.
+    #[serde(default)]
+    pub trust: Trust,
+    /// Who may come to know what its tools are called with. If absent: `public` where the server is
+    /// untrusted; else `public` for a tool of which the server says that it reaches the open world, and for
+    /// one that writes and of which it does not deny that; else `internal`.
+    #[serde(default)]
+    pub destination: Option<Destination>,
     /// The tools that are offered. The server's other tools do not exist for agents.
     #[serde(default)]
     pub tools: Vec<McpToolConfig>,
@@ -340,6 +348,12 @@ pub struct McpToolConfig {
     /// What somebody who has to agree to a call is told.
     #[serde(default)]
     pub briefing: Briefing,
+    /// Who may have written what the tool answers; that of the connector if absent.
+    #[serde(default)]
+    pub trust: Option<Trust>,
+    /// Who may come to know what the tool is called with; that of the connector if absent.
+    #[serde(default)]
+    pub destination: Option<Destination>,
     /// How a repeated write is recognised. Needed for everything but a read.
     #[serde(default)]
     pub idempotency: Option<IdempotencyConfig>,

@@ -178,9 +178,12 @@ struct Execution {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Annotations {
     #[serde(default)]
     title: Option<String>,
+    #[serde(default)]
+    open_world_hint: Option<Value>,
 }
 
 fn declare(settings: &Settings, offered: &Offered, link: &Link) -> Listing {
@@ -275,6 +278,9 @@ fn declaration(
     tasks: TaskSupport,
 ) -> ToolDeclaration {
     let config = &tool.config;
+    let open_world =
+        definition.annotations.as_ref().and_then(|said| said.open_world_hint.as_ref()?.as_bool());
+    let (trust, destination) = settings.ways.of_tool(config, open_world);
     let its_title = definition.title.or(definition.annotations.and_then(|a| a.title));
     let mut passed_on = definition.further;
     if let Some(icons @ Value::Array(_)) = definition.icons {
@@ -305,5 +311,7 @@ fn declaration(
         tasks: tasks != TaskSupport::Forbidden,
         definition: Some(Arc::new(whole)),
         quarantined: None,
+        trust,
+        destination,
     }
 }

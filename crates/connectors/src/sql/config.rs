@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use quaymaster_core::connector::{Access, ApprovalConfig, LimitsConfig};
 use quaymaster_core::setting::DurationSetting;
-use quaymaster_core::{Briefing, Classification, Effect, ErrorCode, Retry, SecretRef};
+use quaymaster_core::{Briefing, Classification, Destination, Effect, ErrorCode, Retry, SecretRef, Trust};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Number, Value};
@@ -27,6 +27,13 @@ pub struct SqlSpec {
     pub limits: LimitsConfig,
     /// How sensitive the data is.
     pub classification: Classification,
+    /// Who may have written what the database holds; `internal` if absent. Tables with mails or tickets of
+    /// others are `untrusted`.
+    #[serde(default)]
+    pub trust: Option<Trust>,
+    /// Who may come to know what is asked of the database; `internal` if absent.
+    #[serde(default)]
+    pub destination: Option<Destination>,
     /// What the tools' names begin with. The connector's name unless given.
     #[serde(default)]
     pub prefix: Option<String>,
@@ -132,6 +139,9 @@ pub struct SqlToolConfig {
     /// What somebody who has to agree to a call is told.
     #[serde(default)]
     pub briefing: Briefing,
+    /// Who may have written what the tool answers; that of the connector if absent.
+    #[serde(default)]
+    pub trust: Option<Trust>,
     /// The query.
     pub template: TemplateConfig,
 }

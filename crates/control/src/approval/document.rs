@@ -12,6 +12,7 @@ use quaymaster_core::{ApprovalId, DataClass, Effect, Gate, Risk, RiskLevel, Role
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::flow::Seen;
 use crate::stages::Facts;
 
 /// What stands in place of an argument that is not shown.
@@ -127,7 +128,7 @@ impl Document {
             arguments: shown_arguments(arguments, &redacted),
             changes: vec![],
             changes_unknown: Some("the tool has no preview of what it changes".to_owned()),
-            risk: briefing.risk.clone().unwrap_or_else(|| risk(effect)),
+            risk: with_labels(briefing.risk.clone().unwrap_or_else(|| risk(effect)), facts),
             alternatives: briefing.alternatives.clone(),
             policies: decision.map(|decision| decision.policies.clone()).unwrap_or_default(),
             gates: gates.iter().map(said).collect(),
@@ -215,6 +216,12 @@ fn claims(facts: &Facts) -> BTreeMap<String, String> {
     ];
     let said = claims.into_iter().filter_map(|(name, claim)| Some((name.to_owned(), plain(claim.as_ref()?))));
     said.collect()
+}
+
+/// The same risk, with what whoever asks has seen: it may be behind what they ask for.
+fn with_labels(mut risk: Risk, facts: &Facts) -> Risk {
+    risk.because.extend(facts.seen.as_deref().map(Seen::told));
+    risk
 }
 
 /// The arguments that are given and not shown: those that the briefing hides, and those that the

@@ -1,5 +1,6 @@
 //! A reply that waits for whoever asked.
 
+use quaymaster_core::flow::OWN_LABELS;
 use quaymaster_core::meta::with_meta;
 use quaymaster_core::result::{Envelope, REPEATED_META, tool_result};
 use quaymaster_core::{CallError, CallId, ErrorCode, Raw, Reply, Status};
@@ -16,6 +17,9 @@ pub struct StoredReply {
     code: Option<ErrorCode>,
     message: Option<String>,
     result: String,
+    /// The labels of whoever is given it. Whoever stored it before there were any did not say.
+    #[serde(default)]
+    labels: Option<Vec<String>>,
 }
 
 impl StoredReply {
@@ -26,6 +30,7 @@ impl StoredReply {
             code: reply.code,
             message: reply.message.clone(),
             result: reply.result.clone(),
+            labels: Some(reply.labels.clone()),
         }
     }
 
@@ -62,6 +67,7 @@ impl StoredReply {
             code: None,
             message: None,
             result: tool_result(&envelope, message),
+            labels: Some(vec![]),
         }
     }
 
@@ -81,6 +87,7 @@ impl StoredReply {
             status: envelope.status,
             code: Some(error.code),
             result: tool_result(&envelope, &text),
+            labels: Some(vec![]),
             message: Some(text),
         }
     }
@@ -101,11 +108,17 @@ impl StoredReply {
     pub fn status(&self) -> Status {
         self.status
     }
-}
 
-impl From<StoredReply> for Reply {
-    fn from(stored: StoredReply) -> Self {
-        let StoredReply { call, status, code, message, result } = stored;
-        Self { audit_id: call, status, code, message, parked: None, required: None, result }
+    /// The labels of whoever is given it.
+    pub(crate) fn labels(&self) -> Vec<String> {
+        let all = || OWN_LABELS.iter().map(|label| (*label).to_owned()).collect();
+        self.labels.clone().unwrap_or_else(all)
+    }
+
+    /// The reply. Whoever gets it is labelled before that (see `stages::label`).
+    pub(crate) fn into_reply(self) -> Reply {
+        let labels = self.labels();
+        let Self { call, status, code, message, result, .. } = self;
+        Reply { audit_id: call, status, code, message, parked: None, required: None, result, labels }
     }
 }

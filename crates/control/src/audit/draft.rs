@@ -121,6 +121,7 @@ fn write_what_was_decided(object: &mut ObjectWriter<'_>, record: &Record<'_>) {
     write_texts(object, "idempotency", record.idempotency.as_ref());
     write_texts(object, "incident", record.incident.as_ref());
     write_texts(object, "integrity", record.integrity.as_ref());
+    write_list(object, "labelled", record.labelled);
     write_list(object, "labels", record.labels);
     write_list(object, "limits", record.limits);
     object.optional("method", record.method);

@@ -107,6 +107,9 @@ pub enum Event {
     /// Somebody accepted the definition of a tool.
     #[serde(rename = "tool.accepted")]
     ToolAccepted,
+    /// Somebody took labels away before their time was over.
+    #[serde(rename = "labels.cleared")]
+    LabelsCleared,
     /// A process began to write to the log.
     #[serde(rename = "writer.started")]
     WriterStarted,
@@ -158,6 +161,7 @@ impl Event {
             Self::ToolQuarantined => "tool.quarantined",
             Self::ToolReleased => "tool.released",
             Self::ToolAccepted => "tool.accepted",
+            Self::LabelsCleared => "labels.cleared",
             Self::WriterStarted => "writer.started",
             Self::WriterStopped => "writer.stopped",
         }
@@ -205,6 +209,7 @@ mod tests {
             Event::ToolQuarantined,
             Event::ToolReleased,
             Event::ToolAccepted,
+            Event::LabelsCleared,
             Event::WriterStarted,
             Event::WriterStopped,
         ] {

@@ -107,7 +107,9 @@ pub struct Record<'a> {
     pub incident: Option<BTreeMap<String, String>>,
     /// Why a tool is quarantined, or what changed of its definition, or who accepted it.
     pub integrity: Option<BTreeMap<String, String>>,
-    /// Labels of the session.
+    /// Labels that were new to whoever asked and were set before anything of the call was told.
+    pub labelled: &'a [String],
+    /// Labels of whoever asked when the call was decided on; or those that were taken away.
     pub labels: &'a [String],
     /// Limits that bore on the call.
     pub limits: &'a [String],
@@ -167,6 +169,7 @@ impl Record<'_> {
             idempotency: None,
             incident: None,
             integrity: None,
+            labelled: &[],
             labels: &[],
             limits: &[],
             method: None,
@@ -255,6 +258,7 @@ mod tests {
             idempotency: Some(BTreeMap::from([("state".into(), "repeated".into())])),
             incident: Some(BTreeMap::from([("id".into(), "inc_1".into())])),
             integrity: Some(BTreeMap::from([("verdict".into(), "breaking".into())])),
+            labelled: list("saw:confidential"),
             labels: list("saw:untrusted"),
             limits: list("rate"),
             method: Some("tools/call"),

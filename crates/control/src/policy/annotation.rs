@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use cedar_policy::{Effect, Policy};
+use quaymaster_core::flow::check_label;
 use quaymaster_core::{Gate, Limit, Role, suggest};
 
 use super::decision::{Obligations, PolicyLimit};
@@ -15,8 +16,6 @@ const ANNOTATIONS: [&str; 8] =
     ["id", "reason", "description", "approval", "redact", "limit", "reason_required", "label"];
 /// Those that bind what a permit permits.
 const OF_PERMITS: [&str; 4] = ["redact", "limit", "reason_required", "label"];
-/// Longest label, in bytes.
-const MAX_LABEL_BYTES: usize = 64;
 
 /// What the annotations of a policy say.
 #[derive(Clone, Debug, Default)]
@@ -86,20 +85,6 @@ impl Notes {
 
 /// Labels, separated by commas.
 fn labels(text: &str) -> Result<Vec<String>, String> {
-    let fits = |label: &str| {
-        (1..=MAX_LABEL_BYTES).contains(&label.len())
-            && label.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b':' | b'.'))
-    };
     let labels = text.split(',').map(str::trim);
-    labels
-        .map(|label| {
-            let wrong = || {
-                format!(
-                    "`{}` is not a label: expected 1 to {MAX_LABEL_BYTES} of a-z, 0-9, `-`, `_`, `.` and `:`",
-                    label.escape_debug()
-                )
-            };
-            fits(label).then(|| label.to_owned()).ok_or_else(wrong)
-        })
-        .collect()
+    labels.map(|label| check_label(label).map(|()| label.to_owned())).collect()
 }

@@ -61,6 +61,11 @@ impl Wants {
     pub(super) fn asks_time(self) -> bool {
         self.time
     }
+
+    /// Whether labels are asked for.
+    pub(super) fn asks_labels(self) -> bool {
+        self.labels
+    }
 }
 
 impl Asked<'_> {

@@ -17,7 +17,7 @@ pub struct Circumstances<'a> {
     pub agent: &'a AgentClaims,
     /// When.
     pub at: Timestamp,
-    /// What the session has seen, as the flow of information marks it.
+    /// What whoever asks has seen (see `flow`).
     pub labels: &'a [String],
     /// The business reason that the caller gave.
     pub reason: Option<&'a str>,
@@ -70,7 +70,7 @@ pub struct Obligations {
     pub limits: BTreeSet<PolicyLimit>,
     /// Whether the caller has to give a business reason.
     pub reason_required: bool,
-    /// How the result marks the session that receives it.
+    /// How the result marks whoever is given it.
     pub labels: BTreeSet<String>,
 }
 

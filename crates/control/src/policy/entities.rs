@@ -152,10 +152,12 @@ fn tool_entity(tool: &Tool, environment: &str, parents: HashSet<EntityUid>) -> R
     let classes = classes(tool).into_iter().map(text);
     let attributes = HashMap::from([
         ("classes".to_owned(), RestrictedExpression::new_set(classes)),
+        ("destination".to_owned(), text(tool.declaration().destination.as_str())),
         ("effect".to_owned(), text(tool.effect().as_str())),
         ("environment".to_owned(), text(environment)),
         ("kind".to_owned(), text(tool.kind().as_str())),
         ("name".to_owned(), text(tool.name().as_str())),
+        ("trust".to_owned(), text(tool.declaration().trust.as_str())),
     ]);
     Entity::new(uid("Tool", tool.name().as_str())?, attributes, parents).map_err(|e| e.to_string())
 }

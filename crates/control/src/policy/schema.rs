@@ -182,7 +182,8 @@ fn decimal(number: &Number) -> Result<String, String> {
 pub(super) const ENTITIES: &str = "entity Role; entity Workspace; entity Connector;
 entity Actor in [Role, Workspace] { authentication: String, groups: Set<String>, person: String };
 entity Tool in [Connector, Workspace] {
-  classes: Set<String>, effect: String, environment: String, kind: String, name: String
+  classes: Set<String>, destination: String, effect: String, environment: String, kind: String, name: String,
+  trust: String
 };
 ";
 

@@ -136,6 +136,11 @@ impl Slice {
         self.wants.asks_time()
     }
 
+    /// Whether what is decided may depend on what was seen before.
+    pub(super) fn asks_labels(&self) -> bool {
+        self.wants.asks_labels()
+    }
+
     /// The policies about calls.
     pub(super) fn sources(&self) -> impl Iterator<Item = &SourcePolicy> {
         self.audiences.sources()

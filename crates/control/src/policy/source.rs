@@ -7,11 +7,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
 
 use cedar_policy::{ActionConstraint, Effect, Policy, PolicyId, PolicySet, ResourceConstraint, Schema};
+use quaymaster_core::flow::OWN_LABELS;
 use quaymaster_core::suggest;
 
 use super::Known;
 use super::action::Action;
 use super::annotation::Notes;
+use super::labels;
 use super::problem::{PolicyProblem, Severity};
 use super::validate::validate;
 
@@ -72,7 +74,14 @@ impl Source {
         for action in Action::ASIDE {
             reader.check_aside(action);
         }
+        reader.check_labels();
         (reader.source, reader.problems)
+    }
+
+    /// The labels that there can be.
+    pub(super) fn labels(&self) -> BTreeSet<String> {
+        let set = self.by_scope.values().flatten().flat_map(|policy| &policy.notes.obligations.labels);
+        set.cloned().chain(OWN_LABELS.map(str::to_owned)).collect()
     }
 
     /// The policies of the files that are about `action`.
@@ -121,6 +130,27 @@ impl Reader<'_> {
         if let (Ok(set), Ok((schema, _)), false) = (set, schema, about.is_empty()) {
             let found = validate(&set, &schema, &about, None).err().unwrap_or_default();
             self.problems.extend(found);
+        }
+    }
+
+    /// Finds the labels that nothing sets.
+    fn check_labels(&mut self) {
+        let known = self.source.labels();
+        let mut asking: Vec<&SourcePolicy> = self.source.by_scope.values().flatten().collect();
+        asking.sort_by_key(|policy| (policy.file, policy.offset));
+        for policy in asking {
+            for label in labels::named(&policy.policy).into_iter().filter(|label| !known.contains(label)) {
+                let help = suggest::near(&label, known.iter().map(String::as_str));
+                let otherwise = "set it with `@label` on a permit";
+                self.problems.push(PolicyProblem {
+                    file: policy.file,
+                    tool: None,
+                    span: Some((policy.offset, policy.length)),
+                    severity: Severity::Error,
+                    message: format!("unknown label `{}`: nothing sets it", label.escape_debug()),
+                    help: help.or_else(|| Some(otherwise.to_owned())),
+                });
+            }
         }
     }
 

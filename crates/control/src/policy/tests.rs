@@ -49,6 +49,8 @@ fn declaration(name: &str, roles: &[&str], input_schema: Value) -> ToolDeclarati
         tasks: false,
         definition: None,
         quarantined: None,
+        trust: quaymaster_core::Trust::Internal,
+        destination: quaymaster_core::Destination::Internal,
     }
 }
 

@@ -41,11 +41,16 @@ pub async fn approve(
         Some(DecisionEffect::Deny) | None => return Err(refused(facts, unauthorized())),
     };
     match approvals.ask(&facts, &gates, evidence).await {
-        Ok(Asked::Refused(error, id)) => Err(refused(Facts { approval: Some(id), ..facts }, error)),
+        Ok(Asked::Refused(mut error, id)) => {
+            if let Some(seen) = facts.seen.as_deref().filter(|_| facts.by_flow) {
+                error.public_message = format!("{}; it is asked {}", error.public_message, seen.why());
+            }
+            Err(refused(Facts { approval: Some(id), ..facts }, error))
+        }
         Ok(Asked::Full(error)) => Err(refused(facts, error)),
         Ok(Asked::Answered(answer)) => {
             let facts = Box::new(Facts { approval: Some(answer.id), ..facts });
-            Err(Waited { facts, reply: answer.reply }.into())
+            Err(Waited { facts, reply: answer.reply, labelled: false }.into())
         }
         Err(error) => Err(refused(facts, error.into())),
     }

@@ -8,6 +8,7 @@ use quaymaster_core::{CallError, ErrorCode, SessionId};
 use super::Rulebook;
 use super::facts::{Facts, Refused};
 use super::guards::Guards;
+use crate::flow::Seen;
 use crate::incident::Called;
 use crate::limits::Bound;
 use crate::policy::{Circumstances, Decision, DecisionEffect};
@@ -39,6 +40,11 @@ pub async fn authorize(call: Call, rulebook: &Rulebook, guards: &Guards) -> Resu
     }
     if let Some(why) = tool.quarantine() {
         return Err(Refused::new(facts, quarantined(why)));
+    }
+    let counts = rulebook.policies().asks_labels(&tool);
+    match guards.flow.seen_by(&facts.request, counts).await {
+        Ok(seen) => facts.seen = seen,
+        Err(error) => return Err(Refused::new(facts, error)),
     }
     within_limits(decide(facts, &tool, rulebook)?, guards).await
 }
@@ -81,17 +87,26 @@ fn decide(mut facts: Facts, tool: &Tool, rulebook: &Rulebook) -> Result<Authoriz
     let circumstances = Circumstances {
         session: request.session.as_ref().map(SessionId::as_str),
         reason: reason.as_deref(),
-        labels: &facts.labels,
+        labels: facts.labels(),
         ..Circumstances::new(&request.agent, request.received)
     };
     let decision = rulebook.policies().decide(&request.actor, tool, &arguments, &circumstances);
+    let by_flow = !circumstances.labels.is_empty() && decision.effect != DecisionEffect::Allow && {
+        let unlabelled = Circumstances { labels: &[], ..circumstances };
+        decision.effect != rulebook.policies().decide(&request.actor, tool, &arguments, &unlabelled).effect
+    };
     let lacks_reason = decision.obligations.reason_required && reason.is_none();
     facts.reason = reason;
+    facts.by_flow = by_flow;
     let denied = (decision.effect == DecisionEffect::Deny).then(|| denial(&decision));
     facts.rules = rulebook.policies().digest(tool);
     facts.arguments = Some(arguments);
     facts.decision = Some(decision);
     match denied {
+        Some(error) if by_flow => {
+            let error = because_of_flow(error, facts.seen.as_deref());
+            Err(Refused::new(facts, error))
+        }
         Some(error) => {
             let hints = rulebook.policies().permit_reasons(&facts.request.actor, tool);
             Err(Refused::new(facts, if hints.is_empty() { error } else { error.hint(hints.join("; ")) }))
@@ -104,6 +119,13 @@ fn decide(mut facts: Facts, tool: &Tool, rulebook: &Rulebook) -> Result<Authoriz
 fn without_reason() -> CallError {
     CallError::new(ErrorCode::InputInvalid, "this call needs a business reason")
         .hint("say in the argument `reason`, in one sentence, why it is made")
+}
+
+/// The same refusal, with what it is because of.
+fn because_of_flow(error: CallError, seen: Option<&Seen>) -> CallError {
+    let Some(seen) = seen else { return error };
+    let public_message = format!("{}; {}", error.public_message, seen.why());
+    CallError { public_message, ..error }.hint(seen.hint())
 }
 
 fn denial(decision: &Decision) -> CallError {

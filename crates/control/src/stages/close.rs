@@ -13,6 +13,7 @@ use quaymaster_core::{
 };
 
 use super::facts::{Facts, Refused, Waited};
+use super::label::{Ran, unlabelled};
 use super::permit::{Receipt, describe_decision, durability};
 use crate::audit::record::{ActorPart, Event, Record, ToolPart};
 use crate::audit::{Audit, AuditError, Draft, Durability, Subject, Subjects};
@@ -39,8 +40,8 @@ pub enum Ended {
     Refused(Refused),
     /// It was made before, after somebody had agreed, and its result has waited.
     Waited(Waited),
-    /// It ran, and this came of it.
-    Ran(Receipt, Result<SafeOutput, CallError>),
+    /// It ran, and whoever asked is labelled for what came of it.
+    Ran(Ran),
 }
 
 impl From<Refused> for Ended {
@@ -64,7 +65,7 @@ pub async fn close(ended: Ended, evidence: &Evidence) -> Reply {
     let tool = match &ended {
         Ended::Refused(refused) => refused.facts.tool.clone(),
         Ended::Waited(waited) => waited.facts.tool.clone(),
-        Ended::Ran(receipt, _) => receipt.facts.tool.clone(),
+        Ended::Ran(ran) => ran.receipt.facts.tool.clone(),
     };
     let reply = answer(ended, evidence).await;
     tracing::info!(
@@ -87,12 +88,13 @@ async fn answer(ended: Ended, evidence: &Evidence) -> Reply {
             }
             failure(&refused.facts, &refused.error)
         }
+        Ended::Waited(waited) if !waited.labelled => failure(&waited.facts, &unlabelled()),
         // That it is handed out is in the log already.
-        Ended::Waited(waited) => waited.reply.into(),
-        Ended::Ran(mut receipt, outcome) => {
+        Ended::Waited(waited) => waited.reply.into_reply(),
+        Ended::Ran(Ran { mut receipt, outcome, labels, added }) => {
             let effect = receipt.facts.tool.as_ref().map(|tool| tool.effect());
             let outcome = receipt.facts.held.settle(effect, outcome).await;
-            let written = write_outcome(&receipt, &outcome, evidence).await;
+            let written = write_outcome((&receipt, &added), &outcome, evidence).await;
             let took_effect = receipt.facts.took_effect.get().copied().flatten();
             let (end, reservation) = (End::of(&outcome, took_effect), receipt.facts.reservation.take());
             let facts = &receipt.facts;
@@ -107,6 +109,7 @@ async fn answer(ended: Ended, evidence: &Evidence) -> Reply {
                     parked: None,
                     required: None,
                     result: safe.result,
+                    labels,
                 },
             };
             if let Some(reservation) = reservation {
@@ -144,6 +147,7 @@ fn failure(facts: &Facts, error: &CallError) -> Reply {
         message: Some(text),
         parked: error.waits_for(),
         required: error.required,
+        labels: vec![],
     }
 }
 
@@ -176,7 +180,7 @@ fn draft_refusal(
 }
 
 pub(super) async fn write_outcome(
-    receipt: &Receipt,
+    (receipt, added): (&Receipt, &[String]),
     outcome: &Result<SafeOutput, CallError>,
     evidence: &Evidence,
 ) -> Result<(), AuditError> {
@@ -185,12 +189,12 @@ pub(super) async fn write_outcome(
         Some(subject) => Arc::clone(subject),
         None => evidence.subjects.of(&facts.request.actor.id).await?,
     };
-    let record = draft_outcome(receipt, outcome, evidence, &subject);
+    let record = draft_outcome((receipt, added), outcome, evidence, &subject);
     evidence.audit.append(record, None, durability(facts)).await
 }
 
 fn draft_outcome(
-    receipt: &Receipt,
+    (receipt, added): (&Receipt, &[String]),
     outcome: &Result<SafeOutput, CallError>,
     evidence: &Evidence,
     subject: &Subject,
@@ -201,6 +205,7 @@ fn draft_outcome(
     record.retries = Some(u64::from(receipt.retries));
     record.asked = (receipt.asked > 0).then(|| receipt.asked.into());
     record.upstream_ids = &receipt.upstream_ids;
+    record.labelled = added;
     match outcome {
         Ok(safe) => {
             record.status = Some(if safe.is_error { Status::Failed } else { Status::Success }.as_str());
@@ -242,6 +247,7 @@ pub(super) fn begin_record<'a>(
     record.session = request.session.as_ref().map(SessionId::as_str);
     record.workspace = Some(request.actor.workspace.to_shared());
     record.method = facts.method;
+    record.labels = facts.labels();
     record.limits = &facts.limits;
     record.idempotency = facts.entry().map(|id| BTreeMap::from([("id".to_owned(), id.to_owned())]));
     record.incident = facts.incident().map(|id| BTreeMap::from([("id".to_owned(), id.to_string())]));

@@ -7,6 +7,7 @@ use quaymaster_core::{ActorId, ApprovalId, Arguments, CallError, CallRequest, En
 
 use crate::approval::StoredReply;
 use crate::audit::Subject;
+use crate::flow::Seen;
 use crate::incident::{Running, Switch};
 use crate::ledger::Reservation;
 use crate::limits::Held;
@@ -21,8 +22,14 @@ pub(crate) struct Facts {
     pub(crate) arguments: Option<Arguments>,
     /// The business reason that the caller gave beside the arguments.
     pub(crate) reason: Option<String>,
-    /// What the session has seen when the call comes in. Nothing sets it until information flow does.
-    pub(crate) labels: Vec<String>,
+    /// What whoever asks had seen when the call was decided on, if anything.
+    pub(crate) seen: Option<Arc<Seen>>,
+    /// Whether the decision is what it is because of that.
+    pub(crate) by_flow: bool,
+    /// The labels that were set while the call ran, because its system may speak to its client.
+    pub(crate) heard: OnceLock<Vec<String>>,
+    /// Whether words of the system behind the tool are in the error that the call ends with.
+    pub(crate) quoted: OnceLock<()>,
     pub(crate) decision: Option<Decision>,
     /// What the policies are that decided, as a digest.
     pub(crate) rules: Option<Arc<str>>,
@@ -59,7 +66,10 @@ impl Facts {
             tool: None,
             arguments: None,
             reason: None,
-            labels: vec![],
+            seen: None,
+            by_flow: false,
+            heard: OnceLock::new(),
+            quoted: OnceLock::new(),
             decision: None,
             rules: None,
             approval: None,
@@ -74,6 +84,11 @@ impl Facts {
             subject: None,
             method: None,
         }
+    }
+
+    /// The labels that the call was decided on with.
+    pub(crate) fn labels(&self) -> &[String] {
+        self.seen.as_deref().map(Seen::names).unwrap_or_default()
     }
 
     /// The incident switch that stopped the call or wants it to end.
@@ -99,6 +114,8 @@ impl Facts {
 pub struct Waited {
     pub(crate) facts: Box<Facts>,
     pub(crate) reply: StoredReply,
+    /// Whether whoever asks has the labels that it brings.
+    pub(crate) labelled: bool,
 }
 
 /// A call that was refused at some stage, with the reason.

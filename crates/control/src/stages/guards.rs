@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use quaymaster_core::{CallError, CallRequest};
 
+use crate::flow::Flow;
 use crate::incident::{Called, Incidents};
 use crate::ledger::Ledger;
 use crate::limits::Limits;
@@ -17,6 +18,8 @@ pub struct Guards {
     pub ledger: Arc<Ledger>,
     /// How much may be used.
     pub limits: Limits,
+    /// What whoever calls has seen.
+    pub flow: Flow,
 }
 
 impl Guards {

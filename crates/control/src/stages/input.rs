@@ -41,8 +41,8 @@ pub(super) fn decision_input(facts: &Facts, tool: &Tool, arguments: &str) -> Str
     actor.end();
     request.agent.write_canonical(input.member("agent"));
     input.member("arguments").push_str(arguments);
-    if !facts.labels.is_empty() {
-        input.strings("labels", &facts.labels);
+    if !facts.labels().is_empty() {
+        input.strings("labels", facts.labels());
     }
     input.optional("reason", facts.reason.as_deref());
     input.optional("session", request.session.as_ref().map(SessionId::as_str));

@@ -15,6 +15,7 @@ use super::close::{Evidence, begin_record};
 use super::facts::{Facts, Refused};
 use super::input::decision_input;
 use super::reserve::Reserved;
+use super::voice::Listening;
 use crate::audit::record::{DecisionPart, Event, Record};
 use crate::audit::{AuditError, Draft, Durability, Subject};
 use crate::policy::DecisionEffect;
@@ -55,6 +56,8 @@ pub struct Receipt {
     pub asked: u32,
     /// Ids that the system behind the tool gave.
     pub upstream_ids: Vec<String>,
+    /// How its client listens.
+    pub listening: Listening,
 }
 
 impl Receipt {
@@ -86,7 +89,7 @@ impl Permit {
             }),
             _ => Err(CallError::new(ErrorCode::GatewayInternal, "the call has no tool")),
         };
-        (job, Receipt { facts, retries: 0, asked: 0, upstream_ids: vec![] })
+        (job, Receipt { facts, retries: 0, asked: 0, upstream_ids: vec![], listening: Listening::ToNothing })
     }
 }
 

@@ -76,6 +76,8 @@ fn release_message(mut error: CallError, receipt: &Receipt, rulebook: &Rulebook)
         && let Some(said) = redacted_text(&said, facts, rulebook)
     {
         let said: String = said.chars().take(MAX_MESSAGE_CHARS).collect();
+        // There is one error for each call.
+        let _ = facts.quoted.set(());
         error.public_message = format!("{}: {said}", error.public_message);
     }
     error
@@ -112,7 +114,7 @@ fn says_success(raw: &RawOutput) -> Option<bool> {
 }
 
 /// A write that is done stays done, whatever becomes of its result.
-fn withheld(error: CallError, success: Option<bool>) -> CallError {
+pub(super) fn withheld(error: CallError, success: Option<bool>) -> CallError {
     let effect = match success {
         Some(true) => "it took effect",
         None => "it may have taken effect",

@@ -43,7 +43,7 @@ pub async fn reserve(
             Ok(Reserved { facts })
         }
         Ok(Ok(Begun::Repeated(id, reply))) => match Box::pin(note(&facts, &id, &reply, evidence)).await {
-            Ok(()) => Err(Waited { facts: Box::new(facts), reply: reply.repeated() }.into()),
+            Ok(()) => Err(Waited { facts: Box::new(facts), reply: reply.repeated(), labelled: false }.into()),
             Err(error) => Err(refused(facts, error.into())),
         },
         Ok(Ok(Begun::Refused(id, error))) => Err(refused(Facts { entry: Some(id), ..facts }, error)),

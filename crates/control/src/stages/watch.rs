@@ -59,7 +59,7 @@ pub async fn close_watch<T>(
         Err(error) => (Err(()), Err(error)),
     };
     let outcome = receipt.facts.held.settle(None, outcome).await;
-    write_outcome(&receipt, &outcome, evidence).await.map_err(unrecorded)?;
+    write_outcome((&receipt, &[]), &outcome, evidence).await.map_err(unrecorded)?;
     match (watch, outcome) {
         (Ok(watch), _) => Ok(watch),
         (Err(()), Err(error)) => Err(error),

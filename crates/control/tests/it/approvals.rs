@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quaymaster_control::approval::{Decider, Document, Grant, Spoken, State, Turn, Verdict, Wanted};
 use quaymaster_control::output::RawOutput;
-use quaymaster_control::{Ended, Permit, close, release};
+use quaymaster_control::{Permit, release};
 use quaymaster_core::clock::FixedClock;
 use quaymaster_core::{
     Actor, ActorId, ApprovalId, CallError, CallRequest, Clock, DataClass, ErrorCode, RawBuf, Reply, Status,
@@ -17,6 +17,7 @@ use crate::world::{World, declarations, slug};
 
 mod attacks;
 mod bounds;
+mod flowing;
 mod lent;
 mod lost;
 mod people;
@@ -48,7 +49,7 @@ pub(crate) fn no() -> Spoken {
 /// What is answered to a call that does not get its permit.
 async fn answered(world: &World, request: CallRequest) -> Reply {
     let ended = world.path(request, None).await.map(drop).expect_err("no permit");
-    close(ended, &world.evidence).await
+    world.answer(ended).await
 }
 
 fn approval(reply: &Reply) -> Value {
@@ -102,7 +103,7 @@ async fn run(world: &World, permit: Permit) -> Reply {
     let result = json!({"content": [], "structuredContent": {"state": "refunded"}, "isError": false});
     let raw = RawOutput::upstream(RawBuf::read(&result.to_string()).expect("JSON"));
     let safe = release(Ok(raw), &receipt, &world.rulebook);
-    close(Ended::Ran(receipt, safe), &world.evidence).await
+    world.end(receipt, safe).await
 }
 
 async fn stands(world: &World, request: &ApprovalId) -> State {
@@ -208,7 +209,7 @@ async fn a_grant_fits_the_call_that_was_agreed_to_and_no_other() {
     ];
     for request in swapped {
         let ended = world.path(request, Some(&grant)).await.map(drop).expect_err("no permit");
-        let reply = close(ended, &world.evidence).await;
+        let reply = world.answer(ended).await;
         assert_eq!(reply.code, Some(ErrorCode::ApprovalExpired));
     }
     assert!(world.path(refund(500), Some(&grant)).await.is_ok());
@@ -225,7 +226,7 @@ async fn an_agreement_does_not_survive_a_change_of_the_policies() {
     );
     let ended =
         world.path(request_of(&world, &grant).await, Some(&grant)).await.map(drop).expect_err("no permit");
-    let reply = close(ended, &world.evidence).await;
+    let reply = world.answer(ended).await;
     assert_eq!(reply.code, Some(ErrorCode::ApprovalExpired));
     world.approvals.finish(&grant, &reply, &world.evidence).await.expect("ended");
     assert_eq!(stands(&world, &request).await, State::Void);

@@ -1,7 +1,7 @@
 //! What permits demand, where it is enforced: reasons before a call, redactions after it.
 
 use quaymaster_control::output::{Column, RawOutput, Table, TableStats};
-use quaymaster_control::{Ended, Refused, close, release, voice};
+use quaymaster_control::{Listening, Refused, release, voice};
 use quaymaster_core::{CallError, DataClass, ErrorCode, RawBuf};
 use serde_json::{Value, json};
 
@@ -27,10 +27,13 @@ async fn world() -> World {
 async fn released(world: &World, tool: &str, raw: RawOutput) -> Result<Value, CallError> {
     let request = World::request("analyst", DataClass::Restricted, tool, &json!({"id": "a"}));
     let permit = world.permit(request).await.expect("a permit");
-    assert!(voice(&permit, &world.rulebook).is_mute(), "what has fields to take out stays silent meanwhile");
+    assert!(
+        voice(&permit, &world.rulebook, &world.guards.flow, Listening::Meanwhile).await.is_mute(),
+        "what has fields to take out stays silent meanwhile"
+    );
     let (_, receipt) = permit.redeem();
     let safe = release(Ok(raw), &receipt, &world.rulebook)?;
-    let reply = close(Ended::Ran(receipt, Ok(safe)), &world.evidence).await;
+    let reply = world.end(receipt, Ok(safe)).await;
     Ok(serde_json::from_str(&reply.result).expect("JSON"))
 }
 

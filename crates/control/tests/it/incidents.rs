@@ -6,7 +6,7 @@ use std::time::Duration;
 use quaymaster_control::crypto::SystemRandomness;
 use quaymaster_control::incident::{FRESH, LOOK, Stop, Switch, Target, lift, standing, stop};
 use quaymaster_control::output::RawOutput;
-use quaymaster_control::{Ended, close, release};
+use quaymaster_control::release;
 use quaymaster_core::clock::FixedClock;
 use quaymaster_core::{ActorId, CallError, CallRequest, Clock, DataClass, ErrorCode, SystemClock, Timestamp};
 use serde_json::{Value, json};
@@ -114,15 +114,12 @@ async fn a_running_call_ends_when_a_switch_wants_it_to_and_says_why() {
     assert!(!other.stop().is_cancelled());
     let raw: Result<RawOutput, CallError> = Err(CallError::new(ErrorCode::CallCancelled, "taken back"));
     let safe = release(raw, &receipt, &world.rulebook);
-    let reply = close(Ended::Ran(receipt, safe), &world.evidence).await;
+    let reply = world.end(receipt, safe).await;
     assert_eq!(reply.code, Some(ErrorCode::IncidentStopped));
     let unknown: Result<RawOutput, CallError> =
         Err(CallError::new(ErrorCode::UpstreamOutcomeUnknown, "gone"));
     let safe = release(unknown, &other, &world.rulebook);
-    assert_eq!(
-        close(Ended::Ran(other, safe), &world.evidence).await.code,
-        Some(ErrorCode::UpstreamOutcomeUnknown)
-    );
+    assert_eq!(world.end(other, safe).await.code, Some(ErrorCode::UpstreamOutcomeUnknown));
     world.evidence.audit.close().await;
     let records = world.records().await;
     let outcome = records.iter().find(|r| r["event"] == "call.outcome" && r["code"] == "incident.stopped");
@@ -138,7 +135,7 @@ async fn a_switch_is_in_the_audit_log_before_it_stands_and_names_nobody() {
     let switch = made(&world, wanted(target)).await;
     a_moment().await;
     let refused = world.permit(refund()).await.expect_err("stopped");
-    assert_eq!(close(refused.into(), &world.evidence).await.code, Some(ErrorCode::IncidentStopped));
+    assert_eq!(world.answer(refused).await.code, Some(ErrorCode::IncidentStopped));
     world.evidence.audit.close().await;
     let records = world.records().await;
     let text = Value::from(records.clone()).to_string();

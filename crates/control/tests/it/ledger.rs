@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quaymaster_control::ledger::{Entry, Found, LEASE, Ledger, Stand, WINDOW};
 use quaymaster_control::output::RawOutput;
-use quaymaster_control::{Ended, Permit, close, release};
+use quaymaster_control::{Permit, release};
 use quaymaster_core::clock::FixedClock;
 use quaymaster_core::{
     ActorId, CallError, CallRequest, DataClass, EntryId, ErrorCode, RawBuf, Reply, Status, Timestamp,
@@ -45,14 +45,14 @@ fn failed(code: ErrorCode) -> Raw {
 async fn end(world: &World, permit: Permit, raw: Raw) -> Reply {
     let (_, receipt) = permit.redeem();
     let safe = release(raw, &receipt, &world.rulebook);
-    close(Ended::Ran(receipt, safe), &world.evidence).await
+    world.end(receipt, safe).await
 }
 
 /// Makes a call; if it runs, its system answers with `raw`.
 async fn call(world: &World, request: CallRequest, raw: Raw) -> (bool, Reply) {
     match world.path(request, None).await {
         Ok(permit) => (true, end(world, permit, raw).await),
-        Err(ended) => (false, close(ended, &world.evidence).await),
+        Err(ended) => (false, world.answer(ended).await),
     }
 }
 
@@ -159,7 +159,7 @@ async fn of_many_at_once_exactly_one_runs_and_all_get_its_receipt() {
                     tokio::task::yield_now().await;
                     end(&world, permit, refunded("once")).await
                 }
-                Err(ended) => close(ended, &world.evidence).await,
+                Err(ended) => world.answer(ended).await,
             }
         })
     });
@@ -185,7 +185,7 @@ async fn a_write_that_never_reached_its_system_may_run_again() {
     let (world, _) = world().await;
     world.evidence.audit.close().await;
     let refused = world.path(refund(5), None).await.map(drop).expect_err("no log, no permit");
-    assert_eq!(close(refused, &world.evidence).await.code, Some(ErrorCode::AuditUnavailable));
+    assert_eq!(world.answer(refused).await.code, Some(ErrorCode::AuditUnavailable));
     assert_eq!(open(&world).await, []);
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use quaymaster_control::crypto::SystemRandomness;
 use quaymaster_control::limits::{Counts, LimitRule, Limits, Selection};
 use quaymaster_control::output::RawOutput;
-use quaymaster_control::{Ended, Permit, close, release};
+use quaymaster_control::{Permit, release};
 use quaymaster_core::clock::FixedClock;
 use quaymaster_core::{
     Actor, ActorId, Authentication, CallRequest, Clock, DataClass, ErrorCode, Limit, RawBuf, Reply,
@@ -54,7 +54,7 @@ async fn run(world: &World, permit: Permit, rows: u64) -> Reply {
     let result = json!({"content": [], "structuredContent": {"rows": rows}, "isError": false});
     let raw = RawOutput::upstream(RawBuf::read(&result.to_string()).expect("JSON"));
     let safe = release(Ok(raw), &receipt, &world.rulebook);
-    close(Ended::Ran(receipt, safe), &world.evidence).await
+    world.end(receipt, safe).await
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn a_quota_counts_over_processes_and_restarts_and_never_too_much() {
     clock.set(Timestamp::from_micros(1_795_255_200_000_000 - 3_600_000_000));
     assert_eq!(code(&world, read()).await, Some(ErrorCode::LimitQuota), "the clock was set back");
     let refused = world.permit(read()).await.expect_err("refused");
-    let reply = close(refused.into(), &world.evidence).await;
+    let reply = world.answer(refused).await;
     let result: Value = serde_json::from_str(&reply.result).expect("JSON");
     let error = &result["structuredContent"]["error"];
     assert_eq!(error["limit"], json!({"name": "a-limit", "limit": "calls 100 per day", "left": 0}));
@@ -154,7 +154,7 @@ async fn a_refused_call_uses_up_nothing() {
         let waits =
             World::request("support", DataClass::Internal, "crm_refund", &json!({"id": "a", "amount": 500}));
         let ended = world.path(waits, None).await.map(drop).expect_err("it is parked");
-        assert_eq!(close(ended, &world.evidence).await.code, Some(ErrorCode::ApprovalRequired));
+        assert_eq!(world.answer(ended).await.code, Some(ErrorCode::ApprovalRequired));
     }
     let small =
         World::request("support", DataClass::Internal, "crm_refund", &json!({"id": "a", "amount": 5}));

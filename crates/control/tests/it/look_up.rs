@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use quaymaster_control::close;
 use quaymaster_control::ledger::{LEASE, SETTLED};
 use quaymaster_core::clock::FixedClock;
 use quaymaster_core::{CallRequest, CallTool, DataClass, ErrorCode, ProgressSink, Reply, Status, Timestamp};
@@ -34,7 +33,16 @@ impl CallTool for Desk {
             None => (Status::Failed, Some(ErrorCode::PolicyDenied)),
         };
         let result = json!({"content": [], "structuredContent": self.content}).to_string();
-        let reply = Reply { audit_id, status, code, message: None, parked: None, required: None, result };
+        let reply = Reply {
+            audit_id,
+            status,
+            code,
+            message: None,
+            parked: None,
+            required: None,
+            result,
+            labels: vec![],
+        };
         Box::pin(async move { reply })
     }
 }
@@ -60,7 +68,7 @@ async fn again(world: &World) -> Option<(Option<ErrorCode>, String)> {
     match world.path(refund(), None).await {
         Ok(_) => None,
         Err(ended) => {
-            let reply = close(ended, &world.evidence).await;
+            let reply = world.answer(ended).await;
             Some((reply.code, reply.result))
         }
     }

@@ -11,6 +11,7 @@ mod audit;
 mod database;
 mod demands;
 mod erasure;
+mod flow;
 mod identity;
 mod incidents;
 mod ledger;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quaymaster_control::crypto::SystemRandomness;
 use quaymaster_control::output::{Column, RawOutput, Table, TableStats};
 use quaymaster_control::redaction::Redactor;
-use quaymaster_control::{Ended, close, release};
+use quaymaster_control::release;
 use quaymaster_core::{CallError, CallRequest, DataClass, ErrorCode, RawBuf, SessionId, SystemClock};
 use quaymaster_redaction::{Engine, RedactionConfig};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ async fn released(
     let id = request.id.clone();
     let (_, receipt) = world.permit(request).await.expect("a permit").redeem();
     let safe = release(raw.into().0, &receipt, &world.rulebook)?;
-    let reply = close(Ended::Ran(receipt, Ok(safe)), &world.evidence).await;
+    let reply = world.end(receipt, Ok(safe)).await;
     let kept_back = loop {
         // The record of a read comes to the store with others.
         let records = world.records().await;

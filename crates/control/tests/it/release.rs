@@ -1,7 +1,7 @@
 //! What leaves, and what does not.
 
 use quaymaster_control::output::{Column, RawOutput, Table, TableStats};
-use quaymaster_control::{Ended, close, release};
+use quaymaster_control::release;
 use quaymaster_core::{CallError, DataClass, ErrorCode, RawBuf};
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ async fn released(
     let request = World::request("analyst", clearance, tool, &json!({"id": "a"}));
     let (_, receipt) = world.permit(request).await.expect("a permit").redeem();
     let safe = release(Ok(raw), &receipt, &world.rulebook)?;
-    let reply = close(Ended::Ran(receipt, Ok(safe)), &world.evidence).await;
+    let reply = world.end(receipt, Ok(safe)).await;
     Ok(serde_json::from_str(&reply.result).expect("JSON"))
 }
 
@@ -200,7 +200,7 @@ async fn a_write_whose_result_is_withheld_says_that_it_took_effect() {
         let request = World::request("support", DataClass::Internal, "crm_refund", &arguments);
         let (_, receipt) = world.permit(request).await.expect("a permit").redeem();
         let safe = release(Ok(raw), &receipt, &world.rulebook);
-        let reply = close(Ended::Ran(receipt, safe), &world.evidence).await;
+        let reply = world.end(receipt, safe).await;
         let result: Value = serde_json::from_str(&reply.result).expect("JSON");
         let error = &result["structuredContent"]["error"];
         told.push(format!("{}\n    {error}", result["structuredContent"]["message"]));

@@ -2,8 +2,8 @@
 
 use quaymaster_control::output::RawOutput;
 use quaymaster_control::{
-    Ended, Evidence, Refused, RequestRefusal, approve_unasked, authorize, close, close_refused_watch,
-    close_request, close_watch, record, release, watchable,
+    Evidence, Refused, RequestRefusal, approve_unasked, authorize, close_refused_watch, close_request,
+    close_watch, record, release, watchable,
 };
 use quaymaster_core::clock::FixedClock;
 use quaymaster_core::{Actor, DataClass, ErrorCode, RawBuf, Status, Timestamp};
@@ -65,7 +65,7 @@ async fn each_refusal_has_its_code_its_reason_and_a_record() {
     for (role, tool, arguments) in cases {
         let request = World::request(role, DataClass::Internal, tool, &arguments);
         let refused = world.permit(request).await.expect_err("a refusal");
-        let reply = close(refused.into(), &world.evidence).await;
+        let reply = world.answer(refused).await;
         let result: Value = serde_json::from_str(&reply.result).expect("JSON");
         let text = result["content"][0]["text"].to_string();
         let id = result["structuredContent"]["approval"]["id"].as_str().unwrap_or("no id");
@@ -100,7 +100,7 @@ async fn the_outcome_is_recorded_whatever_happened_and_never_says_a_success_that
         let (job, receipt) = world.permit(request).await.expect("a permit").redeem();
         assert!(job.is_ok());
         let safe = release(raw, &receipt, &world.rulebook);
-        let reply = close(Ended::Ran(receipt, safe), &world.evidence).await;
+        let reply = world.end(receipt, safe).await;
         assert_eq!(reply.status, status, "{}", reply.result);
         assert_eq!(reply.audit_id.to_string(), id);
     }
@@ -140,7 +140,7 @@ async fn the_same_write_has_the_same_idempotency_key_and_another_has_another() {
         let (job, receipt) = world.permit(request).await.expect("a permit").redeem();
         // It never reached its system, so the same may be tried again.
         let failed = Err(quaymaster_core::CallError::new(ErrorCode::UpstreamUnavailable, "not there"));
-        close(Ended::Ran(receipt, failed), &world.evidence).await;
+        world.end(receipt, failed).await;
         job.expect("a job").arguments.get("key").cloned().expect("a key")
     };
     assert_eq!(key("a", 5).await, key("a", 5).await);

@@ -8,13 +8,16 @@ use quaymaster_control::approval::{Approvals, Bounds, Grant, Terms};
 use quaymaster_control::audit::writer::AuditSettings;
 use quaymaster_control::audit::{Audit, Subjects};
 use quaymaster_control::crypto::{SealingKey, SystemRandomness};
+use quaymaster_control::flow::{Flow, Labels, WINDOW};
 use quaymaster_control::identity::{Declared, Identity, Roles, TokenRequest, create_token};
 use quaymaster_control::incident::Incidents;
 use quaymaster_control::ledger::Ledger;
 use quaymaster_control::limits::{Counts, Limits};
+use quaymaster_control::output::SafeOutput;
 use quaymaster_control::policy::{Known, PolicyFile};
 use quaymaster_control::{
-    Ended, Evidence, Guards, Permit, Refused, Rulebook, approve, authorize, record, reserve,
+    Ended, Evidence, Guards, Listening, Permit, Receipt, Refused, Rulebook, approve, authorize, close, label,
+    label_again, record, reserve,
 };
 use quaymaster_core::actor::RoleConfig;
 use quaymaster_core::class::FieldRule;
@@ -22,9 +25,9 @@ use quaymaster_core::connector::{Access, IdempotencyConfig, LookupConfig};
 use quaymaster_core::setting::Slug;
 use quaymaster_core::tool::ResultForm;
 use quaymaster_core::{
-    Actor, ActorId, AgentClaims, Arguments, Authentication, CallId, CallRequest, Classification, Clock,
-    ConfigVersion, DataClass, Effect, Handling, Randomness, Reach, SystemClock, TokenId, ToolDeclaration,
-    ToolName, WriterId,
+    Actor, ActorId, AgentClaims, Arguments, Authentication, CallError, CallId, CallRequest, Classification,
+    Clock, ConfigVersion, DataClass, Effect, Handling, Randomness, Reach, Reply, SystemClock, TokenId,
+    ToolDeclaration, ToolName, WriterId,
 };
 use quaymaster_store::{Store, StoreTarget};
 use serde_json::{Map, Value, json};
@@ -89,6 +92,8 @@ fn declaration(local: &str, effect: Effect, form: ResultForm, input_schema: Valu
         tasks: false,
         definition: None,
         quarantined: None,
+        trust: quaymaster_core::Trust::Internal,
+        destination: quaymaster_core::Destination::Internal,
     }
 }
 
@@ -173,10 +178,24 @@ impl World {
         let chance = Arc::new(SystemRandomness);
         let subjects = Arc::clone(&evidence.subjects);
         let ledger = Ledger::new(store.clone(), subjects, Arc::clone(&evidence.clock), chance);
-        let guards = Guards { incidents, ledger: Arc::new(ledger), limits: Limits::new(vec![], counts) };
+        let labels = Labels::open(store.clone(), Arc::clone(&evidence.clock)).await.expect("labels");
+        let flow = Flow::new(Arc::new(labels), WINDOW, rulebook.policies().ask_labels());
+        let limits = Limits::new(vec![], counts);
+        let guards = Guards { incidents, ledger: Arc::new(ledger), limits, flow };
         let world = Self { folder, store, catalogue, rulebook, evidence, approvals, guards, identity };
         world.bound(Bounds::default());
         world
+    }
+
+    /// Answers a call that did not run.
+    pub(crate) async fn answer(&self, ended: impl Into<Ended>) -> Reply {
+        let ended = label_again(ended.into(), &self.guards.flow, Listening::ToNothing).await;
+        close(ended, &self.evidence).await
+    }
+
+    /// Ends a call that ran.
+    pub(crate) async fn end(&self, receipt: Receipt, outcome: Result<SafeOutput, CallError>) -> Reply {
+        close(label(receipt, outcome, &self.guards.flow).await, &self.evidence).await
     }
 
     /// Has approvals obey what there is now, within `bounds`.
@@ -203,6 +222,21 @@ impl World {
     /// The same tools in another environment.
     pub(crate) fn move_to(&mut self, environment: &str) {
         self.rulebook = rulebook(&self.catalogue, POLICY, Some(environment));
+        self.bound(Bounds::default());
+    }
+
+    /// Other policies for the same tools.
+    pub(crate) fn govern(&mut self, policy: &str) {
+        self.rulebook = rulebook(&self.catalogue, policy, None);
+        self.bound(Bounds::default());
+    }
+
+    /// Other tools under other policies.
+    pub(crate) fn offer_under(&mut self, tools: impl Iterator<Item = ToolDeclaration>, policy: &str) {
+        let (catalogue, problems) = Catalogue::build(tools);
+        assert_eq!(problems, vec![]);
+        self.rulebook = rulebook(&catalogue, policy, None);
+        self.catalogue = catalogue.with_rules(|tool| self.rulebook.told(tool));
         self.bound(Bounds::default());
     }
 

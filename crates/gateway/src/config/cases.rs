@@ -90,7 +90,7 @@ pub struct TestContext {
     /// What the client says of its agent.
     #[serde(default)]
     pub agent: TestAgent,
-    /// The labels of the session.
+    /// What whoever asks has seen, such as `saw:untrusted`.
     #[serde(default)]
     pub labels: Vec<String>,
     /// The business reason that is given.

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use quaymaster_control::flow::{LONGEST_WINDOW, SHORTEST_WINDOW};
 use quaymaster_control::identity::{IdentityProblem, IdentitySettings};
 use quaymaster_control::limits::LimitRule;
 use quaymaster_control::secrets::{SecretSettings, SecretsProblem};
@@ -22,7 +24,7 @@ use super::audit::{AuditSettings, audit};
 use super::diagnostic::{Code, Problem};
 use super::limits;
 use super::listen::{Listen, listen};
-use super::settings::{IntegrityConfig, LocalUserConfig, SettingsConfig, WorkspaceConfig};
+use super::settings::{FlowConfig, IntegrityConfig, LocalUserConfig, SettingsConfig, WorkspaceConfig};
 
 /// Most objects that a page of a list may have.
 const MAX_PAGE: u32 = 10_000;
@@ -54,6 +56,8 @@ pub struct Settings {
     pub audit: AuditSettings,
     /// What becomes of tools whose definitions nobody has accepted.
     pub integrity: IntegrityConfig,
+    /// How long labels follow an actor.
+    pub label_window: Duration,
     /// How often, how many at once and how much.
     pub limits: Vec<LimitRule>,
 }
@@ -100,6 +104,7 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
     problems.extend(config.store.check().err().as_ref().map(store_problem));
     problems.extend(page_problems(&config.workspaces));
     problems.extend(zone_problems(&config.workspaces));
+    problems.extend(window_problem(&config.flow));
     problems.extend(approvals::problems(&config.approvals, known));
     let audit = audit(&config.audit, folder, &mut problems);
     let listen = listen(&config.listen, &mut problems);
@@ -127,6 +132,7 @@ pub(super) fn settings(config: SettingsConfig, folder: &Path) -> (Option<Setting
                 secrets,
                 audit,
                 integrity: config.integrity,
+                label_window: config.flow.window.get(),
                 limits,
             })
         }
@@ -195,6 +201,11 @@ fn zone_problems(workspaces: &BTreeMap<Workspace, WorkspaceConfig>) -> impl Iter
 
 fn secrets_problem(SecretsProblem { path, message, help }: SecretsProblem) -> PathProblem {
     PathProblem::error(Code::Value, path, message).help(help)
+}
+
+fn window_problem(config: &FlowConfig) -> Option<PathProblem> {
+    let fits = (SHORTEST_WINDOW..=LONGEST_WINDOW).contains(&config.window.get());
+    (!fits).then(|| PathProblem::error(Code::Value, "flow.window", "labels last from `1h` to `30d`"))
 }
 
 fn store_problem(error: &StoreConfigError) -> PathProblem {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use quaymaster_control::flow::WINDOW;
 use quaymaster_control::identity::IdentityConfig;
 use quaymaster_control::limits::Selection;
 use quaymaster_control::secrets::config::SecretsConfig;
@@ -66,9 +67,33 @@ pub struct SettingsConfig {
     /// What becomes of tools of MCP servers whose definitions nobody has accepted.
     #[serde(default)]
     pub integrity: IntegrityConfig,
+    /// For how long it counts what whoever calls has seen.
+    #[serde(default)]
+    pub flow: FlowConfig,
     /// How often, how many at once and how much. Policies can set further limits with `@limit`.
     #[serde(default)]
     pub limits: Vec<LimitConfig>,
+}
+
+/// For how long it counts what whoever calls has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct FlowConfig {
+    /// How long labels follow an actor after the last result that brings them, over all of their sessions,
+    /// tokens and clients; 1h to 30d. A session keeps its own for as long as its handle lasts.
+    #[serde(default = "default_label_window")]
+    #[schemars(extend("default" = "8h"))]
+    pub window: DurationSetting,
+}
+
+fn default_label_window() -> DurationSetting {
+    DurationSetting::new(WINDOW)
+}
+
+impl Default for FlowConfig {
+    fn default() -> Self {
+        Self { window: default_label_window() }
+    }
 }
 
 /// A limit.

@@ -307,6 +307,7 @@ mod tests {
             message: None,
             parked: None,
             required: None,
+            labels: vec![],
             result: String::new(),
         };
         let told = |to: Addressee, code| {

@@ -18,13 +18,14 @@ use std::sync::Arc;
 
 use quaymaster_catalog::{Catalogue, Tool};
 use quaymaster_connectors::mcp::config::McpSpec;
-use quaymaster_connectors::mcp::{Health, McpConnector};
+use quaymaster_connectors::mcp::{Health, McpConnector, Ways};
 use quaymaster_control::Rulebook;
 use quaymaster_core::connector::{Access, ApprovalConfig, ConnectorFile};
 use quaymaster_core::offer::{Resources, UriPattern};
 use quaymaster_core::tool::ResultForm;
 use quaymaster_core::{
-    Actor, CallError, Effect, ErrorCode, Offer, Reach, ToolDeclaration, ToolName, Workspace,
+    Actor, CallError, Destination, Effect, ErrorCode, Offer, Reach, ToolDeclaration, ToolName, Trust,
+    Workspace,
 };
 use serde::Serialize;
 use serde_json::{Map, json};
@@ -156,14 +157,20 @@ fn is_missing(health: Health) -> bool {
 /// What the server of `file` would offer, without what only the server knows.
 pub(crate) fn stand_ins(file: &ConnectorFile<McpSpec>) -> Vec<ToolDeclaration> {
     let spec = &file.spec;
+    let ways = Ways::of(spec);
     let tools = spec.tools.iter().map(|tool| StandIn {
         name: tool.rename.as_deref().unwrap_or(&tool.name),
         offer: Offer::Tool,
         access: &tool.access,
         effect: tool.effect,
         approval: tool.approval.as_ref(),
+        // What the server says of itself nobody knows.
+        ways: ways.of_tool(tool, None),
     });
-    let read = |name, offer, access| StandIn { name, offer, access, effect: Effect::Read, approval: None };
+    let read = |name, offer, access| {
+        let (effect, ways) = (Effect::Read, ways.of_reads());
+        StandIn { name, offer, access, effect, approval: None, ways }
+    };
     let prompts = spec
         .prompts
         .iter()
@@ -190,6 +197,7 @@ struct StandIn<'a> {
     access: &'a Access,
     effect: Effect,
     approval: Option<&'a ApprovalConfig>,
+    ways: (Trust, Destination),
 }
 
 impl StandIn<'_> {
@@ -220,6 +228,8 @@ impl StandIn<'_> {
             tasks: false,
             definition: None,
             quarantined: None,
+            trust: self.ways.0,
+            destination: self.ways.1,
         })
     }
 }

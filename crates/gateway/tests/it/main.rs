@@ -9,6 +9,7 @@
 mod announced;
 mod console;
 mod corpus;
+mod flow;
 mod harbour_office;
 mod identity;
 mod installation;

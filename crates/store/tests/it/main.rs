@@ -18,6 +18,7 @@ mod database;
 mod find;
 mod guards;
 mod head;
+mod label;
 mod letter;
 mod lifecycle;
 mod postgres;

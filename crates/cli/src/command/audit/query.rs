@@ -173,7 +173,14 @@ fn tell(record: &StoredRecord, first: &mut Option<Timestamp>, json: bool) -> Res
         text("/approval/id").map(|id| format!("request {id}")),
         text("/call").map(|call| format!("[{call}]")),
     ];
-    let what: Vec<String> = what.into_iter().flatten().collect();
+    let list = |name: &str, sign: &str| {
+        let labels = said.get(name).and_then(Value::as_array)?;
+        let labels: Vec<&str> = labels.iter().filter_map(Value::as_str).collect();
+        Some(format!("{sign}{}", labels.join(&format!(" {sign}"))))
+    };
+    let seen = [list("labels", "@"), list("labelled", "+@")];
+    let what = what.into_iter().chain(seen);
+    let what: Vec<String> = what.flatten().collect();
     let event = text("/event").unwrap_or("-");
     out::line(format!("+{:>10.3} s  {time}  {event:<18} {}", after.as_secs_f64(), what.join(" ")))
 }

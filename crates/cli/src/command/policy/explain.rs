@@ -30,7 +30,7 @@ pub(super) struct Explain {
     /// The business reason that is given.
     #[arg(long)]
     reason: Option<String>,
-    /// A label of the session. May be given several times.
+    /// What whoever asks has seen, such as `saw:untrusted`. May be given several times.
     #[arg(long = "label", value_name = "LABEL")]
     labels: Vec<String>,
     /// What the client calls itself.
@@ -163,7 +163,7 @@ fn demands(obligations: &Obligations) -> Vec<String> {
     let Obligations { redactions, limits, reason_required, labels } = obligations;
     let fields = redactions.iter().map(|field| format!("`{}` is taken out of the result", field.as_str()));
     let limits = limits.iter().map(|limit| format!("at most {} (by `{}`)", limit.limit, limit.policy));
-    let labels = labels.iter().map(|label| format!("the session is labelled `{label}`"));
+    let labels = labels.iter().map(|label| format!("whoever gets the result is labelled `{label}`"));
     let reason = reason_required.then(|| "a business reason, in the argument `reason`".to_owned());
     fields.chain(limits).chain(reason).chain(labels).collect()
 }

@@ -229,6 +229,7 @@ fn completion(link: &Link, settings: &Settings, of: Completed, access: &Access, 
 
 /// What every prompt and every group of resources has in common.
 fn read(settings: &Settings, name: &ToolName, access: &Access) -> ToolDeclaration {
+    let (trust, destination) = settings.ways.of_reads();
     ToolDeclaration {
         offer: Offer::Tool,
         connector: settings.connector.clone(),
@@ -253,6 +254,8 @@ fn read(settings: &Settings, name: &ToolName, access: &Access) -> ToolDeclaratio
         tasks: false,
         definition: None,
         quarantined: None,
+        trust,
+        destination,
     }
 }
 

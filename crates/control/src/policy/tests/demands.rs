@@ -80,7 +80,7 @@ fn a_policy_sees_when_where_and_by_whom_a_call_is_made() {
         policies.decide(&actor("support"), tool, &arguments, circumstances).effect == DecisionEffect::Allow
     };
     let claims = AgentClaims { auto_review: Some(true), ..AgentClaims::default() };
-    let labels = ["saw:customers".to_owned()];
+    let labels = ["saw:confidential".to_owned()];
     let circumstances = Circumstances {
         labels: &labels,
         reason: Some("a customer asked"),
@@ -92,7 +92,7 @@ fn a_policy_sees_when_where_and_by_whom_a_call_is_made() {
         "context.time.unix == 1795003200",
         "context.environment == \"staging\" && resource.environment == \"staging\"",
         "resource.classes.contains(\"internal\") && !resource.classes.contains(\"restricted\")",
-        "context.labels.contains(\"saw:customers\")",
+        "context.labels.contains(\"saw:confidential\")",
         "context has reason && context has session && context.session == \"ses_1\"",
         "principal.person == \"ada\"",
         "context.agent has auto_review && context.agent.auto_review",
@@ -101,7 +101,7 @@ fn a_policy_sees_when_where_and_by_whom_a_call_is_made() {
     }
     let bare = Circumstances::new(&claims, NOON);
     assert!(!sees("context has reason", &bare) && !sees("context has session", &bare));
-    assert!(!sees("context.labels.containsAny([\"saw:customers\"])", &bare));
+    assert!(!sees("context.labels.containsAny([\"saw:confidential\"])", &bare));
 }
 
 #[test]

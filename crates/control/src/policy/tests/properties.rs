@@ -21,7 +21,7 @@ const SHAPES: [&str; 15] = [
     "forbid (principal in Role::\"ROLE\", action, RESOURCE)",
     "forbid (principal, action, RESOURCE) when { context.arguments.severity == \"high\" }",
     "forbid (principal, action, RESOURCE) unless { context.approved || context.arguments.severity == \"low\" }",
-    "forbid (principal in Role::\"ROLE\", action, RESOURCE) when { context.labels.contains(\"secret\") }",
+    "forbid (principal in Role::\"ROLE\", action, RESOURCE) when { context.labels.contains(\"saw:restricted\") }",
     "forbid (principal, action, RESOURCE) unless { principal.authentication == \"local_user\" && principal in Role::\"ROLE\" }",
     "forbid (principal, action, RESOURCE) when { principal.person == \"bo\" || context.environment == \"lab\" }",
 ];

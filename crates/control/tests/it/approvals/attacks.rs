@@ -7,7 +7,7 @@ use super::*;
 /// What comes of a granted call that does not get its permit.
 async fn refused(world: &World, request: CallRequest, grant: &Grant) -> ErrorCode {
     let ended = world.path(request, Some(grant)).await.map(drop).expect_err("no permit");
-    let reply = close(ended, &world.evidence).await;
+    let reply = world.answer(ended).await;
     let code = reply.code.expect("a code");
     world.approvals.finish(grant, &reply, &world.evidence).await.expect("ended");
     code

@@ -83,7 +83,7 @@ async fn a_write_that_failed_for_certain_before_its_process_was_lost_is_told_to_
     let permit = world.path(request_of(&world, &grant).await, Some(&grant)).await.expect("a permit");
     let (_, receipt) = permit.redeem();
     let failed = CallError::new(ErrorCode::UpstreamUnavailable, "nobody is there");
-    close(Ended::Ran(receipt, Err(failed)), &world.evidence).await;
+    world.end(receipt, Err(failed)).await;
     drop(grant);
     clock.advance(Duration::from_secs(31));
     assert_eq!(granted(&world).await.len(), 0);
@@ -111,7 +111,7 @@ async fn an_agreed_call_that_a_switch_stops_waits_until_that_is_lifted() {
     let grant = granted(&world).await.pop().expect("a grant");
     let call = request_of(&world, &grant).await;
     let ended = world.path(call, Some(&grant)).await.map(drop).expect_err("stopped");
-    let reply = close(ended, &world.evidence).await;
+    let reply = world.answer(ended).await;
     assert_eq!(reply.code, Some(ErrorCode::IncidentStopped));
     world.approvals.finish(&grant, &reply, &world.evidence).await.expect("put back");
     assert_eq!(stands(&world, &request).await, State::Approved);

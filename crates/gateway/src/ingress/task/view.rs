@@ -188,5 +188,6 @@ fn failed(call: &CallId, error: CallError) -> Reply {
         message: Some(error.public_message),
         parked: None,
         required: None,
+        labels: vec![],
     }
 }

@@ -368,6 +368,7 @@ impl Door for Harbour {
             message: fails.then(|| "it failed".to_owned()),
             parked: None,
             required: None,
+            labels: vec![],
             result,
         }
     }
