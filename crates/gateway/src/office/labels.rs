@@ -6,7 +6,6 @@ use quaymaster_store::{ClearedRow, LabelRow};
 
 use super::{Office, OfficeError};
 use crate::people::identity;
-use crate::rules::Rules;
 use crate::state::StartError;
 
 impl Office {
@@ -72,10 +71,6 @@ impl Office {
         let own = ties.of(&visitor.id, visitor.person()).await.map_err(unknown)?;
         let theirs = ties.of(whose, whose).await.map_err(unknown)?;
         Ok(own.overlaps(&theirs))
-    }
-
-    fn rules(&self) -> Result<Rules, OfficeError> {
-        Ok(Rules::load(&self.loaded.folder, None).map_err(StartError::from)?)
     }
 }
 
