@@ -164,7 +164,8 @@ fn a_listing_drafts_what_the_server_offers_and_a_person_makes_a_tool_of_it() {
     home.write("harbour/connectors/small.yaml", &decided);
     let called = home.run_with(&["call", "small_look_up"], &secret);
     assert_eq!(called.code, 0, "{}{}", called.output, called.complaint);
-    assert!(called.output.contains("good-morning"), "{}", called.output);
+    // The server tells its secret, which reached it, and which reaches nobody else.
+    assert!(called.output.contains("[secret]"), "{}", called.output);
     assert_eq!(home.run_with(&["call", "small_drop"], &secret).code, 1);
 }
 
