@@ -17,6 +17,13 @@ CONFIG = pathlib.Path(os.environ["QM_CONFIG"])
 ESCALATION = "desk_create_support_escalation"
 CRITICAL = 'context.arguments.severity == "critical"'
 
+FLOW = [
+    "flow.confidential-is-not-published",
+    "flow.restricted-stays-inside",
+    "flow.strangers-do-not-send-private-data",
+    "flow.strangers-do-not-write-outside",
+]
+
 
 def prove(*arguments, config=CONFIG, solver=HERE / "cvc5"):
     """The exit code, the answer, and what was said on standard error."""
@@ -78,8 +85,10 @@ class Proofs(unittest.TestCase):
         self.assertIn("approved = false", example["context"])
 
     def test_a_policy_that_changes_nothing_is_found(self):
+        # In the demo everything stays inside, so what is said of the outside changes nothing.
+        of_flow = dict.fromkeys(FLOW, "holds")
         code, answer, said = prove("useless")
-        self.assertEqual((code, answer and answer["findings"]), (0, []), said)
+        self.assertEqual((code, answer and findings(answer, "policy")), (1, of_flow), said)
         more = """
             @id("twice") permit (principal in Role::"support", action == Action::"call",
               resource == Tool::"%s") when { context.arguments.severity == "low" };
@@ -91,7 +100,7 @@ class Proofs(unittest.TestCase):
             policies.write(more)
         code, answer, said = prove("useless", config=config)
         self.assertEqual(code, 1, said)
-        self.assertEqual(findings(answer, "policy"), {"twice": "holds", "at-25": "holds"})
+        self.assertEqual(findings(answer, "policy"), {"twice": "holds", "at-25": "holds", **of_flow})
 
     def test_what_cannot_be_asked_has_a_code(self):
         code, answer, said = prove("never", "--when", "context.arguments.severity ==")

@@ -40,7 +40,7 @@ impl Frame {
     pub(super) fn of(slice: &Slice, place: &Placed) -> Result<Self, ProofError> {
         let own = place.tool.uid();
         let mut facts = vec![format!("resource == {own}"), TIMES.to_owned(), ESTABLISHED.to_owned()];
-        for name in ["classes", "effect", "environment", "kind", "name"] {
+        for name in ["classes", "destination", "effect", "environment", "kind", "name", "trust"] {
             let value = place.tool.attr(name).ok_or_else(|| failed("a tool without its attributes"))?;
             facts.push(format!("resource.{name} == {}", literal(&value.map_err(failed)?)));
         }
