@@ -6,12 +6,14 @@
 //! - Placeholders and hashes are of one workspace, placeholders of one session as well: by keys that are
 //!   derived from the installation's and are nowhere stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use quaymaster_core::CallRequest;
-use quaymaster_redaction::{Action, Engine, Finding, Key, Redacted, Refusal, Scope};
+use quaymaster_redaction::{Action, Engine, Finding, Key, Kind, Redacted, Refusal, Scope};
+use serde_json::Value;
 
+use crate::classification::Cover;
 use crate::crypto::SealingKey;
 
 /// What redacts results before they leave.
@@ -21,8 +23,14 @@ pub struct Redactor {
     keys: Arc<SealingKey>,
 }
 
-/// How much was redacted, by kind.
-pub(crate) type Counts = BTreeMap<&'static str, u64>;
+/// What was found in texts, and what became of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// How much was redacted, by kind.
+    pub(crate) counts: BTreeMap<&'static str, u64>,
+    /// What was left where it is.
+    pub(crate) left: BTreeSet<Kind>,
+}
 
 impl Redactor {
     /// One that does what `engine` says, with keys derived from `keys`.
@@ -41,7 +49,7 @@ impl Redactor {
         let key = |parts: &[&str]| Key::new(*self.keys.derived("redaction", parts));
         let tenant = key(&["tenant", &workspace]);
         let placeholders = key(&["session", &workspace, &session]);
-        Redaction { engine: &self.engine, workspace, session, tenant, placeholders }
+        Redaction { engine: &self.engine, workspace, session, tenant, placeholders, withheld: Vec::new() }
     }
 }
 
@@ -53,18 +61,39 @@ pub(crate) struct Redaction<'a> {
     session: String,
     tenant: Key,
     placeholders: Key,
+    withheld: Vec<(Kind, Action)>,
 }
 
 impl Redaction<'_> {
-    /// Redacts a JSON text, and counts in `counts` what it did.
-    pub(crate) fn json(&self, text: &str, counts: &mut Counts) -> Result<Option<String>, Refusal> {
-        self.engine.redact_json(text, &self.scope()).map(|redacted| changed(redacted, counts))
+    /// The same for a caller who may not have data of some kinds where it is found.
+    #[must_use]
+    pub(crate) fn withholding(self, withheld: Vec<(Kind, Action)>) -> Self {
+        Self { withheld, ..self }
+    }
+
+    /// Redacts a JSON text, and notes in `found` what it did.
+    pub(crate) fn json(&self, text: &str, found: &mut Found) -> Result<Option<String>, Refusal> {
+        self.engine.redact_json(text, &self.scope()).map(|redacted| changed(redacted, found))
+    }
+
+    /// What stands for `value`, which is of a level called `level` and may not be released; none if it has
+    /// to be taken out.
+    pub(crate) fn cover(&self, cover: Cover, level: &str, value: &Value) -> Option<Value> {
+        match cover {
+            // Of a value of which no kind is known nobody can say what would be less exact, nor hand it back.
+            Cover::Drop | Cover::Generalise | Cover::Tokenise => None,
+            Cover::Mask => Some(MASK.into()),
+            Cover::Hash => {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                Some(self.scope().hash_of(level, &text).into())
+            }
+        }
     }
 
     /// Redacts a text that is none.
     pub(crate) fn text(&self, text: &str) -> Result<Option<String>, Refusal> {
         let redacted = self.engine.redact_text(text, &self.scope());
-        redacted.map(|redacted| changed(redacted, &mut Counts::new()))
+        redacted.map(|redacted| changed(redacted, &mut Found::default()))
     }
 
     fn scope(&self) -> Scope<'_> {
@@ -74,16 +103,23 @@ impl Redaction<'_> {
             tenant_key: &self.tenant,
             session_key: &self.placeholders,
             vault: None,
+            withheld: &self.withheld,
         }
     }
 }
 
+/// What stands for a value that is masked.
+const MASK: &str = "*****";
+
 /// The text, if it is another one now.
-fn changed(redacted: Redacted<'_>, counts: &mut Counts) -> Option<String> {
+fn changed(redacted: Redacted<'_>, found: &mut Found) -> Option<String> {
     let Redacted { text, findings } = redacted;
-    let acted = |finding: &&Finding| finding.action != Action::Allow;
-    for finding in findings.iter().filter(acted) {
-        *counts.entry(finding.class.as_str()).or_default() += 1;
+    for Finding { class, action, .. } in &findings {
+        if *action == Action::Allow {
+            found.left.insert(*class);
+        } else {
+            *found.counts.entry(class.as_str()).or_default() += 1;
+        }
     }
     match text {
         std::borrow::Cow::Borrowed(_) => None,

@@ -195,6 +195,7 @@ impl Call {
             tool: &self.tool,
             arguments: &self.arguments,
             call: &id,
+            lineage: false,
             effect: self.effect,
             cancel: &self.cancel,
             progress: self.progress.clone(),

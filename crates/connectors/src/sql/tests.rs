@@ -119,6 +119,7 @@ pub(super) async fn call_until(
         tool,
         arguments: &Arguments::from_map(arguments),
         call: &CallId::new(&SystemClock, &CountingRandomness::default()),
+        lineage: false,
         effect: Effect::Read,
         cancel,
         progress: None,

@@ -73,6 +73,9 @@ fn decide(mut facts: Facts, tool: &Tool, rulebook: &Rulebook) -> Result<Authoriz
     if let Some(scope) = facts.request.actor.lacks_scopes(tool.declaration().effect) {
         return Err(Refused::new(facts, CallError::lacking(scope)));
     }
+    if let Some(rules) = rulebook.field_rules(tool) {
+        facts.classified = rules.classified();
+    }
     let CheckedArguments { arguments, reason } = match tool.check_arguments(&facts.request) {
         Ok(checked) => checked,
         Err(error) => return Err(Refused::new(facts, error)),

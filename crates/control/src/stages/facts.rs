@@ -3,7 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use quaymaster_catalog::{Tool, Unresolved};
-use quaymaster_core::{ActorId, ApprovalId, Arguments, CallError, CallRequest, EntryId, IncidentId};
+use quaymaster_core::{
+    ActorId, ApprovalId, Arguments, CallError, CallRequest, DataClass, EntryId, IncidentId,
+};
 
 use crate::approval::StoredReply;
 use crate::audit::Subject;
@@ -49,6 +51,25 @@ pub(crate) struct Facts {
     pub(crate) subject: Option<Arc<Subject>>,
     /// The method, where the kind of what is asked for does not say it.
     pub(crate) method: Option<&'static str>,
+    /// What the classification says of the call before it runs.
+    pub(crate) classified: Classified,
+}
+
+/// What the classification says of a call before it runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Classified {
+    /// The highest class of data that the tool is declared to release.
+    pub(crate) class: DataClass,
+    /// Whether the arguments may be kept beside the record of the call.
+    pub(crate) logs: bool,
+    /// Whether it has to be said what the columns of a result are made of.
+    pub(crate) lineage: bool,
+}
+
+impl Default for Classified {
+    fn default() -> Self {
+        Self { class: DataClass::Public, logs: true, lineage: false }
+    }
 }
 
 impl Facts {
@@ -73,6 +94,7 @@ impl Facts {
             held: Held::default(),
             subject: None,
             method: None,
+            classified: Classified::default(),
         }
     }
 

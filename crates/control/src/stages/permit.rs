@@ -19,7 +19,7 @@ use crate::audit::record::{DecisionPart, Event, Record};
 use crate::audit::{AuditError, Draft, Durability, Subject};
 use crate::policy::DecisionEffect;
 
-/// Beyond this size the input of a decision is not kept for replay, only a digest
+/// Beyond this size, or where a level of data says so, the input of a decision is not kept for replay, only a digest
 /// of it. The digest is keyed, because the input names the actor.
 const MAX_SEALED_INPUT: usize = 64 * 1024;
 
@@ -40,6 +40,8 @@ pub struct Job {
     pub tool: Arc<Tool>,
     /// The arguments that were decided on.
     pub arguments: Arguments,
+    /// Whether it has to be said what the columns of a result are made of.
+    pub lineage: bool,
     /// The trace that the call is part of, for the system behind the tool (W3C Trace Context,
     /// `traceparent`). The call itself is the parent.
     pub traceparent: Option<String>,
@@ -82,6 +84,7 @@ impl Permit {
                 actor: Arc::clone(&facts.request.actor),
                 tool: Arc::clone(tool),
                 arguments: arguments.clone(),
+                lineage: facts.classified.lineage,
                 traceparent: traceparent(&facts.request),
             }),
             _ => Err(CallError::new(ErrorCode::GatewayInternal, "the call has no tool")),
@@ -151,7 +154,7 @@ pub(super) fn describe_decision<'a>(
     record.agent = Some(&request.agent).filter(|agent| **agent != AgentClaims::default());
     let Some((decision, tool)) = facts.decision.as_ref().zip(facts.tool.as_ref()) else { return Ok(None) };
     let input = decision_input(facts, tool, arguments);
-    let (digest, sealed) = if input.len() <= MAX_SEALED_INPUT {
+    let (digest, sealed) = if input.len() <= MAX_SEALED_INPUT && facts.classified.logs {
         let sealed = subject.seal(request.id.as_str(), input.as_bytes())?;
         (sha256_text(&sealed), Some(sealed))
     } else {
@@ -190,7 +193,10 @@ fn roles(gate: &Gate) -> String {
 
 /// Writes, and reads that may release confidential data, wait for the disk.
 pub(super) fn durability(facts: &Facts) -> Durability {
-    let harmless =
-        |tool: &Arc<Tool>| tool.effect() == Effect::Read && !tool.may_release(DataClass::Confidential);
+    let harmless = |tool: &Arc<Tool>| {
+        tool.effect() == Effect::Read
+            && !tool.may_release(DataClass::Confidential)
+            && facts.classified.class < DataClass::Confidential
+    };
     if facts.tool.as_ref().is_some_and(harmless) { Durability::Accepted } else { Durability::Durable }
 }

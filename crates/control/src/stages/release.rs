@@ -18,15 +18,16 @@ mod upstream;
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use quaymaster_core::{CallError, DataClass, Effect, ErrorCode, Retry};
+use quaymaster_core::{Actor, CallError, Effect, ErrorCode, Retry};
 
 use super::Rulebook;
 use super::facts::Facts;
 use super::permit::Receipt;
-use quaymaster_redaction::Refusal;
+use quaymaster_redaction::{Kind, Refusal};
 
-use crate::output::{RawContent, RawOutput, Released, SafeOutput};
-use crate::redaction::Counts;
+use crate::classification::{Level, Levels};
+use crate::output::{Highest, RawContent, RawOutput, Released, SafeOutput};
+use crate::redaction::Found;
 
 pub(super) use fields::FieldRules;
 pub(super) use sieve::Sieve;
@@ -129,6 +130,7 @@ fn look_into(raw: RawOutput, receipt: &Receipt, rulebook: &Rulebook) -> Result<S
     let sieve = Sieve::of(facts, rulebook)
         .ok_or_else(|| refused("there is no classification to release this result by"))?;
     let redaction = rulebook.redactor().map(|redactor| redactor.of(&facts.request));
+    let redaction = redaction.map(|redaction| redaction.withholding(sieve.withheld_kinds()));
     let (redaction, call) = (redaction.as_ref(), &facts.request.id);
     match raw.content {
         RawContent::Table(table) => table::release(table, &sieve, redaction, call),
@@ -143,41 +145,53 @@ fn refused(message: &str) -> CallError {
     CallError::new(ErrorCode::ReleaseRefused, message)
 }
 
-pub(super) fn above_clearance(class: DataClass) -> CallError {
-    refused(&format!("the result is {class}, which is above your clearance"))
+/// What is said of a result of a level that this actor may not have.
+pub(super) fn not_for(actor: &Actor, level: Level, levels: &Levels) -> CallError {
+    let name = levels.name(level);
+    if levels.class(level) > actor.clearance {
+        return refused(&format!("the result is {name}, which is above your clearance"));
+    }
+    refused(&format!("the result is {name}, which may not be released to you here"))
 }
 
 /// Counts what was released and kept back.
 #[derive(Debug, Default)]
 struct Tally {
-    classes: std::collections::BTreeSet<DataClass>,
-    redactions: std::collections::BTreeMap<DataClass, u64>,
-    /// What was found in what is left, and is not there any more.
-    found: Counts,
+    classes: std::collections::BTreeSet<Level>,
+    redactions: std::collections::BTreeMap<Level, u64>,
+    /// The kinds of data that were found and are released.
+    kinds: std::collections::BTreeSet<Kind>,
+    /// What was found in what is left, and what became of it.
+    found: Found,
     /// What was kept back by policy alone.
     by_policy: u64,
 }
 
 impl Tally {
-    fn kept_back(&self) -> u64 {
-        self.redactions.values().sum::<u64>() + self.by_policy
-    }
-
     /// Counts something that was kept back for its class, or else by policy.
-    fn note_kept_back(&mut self, class: Option<DataClass>) {
+    fn note_kept_back(&mut self, class: Option<Level>) {
         match class {
             Some(class) => *self.redactions.entry(class).or_default() += 1,
             None => self.by_policy += 1,
         }
     }
 
-    fn into_released(self) -> Released {
+    fn into_released(mut self, sieve: &Sieve<'_>) -> Released {
+        for kind in std::mem::take(&mut self.found.left) {
+            sieve.note_found(kind, &mut self);
+        }
+        let levels: &Levels = sieve.levels();
+        let name = |level: Level| levels.name(level).to_string();
         let by_policy = (self.by_policy > 0).then(|| ("policy".to_owned(), self.by_policy));
-        let found = self.found.into_iter().map(|(kind, count)| (kind.to_owned(), count));
-        let by_class = self.redactions.into_iter().map(|(c, n)| (c.to_string(), n));
+        let found = self.found.counts.into_iter().map(|(kind, count)| (kind.to_owned(), count));
+        let by_class = self.redactions.into_iter().map(|(level, n)| (name(level), n));
+        let highest = self.classes.last().copied();
+        let kinds = self.kinds.into_iter().map(|kind| kind.to_string());
         Released {
-            classes: self.classes.into_iter().map(|c| c.to_string()).collect(),
+            classes: self.classes.into_iter().map(name).chain(kinds).collect(),
             redactions: by_class.chain(by_policy).chain(found).collect(),
+            highest: highest
+                .map(|level| Highest { level: levels.name(level).clone(), class: levels.class(level) }),
         }
     }
 }

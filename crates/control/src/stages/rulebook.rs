@@ -7,6 +7,7 @@ use std::sync::Arc;
 use quaymaster_catalog::{Catalogue, Ruled, Tool};
 
 use super::release::FieldRules;
+use crate::classification::Classes;
 use crate::policy::{Known, Policies, PolicyFile, PolicyProblem, Severity};
 use crate::redaction::Redactor;
 
@@ -16,6 +17,7 @@ pub struct Rulebook {
     policies: Arc<Policies>,
     fields: HashMap<String, Arc<FieldRules>>,
     redactor: Option<Redactor>,
+    classes: Arc<Classes>,
 }
 
 impl Rulebook {
@@ -28,7 +30,7 @@ impl Rulebook {
         let (policies, mut problems) = Policies::build(files, catalogue, known);
         let mut fields = HashMap::new();
         for tool in catalogue.offers() {
-            match FieldRules::compile(&tool.declaration().classification) {
+            match FieldRules::compile(tool, &known.classes) {
                 Ok(rules) => {
                     fields.insert(tool.name().to_string(), Arc::new(rules));
                 }
@@ -46,13 +48,19 @@ impl Rulebook {
             }
         }
         problems.dedup();
-        (Self { policies: Arc::new(policies), fields, redactor: None }, problems)
+        let classes = Arc::clone(&known.classes);
+        (Self { policies: Arc::new(policies), fields, redactor: None, classes }, problems)
     }
 
     /// These rules, with what is looked for in whatever leaves.
     #[must_use]
     pub fn redacting(self, redactor: Option<Redactor>) -> Self {
         Self { redactor, ..self }
+    }
+
+    /// What the classification says.
+    pub(crate) fn classes(&self) -> &Arc<Classes> {
+        &self.classes
     }
 
     pub(super) fn redactor(&self) -> Option<&Redactor> {
@@ -68,7 +76,8 @@ impl Rulebook {
     pub fn told(&self, tool: &Tool) -> Ruled {
         Ruled {
             asks_reason: self.policies.asks_reason(tool),
-            takes_fields_out: self.policies.takes_fields_out(tool),
+            takes_fields_out: self.policies.takes_fields_out(tool)
+                || self.field_rules(tool).is_some_and(|rules| rules.may_take_out()),
             may_park: self.policies.may_need_approval(tool),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use quaymaster_control::classification::ClassificationConfig;
+use quaymaster_control::classification::{ClassProblem, Classes, ClassificationConfig, KnownNames};
 use quaymaster_redaction::{ConfigProblem, Engine};
 
 use super::checked::PathProblem;
@@ -10,21 +10,35 @@ use super::diagnostic::{Code, Diagnostics, Source};
 use super::document::Document;
 use super::folder;
 
-/// Reads the classification at `file` and makes the engine that redacts by it.
+/// A classification at work.
+#[derive(Debug)]
+pub struct LoadedClassification {
+    /// What it says of levels and tools.
+    pub classes: Classes,
+    /// What redacts by it.
+    pub engine: Engine,
+}
+
+/// Reads the classification at `file` and makes the engine that redacts by it. What it names of the rest of a
+/// configuration is taken on trust.
 ///
 /// # Errors
 ///
 /// Everything that is wrong with it, each where it is.
-pub fn load_classification(file: &Path) -> Result<(ClassificationConfig, Engine), Diagnostics> {
+pub fn load_classification(file: &Path) -> Result<LoadedClassification, Diagnostics> {
     let (source, mut found) = folder::read_one(file);
     let Some(source) = source else { return Err(found) };
-    let (loaded, problems) = check(source);
+    let (loaded, problems) = check(source, None);
     found.add(problems);
     loaded.ok_or(found)
 }
 
-/// Reads and checks `source`; with the classification what is worth knowing, without what is wrong.
-pub(super) fn check(source: Source) -> (Option<(ClassificationConfig, Engine)>, Diagnostics) {
+/// Reads and checks `source`, in a configuration that has what `known` names; with the classification what
+/// is worth knowing, without what is wrong.
+pub(super) fn check(
+    source: Source,
+    known: Option<&KnownNames>,
+) -> (Option<LoadedClassification>, Diagnostics) {
     let mut found = Diagnostics::default();
     let mut document = Document::<ClassificationConfig>::read(source);
     let config = document.value.take();
@@ -38,9 +52,20 @@ pub(super) fn check(source: Source) -> (Option<(ClassificationConfig, Engine)>, 
             None
         }
     });
+    let classes = config.as_ref().zip(engine.as_ref());
+    let classes = classes.and_then(|(config, engine)| match Classes::new(config, engine, known) {
+        Ok(classes) => Some(classes),
+        Err(problems) => {
+            let problem = |ClassProblem { path, message, help }| {
+                PathProblem::error(Code::Value, path, message).help(help)
+            };
+            document.report(problems.into_iter().map(problem));
+            None
+        }
+    });
     found.add(document.found);
-    let loaded = config.zip(engine).filter(|_| !found.has_errors());
-    (loaded, found)
+    let loaded = classes.zip(engine).map(|(classes, engine)| LoadedClassification { classes, engine });
+    (loaded.filter(|_| !found.has_errors()), found)
 }
 
 #[cfg(test)]
@@ -55,7 +80,7 @@ mod tests {
         let told = |found: Diagnostics| {
             found.render(Style::Plain).replace(&format!("{}/", folder.path().display()), "")
         };
-        load_classification(&file).map(|(_, engine)| engine).map_err(told)
+        load_classification(&file).map(|loaded| loaded.engine).map_err(told)
     }
 
     #[test]
