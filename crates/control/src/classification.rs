@@ -22,6 +22,7 @@ use serde::Deserialize;
 pub use classes::Classes;
 pub use levels::Level;
 pub(crate) use levels::{Bounds, Levels, Mark};
+
 pub use names::{ClassProblem, KnownNames};
 pub(crate) use tool::ToolClasses;
 
@@ -168,7 +169,8 @@ pub struct ToolConfig {
     /// What its results are: the data itself, or something that was made of it.
     #[serde(default)]
     pub purpose: Purpose,
-    /// The highest level that an agent may give it. What is above is refused, whatever the level allows.
+    /// The highest level of data that an agent may give it, if it writes. Up to here it may, whatever `write` of
+    /// the level says; above it data is covered where that says `redact`, and refused otherwise.
     #[serde(default)]
     pub accepts: Option<Slug>,
     /// The kinds whose placeholders are put back in its arguments.

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use quaymaster_core::{DataClass, PartedBuf};
+use quaymaster_core::{DataClass, Keeping, PartedBuf};
 use serde_json::Value;
 
 /// A result as the system behind the tool gave it. Cannot be read outside this crate.
@@ -114,6 +114,8 @@ pub struct Released {
     pub redactions: Vec<(String, u64)>,
     /// The highest level of what leaves: what a session has seen that gets it. None where nothing leaves.
     pub highest: Option<Highest>,
+    /// Whether what leaves may be kept for whoever asks again.
+    pub keeping: Keeping,
 }
 
 /// The highest level of something.

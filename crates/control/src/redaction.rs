@@ -6,11 +6,17 @@
 //! - Placeholders and hashes are of one workspace, placeholders of one session as well: by keys that are
 //!   derived from the installation's and are nowhere stored.
 
+mod vault;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use self::vault::Kept;
+pub use self::vault::Placeholders;
 use quaymaster_core::CallRequest;
-use quaymaster_redaction::{Action, Engine, Finding, Key, Kind, Redacted, Refusal, Scope};
+use quaymaster_redaction::{
+    Action, Engine, Finding, Key, Kind, KindSet, Redacted, Refusal, Restored, Scope, Vault, restore_json,
+};
 use serde_json::Value;
 
 use crate::classification::Cover;
@@ -21,6 +27,7 @@ use crate::crypto::SealingKey;
 pub struct Redactor {
     engine: Arc<Engine>,
     keys: Arc<SealingKey>,
+    placeholders: Option<Arc<Placeholders>>,
 }
 
 /// What was found in texts, and what became of it.
@@ -35,7 +42,13 @@ pub(crate) struct Found {
 impl Redactor {
     /// One that does what `engine` says, with keys derived from `keys`.
     pub fn new(engine: Arc<Engine>, keys: Arc<SealingKey>) -> Self {
-        Self { engine, keys }
+        Self { engine, keys, placeholders: None }
+    }
+
+    /// The same with what placeholders stand for kept in `placeholders`, so that it can be put back.
+    #[must_use]
+    pub fn keeping(self, placeholders: Arc<Placeholders>) -> Self {
+        Self { placeholders: Some(placeholders), ..self }
     }
 
     /// The same for the caller of `request`.
@@ -49,12 +62,20 @@ impl Redactor {
         let key = |parts: &[&str]| Key::new(*self.keys.derived("redaction", parts));
         let tenant = key(&["tenant", &workspace]);
         let placeholders = key(&["session", &workspace, &session]);
-        Redaction { engine: &self.engine, workspace, session, tenant, placeholders, withheld: Vec::new() }
+        let kept = self.placeholders.as_ref().map(|all| all.of(&workspace, &session));
+        Redaction {
+            engine: &self.engine,
+            workspace,
+            session,
+            tenant,
+            placeholders,
+            withheld: Vec::new(),
+            kept,
+        }
     }
 }
 
 /// The redaction of what one caller gets.
-#[derive(Debug)]
 pub(crate) struct Redaction<'a> {
     engine: &'a Engine,
     workspace: String,
@@ -62,6 +83,7 @@ pub(crate) struct Redaction<'a> {
     tenant: Key,
     placeholders: Key,
     withheld: Vec<(Kind, Action)>,
+    kept: Option<Kept<'a>>,
 }
 
 impl Redaction<'_> {
@@ -74,6 +96,17 @@ impl Redaction<'_> {
     /// Redacts a JSON text, and notes in `found` what it did.
     pub(crate) fn json(&self, text: &str, found: &mut Found) -> Result<Option<String>, Refusal> {
         self.engine.redact_json(text, &self.scope()).map(|redacted| changed(redacted, found))
+    }
+
+    /// Puts back what placeholders of this session stand for in a JSON text, as far as it is `allowed`.
+    pub(crate) fn put_back(&self, text: &str, allowed: KindSet) -> Result<Restored, Refusal> {
+        restore_json(text, &self.scope(), allowed)
+    }
+
+    /// What is in a JSON text, which is left as it is.
+    pub(crate) fn find(&self, text: &str) -> Result<Vec<Finding>, Refusal> {
+        let scope = Scope { vault: None, ..self.scope() };
+        self.engine.redact_json(text, &scope).map(|redacted| redacted.findings)
     }
 
     /// What stands for `value`, which is of a level called `level` and may not be released; none if it has
@@ -102,7 +135,7 @@ impl Redaction<'_> {
             session: &self.session,
             tenant_key: &self.tenant,
             session_key: &self.placeholders,
-            vault: None,
+            vault: self.kept.as_ref().map(|kept| kept as &dyn Vault),
             withheld: &self.withheld,
         }
     }

@@ -59,7 +59,7 @@ pub use random::Randomness;
 pub use raw::{Parted, PartedBuf, Raw, RawBuf};
 pub use reach::{Caller, Reach};
 pub use request::CallRequest;
-pub use result::{Reply, Status};
+pub use result::{Keeping, Reply, Status};
 pub use secret::{SecretError, SecretRef, SecretSource};
 pub use task::{TaskPort, TaskTerms, Tasks};
 pub use tool::{Effect, ToolDeclaration};

@@ -313,6 +313,7 @@ pub(crate) fn standing(request: &CallRequest, (state, approval, reply): Standing
         result: tool_result(&envelope, &message),
         message: Some(message),
         parked: error.waits_for(),
+        keeping: quaymaster_core::Keeping::default(),
         required: None,
     }
 }

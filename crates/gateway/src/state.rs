@@ -13,6 +13,7 @@ use quaymaster_control::incident::Incidents;
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_control::ledger::Ledger;
 use quaymaster_control::limits::Counts;
+use quaymaster_control::redaction::Placeholders;
 use quaymaster_core::{Clock, ConfigVersion, Randomness, WriterId};
 use quaymaster_store::{Store, StoreConfigError, StoreEngine, StoreError};
 
@@ -103,6 +104,8 @@ impl From<Diagnostics> for StartError {
 pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) subjects: Arc<Subjects>,
+    /// What the placeholders of sessions stand for.
+    pub(crate) placeholders: Arc<Placeholders>,
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) approvals: Arc<Approvals>,
     pub(crate) incidents: Arc<Incidents>,
@@ -140,7 +143,10 @@ impl State {
         let sources = Arc::new(Sources::new(Arc::new(IssuerWeb::default()), Arc::clone(&clock)));
         let (keys, approvals) = (Arc::new(keys), Arc::new(approvals));
         let last_seen = LastSeen::default();
+        let placeholders = Placeholders::new(Arc::clone(subjects.sealing_key()), Arc::clone(&clock));
+        let placeholders = Arc::new(placeholders);
         Ok(Self {
+            placeholders,
             store,
             subjects,
             keys,

@@ -110,7 +110,7 @@ fn at(file: &Path) -> impl Fn(std::io::Error) -> Failure {
 }
 
 /// The lines of standard input, none longer than a text that is looked at.
-fn lines() -> impl Iterator<Item = Result<String, Failure>> {
+pub(super) fn lines() -> impl Iterator<Item = Result<String, Failure>> {
     let mut input = BufReader::new(std::io::stdin().lock());
     let mut is_over = false;
     std::iter::from_fn(move || {

@@ -81,10 +81,11 @@ impl Rows {
     }
 
     /// Says what the values of each column are made of.
-    pub(crate) fn trace(&mut self, sources: Vec<Vec<Source>>) {
+    pub(crate) fn trace(&mut self, trace: impl FnOnce(&[String]) -> Vec<Option<Vec<Source>>>) {
+        let names: Vec<String> = self.headings.iter().map(|heading| heading.name.clone()).collect();
         // Of a column of which nothing is said nothing is known, which is the strictest.
-        for (heading, sources) in self.headings.iter_mut().zip(sources) {
-            heading.sources = Some(sources);
+        for (heading, sources) in self.headings.iter_mut().zip(trace(&names)) {
+            heading.sources = sources;
         }
     }
 

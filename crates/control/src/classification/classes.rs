@@ -95,6 +95,10 @@ impl Classes {
                     problems.add(format!("{path}.{member}"), "name at least one, or leave it out for all");
                 }
             }
+            if approval.is_some() && !handling.cache {
+                let message = "what has waited for an approval is kept for whoever asked, so it has to be";
+                problems.add(format!("{path}.cache"), message);
+            }
             match approval.map(Gate::try_from) {
                 Some(Ok(gate)) => self.gates.push((level, gate)),
                 Some(Err(message)) => problems.add(format!("{path}.approval"), message),
@@ -188,6 +192,11 @@ impl Classes {
         if self.tools.insert(tool.tool.clone(), tool.clone()).is_some() {
             problems.add(format!("{path}.tool"), format!("there are two entries for tool `{}`", tool.tool));
         }
+    }
+
+    /// Whether placeholders are put back in the arguments of some tool.
+    pub fn restores(&self) -> bool {
+        self.tools.values().any(|tool| !tool.restores.is_empty())
     }
 
     /// What is said of the data of `tool`.

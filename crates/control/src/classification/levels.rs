@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use quaymaster_core::setting::Slug;
-use quaymaster_core::{Actor, DataClass};
+use quaymaster_core::setting::{DurationSetting, Slug};
+use quaymaster_core::{Actor, DataClass, Keeping};
 
-use super::{Cover, HandlingConfig, Purpose};
+use super::{Cover, HandlingConfig, Purpose, WriteHandling};
 
 /// Most levels: a set of them is 32 bits.
 pub(super) const MAX_LEVELS: usize = 32;
@@ -134,6 +134,20 @@ impl Levels {
     /// What may be done with data of a level.
     pub(crate) fn handling(&self, level: Level) -> Option<&HandlingConfig> {
         self.entry(level).map(|entry| &entry.handling)
+    }
+
+    /// Whether results that hold data of a level may be kept.
+    pub(crate) fn keeping(&self, level: Level) -> Keeping {
+        let keeping = |handling: &HandlingConfig| Keeping {
+            is_allowed: handling.cache,
+            at_most: handling.retention.map(DurationSetting::get),
+        };
+        self.handling(level).map_or(Keeping { is_allowed: false, at_most: None }, keeping)
+    }
+
+    /// Whether some level says something of data that an agent gives to a tool.
+    pub(crate) fn bind_arguments(&self) -> bool {
+        self.iter().any(|(_, handling)| handling.write != WriteHandling::Allow || !handling.log)
     }
 
     /// What is done with values of a level that may not be released.

@@ -37,6 +37,11 @@ impl ToolClasses {
         self.declared.last().copied()
     }
 
+    /// Whether rules name data that can be found in arguments.
+    pub(crate) fn names_data(&self) -> bool {
+        !self.names.is_empty() || !self.kinds.is_empty()
+    }
+
     /// Whether fields may have to be taken out of its results because of the classification.
     pub(crate) fn names_fields(&self) -> bool {
         !self.paths.is_empty() || !self.names.is_empty() || !self.kinds.is_empty()

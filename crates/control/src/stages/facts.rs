@@ -13,6 +13,7 @@ use crate::incident::{Running, Switch};
 use crate::ledger::Reservation;
 use crate::limits::Held;
 use crate::policy::Decision;
+use crate::redaction::Redactor;
 
 /// Facts gathered on the path of one call.
 #[derive(Debug)]
@@ -21,6 +22,11 @@ pub(crate) struct Facts {
     pub(crate) tool: Option<Arc<Tool>>,
     /// The arguments that are decided on and run, once they were checked.
     pub(crate) arguments: Option<Arguments>,
+    /// The same with what placeholders in them stand for, where the tool is given that. It goes to the tool
+    /// and nowhere else.
+    pub(crate) restored: Option<Arguments>,
+    /// What redacts what is shown to people who decide.
+    pub(crate) redactor: Option<Redactor>,
     /// The business reason that the caller gave beside the arguments.
     pub(crate) reason: Option<String>,
     /// What the session has seen when the call comes in. Nothing sets it until information flow does.
@@ -64,11 +70,13 @@ pub(crate) struct Classified {
     pub(crate) logs: bool,
     /// Whether it has to be said what the columns of a result are made of.
     pub(crate) lineage: bool,
+    /// Whether the arguments have to be looked through.
+    pub(crate) looks: bool,
 }
 
 impl Default for Classified {
     fn default() -> Self {
-        Self { class: DataClass::Public, logs: true, lineage: false }
+        Self { class: DataClass::Public, logs: true, lineage: false, looks: false }
     }
 }
 
@@ -79,6 +87,8 @@ impl Facts {
             request,
             tool: None,
             arguments: None,
+            restored: None,
+            redactor: None,
             reason: None,
             labels: vec![],
             decision: None,

@@ -38,7 +38,7 @@ pub struct Job {
     pub actor: Arc<Actor>,
     /// The tool.
     pub tool: Arc<Tool>,
-    /// The arguments that were decided on.
+    /// The arguments that were decided on; with what placeholders in them stand for.
     pub arguments: Arguments,
     /// Whether it has to be said what the columns of a result are made of.
     pub lineage: bool,
@@ -83,7 +83,7 @@ impl Permit {
                 call: facts.request.id.clone(),
                 actor: Arc::clone(&facts.request.actor),
                 tool: Arc::clone(tool),
-                arguments: arguments.clone(),
+                arguments: facts.restored.as_ref().unwrap_or(arguments).clone(),
                 lineage: facts.classified.lineage,
                 traceparent: traceparent(&facts.request),
             }),

@@ -18,7 +18,7 @@ mod upstream;
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use quaymaster_core::{Actor, CallError, Effect, ErrorCode, Retry};
+use quaymaster_core::{Actor, CallError, Effect, ErrorCode, Keeping, Retry};
 
 use super::Rulebook;
 use super::facts::Facts;
@@ -186,10 +186,13 @@ impl Tally {
         let found = self.found.counts.into_iter().map(|(kind, count)| (kind.to_owned(), count));
         let by_class = self.redactions.into_iter().map(|(level, n)| (name(level), n));
         let highest = self.classes.last().copied();
+        let keeping = self.classes.iter().map(|level| levels.keeping(*level));
+        let keeping = keeping.fold(Keeping::default(), Keeping::and);
         let kinds = self.kinds.into_iter().map(|kind| kind.to_string());
         Released {
             classes: self.classes.into_iter().map(name).chain(kinds).collect(),
             redactions: by_class.chain(by_policy).chain(found).collect(),
+            keeping,
             highest: highest
                 .map(|level| Highest { level: levels.name(level).clone(), class: levels.class(level) }),
         }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use quaymaster_catalog::{Catalogue, Ruled, Tool};
 
 use super::release::FieldRules;
-use crate::classification::Classes;
 use crate::policy::{Known, Policies, PolicyFile, PolicyProblem, Severity};
 use crate::redaction::Redactor;
 
@@ -17,7 +16,6 @@ pub struct Rulebook {
     policies: Arc<Policies>,
     fields: HashMap<String, Arc<FieldRules>>,
     redactor: Option<Redactor>,
-    classes: Arc<Classes>,
 }
 
 impl Rulebook {
@@ -48,19 +46,13 @@ impl Rulebook {
             }
         }
         problems.dedup();
-        let classes = Arc::clone(&known.classes);
-        (Self { policies: Arc::new(policies), fields, redactor: None, classes }, problems)
+        (Self { policies: Arc::new(policies), fields, redactor: None }, problems)
     }
 
     /// These rules, with what is looked for in whatever leaves.
     #[must_use]
     pub fn redacting(self, redactor: Option<Redactor>) -> Self {
         Self { redactor, ..self }
-    }
-
-    /// What the classification says.
-    pub(crate) fn classes(&self) -> &Arc<Classes> {
-        &self.classes
     }
 
     pub(super) fn redactor(&self) -> Option<&Redactor> {

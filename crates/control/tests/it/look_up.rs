@@ -34,7 +34,16 @@ impl CallTool for Desk {
             None => (Status::Failed, Some(ErrorCode::PolicyDenied)),
         };
         let result = json!({"content": [], "structuredContent": self.content}).to_string();
-        let reply = Reply { audit_id, status, code, message: None, parked: None, required: None, result };
+        let reply = Reply {
+            audit_id,
+            status,
+            code,
+            message: None,
+            parked: None,
+            keeping: quaymaster_core::Keeping::default(),
+            required: None,
+            result,
+        };
         Box::pin(async move { reply })
     }
 }

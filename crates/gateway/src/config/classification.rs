@@ -13,6 +13,8 @@ use super::folder;
 /// A classification at work.
 #[derive(Debug)]
 pub struct LoadedClassification {
+    /// As it is written.
+    pub config: ClassificationConfig,
     /// What it says of levels and tools.
     pub classes: Classes,
     /// What redacts by it.
@@ -64,7 +66,8 @@ pub(super) fn check(
         }
     });
     found.add(document.found);
-    let loaded = classes.zip(engine).map(|(classes, engine)| LoadedClassification { classes, engine });
+    let loaded = config.zip(classes).zip(engine);
+    let loaded = loaded.map(|((config, classes), engine)| LoadedClassification { config, classes, engine });
     (loaded.filter(|_| !found.has_errors()), found)
 }
 

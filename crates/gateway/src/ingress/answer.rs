@@ -336,6 +336,7 @@ mod tests {
             code: Some(code),
             message: None,
             parked: None,
+            keeping: quaymaster_core::Keeping::default(),
             required: None,
             result: String::new(),
         };

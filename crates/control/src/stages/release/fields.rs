@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use serde_json_path::JsonPath;
 
 use super::Tally;
-use crate::classification::{Bounds, Classes, Cover, Level, Mark, ToolClasses};
+use crate::classification::{Bounds, Classes, Cover, Level, Mark, ToolClasses, WriteHandling};
 use crate::output::Column;
 use crate::stages::facts::Classified;
 
@@ -176,8 +176,37 @@ impl FieldRules {
         kinds.map(|(kind, mark)| (*kind, action(mark.level))).collect()
     }
 
+    /// What happens to data of `level` that an agent gives to the tool, if it writes.
+    pub(in crate::stages) fn written(&self, level: Level) -> WriteHandling {
+        let own = self.classes.levels.handling(level).map_or(WriteHandling::Refuse, |own| own.write);
+        match self.of_tool.accepts {
+            Some(accepted) if level <= accepted => WriteHandling::Allow,
+            Some(_) if own == WriteHandling::Redact => own,
+            Some(_) => WriteHandling::Refuse,
+            None => own,
+        }
+    }
+
+    /// Whether rules say of which level detected data is.
+    pub(in crate::stages) fn levels_kinds(&self) -> bool {
+        !self.of_tool.kinds.is_empty()
+    }
+
+    /// Shows every member of `value` whose name a rule names to `see`: the level, the name and its pointer.
+    pub(in crate::stages) fn each_named(&self, value: &Value, see: &mut impl FnMut(Level, &str, &str)) {
+        if self.of_tool.names.is_empty() {
+            return;
+        }
+        each_member(value, &mut String::new(), &mut |name, pointer| {
+            let marks = self.of_tool.names.iter().filter(|(words, _)| words.are_in(name));
+            if let Some(level) = marks.map(|(_, mark)| mark.level).max() {
+                see(level, name, pointer);
+            }
+        });
+    }
+
     /// The level of detected data of `kind`, if a rule says one.
-    pub(super) fn level_of(&self, kind: Kind) -> Option<Level> {
+    pub(in crate::stages) fn level_of(&self, kind: Kind) -> Option<Level> {
         let marks = self.of_tool.kinds.iter().filter(|(other, _)| *other == kind);
         marks.map(|(_, mark)| mark.level).max()
     }
@@ -244,6 +273,7 @@ fn classified(of_tool: &ToolClasses, default: Level, classes: &Classes) -> Class
         class: classes.levels.class(of_tool.highest().max(Some(default)).unwrap_or(default)),
         logs: of_tool.declared.iter().all(logs),
         lineage: !of_tool.columns.is_empty(),
+        looks: (of_tool.accepts.is_some() || classes.levels.bind_arguments()) && of_tool.names_data(),
     }
 }
 
