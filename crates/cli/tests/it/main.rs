@@ -9,6 +9,7 @@
 
 mod approvals;
 mod audit;
+mod classify;
 mod clients;
 mod commands;
 mod configuration;

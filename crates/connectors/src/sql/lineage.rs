@@ -30,8 +30,8 @@ pub(crate) struct Relation {
     pub(crate) columns: Vec<String>,
     /// What it selects, if it is a view.
     pub(crate) view: Option<String>,
-    /// Whether columns of it are made of others, so that each may be of any.
-    pub(crate) is_mixed: bool,
+    /// Columns of it that are made of others.
+    pub(crate) generated: Vec<String>,
     /// Whether its data may come from somewhere else.
     pub(crate) is_foreign: bool,
     /// Whether it is a view that calls its columns otherwise than its expressions.
@@ -47,6 +47,31 @@ pub(crate) fn names(sql: &str, dialect: Dialect) -> BTreeSet<String> {
             _ => None,
         })
         .collect()
+}
+
+/// The columns that `definition`, a SQLite table's, makes of others: `loud TEXT GENERATED ALWAYS AS (upper(email))`.
+/// Nothing if it cannot be read.
+pub(crate) fn generated(definition: &str) -> Option<Vec<String>> {
+    let tokens = tokens(definition, Dialect::Sqlite);
+    if tokens.contains(&Token::Strange) {
+        return None;
+    }
+    let (mut depth, mut first, mut found) = (0_usize, None, Vec::new());
+    for (at, token) in tokens.iter().enumerate() {
+        match token {
+            Token::Sign("(") => depth += 1,
+            Token::Sign(")") => depth = depth.saturating_sub(1),
+            Token::Sign(",") if depth == 1 => first = None,
+            token if depth == 1 && token.is("as") && tokens.get(at + 1).is_some_and(|t| t.is_sign("(")) => {
+                found.extend(first.clone());
+            }
+            Token::Word { text, .. } if depth == 1 => {
+                first.get_or_insert_with(|| text.clone());
+            }
+            _ => {}
+        }
+    }
+    Some(found)
 }
 
 /// What the columns called `columns` are made of, each; nothing of one of which that cannot be told.
@@ -243,7 +268,8 @@ impl Graph<'_> {
             for relation in self.relations.iter().filter(|relation| has(relation, &name)) {
                 is_known = true;
                 sources.insert(of_column(relation, &name));
-                sources.extend(relation.is_mixed.then(|| any_of(relation)));
+                let is_made = relation.generated.iter().any(|made| made.to_lowercase() == name);
+                sources.extend(is_made.then(|| any_of(relation)));
             }
             let named = self.statement.named.get(&name);
             is_known |= named.is_some() || functions::is_keyword(&name);

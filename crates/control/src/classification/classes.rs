@@ -215,9 +215,13 @@ impl Classes {
         let about = |(rule, ..): &&(RuleConfig, Target, Option<Level>, Option<u16>)| {
             is_about(rule, &declaration.connector, name)
         };
-        for (.., level, jurisdiction) in
-            self.rules.iter().filter(about).filter(|(_, target, ..)| matches!(target, Target::All))
-        {
+        let whole = |(_, target, ..): &&(RuleConfig, Target, Option<Level>, Option<u16>)| {
+            matches!(target, Target::All)
+        };
+        let mut whole: Vec<_> = self.rules.iter().filter(about).filter(whole).collect();
+        // Where a rule names the tool, its word on where the data belongs is the last.
+        whole.sort_by_key(|(rule, ..)| rule.tool.is_some());
+        for (.., level, jurisdiction) in whole {
             of_tool.raised = of_tool.raised.max(*level);
             of_tool.jurisdiction = jurisdiction.or(of_tool.jurisdiction);
         }

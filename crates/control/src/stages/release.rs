@@ -73,8 +73,8 @@ fn guarded<T>(check: impl FnOnce() -> Result<T, CallError>) -> Result<T, CallErr
 fn release_message(mut error: CallError, receipt: &Receipt, rulebook: &Rulebook) -> CallError {
     let Some(said) = error.upstream_message.take() else { return error };
     let facts = &receipt.facts;
-    if Sieve::of(facts, rulebook).is_some_and(|sieve| sieve.lets_all_through())
-        && let Some(said) = redacted_text(&said, facts, rulebook)
+    if let Some(sieve) = Sieve::of(facts, rulebook).filter(Sieve::lets_all_through)
+        && let Some(said) = redacted_text(&said, facts, rulebook, &sieve)
     {
         let said: String = said.chars().take(MAX_MESSAGE_CHARS).collect();
         error.public_message = format!("{}: {said}", error.public_message);
@@ -83,9 +83,15 @@ fn release_message(mut error: CallError, receipt: &Receipt, rulebook: &Rulebook)
 }
 
 /// A text as it may leave; none if it may not.
-fn redacted_text<'a>(text: &'a str, facts: &Facts, rulebook: &Rulebook) -> Option<Cow<'a, str>> {
+fn redacted_text<'a>(
+    text: &'a str,
+    facts: &Facts,
+    rulebook: &Rulebook,
+    sieve: &Sieve<'_>,
+) -> Option<Cow<'a, str>> {
     let Some(redactor) = rulebook.redactor() else { return Some(text.into()) };
-    let redacted = redactor.of(&facts.request).text(text).ok()?;
+    let redaction = redactor.of(&facts.request).withholding(sieve.withheld_kinds());
+    let redacted = redaction.text(text).ok()?;
     Some(redacted.map_or(Cow::Borrowed(text), Cow::Owned))
 }
 

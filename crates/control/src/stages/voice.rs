@@ -15,7 +15,10 @@ pub struct Voice(bool);
 
 /// What the rules let the system behind `permit` say.
 pub fn voice(permit: &Permit, rulebook: &Rulebook) -> Voice {
-    Voice(Sieve::of(permit.facts(), rulebook).is_some_and(|sieve| sieve.lets_all_through()))
+    Voice(
+        Sieve::of(permit.facts(), rulebook)
+            .is_some_and(|sieve| sieve.lets_all_through() && !sieve.withholds_kinds()),
+    )
 }
 
 impl Voice {

@@ -157,7 +157,7 @@ async fn fields_are_of_a_level_by_path_by_name_and_by_what_is_found_in_them() {
         "{row}"
     );
     assert_eq!(classes, json!(["public"]));
-    assert_eq!(kept_back, json!({"confidential": 1, "iban": 1, "restricted": 1}));
+    assert_eq!(kept_back, json!({"confidential": 1, "iban": 2, "restricted": 1}));
     let high = request(DataClass::Restricted, "crm_status");
     let (result, classes, _) = released(&world, high, raw()).await.expect("released");
     assert!(result.to_string().contains("DE89370400440532013000") && result.to_string().contains("5100"));

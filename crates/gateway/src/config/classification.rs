@@ -103,4 +103,32 @@ mod tests {
         let missing = load_classification(Path::new("/nowhere/classification.yaml")).map(|_| ());
         assert!(missing.expect_err("no file").to_string().contains("no such file"));
     }
+
+    #[test]
+    fn levels_rules_and_tools_that_mean_nothing_are_told_where_they_are() {
+        let known = KnownNames {
+            connectors: ["crm".to_owned()].into(),
+            tools: ["crm_export".to_owned()].into(),
+            roles: ["dpo".to_owned()].into(),
+            ..KnownNames::default()
+        };
+        let told = |text: &str| {
+            let (loaded, found) = check(Source::new("classification.yaml".into(), text.into()), Some(&known));
+            assert!(loaded.is_none());
+            found.render(Style::Plain)
+        };
+        let form = "levels: [public, internal, restricted]\nhandling:\n  restricted: { retreive: false }\n";
+        let meaning = "handling:\n  restrcted: { retrieve: false }\n  restricted: { roles: [dop], cache: false, approval: { by: { roles: [dpo] } } }\nrules:\n  - { level: confidental, field: salary }\n  - { level: restricted, connector: crn, path: '$.a', column: t.c }\n  - { level: restricted, column: email }\n  - { level: restricted }\n  - { connector: crm }\n  - { jurisdiction: eu, field: salary }\n  - { level: restricted, detector: ip }\n  - { level: restricted, tool: crm_exprot }\ntools:\n  - { tool: crm_export, accepts: secret, restores: [secret_jwt] }\n  - { tool: crm_export }\nredaction: { kinds: { ip: 'off' } }\n";
+        let levels = "levels: [public, internal, restricted]\n";
+        insta::assert_snapshot!(format!("{}\n{}\n{}", told(form), told(levels), told(meaning)));
+    }
+
+    #[test]
+    fn all_that_the_guide_shows_is_read() {
+        let guide = include_str!("../../../../docs/guides/classification.md");
+        let example =
+            guide.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+        let (loaded, found) = check(Source::new("classification.yaml".into(), example.into()), None);
+        assert!(loaded.is_some(), "{}", found.render(Style::Plain));
+    }
 }

@@ -129,10 +129,11 @@ fn named(tokens: &[Token]) -> (Option<String>, &[Token]) {
                 Token::Word { text, is_quoted } => {
                     *is_quoted || !functions::is_keyword(text) || text == "end" || text == "null"
                 }
-                Token::Sign(")" | "*") | Token::Literal | Token::Value => true,
+                Token::Sign(")") | Token::Literal | Token::Value => true,
                 _ => false,
             });
-            if is_end { (Some(text.clone()), expression) } else { (None, tokens) }
+            // The last word may be a part all the same: `at time zone city`.
+            (is_end.then(|| text.clone()), tokens)
         }
         tokens => (None, tokens),
     }

@@ -21,7 +21,8 @@ const QUERY: &str = "WITH RECURSIVE related AS (
 SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text,
   CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) END,
   c.relkind = 'f',
-  EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attgenerated <> ''),
+  ARRAY (SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_attribute a
+         WHERE a.attrelid = c.oid AND a.attgenerated <> ''),
   ARRAY (SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_attribute a
          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
 FROM related r JOIN pg_catalog.pg_class c ON c.oid = r.oid
@@ -51,7 +52,7 @@ pub(super) async fn relations(
                 name: row.try_get(1)?,
                 view: row.try_get(2)?,
                 is_foreign: row.try_get(3)?,
-                is_mixed: row.try_get(4)?,
+                generated: row.try_get(4)?,
                 columns: row.try_get(5)?,
                 renames: false,
             };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 
 use crate::sql::config::Dialect;
-use crate::sql::lineage::{Relation, names};
+use crate::sql::lineage::{Relation, generated, names};
 
 /// Those of `connection` whose names are in `sql` or in a view among them.
 ///
@@ -50,16 +50,16 @@ fn describe(connection: &Connection, kind: &str, name: &str, definition: &str) -
     let is_view = kind == "view";
     // `create view v (a, b) as select …` and `create view v as select …`
     let body = if is_view { view_body(definition) } else { None };
+    let made = if is_view { Some(Vec::new()) } else { generated(definition) };
     Ok(Relation {
         schema: None,
         name: name.to_owned(),
         columns,
         // Of a view that cannot be read nothing can be told.
-        is_foreign: (is_view && body.is_none()) || (!is_view && words.get(1) == Some(&"virtual")),
+        is_foreign: if is_view { body.is_none() } else { made.is_none() || words.get(1) == Some(&"virtual") },
         renames: body.is_some_and(|(renames, _)| renames),
         view: body.map(|(_, body)| body.to_owned()),
-        // A generated column is made of others: `total INTEGER GENERATED ALWAYS AS (a + b)`.
-        is_mixed: !is_view && words.contains(&"as"),
+        generated: made.unwrap_or_default(),
     })
 }
 
@@ -75,7 +75,7 @@ fn view_body(definition: &str) -> Option<(bool, &str)> {
         if stands_alone
             && (begins.starts_with("select") || begins.starts_with("with") || begins.starts_with("values"))
         {
-            return Some((before.trim_end().ends_with(')'), definition.get(at + 2..)?));
+            return Some((before.contains('('), definition.get(at + 2..)?));
         }
         from = at + 2;
     }

@@ -74,6 +74,11 @@ impl<'a> Sieve<'a> {
         self.rules.bind_paths(self.bounds) || !self.redactions.is_empty() || self.restricts_fields
     }
 
+    /// Whether there are kinds of data that may not be released where they are found.
+    pub(in crate::stages) fn withholds_kinds(&self) -> bool {
+        !self.withheld_kinds().is_empty()
+    }
+
     /// The kinds of data that may not be released where they are found, with what is done with them.
     pub(super) fn withheld_kinds(&self) -> Vec<(Kind, Action)> {
         self.rules.withheld_kinds(self.bounds)
