@@ -84,10 +84,10 @@ pub(crate) fn trace(
     columns: &[String],
 ) -> Vec<Option<Vec<Source>>> {
     let mut statement = Statement::default();
-    let is_read = statement.read(tokens(sql, dialect));
+    let is_read = statement.read(tokens(sql, dialect), false);
     let top: Vec<Vec<Item>> = std::mem::take(&mut statement.top);
     let views = relations.iter().filter_map(|relation| relation.view.as_ref());
-    let is_read = views.fold(is_read, |is_read, view| is_read & statement.read(tokens(view, dialect)));
+    let is_read = views.fold(is_read, |is_read, view| is_read & statement.read(tokens(view, dialect), true));
     if !is_read || relations.iter().any(|relation| relation.is_foreign) {
         return columns.iter().map(|_| None).collect();
     }
@@ -113,13 +113,16 @@ struct Statement {
 }
 
 impl Statement {
-    /// Adds what `tokens` say; false if nothing can be told.
-    fn read(&mut self, tokens: Vec<Token>) -> bool {
+    /// Adds what `tokens` say; false if nothing can be told. What stands in no parentheses is known by its name to
+    /// others if the tokens are those of a view.
+    fn read(&mut self, tokens: Vec<Token>, is_view: bool) -> bool {
         if tokens.contains(&Token::Strange) || !functions::are_known(&tokens) {
             return false;
         }
         self.top.clear();
         self.note_lists(&tokens);
+        // Rows that are written down have names of their own.
+        self.is_blurred |= tokens.iter().any(|token| token.is("values"));
         // At each depth of parentheses, the first SELECT of those that are put together, and whether another
         // one is to be put to it.
         let mut open: Vec<(Option<Vec<Item>>, bool)> = vec![(None, false)];
@@ -149,7 +152,7 @@ impl Statement {
                     if is_top {
                         self.top.push(items.clone());
                     }
-                    self.name(items, head);
+                    self.name(items, head, !is_top || is_view);
                 }
                 _ => {}
             }
@@ -158,15 +161,14 @@ impl Statement {
     }
 
     /// Notes what the expressions of a SELECT are called; where it is put together with another one, as there.
-    fn name(&mut self, items: Vec<Item>, head: Option<Vec<Item>>) {
-        let names = head.as_ref().unwrap_or(&items).iter().map(|item| item.name.clone());
-        let names: Vec<Option<String>> = names.collect();
+    fn name(&mut self, items: Vec<Item>, head: Option<Vec<Item>>, is_known: bool) {
+        let names: Vec<BTreeSet<String>> = head.as_ref().unwrap_or(&items).iter().map(Item::names).collect();
         let has_star = |items: &[Item]| items.iter().any(|item| item.is_star);
         self.is_blurred |=
             head.is_some_and(|head| head.len() != items.len() || has_star(&head) || has_star(&items));
-        for (name, item) in names.into_iter().zip(items) {
-            if let Some(name) = name {
-                self.named.entry(name).or_default().push(item);
+        for (names, item) in names.into_iter().zip(items).filter(|_| is_known) {
+            for name in names {
+                self.named.entry(name).or_default().push(item.clone());
             }
         }
     }
@@ -205,6 +207,10 @@ impl Statement {
                 token if token.is("on") || token.is("using") => is_condition = true,
                 Token::Sign(",") if depth == 0 => is_condition = false,
                 token if token.is("join") => is_condition = false,
+                // What a function gives has names that are told nowhere.
+                Token::Word { .. } if !is_condition && next.is_some_and(|next| next.is_sign("(")) => {
+                    self.is_blurred |= !matches!(token, Token::Word { text, is_quoted: false } if functions::is_keyword(text));
+                }
                 Token::Word { text, .. } if !is_condition => {
                     let is_part = next.is_some_and(|next| next.is_sign("."));
                     if !is_part {
@@ -241,13 +247,29 @@ impl Graph<'_> {
             && has_star(items)
         {
             // Where a star stands for columns, what is called so is any of that name.
-            let own = Item { parts: [name.to_lowercase()].into(), ..Item::default() };
-            let unnamed = items.iter().filter(|item| item.name.is_none() && !item.is_star);
-            self.of_items(unnamed.chain([&own]))
+            let name = name.to_lowercase();
+            let is_own = |item: &&Item| !item.is_star && item.name.as_ref().is_none_or(|own| *own == name);
+            let own: Vec<&Item> = items.iter().filter(is_own).collect();
+            let is_told = own.iter().any(|item| item.name.is_some());
+            let starred = Item { parts: [name.clone()].into(), ..Item::default() };
+            let starred = Some(&starred).filter(|_| !is_told || self.is_known(&name));
+            self.of_items(own.into_iter().chain(starred))
         } else {
             None
         };
         found.unwrap_or_else(|| self.all()).into_iter().collect()
+    }
+
+    /// The names that an expression is made of.
+    fn parts<'i>(&self, item: &'i Item) -> impl Iterator<Item = String> + use<'i> {
+        let last = item.last.clone().filter(|last| self.is_known(last));
+        item.parts.iter().cloned().chain(last)
+    }
+
+    /// Whether something that can be read from is called so.
+    fn is_known(&self, name: &str) -> bool {
+        let is_column = self.relations.iter().any(|relation| has(relation, name));
+        is_column || self.statement.named.contains_key(name) || self.statement.any.contains(name)
     }
 
     /// All that these are made of; nothing if that may be anything.
@@ -258,7 +280,7 @@ impl Graph<'_> {
             if item.is_any {
                 return None;
             }
-            open.extend(item.parts.iter().cloned());
+            open.extend(self.parts(item));
         }
         while let Some(name) = open.pop() {
             if !seen.insert(name.clone()) {
@@ -280,7 +302,7 @@ impl Graph<'_> {
                 if item.is_any {
                     return None;
                 }
-                open.extend(item.parts.iter().cloned());
+                open.extend(self.parts(item));
             }
         }
         Some(sources)

@@ -10,12 +10,29 @@ use super::tokens::Token;
 pub(super) struct Item {
     /// What it is called, where that can be told.
     pub(super) name: Option<String>,
+    /// Every word in it, one of which the database may call it by otherwise.
+    pub(super) words: BTreeSet<String>,
     /// The names that it is made of.
     pub(super) parts: BTreeSet<String>,
+    /// The name that it is given without AS, which may be a part of it instead.
+    pub(super) last: Option<String>,
     /// Whether it stands for all columns.
     pub(super) is_star: bool,
     /// Whether it may be made of anything.
     pub(super) is_any: bool,
+}
+
+/// What PostgreSQL calls an expression that has nothing to be called by.
+const UNNAMED: &str = "?column?";
+
+impl Item {
+    /// What it may be called.
+    pub(super) fn names(&self) -> BTreeSet<String> {
+        match &self.name {
+            Some(name) => [name.clone()].into(),
+            None => self.words.clone(),
+        }
+    }
 }
 
 /// The expressions of the SELECT behind which `tokens` stand, and what stands behind its FROM; nothing if they
@@ -91,7 +108,12 @@ fn item(tokens: &[Token]) -> Item {
         return Item { is_star, ..Item::default() };
     }
     let (name, expression) = named(tokens);
-    let mut item = Item { name, is_any: expression.is_empty(), ..Item::default() };
+    let words = expression.iter().filter_map(|token| match token {
+        Token::Word { text, .. } => Some(text.clone()),
+        _ => None,
+    });
+    let words = words.chain([UNNAMED.to_owned()]).collect();
+    let mut item = Item { name, words, is_any: expression.is_empty(), ..Item::default() };
     for (at, token) in expression.iter().enumerate() {
         let before = at.checked_sub(1).and_then(|at| expression.get(at));
         let after = expression.get(at + 1);
@@ -109,6 +131,9 @@ fn item(tokens: &[Token]) -> Item {
             Token::Sign("*") if before.is_some_and(|t| t.is_sign(".")) => item.is_any = true,
             _ => {}
         }
+    }
+    if item.name.is_some() && expression.len() == tokens.len() {
+        item.last = item.name.clone().filter(|last| item.parts.remove(last));
     }
     if item.name.is_none() {
         item.name = plain_name(expression);

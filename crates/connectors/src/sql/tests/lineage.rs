@@ -76,6 +76,10 @@ const BOTH: &[(&str, &str)] = &[
 
 const SQLITE: &[(&str, &str)] = &[
     ("SELECT value AS v FROM customers, json_each(json_array(email))", "e"),
+    (
+        "SELECT v FROM (SELECT value AS v FROM (SELECT v AS value FROM (SELECT value AS v FROM customers, json_each(json_array(email))))) s",
+        "e",
+    ),
     ("SELECT rowid AS r, [email] AS a, `city` FROM customers", "?e-"),
     ("SELECT email 'city', city 'email' FROM customers", "e-"),
     ("SELECT iif(id = 1, email, '') AS a FROM customers", "e"),
@@ -98,7 +102,18 @@ const POSTGRES: &[(&str, &str)] = &[
     ("SELECT query_to_xml('SELECT email FROM customers', true, true, '')::text AS a", "e"),
     ("SELECT array_agg(email) AS a, string_agg(city, ',') AS b FROM customers", "e-"),
     ("SELECT x FROM ((SELECT city AS x FROM customers) UNION (SELECT email FROM customers)) AS s", "e"),
-    ("SELECT extract(year FROM now())::int AS y, city FROM customers", "--"),
+    ("SELECT extract(year FROM now())::int AS y, city FROM customers", "?-"),
+    ("SELECT upper FROM (SELECT upper FROM (SELECT upper(email) FROM customers) a) b", "e"),
+    (
+        "SELECT upper AS x FROM (SELECT q AS upper FROM (SELECT upper AS q FROM (SELECT upper(email) FROM customers) a) b) c",
+        "e",
+    ),
+    (
+        "SELECT v FROM (SELECT x AS v FROM (SELECT v AS x FROM unnest(ARRAY (SELECT email FROM customers)) AS v) a) b",
+        "e",
+    ),
+    ("SELECT \"?column?\" FROM (SELECT email || '' FROM customers) s", "e"),
+    ("SELECT varchar FROM (SELECT (email || '')::varchar FROM customers) s", "e"),
     ("SELECT $$email$$ AS a, city FROM customers", "--"),
     ("SELECT stored AS a FROM kept", "e"),
     ("SELECT email AS a FROM customers_here", "e"),
