@@ -49,6 +49,7 @@ pub struct ClassificationConfig {
 /// What may be done with data of a level.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the file")]
 pub struct HandlingConfig {
     /// Whether tools whose purpose is to retrieve may release it.
     pub retrieve: bool,

@@ -146,9 +146,9 @@ impl State {
         let placeholders = Placeholders::new(Arc::clone(subjects.sealing_key()), Arc::clone(&clock));
         let placeholders = Arc::new(placeholders);
         Ok(Self {
-            placeholders,
             store,
             subjects,
+            placeholders,
             keys,
             approvals,
             incidents,

@@ -84,10 +84,10 @@ pub(crate) fn trace(
     columns: &[String],
 ) -> Vec<Option<Vec<Source>>> {
     let mut statement = Statement::default();
-    let is_read = statement.read(tokens(sql, dialect), false);
+    let is_read = statement.read(&tokens(sql, dialect), false);
     let top: Vec<Vec<Item>> = std::mem::take(&mut statement.top);
     let views = relations.iter().filter_map(|relation| relation.view.as_ref());
-    let is_read = views.fold(is_read, |is_read, view| is_read & statement.read(tokens(view, dialect), true));
+    let is_read = views.fold(is_read, |is_read, view| is_read & statement.read(&tokens(view, dialect), true));
     if !is_read || relations.iter().any(|relation| relation.is_foreign) {
         return columns.iter().map(|_| None).collect();
     }
@@ -115,12 +115,12 @@ struct Statement {
 impl Statement {
     /// Adds what `tokens` say; false if nothing can be told. What stands in no parentheses is known by its name to
     /// others if the tokens are those of a view.
-    fn read(&mut self, tokens: Vec<Token>, is_view: bool) -> bool {
-        if tokens.contains(&Token::Strange) || !functions::are_known(&tokens) {
+    fn read(&mut self, tokens: &[Token], is_view: bool) -> bool {
+        if tokens.contains(&Token::Strange) || !functions::are_known(tokens) {
             return false;
         }
         self.top.clear();
-        self.note_lists(&tokens);
+        self.note_lists(tokens);
         // Rows that are written down have names of their own.
         self.is_blurred |= tokens.iter().any(|token| token.is("values"));
         // At each depth of parentheses, the first SELECT of those that are put together, and whether another

@@ -68,7 +68,7 @@ impl Levels {
         if names.len() > MAX_LEVELS {
             return Err(format!("there are more than {MAX_LEVELS} levels"));
         }
-        let own = names.iter().filter_map(|name| class_of(name)).collect::<Vec<_>>();
+        let own = names.iter().filter_map(class_of).collect::<Vec<_>>();
         if own != CLASSES {
             return Err(
                 "`public`, `internal`, `confidential` and `restricted` are all among the levels, once \

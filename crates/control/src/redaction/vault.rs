@@ -58,7 +58,7 @@ impl Placeholders {
     }
 
     /// Forgets what nobody has used for long, and, if there are too many, the session that was used least recently.
-    fn make_room(&self, sessions: &mut HashMap<String, Session>, now: Timestamp) {
+    fn make_room(sessions: &mut HashMap<String, Session>, now: Timestamp) {
         sessions.retain(|_, session| now.since(session.used) <= KEPT);
         if sessions.len() >= MAX_SESSIONS {
             let oldest = sessions.iter().min_by_key(|(_, session)| session.used);
@@ -86,7 +86,7 @@ impl Vault for Kept<'_> {
         let now = self.all.clock.now();
         let mut sessions = self.all.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         if !sessions.contains_key(&self.session) {
-            self.all.make_room(&mut sessions, now);
+            Placeholders::make_room(&mut sessions, now);
         }
         let fresh = || Session { values: HashMap::new(), order: VecDeque::new(), used: now };
         let session = sessions.entry(self.session.clone()).or_insert_with(fresh);

@@ -11,6 +11,7 @@
 //! - Whoever made a write is never told that it failed because its result is withheld.
 
 mod fields;
+mod names;
 mod sieve;
 mod table;
 mod upstream;

@@ -35,11 +35,7 @@ impl Token {
 /// The parts of `sql`, without white space and comments.
 pub(super) fn tokens(sql: &str, dialect: Dialect) -> Vec<Token> {
     let mut reader = Reader { rest: sql, dialect };
-    let mut tokens = Vec::new();
-    while let Some(token) = reader.next() {
-        tokens.extend(token);
-    }
-    tokens
+    std::iter::from_fn(|| reader.next()).collect()
 }
 
 struct Reader<'a> {
@@ -48,16 +44,27 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// What comes next; nothing inside for white space and comments, nothing at all at the end.
-    fn next(&mut self) -> Option<Option<Token>> {
-        let first = self.rest.chars().next()?;
-        let is_postgres = self.dialect == Dialect::Postgres;
-        let token = match first {
-            c if c.is_whitespace() => return self.skip(c.len_utf8()),
-            '-' if self.rest.starts_with("--") => {
-                return self.skip(self.rest.find('\n').unwrap_or(self.rest.len()));
+    /// What comes next; nothing at the end.
+    fn next(&mut self) -> Option<Token> {
+        loop {
+            let first = self.rest.chars().next()?;
+            if first.is_whitespace() {
+                self.skip(first.len_utf8());
+            } else if self.rest.starts_with("--") {
+                self.skip(self.rest.find('\n').unwrap_or(self.rest.len()));
+            } else if self.rest.starts_with("/*") {
+                if !self.comment() {
+                    return Some(Token::Strange);
+                }
+            } else {
+                return Some(self.token(first));
             }
-            '/' if self.rest.starts_with("/*") => return self.comment(),
+        }
+    }
+
+    fn token(&mut self, first: char) -> Token {
+        let is_postgres = self.dialect == Dialect::Postgres;
+        match first {
             '\'' => self.quoted('\'').map_or(Token::Strange, |_| Token::Literal),
             '"' => self.name('"'),
             '`' if !is_postgres => self.name('`'),
@@ -78,13 +85,11 @@ impl Reader<'_> {
                 self.rest = self.rest.get(c.len_utf8()..).unwrap_or_default();
                 Token::Other
             }
-        };
-        Some(Some(token))
+        }
     }
 
-    fn skip(&mut self, bytes: usize) -> Option<Option<Token>> {
+    fn skip(&mut self, bytes: usize) {
         self.rest = self.rest.get(bytes..).unwrap_or_default();
-        Some(None)
     }
 
     fn sign(&mut self, sign: &'static str, bytes: usize) -> Token {
@@ -168,8 +173,8 @@ impl Reader<'_> {
         }
     }
 
-    /// PostgreSQL nests block comments, SQLite does not.
-    fn comment(&mut self) -> Option<Option<Token>> {
+    /// Skips a comment; false if it does not end. PostgreSQL nests them, SQLite does not.
+    fn comment(&mut self) -> bool {
         let mut depth = 0_usize;
         loop {
             if self.rest.starts_with("/*") && (depth == 0 || self.dialect == Dialect::Postgres) {
@@ -179,10 +184,10 @@ impl Reader<'_> {
                 depth -= 1;
                 self.skip(2);
                 if depth == 0 {
-                    return Some(None);
+                    return true;
                 }
             } else {
-                let Some(next) = self.rest.chars().next() else { return Some(Some(Token::Strange)) };
+                let Some(next) = self.rest.chars().next() else { return false };
                 self.skip(next.len_utf8());
             }
         }

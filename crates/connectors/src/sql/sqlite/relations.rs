@@ -43,7 +43,7 @@ pub(super) fn relations(connection: &Connection, sql: &str) -> rusqlite::Result<
 fn describe(connection: &Connection, kind: &str, name: &str, definition: &str) -> rusqlite::Result<Relation> {
     let quoted = name.replace('"', "\"\"");
     let columns = connection.prepare(&format!("SELECT * FROM \"{quoted}\" LIMIT 0"))?;
-    let columns = columns.column_names().into_iter().map(str::to_owned).collect();
+    let columns = columns.column_names().map(str::to_owned).collect();
     let small = definition.to_lowercase();
     let words: Vec<&str> =
         small.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|w| !w.is_empty()).collect();

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use serde_json_path::JsonPath;
 
 use super::Tally;
+use super::names::{each_member, escaped};
 use crate::classification::{Bounds, Classes, Cover, Level, Mark, ToolClasses, WriteHandling};
 use crate::output::Column;
 use crate::stages::facts::Classified;
@@ -227,6 +228,13 @@ impl FieldRules {
                 places.extend(located.locations().map(|place| (place.to_json_pointer(), (level, cover))));
             }
         }
+        places.extend(self.named_places(value, bounds));
+        places
+    }
+
+    /// The same for what may not leave because of the names of members alone.
+    pub(super) fn named_places(&self, value: &Value, bounds: Bounds) -> Vec<(String, (Level, Cover))> {
+        let mut places = Vec::new();
         let binding: Vec<_> = self.of_tool.names.iter().filter(|(_, mark)| !bounds.lets(*mark)).collect();
         if !binding.is_empty() {
             let mut at = String::new();
@@ -262,8 +270,8 @@ impl FieldRules {
         });
         let marks = names.map(|(_, mark)| mark).chain(paths.map(|(_, mark)| mark));
         let fates = marks.chain(lineage.map(|(_, mark)| mark)).map(|mark| self.fate(*mark, false, bounds));
-        let named = declared.into_iter().chain(fates).reduce(Fate::and);
-        named.unwrap_or_else(|| self.fate(self.default, false, bounds))
+        let said = declared.into_iter().chain(fates).reduce(Fate::and);
+        said.unwrap_or_else(|| self.fate(self.default, false, bounds))
     }
 }
 
@@ -287,36 +295,6 @@ fn reaches(path: &JsonPath, column: &str) -> bool {
     forms
         .iter()
         .any(|form| path.query_located(form).locations().any(|place| is_column(&place.to_json_pointer())))
-}
-
-fn escaped(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
-}
-
-/// Shows every member to `see`, with its name and its pointer. The depth is that of JSON that was read, which
-/// has a bound.
-fn each_member(value: &Value, at: &mut String, see: &mut impl FnMut(&str, &str)) {
-    let length = at.len();
-    match value {
-        Value::Object(members) => {
-            for (name, value) in members {
-                at.push('/');
-                at.push_str(&escaped(name));
-                see(name, at);
-                each_member(value, at, see);
-                at.truncate(length);
-            }
-        }
-        Value::Array(items) => {
-            for (index, value) in items.iter().enumerate() {
-                at.push('/');
-                at.push_str(&index.to_string());
-                each_member(value, at, see);
-                at.truncate(length);
-            }
-        }
-        _ => {}
-    }
 }
 
 /// Compares pointers so that list indexes count as numbers.

@@ -12,6 +12,7 @@ use serde_json_path::NormalizedPath;
 
 use super::Tally;
 use super::fields::{Fate, FieldRules, in_document_order, take_out};
+use super::names::each_member;
 use crate::classification::{Bounds, Cover, Level, Levels};
 use crate::output::Column;
 use crate::policy::{Policies, Redaction as Redacted};
@@ -66,7 +67,7 @@ impl<'a> Sieve<'a> {
 
     /// Whether something may have to be taken out.
     pub(super) fn binds(&self) -> bool {
-        self.binds_places() || self.rules.bind_names(self.bounds)
+        self.binds_places() || self.binds_names()
     }
 
     /// Whether something may have to be taken out that could be in content which cannot be looked into.
@@ -100,9 +101,14 @@ impl<'a> Sieve<'a> {
         self.rules.names_fields()
     }
 
-    /// Counts a member called `name` that is released.
-    pub(super) fn note_name(&self, name: &str, tally: &mut Tally) {
-        self.rules.note_name(name, self.bounds, tally);
+    /// Whether fields may have to be taken out for their names.
+    pub(super) fn binds_names(&self) -> bool {
+        self.rules.bind_names(self.bounds)
+    }
+
+    /// Counts the members of `value` that are released, by their names.
+    pub(super) fn note_names(&self, value: &Value, tally: &mut Tally) {
+        each_member(value, &mut String::new(), &mut |name, _| self.rules.note_name(name, self.bounds, tally));
     }
 
     /// Takes out what may not leave, or covers it.
@@ -110,18 +116,29 @@ impl<'a> Sieve<'a> {
     /// All places are found before the first is changed, so that no rule hides
     /// from another what it looks for: the order of the rules does not matter.
     pub(super) fn apply(&self, value: &mut Value, redaction: Option<&Redaction<'_>>, tally: &mut Tally) {
-        let mut found: HashMap<String, (Option<Level>, Cover)> = HashMap::new();
-        for (place, (level, cover)) in self.rules.places(value, self.bounds) {
-            let strictest = found.entry(place).or_insert((Some(level), cover));
-            let cover = if strictest.1 == cover { cover } else { Cover::Drop };
-            *strictest = (strictest.0.max(Some(level)), cover);
-        }
+        let mut found = strictest(self.rules.places(value, self.bounds));
         let by_policy = self.redactions.iter().flat_map(|redaction| redaction.places(value));
         let unseen = if self.restricts_fields { self.unseen(value) } else { vec![] };
         for place in by_policy.chain(unseen) {
             // What policy takes out is gone, whatever the level says; it is counted by its level where it has one.
             found.entry(place).or_insert((None, Cover::Drop)).1 = Cover::Drop;
         }
+        self.take_out(found, value, redaction, tally);
+    }
+
+    /// Takes out of one cell of a table what may not leave for the names that it has in it.
+    pub(super) fn apply_names(&self, cell: &mut Value, redaction: Option<&Redaction<'_>>, tally: &mut Tally) {
+        let found = strictest(self.rules.named_places(cell, self.bounds));
+        self.take_out(found, cell, redaction, tally);
+    }
+
+    fn take_out(
+        &self,
+        found: HashMap<String, (Option<Level>, Cover)>,
+        value: &mut Value,
+        redaction: Option<&Redaction<'_>>,
+        tally: &mut Tally,
+    ) {
         let mut places: Vec<(String, (Option<Level>, Cover))> = found.into_iter().collect();
         // From the back, so that taking out one item of a list does not move the next.
         places.sort_by(|(a, _), (b, _)| in_document_order(b, a));
@@ -173,6 +190,17 @@ impl<'a> Sieve<'a> {
             fate => Some(fate),
         }
     }
+}
+
+/// The strictest of what is said of each place.
+fn strictest(places: Vec<(String, (Level, Cover))>) -> HashMap<String, (Option<Level>, Cover)> {
+    let mut found: HashMap<String, (Option<Level>, Cover)> = HashMap::new();
+    for (place, (level, cover)) in places {
+        let strictest = found.entry(place).or_insert((Some(level), cover));
+        let cover = if strictest.1 == cover { cover } else { Cover::Drop };
+        *strictest = (strictest.0.max(Some(level)), cover);
+    }
+    found
 }
 
 fn names_in<'v>(value: &'v Value, names: &mut BTreeSet<&'v str>) {

@@ -31,6 +31,12 @@ pub(super) fn release(
         ));
     }
     let mut table = without(table, &keep);
+    for cell in table.rows.iter_mut().flatten().filter(|_| sieve.binds_names()) {
+        sieve.apply_names(cell, redaction, &mut tally);
+    }
+    if sieve.names_fields() {
+        table.rows.iter().flatten().for_each(|cell| sieve.note_names(cell, &mut tally));
+    }
     if let Some(redaction) = redaction {
         table.rows = redacted(&table, redaction, &mut tally)?;
     }
@@ -72,14 +78,14 @@ fn cover(
                 tally.note_kept_back(Some(*level));
                 let name = sieve.levels().name(*level);
                 let stand_in = |value: &Value| redaction.and_then(|r| r.cover(*cover, name, value));
-                let stands_in = stand_in(&Value::Null).is_some();
-                if stands_in {
+                let is_covered = stand_in(&Value::Null).is_some();
+                if is_covered {
                     covered += 1;
                     for value in table.rows.iter_mut().filter_map(|row| row.get_mut(at)) {
                         *value = stand_in(value).unwrap_or_default();
                     }
                 }
-                stands_in
+                is_covered
             }
             None => {
                 tally.note_kept_back(None);

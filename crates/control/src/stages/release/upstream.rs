@@ -46,7 +46,9 @@ pub(super) fn release(
         None => members,
     };
     if sieve.names_fields() {
-        members.iter().for_each(|(_, text)| note_names(text, sieve, &mut tally));
+        for (_, text) in &members {
+            note_names(text, sieve, &mut tally);
+        }
     }
     let result = if is_error { failed(&members, call) } else { passed_on(&members, call)? };
     Ok(SafeOutput { result, is_error, released: tally.into_released(sieve) })
@@ -170,7 +172,7 @@ fn sifted_content(
             if sieve.binds_places() {
                 return Err(unreadable());
             }
-            released.push(block);
+            released.push(without_names(block, (sieve, redaction), tally));
             continue;
         };
         sieve.apply(&mut value, redaction, tally);
@@ -197,7 +199,7 @@ fn sifted_list(
             if sieve.binds_places() {
                 return Err(unreadable());
             }
-            released.push(item);
+            released.push(without_names(item, (sieve, redaction), tally));
             continue;
         };
         sieve.apply(&mut value, redaction, tally);
@@ -215,6 +217,22 @@ fn sifted_list(
     Ok(Value::Array(released))
 }
 
+/// Content that is no JSON by itself and may hold some, such as a resource that is embedded, without what may not
+/// leave for its name.
+fn without_names(
+    mut content: Value,
+    (sieve, redaction): (&Sieve<'_>, Option<&Redaction<'_>>),
+    tally: &mut Tally,
+) -> Value {
+    for part in content.as_object_mut().into_iter().flat_map(|members| members.iter_mut()) {
+        // A resource, or the content of a message; a text by itself was read before.
+        if let (true, Value::Object(_)) = (matches!(part.0.as_str(), "resource" | "content"), &*part.1) {
+            sieve.apply_names(part.1, redaction, tally);
+        }
+    }
+    content
+}
+
 /// A text as what has fields.
 fn readable(text: Option<&str>) -> Option<Value> {
     let value: Value = serde_json::from_str(text?).ok()?;
@@ -223,28 +241,8 @@ fn readable(text: Option<&str>) -> Option<Value> {
 
 /// Counts the levels of members by their names, in `text` and in JSON that stands in its strings.
 fn note_names(text: &str, sieve: &Sieve<'_>, tally: &mut Tally) {
-    let Ok(value) = serde_json::from_str::<Value>(text) else { return };
-    note_names_in(&value, sieve, tally, 0);
-}
-
-/// How many layers of JSON in strings are looked into for names.
-const MAX_LAYERS: u32 = 4;
-
-fn note_names_in(value: &Value, sieve: &Sieve<'_>, tally: &mut Tally, layer: u32) {
-    match value {
-        Value::Object(members) => {
-            for (name, value) in members {
-                sieve.note_name(name, tally);
-                note_names_in(value, sieve, tally, layer);
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| note_names_in(item, sieve, tally, layer)),
-        Value::String(text) if text.starts_with(['{', '[']) && layer < MAX_LAYERS => {
-            if let Ok(value) = serde_json::from_str::<Value>(text) {
-                note_names_in(&value, sieve, tally, layer + 1);
-            }
-        }
-        _ => {}
+    if let Ok(value) = serde_json::from_str::<Value>(text) {
+        sieve.note_names(&value, tally);
     }
 }
 
