@@ -136,7 +136,9 @@ fn count(
         }
         Value::Array(items) => {
             at.push_str("[*]");
-            items.iter().for_each(|item| count(item, at, values, found));
+            for item in items {
+                count(item, at, values, found);
+            }
             at.truncate(length);
         }
         Value::Null => {}

@@ -9,7 +9,7 @@ pub(super) fn with_rules(text: &str, rules: &[String]) -> Result<String, String>
     let added = rules.join("\n");
     let lines: Vec<&str> = text.lines().collect();
     let is_rules = |line: &&str| line.starts_with("rules:");
-    let Some(at) = lines.iter().position(|line| is_rules(&line)) else {
+    let Some(at) = lines.iter().position(is_rules) else {
         let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         return Ok(format!("{text}{gap}rules:\n{added}\n"));
     };
