@@ -14,7 +14,14 @@ pub(crate) fn check(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let engine = ENGINE.get_or_init(|| Engine::new(&RedactionConfig::default()).expect("a configuration"));
     let key = Key::new([7; 32]);
-    let scope = Scope { workspace: "w", session: "s", tenant_key: &key, session_key: &key, vault: None };
+    let scope = Scope {
+        workspace: "w",
+        session: "s",
+        tenant_key: &key,
+        session_key: &key,
+        vault: None,
+        withheld: &[],
+    };
     if let Ok(redacted) = engine.redact_json(text, &scope) {
         let after = serde_json::from_str::<Value>(&redacted.text);
         assert!(after.is_ok(), "what was JSON stays JSON");

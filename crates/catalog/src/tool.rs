@@ -209,13 +209,29 @@ impl Tool {
     ///
     /// `input.invalid` with every problem, what would be right and where.
     pub fn check_arguments(&self, request: &CallRequest) -> Result<CheckedArguments, CallError> {
+        self.check_restored(request, &request.arguments)
+    }
+
+    /// The same where the arguments hold placeholders: `restored` are those that are held against the schema, with
+    /// what the placeholders stand for.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Tool::check_arguments`].
+    pub fn check_restored(
+        &self,
+        request: &CallRequest,
+        restored: &Arguments,
+    ) -> Result<CheckedArguments, CallError> {
         let own = reason::is_own(&self.declaration.input_schema);
-        let (given, beside) = if self.ruled.asks_reason && !own {
-            reason::taken_out(&request.arguments)?
+        let asks = self.ruled.asks_reason && !own;
+        let (given, beside) =
+            if asks { reason::taken_out(&request.arguments)? } else { (request.arguments.clone(), None) };
+        if asks {
+            self.input.check(reason::taken_out(restored)?.0.value())?;
         } else {
-            (request.arguments.clone(), None)
-        };
-        self.input.check(given.value())?;
+            self.input.check(restored.value())?;
+        }
         let arguments = hidden::effective_arguments(&self.declaration, request, &given);
         let reason = if own { reason::read(arguments.get(reason::ARGUMENT))? } else { beside };
         Ok(CheckedArguments { arguments, reason })

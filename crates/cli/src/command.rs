@@ -4,6 +4,7 @@ pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod call;
 pub(crate) mod check;
+pub(crate) mod classify;
 pub(crate) mod client;
 pub(crate) mod connect;
 pub(crate) mod console;

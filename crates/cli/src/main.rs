@@ -86,6 +86,8 @@ enum Command {
     Policy(command::policy::Policy),
     /// Redacts records, to see what a classification does to them.
     Redact(command::redact::Redact),
+    /// Proposes rules for a classification from real results.
+    Classify(command::classify::Classify),
     /// Stops calls at once and everywhere, for a time.
     Incident(command::incident::Incident),
     /// Shows what those who call have seen, and takes it away before its time is over.
@@ -130,6 +132,7 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Schema(schema) => schema.run(),
         Command::Redact(redact) => redact.run(),
+        Command::Classify(classify) => classify.run(),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "quaymaster", &mut text);

@@ -20,6 +20,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) call: &'a CallId,
     /// The trace that the call is part of (W3C Trace Context, `traceparent`).
     pub(crate) traceparent: Option<&'a str>,
+    /// Whether it has to be said what the columns of a result are made of.
+    pub(crate) lineage: bool,
     pub(crate) effect: Effect,
     pub(crate) cancel: &'a CancellationToken,
     pub(crate) progress: Option<Arc<dyn ProgressSink>>,

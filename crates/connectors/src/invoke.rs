@@ -179,6 +179,7 @@ impl Connectors {
             arguments: &job.arguments,
             call: &job.call,
             traceparent: job.traceparent.as_deref(),
+            lineage: job.lineage,
             effect: declaration.effect,
             cancel: &wire.cancel,
             progress: wire.progress.clone(),

@@ -15,6 +15,7 @@ mod calendar;
 mod cell;
 pub mod config;
 mod failure;
+mod lineage;
 mod parameter;
 mod plan;
 mod postgres;
@@ -72,6 +73,8 @@ struct Query {
     text: Arc<str>,
     values: Vec<Bound>,
     limits: RowLimits,
+    /// Whether it has to be said what the columns are made of.
+    lineage: bool,
 }
 
 impl SqlConnector {
@@ -156,6 +159,7 @@ impl SqlConnector {
             text: Arc::clone(tool.template.text()),
             values: bind(tool, ask.arguments)?,
             limits: self.plan.limits,
+            lineage: ask.lineage,
         };
         let started = self.clock.now();
         let rows = self

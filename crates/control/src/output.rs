@@ -6,8 +6,9 @@
 //! through is a [`SafeOutput`], which nothing else can make.
 
 use std::fmt;
+use std::sync::Arc;
 
-use quaymaster_core::PartedBuf;
+use quaymaster_core::{DataClass, Keeping, PartedBuf};
 use serde_json::Value;
 
 /// A result as the system behind the tool gave it. Cannot be read outside this crate.
@@ -68,6 +69,19 @@ pub struct Column {
     pub unit: Option<String>,
     /// What the values mean.
     pub description: Option<String>,
+    /// What in the database the values are made of, where that was asked for and could be told.
+    pub sources: Option<Vec<Source>>,
+}
+
+/// A column of a database that values are made of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Source {
+    /// The schema, where the database has any.
+    pub schema: Option<String>,
+    /// The table.
+    pub table: String,
+    /// The column; none if it may be any of the table.
+    pub column: Option<String>,
 }
 
 /// What a query cost.
@@ -98,4 +112,24 @@ pub struct Released {
     pub classes: Vec<String>,
     /// How many fields or columns were kept back, by class, sorted by class.
     pub redactions: Vec<(String, u64)>,
+    /// The highest level of what leaves: what a session has seen that gets it. None where nothing leaves.
+    pub highest: Option<Highest>,
+    /// Whether what leaves may be kept for whoever asks again.
+    pub keeping: Keeping,
+}
+
+/// The highest level of something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Highest {
+    /// The level by its name in the classification.
+    pub level: Arc<str>,
+    /// The class whose clearance reaches it.
+    pub class: DataClass,
+}
+
+impl SafeOutput {
+    /// What release let through and what it kept back.
+    pub fn released(&self) -> &Released {
+        &self.released
+    }
 }

@@ -44,6 +44,7 @@ pub use proof::{Example, Finding, Idle, Never, ProofError, Prover};
 pub use redaction::Redaction;
 pub use source::PolicyFile;
 
+use crate::classification::Classes;
 use action::Action;
 use aside::Aside;
 use slice::Slice;
@@ -68,6 +69,8 @@ pub struct Known {
     /// are not validated, and their arguments have the types that they are given with. Only for
     /// questions about a configuration; no call is decided so.
     pub untyped: BTreeSet<String>,
+    /// What the classification says of the tools' data.
+    pub classes: Arc<Classes>,
     /// The time zones of workspaces, where they say one; UTC elsewhere.
     pub zones: BTreeMap<String, Zone>,
 }

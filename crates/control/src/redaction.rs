@@ -6,12 +6,20 @@
 //! - Placeholders and hashes are of one workspace, placeholders of one session as well: by keys that are
 //!   derived from the installation's and are nowhere stored.
 
-use std::collections::BTreeMap;
+mod vault;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use self::vault::Kept;
+pub use self::vault::Placeholders;
 use quaymaster_core::CallRequest;
-use quaymaster_redaction::{Action, Engine, Finding, Key, Redacted, Refusal, Scope};
+use quaymaster_redaction::{
+    Action, Engine, Finding, Key, Kind, KindSet, Redacted, Refusal, Restored, Scope, Vault, restore_json,
+};
+use serde_json::Value;
 
+use crate::classification::Cover;
 use crate::crypto::SealingKey;
 
 /// What redacts results before they leave.
@@ -19,15 +27,28 @@ use crate::crypto::SealingKey;
 pub struct Redactor {
     engine: Arc<Engine>,
     keys: Arc<SealingKey>,
+    placeholders: Option<Arc<Placeholders>>,
 }
 
-/// How much was redacted, by kind.
-pub(crate) type Counts = BTreeMap<&'static str, u64>;
+/// What was found in texts, and what became of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// How much was redacted, by kind.
+    pub(crate) counts: BTreeMap<&'static str, u64>,
+    /// What was left where it is.
+    pub(crate) left: BTreeSet<Kind>,
+}
 
 impl Redactor {
     /// One that does what `engine` says, with keys derived from `keys`.
     pub fn new(engine: Arc<Engine>, keys: Arc<SealingKey>) -> Self {
-        Self { engine, keys }
+        Self { engine, keys, placeholders: None }
+    }
+
+    /// The same with what placeholders stand for kept in `placeholders`, so that it can be put back.
+    #[must_use]
+    pub fn keeping(self, placeholders: Arc<Placeholders>) -> Self {
+        Self { placeholders: Some(placeholders), ..self }
     }
 
     /// The same for the caller of `request`.
@@ -41,30 +62,71 @@ impl Redactor {
         let key = |parts: &[&str]| Key::new(*self.keys.derived("redaction", parts));
         let tenant = key(&["tenant", &workspace]);
         let placeholders = key(&["session", &workspace, &session]);
-        Redaction { engine: &self.engine, workspace, session, tenant, placeholders }
+        let kept = self.placeholders.as_ref().map(|all| all.of(&workspace, &session));
+        Redaction {
+            engine: &self.engine,
+            workspace,
+            session,
+            tenant,
+            placeholders,
+            withheld: Vec::new(),
+            kept,
+        }
     }
 }
 
 /// The redaction of what one caller gets.
-#[derive(Debug)]
 pub(crate) struct Redaction<'a> {
     engine: &'a Engine,
     workspace: String,
     session: String,
     tenant: Key,
     placeholders: Key,
+    withheld: Vec<(Kind, Action)>,
+    kept: Option<Kept<'a>>,
 }
 
 impl Redaction<'_> {
-    /// Redacts a JSON text, and counts in `counts` what it did.
-    pub(crate) fn json(&self, text: &str, counts: &mut Counts) -> Result<Option<String>, Refusal> {
-        self.engine.redact_json(text, &self.scope()).map(|redacted| changed(redacted, counts))
+    /// The same for a caller who may not have data of some kinds where it is found.
+    #[must_use]
+    pub(crate) fn withholding(self, withheld: Vec<(Kind, Action)>) -> Self {
+        Self { withheld, ..self }
+    }
+
+    /// Redacts a JSON text, and notes in `found` what it did.
+    pub(crate) fn json(&self, text: &str, found: &mut Found) -> Result<Option<String>, Refusal> {
+        self.engine.redact_json(text, &self.scope()).map(|redacted| changed(redacted, found))
+    }
+
+    /// Puts back what placeholders of this session stand for in a JSON text, as far as it is `allowed`.
+    pub(crate) fn put_back(&self, text: &str, allowed: KindSet) -> Result<Restored, Refusal> {
+        restore_json(text, &self.scope(), allowed)
+    }
+
+    /// What is in a JSON text, which is left as it is.
+    pub(crate) fn find(&self, text: &str) -> Result<Vec<Finding>, Refusal> {
+        let scope = Scope { vault: None, ..self.scope() };
+        self.engine.redact_json(text, &scope).map(|redacted| redacted.findings)
+    }
+
+    /// What stands for `value`, which is of a level called `level` and may not be released; none if it has
+    /// to be taken out.
+    pub(crate) fn cover(&self, cover: Cover, level: &str, value: &Value) -> Option<Value> {
+        match cover {
+            // Of a value of which no kind is known nobody can say what would be less exact, nor hand it back.
+            Cover::Drop | Cover::Generalise | Cover::Tokenise => None,
+            Cover::Mask => Some(MASK.into()),
+            Cover::Hash => {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                Some(self.scope().hash_of(level, &text).into())
+            }
+        }
     }
 
     /// Redacts a text that is none.
     pub(crate) fn text(&self, text: &str) -> Result<Option<String>, Refusal> {
         let redacted = self.engine.redact_text(text, &self.scope());
-        redacted.map(|redacted| changed(redacted, &mut Counts::new()))
+        redacted.map(|redacted| changed(redacted, &mut Found::default()))
     }
 
     fn scope(&self) -> Scope<'_> {
@@ -73,17 +135,24 @@ impl Redaction<'_> {
             session: &self.session,
             tenant_key: &self.tenant,
             session_key: &self.placeholders,
-            vault: None,
+            vault: self.kept.as_ref().map(|kept| kept as &dyn Vault),
+            withheld: &self.withheld,
         }
     }
 }
 
+/// What stands for a value that is masked.
+const MASK: &str = "*****";
+
 /// The text, if it is another one now.
-fn changed(redacted: Redacted<'_>, counts: &mut Counts) -> Option<String> {
+fn changed(redacted: Redacted<'_>, found: &mut Found) -> Option<String> {
     let Redacted { text, findings } = redacted;
-    let acted = |finding: &&Finding| finding.action != Action::Allow;
-    for finding in findings.iter().filter(acted) {
-        *counts.entry(finding.class.as_str()).or_default() += 1;
+    for Finding { class, action, .. } in &findings {
+        if *action == Action::Allow {
+            found.left.insert(*class);
+        } else {
+            *found.counts.entry(class.as_str()).or_default() += 1;
+        }
     }
     match text {
         std::borrow::Cow::Borrowed(_) => None,

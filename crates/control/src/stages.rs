@@ -9,6 +9,7 @@ mod approve;
 mod authorize;
 mod close;
 mod facts;
+mod given;
 mod glance;
 mod guards;
 mod input;

@@ -88,8 +88,12 @@ impl Classification {
 
     /// What holds for `column` of `tool`: the strictest of the rules that match, else the default.
     pub fn column(&self, tool: &str, column: &str) -> (DataClass, Handling) {
-        let matching = self.columns.iter().filter(|r| column_matches(&r.matches, tool, column));
-        strictest(matching).unwrap_or((self.default, Handling::Allow))
+        self.declared_column(tool, column).unwrap_or((self.default, Handling::Allow))
+    }
+
+    /// The strictest of the rules that match `column` of `tool`, if any does.
+    pub fn declared_column(&self, tool: &str, column: &str) -> Option<(DataClass, Handling)> {
+        strictest(self.columns.iter().filter(|r| column_matches(&r.matches, tool, column)))
     }
 }
 

@@ -63,7 +63,7 @@ pub use random::Randomness;
 pub use raw::{Parted, PartedBuf, Raw, RawBuf};
 pub use reach::{Caller, Reach};
 pub use request::CallRequest;
-pub use result::{Reply, Status};
+pub use result::{Keeping, Reply, Status};
 pub use secret::{
     CallerToken, CallerTokens, FixedSecret, Found, LiveSecret, Renewal, SecretError, SecretRef, SecretSource,
     SecretValue,

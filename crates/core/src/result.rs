@@ -5,6 +5,8 @@
 //! contract (`docs/adr/0003-frozen-contracts.md`). A success of an MCP upstream
 //! is passed on unchanged, with the audit id in `_meta`.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -169,6 +171,30 @@ impl Envelope {
     }
 }
 
+/// Whether a result may be kept for whoever asks again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keeping {
+    /// Whether it may be kept at all.
+    pub is_allowed: bool,
+    /// How long; as long as such results are kept if nothing is said.
+    pub at_most: Option<Duration>,
+}
+
+impl Default for Keeping {
+    fn default() -> Self {
+        Self { is_allowed: true, at_most: None }
+    }
+}
+
+impl Keeping {
+    /// What holds for a result of which both are said.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let shorter = self.at_most.into_iter().chain(other.at_most).min();
+        Self { is_allowed: self.is_allowed && other.is_allowed, at_most: shorter }
+    }
+}
+
 /// What leaves the path of a call: an MCP `CallToolResult` (2026-07-28, server/tools)
 /// as JSON text, ready for the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,6 +211,8 @@ pub struct Reply {
     pub parked: Option<ApprovalId>,
     /// What the client would have to be able to, where it is that.
     pub required: Option<InputAbilities>,
+    /// Whether it may be kept for whoever asks again.
+    pub keeping: Keeping,
     /// The result object, without `resultType`, which ingress adds where the revision has it.
     pub result: String,
     /// The labels of whoever is given it.

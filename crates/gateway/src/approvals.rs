@@ -331,6 +331,7 @@ fn standing(request: &CallRequest, state: State, approval: Value) -> Reply {
         result: tool_result(&envelope, &message),
         message: Some(message),
         parked: error.waits_for(),
+        keeping: quaymaster_core::Keeping::default(),
         required: None,
         labels: vec![],
     }

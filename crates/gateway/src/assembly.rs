@@ -275,6 +275,7 @@ pub(crate) fn known(loaded: &Loaded) -> Known {
             let metadata = c.connector.metadata();
             (&metadata.name, &metadata.environment)
         })),
+        classes: Arc::clone(&loaded.classes),
         zones: settings.workspaces.iter().map(|(name, w)| (name.to_string(), w.zone())).collect(),
     }
 }

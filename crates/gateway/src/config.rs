@@ -45,6 +45,7 @@ use std::sync::Arc;
 
 use quaymaster_connectors::IssuerWeb;
 use quaymaster_connectors::problem::SpecProblem;
+use quaymaster_control::classification::{Classes, KnownNames};
 use quaymaster_control::secrets::Secrets;
 use quaymaster_core::SystemClock;
 use quaymaster_redaction::Engine;
@@ -59,7 +60,7 @@ pub use self::cases::{
     load_tests,
 };
 pub use self::checked::{LocalUser, Settings};
-pub use self::classification::load_classification;
+pub use self::classification::{LoadedClassification, load_classification};
 pub use self::connector::Connector;
 pub use self::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Source, Span};
 pub use self::folder::{CONTRACTS_FOLDER, SETTINGS_FILE};
@@ -96,6 +97,8 @@ pub struct Loaded {
     pub policies: Vec<Arc<Source>>,
     /// What is looked for in whatever leaves, if there is a classification.
     pub redaction: Option<Arc<Engine>>,
+    /// What the classification says of levels and tools.
+    pub classes: Arc<Classes>,
     /// SHA-256 over all files, as `sha256:<64 hexadecimal digits>`.
     pub digest: String,
     /// What is worth knowing and no reason to refuse.
@@ -188,9 +191,15 @@ fn check(
     let names: BTreeSet<&str> = loaded.iter().map(|c| c.connector.metadata().name.as_str()).collect();
     let (locks, of_locks) = locks::read(contents.locks, &names);
     found.add(of_locks);
-    let (classification, of_classification) = contents.classification.map(classification::check).unzip();
+    // Of files with errors it is not known what they name.
+    let known = settings.as_ref().filter(|_| !found.has_errors());
+    let known = known.map(|settings| known_names(settings, &loaded));
+    let classification = contents.classification.map(|source| classification::check(source, known.as_ref()));
+    let (classification, of_classification) = classification.unzip();
     found.add(of_classification.into_iter().flatten());
     loaded.sort_by(|a, b| a.connector.metadata().name.cmp(&b.connector.metadata().name));
+    let (classes, engine) = classification.flatten().map(|c| (c.classes, c.engine)).unzip();
+    let (classes, redaction) = (Arc::new(classes.unwrap_or_default()), engine.map(Arc::new));
     match settings.zip(all) {
         Some((settings, secrets)) if !found.has_errors() => Ok(Loaded {
             settings,
@@ -198,12 +207,28 @@ fn check(
             connectors: loaded,
             locks,
             policies: contents.policies,
-            redaction: classification.flatten().map(|(_, engine)| Arc::new(engine)),
+            redaction,
+            classes,
             digest,
             warnings: found,
             folder: folder.to_owned(),
         }),
         _ => Err(found),
+    }
+}
+
+/// What a classification may name.
+fn known_names(settings: &Settings, connectors: &[LoadedConnector]) -> KnownNames {
+    let metadata = connectors.iter().map(|c| c.connector.metadata());
+    KnownNames {
+        connectors: metadata.map(|metadata| metadata.name.to_string()).collect(),
+        tools: connectors.iter().flat_map(|c| c.connector.policy_names()).collect(),
+        roles: settings.roles.keys().map(ToString::to_string).collect(),
+        workspaces: settings
+            .workspaces
+            .iter()
+            .map(|(name, workspace)| (name.clone(), workspace.jurisdiction.clone()))
+            .collect(),
     }
 }
 

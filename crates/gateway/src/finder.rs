@@ -241,6 +241,7 @@ fn answer(request: &CallRequest, view: &View, query: Query<'_>) -> Reply {
     });
     Reply {
         parked: None,
+        keeping: quaymaster_core::Keeping::default(),
         required: None,
         labels: vec![],
         audit_id: request.id.clone(),

@@ -339,7 +339,11 @@ pub(crate) fn assemble(
     if found.has_errors() {
         return Err(found);
     }
-    let redactor = |engine| Redactor::new(engine, Arc::clone(state.subjects.sealing_key()));
+    let redactor = |engine| {
+        let redactor = Redactor::new(engine, Arc::clone(state.subjects.sealing_key()));
+        // Where no tool is given what placeholders stand for, nothing has to be kept.
+        if loaded.classes.restores() { redactor.keeping(Arc::clone(&state.placeholders)) } else { redactor }
+    };
     let rulebook = rulebook.redacting(loaded.redaction.clone().map(redactor));
     let identity = identity(state, loaded)?;
     let local_user = local_user(&identity);

@@ -14,6 +14,7 @@ use quaymaster_control::incident::Incidents;
 use quaymaster_control::keyring::KeyRing;
 use quaymaster_control::ledger::Ledger;
 use quaymaster_control::limits::Counts;
+use quaymaster_control::redaction::Placeholders;
 use quaymaster_control::vault::{Vault, VaultError};
 use quaymaster_core::{Clock, ConfigVersion, Randomness, WriterId};
 use quaymaster_store::{Store, StoreConfigError, StoreEngine, StoreError};
@@ -108,6 +109,8 @@ impl From<Diagnostics> for StartError {
 pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) subjects: Arc<Subjects>,
+    /// What the placeholders of sessions stand for.
+    pub(crate) placeholders: Arc<Placeholders>,
     pub(crate) keys: Arc<KeyRing>,
     /// What people have stored for systems that are asked in their names.
     pub(crate) vault: Arc<Vault>,
@@ -153,9 +156,12 @@ impl State {
         let vault = Vault::new(store.clone(), of_vault, Arc::clone(&clock), Arc::clone(&randomness));
         let vault = Arc::new(vault);
         let last_seen = LastSeen::default();
+        let placeholders = Placeholders::new(Arc::clone(subjects.sealing_key()), Arc::clone(&clock));
+        let placeholders = Arc::new(placeholders);
         Ok(Self {
             store,
             subjects,
+            placeholders,
             keys,
             vault,
             approvals,

@@ -39,7 +39,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let began = Clock::start();
     let engine = Engine::new(&RedactionConfig::default()).map_err(|problems| format!("{problems:?}"))?;
     let key = Key::new([7; 32]);
-    let scope = Scope { workspace: "w", session: "s", tenant_key: &key, session_key: &key, vault: None };
+    let scope = Scope {
+        workspace: "w",
+        session: "s",
+        tenant_key: &key,
+        session_key: &key,
+        vault: None,
+        withheld: &[],
+    };
     let records: Vec<&str> = input.lines().collect();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for (number, record) in records.iter().enumerate() {

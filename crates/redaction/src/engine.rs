@@ -127,6 +127,11 @@ impl Engine {
         Ok(Redacted { text, findings })
     }
 
+    /// Whether data of `kind` is looked for.
+    pub fn looks_for(&self, kind: Kind) -> bool {
+        self.wanted.has(kind)
+    }
+
     /// What is done with data of `kind`.
     pub fn action(&self, kind: Kind) -> Action {
         self.actions.get(kind as usize).copied().unwrap_or(Action::Drop)

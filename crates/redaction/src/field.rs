@@ -11,8 +11,10 @@ use crate::kind::Kind;
 
 mod lexicon;
 mod plausible;
+mod words;
 
 pub(crate) use plausible::{is_full_name, is_plausible};
+pub use words::FieldWords;
 
 /// Longest name that is looked up, in bytes, and most words of one.
 const MAX_NAME: usize = 96;

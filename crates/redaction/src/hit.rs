@@ -96,6 +96,16 @@ pub(crate) fn is_clean_right(text: &[u8], at: usize) -> bool {
     }
 }
 
+/// What `find` is sure enough of in `text`, each with its detector.
+#[cfg(test)]
+pub(crate) fn found_by(find: fn(&[u8], &mut Vec<Hit>), text: &str) -> Vec<(&str, &'static str)> {
+    let mut hits = Vec::new();
+    find(text.as_bytes(), &mut hits);
+    hits.retain(|hit| hit.confidence > Confidence::Weak);
+    settle(&mut hits);
+    hits.iter().map(|hit| (&text[hit.start..hit.end], hit.detector)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -47,6 +47,7 @@ pub use config::{
     NestedConfig, RedactionConfig,
 };
 pub use engine::{Engine, MAX_TEXT_BYTES};
+pub use field::FieldWords;
 pub use finding::{Finding, Redacted, Refusal};
 pub use kind::{Family, Kind, KindSet};
 pub use ner::Recogniser;

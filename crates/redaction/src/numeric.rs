@@ -237,11 +237,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Vec<(&str, &'static str)> {
-        let mut hits = Vec::new();
-        find(text.as_bytes(), &mut hits);
-        hits.retain(|hit| hit.confidence > Confidence::Weak);
-        crate::hit::settle(&mut hits);
-        hits.iter().map(|hit| (&text[hit.start..hit.end], hit.detector)).collect()
+        crate::hit::found_by(find, text)
     }
 
     #[test]

@@ -205,7 +205,7 @@ impl<'e> Pass<'e> {
         let text = item.text.as_ref();
         match verdict {
             Verdict::Whole(kind, detector, action) => {
-                let action = action.unwrap_or_else(|| self.engine.action(kind));
+                let action = self.scope.action(kind, action.unwrap_or_else(|| self.engine.action(kind)));
                 let written = match item.form {
                     Form::Number => number_replacement(action, kind, text, self.scope)?.map(Cow::into_owned),
                     _ => replacement(action, kind, text, self.scope)?,
@@ -240,7 +240,7 @@ impl<'e> Pass<'e> {
         let mut outcome = Outcome::default();
         for hit in hits {
             let Some(value) = text.get(hit.start..hit.end) else { continue };
-            let action = self.engine.action(hit.kind);
+            let action = self.scope.action(hit.kind, self.engine.action(hit.kind));
             let (start, end, kind, detector) = (hit.start, hit.end, hit.kind, hit.detector);
             outcome.spots.push(Spot { start, end, kind, action, detector });
             let written = replacement(action, kind, value, self.scope)?;

@@ -13,6 +13,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::action::Action;
 use crate::kind::Kind;
 
 /// Bytes of a key.
@@ -184,6 +185,9 @@ pub struct Scope<'a> {
     pub session_key: &'a Key,
     /// Where the values of placeholders are kept; without one nothing can be put back.
     pub vault: Option<&'a dyn Vault>,
+    /// Kinds that whoever gets the text may not have, with what is done with them where the engine
+    /// would leave them as they are.
+    pub withheld: &'a [(Kind, Action)],
 }
 
 impl fmt::Debug for Scope<'_> {
@@ -193,10 +197,24 @@ impl fmt::Debug for Scope<'_> {
 }
 
 impl Scope<'_> {
+    /// What is done with data of `kind` where the engine says `usual`.
+    pub(crate) fn action(&self, kind: Kind, usual: Action) -> Action {
+        let withheld = || self.withheld.iter().find(|(other, _)| *other == kind);
+        match usual {
+            Action::Allow => withheld().map_or(usual, |(_, action)| *action),
+            _ => usual,
+        }
+    }
+
     /// The placeholder for `value` of `kind`.
     pub(crate) fn placeholder(&self, kind: Kind, value: &str) -> Placeholder {
         let parts = ["placeholder", self.workspace, self.session, kind.as_str(), value];
         Placeholder { kind, id: self.session_key.digest(&parts, PLACEHOLDER_DIGITS) }
+    }
+
+    /// The hash of `value`, which is of what `name` says, such as `confidential#9f86d081884c7d65`.
+    pub fn hash_of(&self, name: &str, value: &str) -> String {
+        format!("{name}#{}", self.tenant_key.digest(&["hash of", name, value], HASH_DIGITS))
     }
 
     /// The hash of `value` of `kind`, such as `email#9f86d081884c7d65`.
@@ -212,7 +230,14 @@ mod tests {
     #[test]
     fn a_placeholder_belongs_to_one_session_of_one_workspace() {
         let (a, b) = (Key::new([1; 32]), Key::new([2; 32]));
-        let scope = Scope { workspace: "w", session: "s", tenant_key: &a, session_key: &b, vault: None };
+        let scope = Scope {
+            workspace: "w",
+            session: "s",
+            tenant_key: &a,
+            session_key: &b,
+            vault: None,
+            withheld: &[],
+        };
         let own = scope.placeholder(Kind::Email, "ada@example.com");
         assert_eq!(own, scope.placeholder(Kind::Email, "ada@example.com"));
         assert_eq!(Placeholder::parse(own.to_string().trim_matches(['⟦', '⟧'])), Some(own.clone()));
@@ -233,7 +258,14 @@ mod tests {
     #[test]
     fn a_vault_is_bounded_and_never_mixes_values_up() {
         let key = Key::new([1; 32]);
-        let scope = Scope { workspace: "w", session: "s", tenant_key: &key, session_key: &key, vault: None };
+        let scope = Scope {
+            workspace: "w",
+            session: "s",
+            tenant_key: &key,
+            session_key: &key,
+            vault: None,
+            withheld: &[],
+        };
         let vault = MemoryVault::new(1);
         let one = scope.placeholder(Kind::Email, "a");
         assert!(vault.keep(&one, "a").is_ok() && vault.keep(&one, "a").is_ok());

@@ -48,11 +48,18 @@ struct Numbered<'a> {
 
 impl Redact {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let (_, engine) = load_classification(&self.classification)
-            .map_err(|found| Failure::Configuration(Box::new(found)))?;
+        let engine = load_classification(&self.classification)
+            .map_err(|found| Failure::Configuration(Box::new(found)))?
+            .engine;
         let key = self.key()?;
-        let scope =
-            Scope { workspace: "", session: "redact", tenant_key: &key, session_key: &key, vault: None };
+        let scope = Scope {
+            workspace: "",
+            session: "redact",
+            tenant_key: &key,
+            session_key: &key,
+            vault: None,
+            withheld: &[],
+        };
         let mut findings: Option<Box<dyn Write>> = match &self.findings {
             Some(file) if file != Path::new("-") => {
                 Some(Box::new(BufWriter::new(File::create(file).map_err(at(file))?)))
@@ -103,7 +110,7 @@ fn at(file: &Path) -> impl Fn(std::io::Error) -> Failure {
 }
 
 /// The lines of standard input, none longer than a text that is looked at.
-fn lines() -> impl Iterator<Item = Result<String, Failure>> {
+pub(super) fn lines() -> impl Iterator<Item = Result<String, Failure>> {
     let mut input = BufReader::new(std::io::stdin().lock());
     let mut is_over = false;
     std::iter::from_fn(move || {

@@ -10,6 +10,7 @@
 mod approvals;
 mod audit;
 mod canary;
+mod classify;
 mod clients;
 mod commands;
 mod configuration;

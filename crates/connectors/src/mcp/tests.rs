@@ -198,6 +198,7 @@ impl Call {
             tool: &self.tool,
             arguments: &self.arguments,
             call: &id,
+            lineage: false,
             effect: self.effect,
             cancel: &self.cancel,
             progress: self.progress.clone(),

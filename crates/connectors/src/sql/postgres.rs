@@ -10,6 +10,7 @@
 
 mod decode;
 mod pool;
+mod relations;
 
 use std::error::Error as _;
 
@@ -25,7 +26,9 @@ use self::decode::Raw;
 use self::pool::{Connections, Lease};
 use super::Query;
 use super::cell::Cell;
+use super::config::Dialect;
 use super::failure::Failure;
+use super::lineage::trace;
 use super::parameter::Bound;
 use super::plan::{PlannedTool, Session};
 use super::rows::Rows;
@@ -92,6 +95,11 @@ impl Postgres {
         let columns = statement.columns().iter();
         let columns = columns.map(|c| (c.name().to_owned(), Some(decode::words(c.type_()))));
         let mut rows = Rows::new(query.limits, columns);
+        if query.lineage {
+            // The portal holds on to what it reads, so nobody changes what the names mean.
+            let relations = relations::relations(&*transaction, &query.text).await?;
+            rows.trace(|columns| trace(&query.text, Dialect::Postgres, &relations, columns));
+        }
         let mut wanted = query.limits.rows.saturating_add(1);
         while wanted > 0 {
             let batch = wanted.min(BATCH_ROWS);

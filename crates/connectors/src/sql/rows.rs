@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::ControlFlow;
 
-use quaymaster_control::output::{Column, Table, TableStats};
+use quaymaster_control::output::{Column, Source, Table, TableStats};
 use serde_json::Value;
 
 use super::cell::{Cell, Mark};
@@ -43,6 +43,7 @@ struct Heading {
     name: String,
     kind: Option<String>,
     has_text_for_numbers: bool,
+    sources: Option<Vec<Source>>,
 }
 
 impl Rows {
@@ -53,7 +54,7 @@ impl Rows {
     ) -> Self {
         let headings = columns
             .into_iter()
-            .map(|(name, kind)| Heading { name, kind, has_text_for_numbers: false })
+            .map(|(name, kind)| Heading { name, kind, has_text_for_numbers: false, sources: None })
             .collect();
         Self {
             limits,
@@ -76,6 +77,15 @@ impl Rows {
     pub(crate) fn learn_kind(&mut self, column: usize, kind: &str) {
         if let Some(heading) = self.headings.get_mut(column) {
             heading.kind.get_or_insert_with(|| kind.to_owned());
+        }
+    }
+
+    /// Says what the values of each column are made of.
+    pub(crate) fn trace(&mut self, trace: impl FnOnce(&[String]) -> Vec<Option<Vec<Source>>>) {
+        let names: Vec<String> = self.headings.iter().map(|heading| heading.name.clone()).collect();
+        // Of a column of which nothing is said nothing is known, which is the strictest.
+        for (heading, sources) in self.headings.iter_mut().zip(trace(&names)) {
+            heading.sources = sources;
         }
     }
 
@@ -141,7 +151,8 @@ impl Heading {
         if self.has_text_for_numbers {
             kind.push_str(" (text where JSON cannot hold the number)");
         }
-        Column { name: self.name, kind, unit: note.unit, description: note.description }
+        let (unit, description) = (note.unit, note.description);
+        Column { name: self.name, kind, unit, description, sources: self.sources }
     }
 }
 

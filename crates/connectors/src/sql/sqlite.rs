@@ -10,6 +10,7 @@
 //! - A connection is used by one query at a time, and goes back without a trace of it.
 
 mod guard;
+mod relations;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +24,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Query;
 use super::cell::Cell;
+use super::config::Dialect;
 use super::failure::{Failure, State};
+use super::lineage::trace;
 use super::parameter::Bound;
 use super::plan::{PlannedTool, Session};
 use super::rows::Rows;
@@ -122,20 +125,31 @@ fn select(connection: &mut Connection, query: &Query, stop: Stop) -> Result<Rows
     let must_stop = move || stopped.is_cancelled() || Instant::now() >= deadline;
     connection.progress_handler(STEPS_BETWEEN_CHECKS, Some(must_stop)).map_err(|e| failure(&e))?;
     let rows = match connection.prepare(&query.text) {
-        Ok(statement) => collect(statement, query).map_err(|e| running_failure(&e, &stop)),
+        Ok(statement) => collect(connection, statement, query).map_err(|e| running_failure(&e, &stop)),
         Err(error) => Err(failure(&error)),
     };
     connection.progress_handler(0, None::<fn() -> bool>).map_err(|e| failure(&e))?;
     rows
 }
 
-fn collect(mut statement: Statement<'_>, query: &Query) -> rusqlite::Result<Rows> {
+fn collect(connection: &Connection, mut statement: Statement<'_>, query: &Query) -> rusqlite::Result<Rows> {
     let mut rows = None;
     let mut cursor = statement.query(rusqlite::params_from_iter(&query.values))?;
     while let Some(row) = cursor.next()? {
         // Asked for after the first step, which prepares the statement again where a
         // table has changed: release goes by the names, so they must be those of these values.
-        let rows = rows.get_or_insert_with(|| no_rows(row.as_ref(), query));
+        let rows = match &mut rows {
+            Some(rows) => rows,
+            none => {
+                let mut first = no_rows(row.as_ref(), query);
+                // While the statement is read from, nobody changes what its names mean.
+                if query.lineage {
+                    let relations = relations::relations(connection, &query.text)?;
+                    first.trace(|columns| trace(&query.text, Dialect::Sqlite, &relations, columns));
+                }
+                none.insert(first)
+            }
+        };
         let width = row.as_ref().column_count();
         let mut cells = Vec::with_capacity(width);
         for column in 0..width {

@@ -2,6 +2,7 @@
 //! and the PostgreSQL server that `scripts/postgres.sh start` starts.
 
 mod hostile;
+mod lineage;
 mod postgres;
 mod postgres_limits;
 mod spec;
@@ -101,6 +102,16 @@ pub(super) async fn call_until(
     arguments: Value,
     cancel: &CancellationToken,
 ) -> (Result<Table, CallError>, Account) {
+    ask(connector, tool, arguments, (cancel, false)).await
+}
+
+/// The same, with what the columns are made of if `lineage` says so.
+pub(super) async fn ask(
+    connector: &SqlConnector,
+    tool: &str,
+    arguments: Value,
+    (cancel, lineage): (&CancellationToken, bool),
+) -> (Result<Table, CallError>, Account) {
     let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
     let actor = Actor {
         id: ActorId::parse("ada").expect("a name"),
@@ -121,6 +132,7 @@ pub(super) async fn call_until(
         tool,
         arguments: &Arguments::from_map(arguments),
         call: &CallId::new(&SystemClock, &CountingRandomness::default()),
+        lineage,
         effect: Effect::Read,
         cancel,
         progress: None,

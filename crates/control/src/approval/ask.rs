@@ -187,7 +187,7 @@ impl Approvals {
         if stands.is_open() {
             return Ok(Join::Asked(waits(&row, stands, &words)));
         }
-        if let Some(reply) = stored(&row, subject)? {
+        if let Some(reply) = stored(&row, subject, now)? {
             let handed_out = row.delivered_us.map(Timestamp::from_micros);
             if handed_out.is_some_and(|at| now.since(at) >= HANDED_OUT_AGAIN) {
                 return Ok(Join::Anew);
@@ -244,7 +244,7 @@ impl Approvals {
 
     async fn standing(&self, row: &ApprovalRow, actor: &Actor) -> Result<Standing, CallError> {
         let subject = self.subjects.of(&actor.id).await.map_err(ApprovalError::from)?;
-        let (stands, reply) = (state(row)?, stored(row, &subject)?);
+        let (stands, reply) = (state(row)?, stored(row, &subject, self.now())?);
         let words = self.words(row).await?;
         Ok((stands, described(row, stands, &words), reply))
     }
@@ -285,11 +285,16 @@ impl Approvals {
 }
 
 /// The result that waits, if one does.
-fn stored(row: &ApprovalRow, subject: &Subject) -> Result<Option<StoredReply>, ApprovalError> {
+fn stored(
+    row: &ApprovalRow,
+    subject: &Subject,
+    now: Timestamp,
+) -> Result<Option<StoredReply>, ApprovalError> {
     let Some(sealed) = &row.result else { return Ok(None) };
     let plain = subject.open_for(&result(&row.id), sealed)?;
-    let reply = serde_json::from_slice(&plain).map_err(|_| ApprovalError::Damaged("its result"))?;
-    Ok(Some(reply))
+    let reply: StoredReply =
+        serde_json::from_slice(&plain).map_err(|_| ApprovalError::Damaged("its result"))?;
+    Ok(Some(reply.at(now)))
 }
 
 /// What the newest request for a call means to the same call again.

@@ -3,6 +3,7 @@
 //! It is made once, when the call is parked, out of what was decided on; whoever decides reads it as
 //! it was made. Texts of strangers are written so that nothing in them is hidden.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::flow::Seen;
+use crate::redaction::Found;
 use crate::stages::Facts;
 
 /// What stands in place of an argument that is not shown.
@@ -93,7 +95,7 @@ fn highest() -> DataClass {
 impl Document {
     pub(super) fn of(facts: &Facts, id: &ApprovalId, gates: &[Gate], expires: Timestamp) -> Self {
         let request = &facts.request;
-        let arguments = facts.arguments.as_ref().unwrap_or(&request.arguments).value();
+        let arguments = &shown_of(facts);
         let tool = facts.tool.as_ref();
         let briefing = tool.map(|tool| tool.declaration().briefing.clone()).unwrap_or_default();
         let redacted = hidden(arguments, &briefing.hide, tool.map(|tool| &tool.declaration().input_schema));
@@ -118,13 +120,13 @@ impl Document {
             roles: request.actor.roles.to_vec(),
             agent: claims(facts),
             workspace: request.actor.workspace.to_string(),
-            reason: facts.reason.as_deref().map(plain),
+            reason: facts.reason.as_deref().map(|reason| plain(&said_of(facts, reason))),
             systems: if briefing.systems.is_empty() {
                 connector.into_iter().collect()
             } else {
                 briefing.systems.clone()
             },
-            idempotency_key: request.idempotency_key.as_deref().map(plain),
+            idempotency_key: request.idempotency_key.as_deref().map(|key| plain(&said_of(facts, key))),
             arguments: shown_arguments(arguments, &redacted),
             changes: vec![],
             changes_unknown: Some("the tool has no preview of what it changes".to_owned()),
@@ -202,6 +204,33 @@ impl Document {
             line("Not shown", &names.join(", "));
         }
         text
+    }
+}
+
+/// The arguments as people who decide see them: without what the classification has looked for. Of arguments that
+/// cannot be looked through only the names are shown.
+pub(super) fn shown_of(facts: &Facts) -> Value {
+    let arguments = facts.arguments.as_ref().unwrap_or(&facts.request.arguments);
+    let Some(redactor) = &facts.redactor else { return arguments.value().clone() };
+    let redacted = redactor.of(&facts.request).json(arguments.as_json(), &mut Found::default());
+    let redacted = redacted
+        .ok()
+        .map(|text| text.map_or_else(|| Ok(arguments.value().clone()), |text| serde_json::from_str(&text)));
+    match redacted {
+        Some(Ok(value)) => value,
+        _ => {
+            let names = arguments.value().as_object().into_iter().flat_map(Map::keys);
+            names.map(|name| (name.clone(), NOT_SHOWN.into())).collect::<Map<String, Value>>().into()
+        }
+    }
+}
+
+/// A text of the caller as people who decide see it.
+fn said_of<'a>(facts: &Facts, text: &'a str) -> Cow<'a, str> {
+    let Some(redactor) = &facts.redactor else { return text.into() };
+    match redactor.of(&facts.request).text(text) {
+        Ok(redacted) => redacted.map_or(Cow::Borrowed(text), Cow::Owned),
+        Err(_) => NOT_SHOWN.into(),
     }
 }
 

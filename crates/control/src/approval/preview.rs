@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use serde_json_path::{JsonPath, PathElement};
 
 use super::Approvals;
-use super::document::{Change, Document, NOT_SHOWN, cut};
+use super::document::{Change, Document, NOT_SHOWN, cut, shown_of};
 use crate::stages::Facts;
 
 /// Most characters of a value that a document shows.
@@ -37,7 +37,8 @@ impl Approvals {
         document.changes_unknown = match self.read(&facts.request, preview, arguments).await {
             Ok(now) => {
                 let hidden = |name: &str| document.redacted.contains(name).then(|| NOT_SHOWN.to_owned());
-                let shown = |name: &str| hidden(name).or_else(|| arguments.get(name).map(in_a_sentence));
+                let seen = shown_of(facts);
+                let shown = |name: &str| hidden(name).or_else(|| seen.get(name).map(in_a_sentence));
                 let classes = Classes::of(&tool.declaration().classification, &preview.tool, &now);
                 document.changes = changes(preview, shown, &now, &classes);
                 None

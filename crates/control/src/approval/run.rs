@@ -223,7 +223,7 @@ impl Approvals {
             return self.end(&row, State::Void, (None, why), evidence).await.map(drop);
         }
         let why = reply.code.map_or("its call succeeded", ErrorCode::as_str);
-        self.leave(row, (State::Done, why), &StoredReply::of(reply), evidence).await
+        self.leave(row, (State::Done, why), &StoredReply::of(reply, self.now()), evidence).await
     }
 
     /// Ends a request that cannot be read any more, as where the requester's key was destroyed.

@@ -3,7 +3,7 @@
 use quaymaster_core::flow::OWN_LABELS;
 use quaymaster_core::meta::with_meta;
 use quaymaster_core::result::{Envelope, REPEATED_META, tool_result};
-use quaymaster_core::{CallError, CallId, ErrorCode, Raw, Reply, Status};
+use quaymaster_core::{CallError, CallId, ErrorCode, Keeping, Raw, Reply, Status, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -20,17 +20,45 @@ pub struct StoredReply {
     /// The labels of whoever is given it. Whoever stored it before there were any did not say.
     #[serde(default)]
     labels: Option<Vec<String>>,
+    /// Until when it is handed out, in microseconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until_us: Option<u64>,
 }
 
 impl StoredReply {
-    pub(crate) fn of(reply: &Reply) -> Self {
+    /// A reply that is kept from `now` on, or what is left of one that may not be.
+    pub(crate) fn of(reply: &Reply, now: Timestamp) -> Self {
+        let Keeping { is_allowed, at_most } = reply.keeping;
+        if !is_allowed {
+            return Self::not_kept(&reply.audit_id, reply.code);
+        }
         Self {
+            until_us: at_most.map(|at_most| now.after(at_most).as_micros()),
             call: reply.audit_id.clone(),
             status: reply.status,
             code: reply.code,
             message: reply.message.clone(),
             result: reply.result.clone(),
             labels: Some(reply.labels.clone()),
+        }
+    }
+
+    /// The same at `now`: after the time for which it may be kept only that the call was made.
+    #[must_use]
+    pub(crate) fn at(self, now: Timestamp) -> Self {
+        match self.until_us {
+            Some(until) if now.as_micros() > until => Self::not_kept(&self.call, self.code),
+            _ => self,
+        }
+    }
+
+    fn not_kept(call: &CallId, code: Option<ErrorCode>) -> Self {
+        match code {
+            None => Self::without(call, "the call was made and succeeded; its result may not be kept"),
+            Some(code) => {
+                let message = "the call was made and failed; what was answered to it may not be kept";
+                Self::failed(call, &CallError::new(code, message))
+            }
         }
     }
 
@@ -68,6 +96,7 @@ impl StoredReply {
             message: None,
             result: tool_result(&envelope, message),
             labels: Some(vec![]),
+            until_us: None,
         }
     }
 
@@ -89,6 +118,7 @@ impl StoredReply {
             result: tool_result(&envelope, &text),
             labels: Some(vec![]),
             message: Some(text),
+            until_us: None,
         }
     }
 
@@ -119,6 +149,16 @@ impl StoredReply {
     pub(crate) fn into_reply(self) -> Reply {
         let labels = self.labels();
         let Self { call, status, code, message, result, .. } = self;
-        Reply { audit_id: call, status, code, message, parked: None, required: None, result, labels }
+        Reply {
+            audit_id: call,
+            status,
+            code,
+            message,
+            parked: None,
+            required: None,
+            keeping: Keeping::default(),
+            result,
+            labels,
+        }
     }
 }

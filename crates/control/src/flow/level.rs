@@ -13,8 +13,7 @@ use crate::output::Released;
 
 /// The labels of whoever is given what was `released` of a result of `tool`, sorted; `demanded` by its permits.
 pub(crate) fn of_released(tool: &Tool, released: &Released, demanded: &BTreeSet<String>) -> Vec<String> {
-    let level = released.classes.iter().map(|class| class_of(class)).max();
-    labels(tool, level, demanded)
+    labels(tool, released.highest.as_ref().map(|highest| highest.class), demanded)
 }
 
 /// The labels of whoever is told something by the system behind `tool` that has no fields, such as an error or a
@@ -38,10 +37,4 @@ fn labels(tool: &Tool, level: Option<DataClass>, demanded: &BTreeSet<String>) ->
     let own = own.into_iter().filter_map(|(brings, label)| brings.then_some(label));
     let all: BTreeSet<&str> = own.chain(demanded.iter().map(String::as_str)).collect();
     all.into_iter().map(str::to_owned).collect()
-}
-
-/// A class that nobody here knows is the highest.
-fn class_of(name: &str) -> DataClass {
-    let all = [DataClass::Public, DataClass::Internal, DataClass::Confidential];
-    all.into_iter().find(|class| class.as_str() == name).unwrap_or(DataClass::Restricted)
 }

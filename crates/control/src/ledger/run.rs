@@ -109,7 +109,7 @@ impl Ledger {
                     }
                 }
                 Next::Repeat => {
-                    let reply = receipt(&found, &subject, &whose)?;
+                    let reply = receipt(&found, &subject, &whose)?.at(self.clock.now());
                     return Ok(Ok(Begun::Repeated(found.id, reply)));
                 }
                 Next::Refuse(error) => return Ok(Ok(Begun::Refused(found.id, error))),
@@ -237,8 +237,9 @@ impl Reservation {
             End::Failed => Stand::Failed,
             End::Unknown => Stand::Unknown,
         };
+        let now = self.ledger.clock.now();
         let kept = reply.filter(|_| stand == Stand::Done && self.strength == Strength::Named);
-        let text = kept.map(|reply| serde_json::to_vec(&StoredReply::of(reply)).unwrap_or_default());
+        let text = kept.map(|reply| serde_json::to_vec(&StoredReply::of(reply, now)).unwrap_or_default());
         let receipt = match text.filter(|text| text.len() <= MAX_RECEIPT_BYTES) {
             Some(text) => Some(self.subject.seal_for(&purpose(&self.row, &self.whose), &text)?),
             None => None,

@@ -4,6 +4,7 @@ use cedar_policy::{Context, RestrictedExpression};
 use quaymaster_core::{Arguments, Timestamp, Zone};
 
 use super::decision::Circumstances;
+use super::entities::Data;
 use super::schema::{ArgumentType, NOT_COMPARABLE};
 use super::source::SourcePolicy;
 
@@ -14,6 +15,7 @@ pub(super) struct Asked<'a> {
     pub(super) circumstances: &'a Circumstances<'a>,
     pub(super) environment: &'a str,
     pub(super) zone: &'a Zone,
+    pub(super) data: &'a Data,
     /// As if somebody had agreed.
     pub(super) approved: bool,
 }
@@ -24,6 +26,7 @@ pub(super) struct Asked<'a> {
 pub(super) struct Wants {
     agent: bool,
     arguments: bool,
+    data: bool,
     environment: bool,
     labels: bool,
     time: bool,
@@ -39,6 +42,7 @@ impl Wants {
         Self {
             agent: names("agent"),
             arguments: names("arguments"),
+            data: names("data"),
             environment: names("environment"),
             labels: names("labels"),
             time: names("time"),
@@ -51,6 +55,7 @@ impl Wants {
         Self {
             agent: self.agent || other.agent,
             arguments: self.arguments || other.arguments,
+            data: self.data || other.data,
             environment: self.environment || other.environment,
             labels: self.labels || other.labels,
             time: self.time || other.time,
@@ -78,6 +83,9 @@ impl Asked<'_> {
         }
         if wants.arguments {
             pairs.push(("arguments".to_owned(), types.expression(self.arguments.value())?));
+        }
+        if wants.data {
+            pairs.push(("data".to_owned(), self.data.expression()?));
         }
         if wants.environment {
             pairs.push(("environment".to_owned(), text(self.environment)));

@@ -11,6 +11,7 @@ use quaymaster_core::{Actor, Handling, Zone};
 use super::aside::Aside;
 use super::slice::Likeness;
 use super::{DEFAULT_ENVIRONMENT, Known};
+use crate::classification::Classes;
 
 /// A tool in one of its workspaces.
 #[derive(Debug)]
@@ -24,6 +25,43 @@ pub(super) struct Placed {
     pub(super) environment: String,
     /// Whose time it is there.
     pub(super) zone: Zone,
+    /// What its data is declared to be there.
+    pub(super) data: Data,
+}
+
+/// What a tool's data is declared to be, in one workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Data {
+    level: String,
+    levels: Vec<String>,
+    jurisdictions: Vec<String>,
+    crosses_border: bool,
+}
+
+impl Data {
+    fn of(tool: &Tool, workspace: &Slug, classes: &Classes) -> Self {
+        let (crosses_border, jurisdictions) = classes.whereabouts(tool, workspace);
+        let levels = classes.declared_levels(tool);
+        Self {
+            level: levels.last().cloned().unwrap_or_default(),
+            levels,
+            jurisdictions: jurisdictions.into_iter().map(str::to_owned).collect(),
+            crosses_border,
+        }
+    }
+
+    /// As policies see it.
+    pub(super) fn expression(&self) -> Result<RestrictedExpression, String> {
+        let set = |names: &[String]| RestrictedExpression::new_set(names.iter().map(|name| text(name)));
+        let members = [
+            ("crosses_border", RestrictedExpression::new_bool(self.crosses_border)),
+            ("jurisdictions", set(&self.jurisdictions)),
+            ("level", text(&self.level)),
+            ("levels", set(&self.levels)),
+        ];
+        let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
+        RestrictedExpression::new_record(members).map_err(|e| e.to_string())
+    }
 }
 
 impl Placed {
@@ -37,8 +75,9 @@ impl Placed {
             let environment = environment.map_or(DEFAULT_ENVIRONMENT, String::as_str).to_owned();
             let zone = known.zones.get(workspace.as_str()).cloned().unwrap_or_default();
             let parents = parents(tool)?;
+            let data = Data::of(tool, workspace, &known.classes);
             let tool = tool_entity(tool, &environment, parents.clone())?;
-            Ok(Self { workspace: workspace.clone(), tool, parents, environment, zone })
+            Ok(Self { workspace: workspace.clone(), tool, parents, environment, zone, data })
         };
         workspaces.map(place).collect()
     }

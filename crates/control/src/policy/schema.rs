@@ -197,6 +197,7 @@ pub(super) fn cedar_schema(arguments: &ArgumentType) -> String {
         "action call appliesTo { principal: [Actor], resource: [Tool], context: {
   agent: { auto_review?: Bool, client?: String, model?: String, sandbox_mode?: String },
   approved: Bool,
+  data: { crosses_border: Bool, jurisdictions: Set<String>, level: String, levels: Set<String> },
   environment: String,
   labels: Set<String>,
   reason?: String,

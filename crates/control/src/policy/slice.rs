@@ -74,7 +74,7 @@ impl Slice {
                 help: None,
             }]
         };
-        let compiled = access::policies(tool).map_err(fault)?;
+        let compiled = access::policies(tool, &known.classes).map_err(fault)?;
         let mut policies =
             source.bearing_on(tool.name().as_str(), declaration.connector.as_str(), &workspaces);
         policies.extend(&compiled);
@@ -175,6 +175,7 @@ impl Slice {
             circumstances,
             environment: &place.environment,
             zone: &place.zone,
+            data: &place.data,
             approved: false,
         };
         let kin = match self.kin(actor, place) {

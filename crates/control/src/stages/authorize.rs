@@ -7,6 +7,7 @@ use quaymaster_core::{CallError, ErrorCode, SessionId};
 
 use super::Rulebook;
 use super::facts::{Facts, Refused};
+use super::given::{look_through, put_back};
 use super::guards::Guards;
 use crate::flow::Seen;
 use crate::incident::Called;
@@ -79,7 +80,8 @@ fn decide(mut facts: Facts, tool: &Tool, rulebook: &Rulebook) -> Result<Authoriz
     if let Some(scope) = facts.request.actor.lacks_scopes(tool.declaration().effect) {
         return Err(Refused::new(facts, CallError::lacking(scope)));
     }
-    let CheckedArguments { arguments, reason } = match tool.check_arguments(&facts.request) {
+    facts.redactor = rulebook.redactor().cloned();
+    let CheckedArguments { arguments, reason } = match check(&mut facts, tool, rulebook) {
         Ok(checked) => checked,
         Err(error) => return Err(Refused::new(facts, error)),
     };
@@ -114,6 +116,26 @@ fn decide(mut facts: Facts, tool: &Tool, rulebook: &Rulebook) -> Result<Authoriz
         None if lacks_reason => Err(Refused::new(facts, without_reason())),
         None => Ok(Authorized { facts }),
     }
+}
+
+/// Looks through the arguments for what may not go to the tool, and holds them against its schema: with what
+/// placeholders stand for, which nobody sees but the tool.
+fn check(facts: &mut Facts, tool: &Tool, rulebook: &Rulebook) -> Result<CheckedArguments, CallError> {
+    let Some(rules) = rulebook.field_rules(tool) else { return tool.check_arguments(&facts.request) };
+    let effect = tool.effect();
+    facts.classified = rules.classified();
+    if facts.classified.looks {
+        let looked = look_through(facts, effect, rules, rulebook)?;
+        facts.classified.logs &= looked.logs;
+        if let Some(covered) = looked.covered {
+            facts.request.arguments = covered;
+        }
+    }
+    let restored = put_back(facts, &facts.request.arguments, (effect, rules), rulebook)?;
+    let Some(restored) = restored else { return tool.check_arguments(&facts.request) };
+    let checked = tool.check_restored(&facts.request, &restored)?;
+    facts.restored = put_back(facts, &checked.arguments, (effect, rules), rulebook)?;
+    Ok(checked)
 }
 
 fn without_reason() -> CallError {

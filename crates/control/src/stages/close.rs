@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use quaymaster_core::result::{Envelope, tool_result};
 use quaymaster_core::{
-    Actor, AgentClaims, CallError, Clock, ConfigVersion, ErrorCode, Kind, Reach, Reply, Retry, SessionId,
-    Status, TokenId,
+    Actor, AgentClaims, CallError, Clock, ConfigVersion, ErrorCode, Keeping, Kind, Reach, Reply, Retry,
+    SessionId, Status, TokenId,
 };
 
 use super::facts::{Facts, Refused, Waited};
@@ -107,6 +107,7 @@ async fn answer(ended: Ended, evidence: &Evidence) -> Reply {
                     code: safe.is_error.then_some(ErrorCode::UpstreamError),
                     message: None,
                     parked: None,
+                    keeping: safe.released.keeping,
                     required: None,
                     result: safe.result,
                     labels,
@@ -146,6 +147,7 @@ fn failure(facts: &Facts, error: &CallError) -> Reply {
         result: tool_result(&envelope, &text),
         message: Some(text),
         parked: error.waits_for(),
+        keeping: Keeping::default(),
         required: error.required,
         labels: vec![],
     }

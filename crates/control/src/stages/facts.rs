@@ -3,7 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use quaymaster_catalog::{Tool, Unresolved};
-use quaymaster_core::{ActorId, ApprovalId, Arguments, CallError, CallRequest, EntryId, IncidentId};
+use quaymaster_core::{
+    ActorId, ApprovalId, Arguments, CallError, CallRequest, DataClass, EntryId, IncidentId,
+};
 
 use crate::approval::StoredReply;
 use crate::audit::Subject;
@@ -12,6 +14,7 @@ use crate::incident::{Running, Switch};
 use crate::ledger::Reservation;
 use crate::limits::Held;
 use crate::policy::Decision;
+use crate::redaction::Redactor;
 
 /// Facts gathered on the path of one call.
 #[derive(Debug)]
@@ -20,6 +23,11 @@ pub(crate) struct Facts {
     pub(crate) tool: Option<Arc<Tool>>,
     /// The arguments that are decided on and run, once they were checked.
     pub(crate) arguments: Option<Arguments>,
+    /// The same with what placeholders in them stand for, where the tool is given that. It goes to the tool
+    /// and nowhere else.
+    pub(crate) restored: Option<Arguments>,
+    /// What redacts what is shown to people who decide.
+    pub(crate) redactor: Option<Redactor>,
     /// The business reason that the caller gave beside the arguments.
     pub(crate) reason: Option<String>,
     /// What whoever asks had seen when the call was decided on, if anything.
@@ -56,6 +64,27 @@ pub(crate) struct Facts {
     pub(crate) subject: Option<Arc<Subject>>,
     /// The method, where the kind of what is asked for does not say it.
     pub(crate) method: Option<&'static str>,
+    /// What the classification says of the call before it runs.
+    pub(crate) classified: Classified,
+}
+
+/// What the classification says of a call before it runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Classified {
+    /// The highest class of data that the tool is declared to release.
+    pub(crate) class: DataClass,
+    /// Whether the arguments may be kept beside the record of the call.
+    pub(crate) logs: bool,
+    /// Whether it has to be said what the columns of a result are made of.
+    pub(crate) lineage: bool,
+    /// Whether the arguments have to be looked through.
+    pub(crate) looks: bool,
+}
+
+impl Default for Classified {
+    fn default() -> Self {
+        Self { class: DataClass::Public, logs: true, lineage: false, looks: false }
+    }
 }
 
 impl Facts {
@@ -65,6 +94,8 @@ impl Facts {
             request,
             tool: None,
             arguments: None,
+            restored: None,
+            redactor: None,
             reason: None,
             seen: None,
             by_flow: false,
@@ -83,6 +114,7 @@ impl Facts {
             held: Held::default(),
             subject: None,
             method: None,
+            classified: Classified::default(),
         }
     }
 

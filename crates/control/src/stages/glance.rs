@@ -22,5 +22,6 @@ pub fn may_read(actor: &Actor, group: &Tool, uri: &str, rulebook: &Rulebook, at:
     );
     let rules = rulebook.field_rules(group);
     decision.effect != DecisionEffect::Deny
-        && rules.is_some_and(|rules| rules.default_class() <= actor.clearance)
+        // What somebody has to agree to first is shown all the same: that is what could be asked for.
+        && rules.is_some_and(|rules| rules.lets_default(actor, true))
 }

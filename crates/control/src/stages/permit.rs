@@ -20,7 +20,7 @@ use crate::audit::record::{DecisionPart, Event, Record};
 use crate::audit::{AuditError, Draft, Durability, Subject};
 use crate::policy::DecisionEffect;
 
-/// Beyond this size the input of a decision is not kept for replay, only a digest
+/// Beyond this size, or where a level of data says so, the input of a decision is not kept for replay, only a digest
 /// of it. The digest is keyed, because the input names the actor.
 const MAX_SEALED_INPUT: usize = 64 * 1024;
 
@@ -39,8 +39,10 @@ pub struct Job {
     pub actor: Arc<Actor>,
     /// The tool.
     pub tool: Arc<Tool>,
-    /// The arguments that were decided on.
+    /// The arguments that were decided on; with what placeholders in them stand for.
     pub arguments: Arguments,
+    /// Whether it has to be said what the columns of a result are made of.
+    pub lineage: bool,
     /// The trace that the call is part of, for the system behind the tool (W3C Trace Context,
     /// `traceparent`). The call itself is the parent.
     pub traceparent: Option<String>,
@@ -84,7 +86,8 @@ impl Permit {
                 call: facts.request.id.clone(),
                 actor: Arc::clone(&facts.request.actor),
                 tool: Arc::clone(tool),
-                arguments: arguments.clone(),
+                arguments: facts.restored.as_ref().unwrap_or(arguments).clone(),
+                lineage: facts.classified.lineage,
                 traceparent: traceparent(&facts.request),
             }),
             _ => Err(CallError::new(ErrorCode::GatewayInternal, "the call has no tool")),
@@ -154,7 +157,7 @@ pub(super) fn describe_decision<'a>(
     record.agent = Some(&request.agent).filter(|agent| **agent != AgentClaims::default());
     let Some((decision, tool)) = facts.decision.as_ref().zip(facts.tool.as_ref()) else { return Ok(None) };
     let input = decision_input(facts, tool, arguments);
-    let (digest, sealed) = if input.len() <= MAX_SEALED_INPUT {
+    let (digest, sealed) = if input.len() <= MAX_SEALED_INPUT && facts.classified.logs {
         let sealed = subject.seal(request.id.as_str(), input.as_bytes())?;
         (sha256_text(&sealed), Some(sealed))
     } else {
@@ -193,7 +196,10 @@ fn roles(gate: &Gate) -> String {
 
 /// Writes, and reads that may release confidential data, wait for the disk.
 pub(super) fn durability(facts: &Facts) -> Durability {
-    let harmless =
-        |tool: &Arc<Tool>| tool.effect() == Effect::Read && !tool.may_release(DataClass::Confidential);
+    let harmless = |tool: &Arc<Tool>| {
+        tool.effect() == Effect::Read
+            && !tool.may_release(DataClass::Confidential)
+            && facts.classified.class < DataClass::Confidential
+    };
     if facts.tool.as_ref().is_some_and(harmless) { Durability::Accepted } else { Durability::Durable }
 }

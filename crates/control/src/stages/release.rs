@@ -11,6 +11,7 @@
 //! - Whoever made a write is never told that it failed because its result is withheld.
 
 mod fields;
+mod names;
 mod sieve;
 mod table;
 mod upstream;
@@ -18,15 +19,16 @@ mod upstream;
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use quaymaster_core::{CallError, DataClass, Effect, ErrorCode, Retry};
+use quaymaster_core::{Actor, CallError, Effect, ErrorCode, Keeping, Retry};
 
 use super::Rulebook;
 use super::facts::Facts;
 use super::permit::Receipt;
-use quaymaster_redaction::Refusal;
+use quaymaster_redaction::{Kind, Refusal};
 
-use crate::output::{RawContent, RawOutput, Released, SafeOutput};
-use crate::redaction::Counts;
+use crate::classification::{Level, Levels};
+use crate::output::{Highest, RawContent, RawOutput, Released, SafeOutput};
+use crate::redaction::Found;
 
 pub(super) use fields::FieldRules;
 pub(super) use sieve::Sieve;
@@ -72,8 +74,8 @@ fn guarded<T>(check: impl FnOnce() -> Result<T, CallError>) -> Result<T, CallErr
 fn release_message(mut error: CallError, receipt: &Receipt, rulebook: &Rulebook) -> CallError {
     let Some(said) = error.upstream_message.take() else { return error };
     let facts = &receipt.facts;
-    if Sieve::of(facts, rulebook).is_some_and(|sieve| sieve.lets_all_through())
-        && let Some(said) = redacted_text(&said, facts, rulebook)
+    if let Some(sieve) = Sieve::of(facts, rulebook).filter(Sieve::lets_all_through)
+        && let Some(said) = redacted_text(&said, facts, rulebook, &sieve)
     {
         let said: String = said.chars().take(MAX_MESSAGE_CHARS).collect();
         // There is one error for each call.
@@ -84,9 +86,15 @@ fn release_message(mut error: CallError, receipt: &Receipt, rulebook: &Rulebook)
 }
 
 /// A text as it may leave; none if it may not.
-fn redacted_text<'a>(text: &'a str, facts: &Facts, rulebook: &Rulebook) -> Option<Cow<'a, str>> {
+fn redacted_text<'a>(
+    text: &'a str,
+    facts: &Facts,
+    rulebook: &Rulebook,
+    sieve: &Sieve<'_>,
+) -> Option<Cow<'a, str>> {
     let Some(redactor) = rulebook.redactor() else { return Some(text.into()) };
-    let redacted = redactor.of(&facts.request).text(text).ok()?;
+    let redaction = redactor.of(&facts.request).withholding(sieve.withheld_kinds());
+    let redacted = redaction.text(text).ok()?;
     Some(redacted.map_or(Cow::Borrowed(text), Cow::Owned))
 }
 
@@ -131,6 +139,7 @@ fn look_into(raw: RawOutput, receipt: &Receipt, rulebook: &Rulebook) -> Result<S
     let sieve = Sieve::of(facts, rulebook)
         .ok_or_else(|| refused("there is no classification to release this result by"))?;
     let redaction = rulebook.redactor().map(|redactor| redactor.of(&facts.request));
+    let redaction = redaction.map(|redaction| redaction.withholding(sieve.withheld_kinds()));
     let (redaction, call) = (redaction.as_ref(), &facts.request.id);
     match raw.content {
         RawContent::Table(table) => table::release(table, &sieve, redaction, call),
@@ -145,41 +154,56 @@ fn refused(message: &str) -> CallError {
     CallError::new(ErrorCode::ReleaseRefused, message)
 }
 
-pub(super) fn above_clearance(class: DataClass) -> CallError {
-    refused(&format!("the result is {class}, which is above your clearance"))
+/// What is said of a result of a level that this actor may not have.
+pub(super) fn not_for(actor: &Actor, level: Level, levels: &Levels) -> CallError {
+    let name = levels.name(level);
+    if levels.class(level) > actor.clearance {
+        return refused(&format!("the result is {name}, which is above your clearance"));
+    }
+    refused(&format!("the result is {name}, which may not be released to you here"))
 }
 
 /// Counts what was released and kept back.
 #[derive(Debug, Default)]
 struct Tally {
-    classes: std::collections::BTreeSet<DataClass>,
-    redactions: std::collections::BTreeMap<DataClass, u64>,
-    /// What was found in what is left, and is not there any more.
-    found: Counts,
+    classes: std::collections::BTreeSet<Level>,
+    redactions: std::collections::BTreeMap<Level, u64>,
+    /// The kinds of data that were found and are released.
+    kinds: std::collections::BTreeSet<Kind>,
+    /// What was found in what is left, and what became of it.
+    found: Found,
     /// What was kept back by policy alone.
     by_policy: u64,
 }
 
 impl Tally {
-    fn kept_back(&self) -> u64 {
-        self.redactions.values().sum::<u64>() + self.by_policy
-    }
-
     /// Counts something that was kept back for its class, or else by policy.
-    fn note_kept_back(&mut self, class: Option<DataClass>) {
+    fn note_kept_back(&mut self, class: Option<Level>) {
         match class {
             Some(class) => *self.redactions.entry(class).or_default() += 1,
             None => self.by_policy += 1,
         }
     }
 
-    fn into_released(self) -> Released {
+    fn into_released(mut self, sieve: &Sieve<'_>) -> Released {
+        for kind in std::mem::take(&mut self.found.left) {
+            sieve.note_found(kind, &mut self);
+        }
+        let levels: &Levels = sieve.levels();
+        let name = |level: Level| levels.name(level).to_string();
         let by_policy = (self.by_policy > 0).then(|| ("policy".to_owned(), self.by_policy));
-        let found = self.found.into_iter().map(|(kind, count)| (kind.to_owned(), count));
-        let by_class = self.redactions.into_iter().map(|(c, n)| (c.to_string(), n));
+        let found = self.found.counts.into_iter().map(|(kind, count)| (kind.to_owned(), count));
+        let by_class = self.redactions.into_iter().map(|(level, n)| (name(level), n));
+        let highest = self.classes.last().copied();
+        let keeping = self.classes.iter().map(|level| levels.keeping(*level));
+        let keeping = keeping.fold(Keeping::default(), Keeping::and);
+        let kinds = self.kinds.into_iter().map(|kind| kind.to_string());
         Released {
-            classes: self.classes.into_iter().map(|c| c.to_string()).collect(),
+            classes: self.classes.into_iter().map(name).chain(kinds).collect(),
             redactions: by_class.chain(by_policy).chain(found).collect(),
+            keeping,
+            highest: highest
+                .map(|level| Highest { level: levels.name(level).clone(), class: levels.class(level) }),
         }
     }
 }

@@ -28,7 +28,7 @@ impl Rulebook {
         let (policies, mut problems) = Policies::build(files, catalogue, known);
         let mut fields = HashMap::new();
         for tool in catalogue.offers() {
-            match FieldRules::compile(&tool.declaration().classification) {
+            match FieldRules::compile(tool, &known.classes) {
                 Ok(rules) => {
                     fields.insert(tool.name().to_string(), Arc::new(rules));
                 }
@@ -68,7 +68,8 @@ impl Rulebook {
     pub fn told(&self, tool: &Tool) -> Ruled {
         Ruled {
             asks_reason: self.policies.asks_reason(tool),
-            takes_fields_out: self.policies.takes_fields_out(tool),
+            takes_fields_out: self.policies.takes_fields_out(tool)
+                || self.field_rules(tool).is_some_and(|rules| rules.may_take_out()),
             may_park: self.policies.may_need_approval(tool),
         }
     }

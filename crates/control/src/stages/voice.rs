@@ -65,7 +65,8 @@ struct Asked {
 /// What the rules let the system behind `permit` say. Nothing, if it cannot be noted that it was heard.
 pub async fn voice(permit: &Permit, rulebook: &Rulebook, flow: &Flow, listening: Listening) -> Voice {
     let facts = permit.facts();
-    let may_speak = Sieve::of(facts, rulebook).is_some_and(|sieve| sieve.lets_all_through());
+    let may_speak =
+        Sieve::of(facts, rulebook).is_some_and(|sieve| sieve.lets_all_through() && !sieve.withholds_kinds());
     let parts = facts.tool.as_ref().zip(facts.decision.as_ref());
     let Some((tool, decision)) = parts.filter(|_| may_speak && listening != Listening::ToNothing) else {
         return Voice { may_speak, asked: None };

@@ -13,7 +13,7 @@ use super::approve::Approved;
 use super::close::{Evidence, note_refusal, unrecorded, write_outcome};
 use super::facts::Refused;
 use super::permit::Receipt;
-use super::release::above_clearance;
+use super::release::not_for;
 use super::reserve::Reserved;
 use crate::output::{Released, SafeOutput};
 
@@ -29,9 +29,11 @@ pub fn watchable(approved: Approved, rulebook: &Rulebook) -> Result<Reserved, Re
     let mut facts = approved.facts;
     facts.method = Some(METHOD);
     let rules = facts.tool.as_ref().and_then(|tool| rulebook.field_rules(tool));
-    let error = match rules.map(|rules| rules.default_class()) {
-        Some(class) if class <= facts.request.actor.clearance => return Ok(Reserved { facts }),
-        Some(class) => above_clearance(class),
+    let error = match rules {
+        Some(rules) if rules.lets_default(&facts.request.actor, facts.granted) => {
+            return Ok(Reserved { facts });
+        }
+        Some(rules) => not_for(&facts.request.actor, rules.default_mark().level, &rules.classes().levels),
         None => CallError::new(ErrorCode::GatewayInternal, "nothing says how the resource is classified"),
     };
     Err(Refused::new(facts, error))

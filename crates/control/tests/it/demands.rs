@@ -66,8 +66,13 @@ async fn what_a_permit_redacts_and_what_policy_hides_leaves_no_result_and_is_cou
 #[tokio::test]
 async fn of_a_table_the_columns_are_taken_out() {
     let world = world().await;
-    let column =
-        |name: &str| Column { name: name.into(), kind: "text".into(), unit: None, description: None };
+    let column = |name: &str| Column {
+        name: name.into(),
+        kind: "text".into(),
+        unit: None,
+        description: None,
+        sources: None,
+    };
     let table = |names: &[&str]| {
         RawOutput::table(Table {
             columns: names.iter().map(|name| column(name)).collect(),

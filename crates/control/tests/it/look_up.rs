@@ -39,6 +39,7 @@ impl CallTool for Desk {
             code,
             message: None,
             parked: None,
+            keeping: quaymaster_core::Keeping::default(),
             required: None,
             result,
             labels: vec![],

@@ -8,6 +8,7 @@
 
 mod approvals;
 mod audit;
+mod classification;
 mod database;
 mod demands;
 mod erasure;

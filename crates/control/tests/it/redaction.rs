@@ -103,8 +103,13 @@ async fn a_placeholder_is_the_same_in_a_session_and_another_one_elsewhere() {
 #[tokio::test]
 async fn columns_are_looked_through_by_their_names_and_by_what_most_of_their_values_are() {
     let world = world(json!({"default": "drop"})).await;
-    let column =
-        |name: &str| Column { name: name.into(), kind: "text".into(), unit: None, description: None };
+    let column = |name: &str| Column {
+        name: name.into(),
+        kind: "text".into(),
+        unit: None,
+        description: None,
+        sources: None,
+    };
     let row = |name: &str, contact: &str| vec![json!(name), json!(contact), json!(7)];
     let table = Table {
         columns: vec![column("name"), column("contact"), column("orders")],

@@ -26,8 +26,13 @@ fn upstream(value: &Value) -> RawOutput {
 }
 
 fn accounts() -> RawOutput {
-    let column =
-        |name: &str| Column { name: name.into(), kind: "text".into(), unit: None, description: None };
+    let column = |name: &str| Column {
+        name: name.into(),
+        kind: "text".into(),
+        unit: None,
+        description: None,
+        sources: None,
+    };
     RawOutput::table(Table {
         columns: vec![column("name"), column("email"), column("bank_account")],
         rows: vec![vec![json!("Acme"), json!("a@acme.test"), json!("DE00")]],

@@ -7,6 +7,7 @@ use quaymaster_catalog::{Call, Catalogue};
 use quaymaster_control::approval::{Approvals, Bounds, Grant, Terms};
 use quaymaster_control::audit::writer::AuditSettings;
 use quaymaster_control::audit::{Audit, Subjects};
+use quaymaster_control::classification::{Classes, ClassificationConfig, KnownNames};
 use quaymaster_control::crypto::{SealingKey, SystemRandomness};
 use quaymaster_control::flow::{Flow, Labels, WINDOW};
 use quaymaster_control::identity::{Declared, Identity, Roles, TokenRequest, create_token};
@@ -15,6 +16,7 @@ use quaymaster_control::ledger::Ledger;
 use quaymaster_control::limits::{Counts, Limits};
 use quaymaster_control::output::SafeOutput;
 use quaymaster_control::policy::{Known, PolicyFile};
+use quaymaster_control::redaction::{Placeholders, Redactor};
 use quaymaster_control::{
     Ended, Evidence, Guards, Listening, Permit, Receipt, Refused, Rulebook, approve, authorize, close, label,
     label_again, record, reserve,
@@ -29,6 +31,7 @@ use quaymaster_core::{
     Clock, ConfigVersion, DataClass, Effect, Handling, Randomness, Reach, Reply, SystemClock, TokenId,
     ToolDeclaration, ToolName, WriterId,
 };
+use quaymaster_redaction::Engine;
 use quaymaster_store::{Store, StoreTarget};
 use serde_json::{Map, Value, json};
 
@@ -240,6 +243,26 @@ impl World {
         self.bound(Bounds::default());
     }
 
+    /// The same tools under a classification, and `policy` beside the usual ones; the workspace is in `place`.
+    pub(crate) fn classify(&mut self, config: Value, place: Option<&str>, policy: &str) {
+        let config: ClassificationConfig = serde_json::from_value(config).expect("a classification");
+        let engine = Engine::new(&config.redaction).expect("an engine");
+        let known = KnownNames {
+            connectors: ["crm".to_owned()].into(),
+            tools: self.catalogue.offers().map(|tool| tool.name().to_string()).collect(),
+            roles: ["analyst", "support", "manager"].map(str::to_owned).into(),
+            workspaces: [(slug("sales"), place.map(slug))].into(),
+        };
+        let classes = Arc::new(Classes::new(&config, &engine, Some(&known)).expect("a classification"));
+        let policies = format!("{POLICY}\n{policy}");
+        let redactor = Redactor::new(Arc::new(engine), Arc::clone(self.evidence.subjects.sealing_key()));
+        let keys = Arc::clone(self.evidence.subjects.sealing_key());
+        let placeholders = Placeholders::new(keys, Arc::clone(&self.evidence.clock));
+        let redactor = redactor.keeping(Arc::new(placeholders));
+        self.rulebook = classified(&self.catalogue, &policies, None, classes).redacting(Some(redactor));
+        self.bound(Bounds::default());
+    }
+
     /// Other tools under the same policies.
     pub(crate) fn offer(&mut self, declarations: Vec<ToolDeclaration>) {
         let (catalogue, problems) = Catalogue::build(declarations);
@@ -317,6 +340,15 @@ fn declared() -> Declared {
 }
 
 fn rulebook(catalogue: &Catalogue, policies: &str, environment: Option<&str>) -> Rulebook {
+    classified(catalogue, policies, environment, Arc::default())
+}
+
+fn classified(
+    catalogue: &Catalogue,
+    policies: &str,
+    environment: Option<&str>,
+    classes: Arc<Classes>,
+) -> Rulebook {
     let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
     let known = Known {
         roles: set(&["analyst", "support", "manager"]),
@@ -324,6 +356,7 @@ fn rulebook(catalogue: &Catalogue, policies: &str, environment: Option<&str>) ->
         connectors: set(&["crm"]),
         tools: set(&["crm_account", "crm_table", "crm_status", "crm_refund"]),
         environments: environment.map(|name| ("sales".to_owned(), name.to_owned())).into_iter().collect(),
+        classes,
         ..Known::default()
     };
     let file = PolicyFile { path: "crm.cedar".into(), text: policies.into() };

@@ -169,6 +169,7 @@ impl Detectors {
             tenant_key: &self.key,
             session_key: &self.key,
             vault: None,
+            withheld: &[],
         };
         let (mut literals, mut offset) = (Vec::new(), 0);
         for line in text.split_inclusive('\n') {

@@ -235,6 +235,10 @@ pub struct WorkspaceConfig {
     /// policies. `production` if absent.
     #[serde(default)]
     pub environment: Option<Slug>,
+    /// The jurisdiction that those who use it are in, such as `eu`, against which that of data is held
+    /// (`classification.yaml`). Nowhere if absent: then data that belongs somewhere always crosses a border.
+    #[serde(default)]
+    pub jurisdiction: Option<Slug>,
     /// Whose time policies see in `context.time`: a zone of the IANA database, such as
     /// `Europe/Berlin`. `UTC` if absent.
     #[serde(default)]

@@ -306,6 +306,7 @@ mod tests {
             code: Some(code),
             message: None,
             parked: None,
+            keeping: quaymaster_core::Keeping::default(),
             required: None,
             labels: vec![],
             result: String::new(),

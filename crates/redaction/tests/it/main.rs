@@ -36,6 +36,7 @@ impl Keys {
             tenant_key: &self.tenant,
             session_key: &self.session,
             vault: None,
+            withheld: &[],
         }
     }
 }

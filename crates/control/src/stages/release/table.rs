@@ -7,13 +7,14 @@ use quaymaster_core::result::{Envelope, tool_result};
 use quaymaster_core::{CallError, CallId};
 use serde_json::{Map, Value, json};
 
+use super::fields::Fate;
 use super::sieve::Sieve;
 use super::{Tally, refused, unredacted};
 use crate::output::{Column, SafeOutput, Table};
 use crate::redaction::Redaction;
 
 pub(super) fn release(
-    table: Table,
+    mut table: Table,
     sieve: &Sieve<'_>,
     redaction: Option<&Redaction<'_>>,
     call: &CallId,
@@ -22,39 +23,78 @@ pub(super) fn release(
         return Err(refused("the rows of the result do not fit its columns"));
     }
     let mut tally = Tally::default();
-    let keep: Vec<bool> = table
-        .columns
-        .iter()
-        .map(|column| match sieve.column(&column.name) {
-            Ok(class) => {
-                tally.classes.insert(class);
-                true
-            }
-            Err(class) => {
-                tally.note_kept_back(class);
-                false
-            }
-        })
-        .collect();
+    let fates: Vec<Option<Fate>> = table.columns.iter().map(|column| sieve.column(column)).collect();
+    let (covered, keep) = cover(&mut table, &fates, (sieve, redaction), &mut tally);
     if !keep.contains(&true) {
         return Err(refused(
             "every column of the result is above your clearance, hidden by policy or never released",
         ));
     }
     let mut table = without(table, &keep);
+    for cell in table.rows.iter_mut().flatten().filter(|_| sieve.binds_names()) {
+        sieve.apply_names(cell, redaction, &mut tally);
+    }
+    if sieve.names_fields() {
+        table.rows.iter().flatten().for_each(|cell| sieve.note_names(cell, &mut tally));
+    }
     if let Some(redaction) = redaction {
         table.rows = redacted(&table, redaction, &mut tally)?;
     }
     let mut warnings = table.warnings.clone();
-    if tally.kept_back() > 0 {
+    let left_out = keep.iter().filter(|keep| !**keep).count();
+    if left_out > 0 {
         warnings.push(format!(
-            "{} column(s) were left out: they are never released, hidden by policy, or above your clearance",
-            tally.kept_back()
+            "{left_out} column(s) were left out: they are never released, hidden by policy, or above your clearance"
         ));
+    }
+    if covered > 0 {
+        warnings.push(format!("{covered} column(s) are covered: their values are above your clearance"));
     }
     let text = text(&table);
     let envelope = Envelope::success(call, summary(&table), data(&table), warnings);
-    Ok(SafeOutput { result: tool_result(&envelope, &text), is_error: false, released: tally.into_released() })
+    Ok(SafeOutput {
+        result: tool_result(&envelope, &text),
+        is_error: false,
+        released: tally.into_released(sieve),
+    })
+}
+
+/// Covers the values of columns that are to be covered, and says how many that are and which columns are kept.
+fn cover(
+    table: &mut Table,
+    fates: &[Option<Fate>],
+    (sieve, redaction): (&Sieve<'_>, Option<&Redaction<'_>>),
+    tally: &mut Tally,
+) -> (usize, Vec<bool>) {
+    let mut covered = 0;
+    let mut keep = Vec::with_capacity(fates.len());
+    for (at, fate) in fates.iter().enumerate() {
+        let is_kept = match fate {
+            Some(Fate::Kept(level)) => {
+                tally.classes.insert(*level);
+                true
+            }
+            Some(Fate::Covered(level, cover)) => {
+                tally.note_kept_back(Some(*level));
+                let name = sieve.levels().name(*level);
+                let stand_in = |value: &Value| redaction.and_then(|r| r.cover(*cover, name, value));
+                let is_covered = stand_in(&Value::Null).is_some();
+                if is_covered {
+                    covered += 1;
+                    for value in table.rows.iter_mut().filter_map(|row| row.get_mut(at)) {
+                        *value = stand_in(value).unwrap_or_default();
+                    }
+                }
+                is_covered
+            }
+            None => {
+                tally.note_kept_back(None);
+                false
+            }
+        };
+        keep.push(is_kept);
+    }
+    (covered, keep)
 }
 
 /// The rows without what is found in them. They are looked through as objects, so that the names of columns

@@ -11,7 +11,7 @@ use quaymaster_core::{CallError, CallId, ErrorCode, Kind, Parted, Raw};
 use serde_json::{Map, Value, json};
 
 use super::sieve::Sieve;
-use super::{MAX_MESSAGE_CHARS, Tally, above_clearance, refused, unredacted};
+use super::{MAX_MESSAGE_CHARS, Tally, not_for, refused, unredacted};
 use crate::output::SafeOutput;
 use crate::redaction::Redaction;
 
@@ -26,8 +26,8 @@ pub(super) fn release(
     redaction: Option<&Redaction<'_>>,
     call: &CallId,
 ) -> Result<SafeOutput, CallError> {
-    if sieve.default_class() > sieve.clearance() {
-        return Err(above_clearance(sieve.default_class()));
+    if let Some(level) = sieve.withheld_default() {
+        return Err(not_for(sieve.actor, level, sieve.levels()));
     }
     let parts = Parts::read(result, sieve.tool.kind())?;
     let is_error = parts.is_error()?;
@@ -37,7 +37,7 @@ pub(super) fn release(
     let mut tally = Tally::default();
     sieve.note_released(&mut tally);
     let members = if sieve.binds() {
-        sifted(&parts, is_error, sieve, &mut tally)?
+        sifted(&parts, is_error, (sieve, redaction), &mut tally)?
     } else {
         parts.members.into_iter().map(|(name, raw)| (name, Cow::Borrowed(raw.get()))).collect()
     };
@@ -45,8 +45,13 @@ pub(super) fn release(
         Some(redaction) => redacted(members, redaction, (sieve.tool, is_error), &mut tally)?,
         None => members,
     };
+    if sieve.names_fields() {
+        for (_, text) in &members {
+            note_names(text, sieve, &mut tally);
+        }
+    }
     let result = if is_error { failed(&members, call) } else { passed_on(&members, call)? };
-    Ok(SafeOutput { result, is_error, released: tally.into_released() })
+    Ok(SafeOutput { result, is_error, released: tally.into_released(sieve) })
 }
 
 /// What an upstream promised in its output schema, it must have kept.
@@ -124,25 +129,25 @@ fn parse(raw: Raw<'_>) -> Result<Value, CallError> {
 fn sifted(
     parts: &Parts<'_>,
     is_error: bool,
-    sieve: &Sieve<'_>,
+    (sieve, redaction): (&Sieve<'_>, Option<&Redaction<'_>>),
     tally: &mut Tally,
 ) -> Result<Vec<Member<'static>>, CallError> {
     if parts.kind != Kind::Tool {
         let (name, _) = contents_of(parts.kind);
-        let contents = sifted_list(parts.get(name), sieve, tally)?;
+        let contents = sifted_list(parts.get(name), (sieve, redaction), tally)?;
         return Ok(vec![(name.into(), contents.to_string().into())]);
     }
     let mut structured = parts.get("structuredContent").map(parse).transpose()?;
     if let Some(value) = &mut structured {
         look_into(value)?;
-        sieve.apply(value, tally);
+        sieve.apply(value, redaction, tally);
     }
     let content = match &structured {
         Some(value) => json!([{"type": "text", "text": value.to_string()}]),
-        None if is_error => {
+        None if is_error && sieve.binds_places() => {
             json!([{"type": "text", "text": "the upstream reported an error; its text is withheld"}])
         }
-        None => sifted_content(parts.get("content"), sieve, tally)?,
+        None => sifted_content(parts.get("content"), (sieve, redaction), tally)?,
     };
     let member = |name: &'static str, value: &Value| (name.into(), value.to_string().into());
     let mut members = vec![member("content", &content)];
@@ -152,7 +157,7 @@ fn sifted(
 
 fn sifted_content(
     content: Option<Raw<'_>>,
-    sieve: &Sieve<'_>,
+    (sieve, redaction): (&Sieve<'_>, Option<&Redaction<'_>>),
     tally: &mut Tally,
 ) -> Result<Value, CallError> {
     let Value::Array(blocks) = content.map(parse).transpose()?.unwrap_or_default() else {
@@ -162,9 +167,15 @@ fn sifted_content(
     for block in blocks {
         let text =
             block.get("text").and_then(Value::as_str).filter(|_| block.get("type") == Some(&json!("text")));
-        let mut value: Value = text.and_then(|t| serde_json::from_str(t).ok()).ok_or_else(unreadable)?;
-        look_into(&value)?;
-        sieve.apply(&mut value, tally);
+        let Some(mut value) = readable(text) else {
+            // Of names of fields alone a text without any has nothing.
+            if sieve.binds_places() {
+                return Err(unreadable());
+            }
+            released.push(without_names(block, (sieve, redaction), tally));
+            continue;
+        };
+        sieve.apply(&mut value, redaction, tally);
         released.push(json!({"type": "text", "text": value.to_string()}));
     }
     Ok(Value::Array(released))
@@ -172,7 +183,11 @@ fn sifted_content(
 
 /// The messages of a prompt or the contents of a resource. Each must be a text that
 /// can be looked into; nothing is kept beside it but what says whose text it is.
-fn sifted_list(list: Option<Raw<'_>>, sieve: &Sieve<'_>, tally: &mut Tally) -> Result<Value, CallError> {
+fn sifted_list(
+    list: Option<Raw<'_>>,
+    (sieve, redaction): (&Sieve<'_>, Option<&Redaction<'_>>),
+    tally: &mut Tally,
+) -> Result<Value, CallError> {
     let Value::Array(items) = list.map(parse).transpose()?.unwrap_or_default() else {
         return Err(unreadable());
     };
@@ -180,9 +195,14 @@ fn sifted_list(list: Option<Raw<'_>>, sieve: &Sieve<'_>, tally: &mut Tally) -> R
     for item in items {
         let content = item.get("content");
         let text = content.unwrap_or(&item).get("text").and_then(Value::as_str);
-        let mut value: Value = text.and_then(|t| serde_json::from_str(t).ok()).ok_or_else(unreadable)?;
-        look_into(&value)?;
-        sieve.apply(&mut value, tally);
+        let Some(mut value) = readable(text) else {
+            if sieve.binds_places() {
+                return Err(unreadable());
+            }
+            released.push(without_names(item, (sieve, redaction), tally));
+            continue;
+        };
+        sieve.apply(&mut value, redaction, tally);
         let text = value.to_string();
         let mut kept: Map<String, Value> = ["role", "uri", "mimeType"]
             .into_iter()
@@ -195,6 +215,35 @@ fn sifted_list(list: Option<Raw<'_>>, sieve: &Sieve<'_>, tally: &mut Tally) -> R
         released.push(Value::Object(kept));
     }
     Ok(Value::Array(released))
+}
+
+/// Content that is no JSON by itself and may hold some, such as a resource that is embedded, without what may not
+/// leave for its name.
+fn without_names(
+    mut content: Value,
+    (sieve, redaction): (&Sieve<'_>, Option<&Redaction<'_>>),
+    tally: &mut Tally,
+) -> Value {
+    for part in content.as_object_mut().into_iter().flat_map(|members| members.iter_mut()) {
+        // A resource, or the content of a message; a text by itself was read before.
+        if let (true, Value::Object(_)) = (matches!(part.0.as_str(), "resource" | "content"), &*part.1) {
+            sieve.apply_names(part.1, redaction, tally);
+        }
+    }
+    content
+}
+
+/// A text as what has fields.
+fn readable(text: Option<&str>) -> Option<Value> {
+    let value: Value = serde_json::from_str(text?).ok()?;
+    look_into(&value).is_ok().then_some(value)
+}
+
+/// Counts the levels of members by their names, in `text` and in JSON that stands in its strings.
+fn note_names(text: &str, sieve: &Sieve<'_>, tally: &mut Tally) {
+    if let Ok(value) = serde_json::from_str::<Value>(text) {
+        sieve.note_names(&value, tally);
+    }
 }
 
 /// Only objects and lists have fields. A text may hold any, such as JSON within JSON.

@@ -187,6 +187,7 @@ fn failed(call: &CallId, error: CallError) -> Reply {
         result: tool_result(&envelope, &error.public_message),
         message: Some(error.public_message),
         parked: None,
+        keeping: quaymaster_core::Keeping::default(),
         required: None,
         labels: vec![],
     }

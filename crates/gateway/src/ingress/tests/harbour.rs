@@ -367,6 +367,7 @@ impl Door for Harbour {
             code: fails.then_some(ErrorCode::UpstreamError),
             message: fails.then(|| "it failed".to_owned()),
             parked: None,
+            keeping: quaymaster_core::Keeping::default(),
             required: None,
             labels: vec![],
             result,
