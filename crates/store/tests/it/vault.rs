@@ -46,7 +46,7 @@ async fn a_key_is_wrapped_anew_only_where_it_is_the_one_that_was_read(database: 
     let first = row("crm", "ada", 1);
     assert!(store.caller_token_store(&first).await.expect("stored"));
     assert_eq!(store.caller_tokens_not_wrapped_by(1).await.expect("none"), []);
-    assert_eq!(store.caller_tokens_not_wrapped_by(2).await.expect("one"), [first.clone()]);
+    assert_eq!(store.caller_tokens_not_wrapped_by(2).await.expect("one"), std::slice::from_ref(&first));
     assert!(store.caller_token_rewrap(&first, b"anew", 2).await.expect("wrapped"));
     assert!(!store.caller_token_rewrap(&first, b"late", 2).await.expect("it is another by now"));
     let anew = CallerTokenRow { wrapped_key: b"anew".to_vec(), ring_key: 2, ..first.clone() };
