@@ -30,7 +30,7 @@ const ESCALATION: &str = "desk_create_support_escalation";
 fn the_tests_of_the_demo_hold_and_a_changed_policy_fails_them_with_the_difference() {
     let demo = Demo::start();
     let ran = demo.run(&["policy", "test"]);
-    assert_eq!((ran.code, ran.output.trim()), (0, "4 passed, 0 failed"), "{}", ran.complaint);
+    assert_eq!((ran.code, ran.output.trim()), (0, "7 passed, 0 failed"), "{}", ran.complaint);
     assert_eq!(demo.run(&["policy", "test", "--connect"]).code, 0);
     let lenient = changed(&demo, "@approval(\"support_manager\")", "");
     let ran = demo.run(&["policy", "test", "--json", "--policies", path(lenient.path())]);
