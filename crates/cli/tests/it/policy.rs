@@ -17,6 +17,8 @@ fn changed(demo: &Demo, from: &str, to: &str) -> tempfile::TempDir {
     let text = fs::read_to_string(demo.folder.join("policies/escalations.cedar")).expect("the policies");
     assert!(text.contains(from), "{from}");
     fs::write(folder.path().join("escalations.cedar"), text.replace(from, to)).expect("written");
+    let others = "information-flow.cedar";
+    fs::copy(demo.folder.join("policies").join(others), folder.path().join(others)).expect("copied");
     folder
 }
 
