@@ -48,6 +48,7 @@ class Proofs(unittest.TestCase):
         changed = change(text)
         self.assertNotEqual(text, changed)
         (folder / "escalations.cedar").write_text(changed)
+        shutil.copy(CONFIG / "policies/information-flow.cedar", folder)
         return folder
 
     def test_what_is_never_allowed_is_proved_and_what_is_not_has_an_example(self):

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quaymaster_control::approval::{Grant, State};
 use quaymaster_core::{CallRequest, ErrorCode, Status};
 
-use super::{agree, answered, granted, id, run, stands};
+use super::{agree, answered, granted, id, run};
 use crate::flow::{POLICY, ask, called, tools};
 use crate::world::World;
 
@@ -51,5 +51,6 @@ async fn what_was_agreed_to_runs_though_labels_stand_in_its_way() {
     let reply = run(&world, permit).await;
     assert_eq!(reply.status, Status::Success);
     world.approvals.finish(&grant, &reply, &world.evidence).await.expect("left");
-    assert_eq!(stands(&world, &request).await, State::Done);
+    let standing = world.approvals.collect(&ask("crm_refund"), &request, &world.evidence).await;
+    assert_eq!(standing.expect("an answer").0, State::Done);
 }
