@@ -30,6 +30,8 @@ spec:
     @SERVER@
   limits: { timeout: 10s }
   classification: { default: internal }
+  trust: internal
+  destination: internal
   tools:
     - { name: go, effect: read, access: { roles: [analyst, support] } }
 ";
