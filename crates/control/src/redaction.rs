@@ -56,8 +56,8 @@ impl Redactor {
         let workspace = request.actor.workspace.as_str().to_owned();
         let session = match &request.session {
             Some(session) => session.as_str().to_owned(),
-            // Without a session, those of one actor's agent belong together.
-            None => format!("{} {}", request.actor.id, request.agent.client.as_deref().unwrap_or_default()),
+            // Without a session, those of one actor's agent belong together. No name of an actor has a line's end.
+            None => format!("{}\n{}", request.actor.id, request.agent.client.as_deref().unwrap_or_default()),
         };
         let key = |parts: &[&str]| Key::new(*self.keys.derived("redaction", parts));
         let tenant = key(&["tenant", &workspace]);

@@ -7,7 +7,8 @@ CREATE TABLE labels (
     call_id text NOT NULL,
     since_us bigint NOT NULL,
     until_us bigint NOT NULL,
-    PRIMARY KEY (holder, label, workspace)
+    -- Each account has its own, so that what one of a person's accounts saw is not gone with another's.
+    PRIMARY KEY (holder, label, workspace, account)
 );
 CREATE INDEX labels_until ON labels (until_us);
 

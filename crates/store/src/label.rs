@@ -25,12 +25,12 @@ const SELECT_ANY: &str = "SELECT count(*) FROM (SELECT 1 FROM labels WHERE until
 const UPSERT: &str = "
     INSERT INTO labels (holder, label, workspace, account, call_id, since_us, until_us)
     VALUES ($1, $2, $3, $4, $5, $6, $7)
-    ON CONFLICT (holder, label, workspace) DO UPDATE SET
-        account = CASE WHEN labels.until_us <= excluded.since_us THEN excluded.account ELSE labels.account END,
+    ON CONFLICT (holder, label, workspace, account) DO UPDATE SET
         call_id = CASE WHEN labels.until_us <= excluded.since_us THEN excluded.call_id ELSE labels.call_id END,
         since_us = CASE WHEN labels.until_us <= excluded.since_us THEN excluded.since_us ELSE labels.since_us END,
         until_us = CASE WHEN labels.until_us < excluded.until_us THEN excluded.until_us ELSE labels.until_us END";
-const DELETE: &str = "DELETE FROM labels WHERE holder = $1 AND workspace = $2 AND label = $3";
+const DELETE: &str =
+    "DELETE FROM labels WHERE holder = $1 AND workspace = $2 AND label = $3 AND account = $4";
 const PURGE: &str = "DELETE FROM labels WHERE until_us <= $1";
 const INSERT_CLEARED: &str = "
     INSERT INTO labels_cleared (id, workspace, account, labels, cleared_by, reason, cleared_us)
@@ -133,7 +133,7 @@ impl Store {
     pub async fn labels_clear(&self, labels: &[LabelRow], note: &ClearedRow) -> Result<(), StoreError> {
         let delete = |row: &LabelRow| Statement {
             sql: DELETE,
-            parameters: vec![Cell::text(&row.holder), Cell::text(&row.workspace), Cell::text(&row.label)],
+            parameters: [&row.holder, &row.workspace, &row.label, &row.account].map(Cell::text).into(),
             must_touch: false,
         };
         let noted = Statement {

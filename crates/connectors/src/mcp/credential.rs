@@ -91,6 +91,11 @@ impl Credentials {
 
     fn take(&self, values: Vec<Arc<SecretValue>>) -> Result<Arc<Sent>, Failure> {
         let before = self.sent.load_full();
+        let is_same = |(old, new): (&Arc<SecretValue>, &Arc<SecretValue>)| old.generation == new.generation;
+        // Somebody else was faster: what was sent before has to be looked for still.
+        if before.values.len() == values.len() && before.values.iter().zip(&values).all(is_same) {
+            return Ok(before);
+        }
         let unusable = || Failure::Secret("a secret holds characters that a header cannot hold".into());
         let sent = Arc::new(Sent::of(&self.own, values, &before.values).ok_or_else(unusable)?);
         self.sent.store(Arc::clone(&sent));

@@ -131,6 +131,8 @@ fn spellings(part: &str) -> Vec<String> {
     let quoted = serde_json::Value::from(part).to_string();
     let escaped = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned();
     all.push(escaped.replace('/', "\\/"));
+    all.push(for_html(&escaped, false));
+    all.push(for_html(&escaped, true));
     all.push(escaped);
     let encoded = percent_encoded(part);
     all.push(encoded.replace("%20", "+"));
@@ -143,6 +145,22 @@ fn spellings(part: &str) -> Vec<String> {
         all.push(within_base64(bytes, shift, |bytes| URL_SAFE_NO_PAD.encode(bytes)));
     }
     all
+}
+
+/// JSON as it is written by those who think of HTML: Go's encoder in lower case, that of .NET in upper case and with
+/// more characters.
+fn for_html(escaped: &str, upper: bool) -> String {
+    let mut text = String::with_capacity(escaped.len());
+    for c in escaped.chars() {
+        match c {
+            '<' | '>' | '&' if !upper => text.extend(format!("\\u{:04x}", u32::from(c)).chars()),
+            '<' | '>' | '&' | '+' | '\'' | '`' if upper => {
+                text.extend(format!("\\u{:04X}", u32::from(c)).chars());
+            }
+            c => text.push(c),
+        }
+    }
+    text
 }
 
 /// The characters that stand for `bytes` alone in the base64 of a text that has `shift` bytes before them
@@ -231,6 +249,17 @@ mod tests {
         let url = "postgres://ada:p%40ssw0rd!x@db.example.test/crm?x=1";
         assert_eq!(cleaned(url, "p@ssw0rd!x and p%40ssw0rd!x"), "[secret] and [secret]");
         assert_eq!(cleaned("Negotiate abcdefgh12", "Negotiate what"), "Negotiate what");
+    }
+
+    #[test]
+    fn a_secret_is_found_in_json_that_was_written_with_html_in_mind() {
+        let secret = "a+b<c>d&e'f12345";
+        for json in [
+            r#"{"e":"a\u002Bb\u003Cc\u003Ed\u0026e\u0027f12345"}"#,
+            r#"{"e":"a+b\u003cc\u003ed\u0026e'f12345"}"#,
+        ] {
+            assert_eq!(cleaned(secret, json), r#"{"e":"[secret]"}"#);
+        }
     }
 
     #[test]

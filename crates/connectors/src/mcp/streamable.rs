@@ -290,11 +290,12 @@ impl Http {
         let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
         let body = response.into_body().read(MAX_ERROR_BYTES).await.unwrap_or_default();
         if status == StatusCode::UNAUTHORIZED {
-            if outgoing.credential.is_some() {
-                return Failure::CallerRefused;
-            }
+            // Our own first: with an old one of ours nobody's token is looked at.
             if is_renewed {
                 return Failure::Renewed;
+            }
+            if outgoing.credential.is_some() {
+                return Failure::CallerRefused;
             }
         }
         let body = self.clean(body, outgoing.credential);

@@ -12,6 +12,7 @@
 
 mod functions;
 mod items;
+mod literals;
 mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +60,8 @@ pub(crate) fn generated(definition: &str) -> Option<Vec<String>> {
     let (mut depth, mut first, mut found) = (0_usize, None, Vec::new());
     for (at, token) in tokens.iter().enumerate() {
         match token {
+            // A column may be called by a literal.
+            Token::Literal if depth == 1 && first.is_none() => return None,
             Token::Sign("(") => depth += 1,
             Token::Sign(")") => depth = depth.saturating_sub(1),
             Token::Sign(",") if depth == 1 => first = None,
@@ -84,10 +87,15 @@ pub(crate) fn trace(
     columns: &[String],
 ) -> Vec<Option<Vec<Source>>> {
     let mut statement = Statement::default();
-    let is_read = statement.read(&tokens(sql, dialect), false);
+    let read = |statement: &mut Statement, sql: &str, is_view| {
+        let tokens = tokens(sql, dialect);
+        let is_plain = dialect != Dialect::Sqlite || !literals::are_names(&tokens, is_view);
+        is_plain & statement.read(&tokens, is_view)
+    };
+    let is_read = read(&mut statement, sql, false);
     let top: Vec<Vec<Item>> = std::mem::take(&mut statement.top);
     let views = relations.iter().filter_map(|relation| relation.view.as_ref());
-    let is_read = views.fold(is_read, |is_read, view| is_read & statement.read(&tokens(view, dialect), true));
+    let is_read = views.fold(is_read, |is_read, view| is_read & read(&mut statement, view, true));
     if !is_read || relations.iter().any(|relation| relation.is_foreign) {
         return columns.iter().map(|_| None).collect();
     }

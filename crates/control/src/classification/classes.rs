@@ -1,6 +1,6 @@
 //! A classification, checked: the levels, and what it says of each tool.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use quaymaster_catalog::Tool;
 use quaymaster_core::setting::Slug;
@@ -278,11 +278,11 @@ impl Classes {
         needed.map(|(level, gate)| (self.levels.name(*level).as_ref(), gate))
     }
 
-    /// What `actor` may have of what a tool of this purpose releases; `granted` says whether somebody has
-    /// agreed to the call.
-    pub(crate) fn bounds(&self, actor: &Actor, purpose: Purpose, granted: bool) -> Bounds {
+    /// What `actor` may have of what a tool of this purpose releases; to the levels in `agreed`, those who have to
+    /// have agreed.
+    pub(crate) fn bounds(&self, actor: &Actor, purpose: Purpose, agreed: Option<&BTreeSet<Level>>) -> Bounds {
         let bounds = self.levels.bounds(actor, purpose, self.place(&actor.workspace));
-        let gated = self.gates.iter().map(|(level, _)| *level);
-        if granted { bounds } else { bounds.without(gated) }
+        let is_agreed = |level: &Level| agreed.is_some_and(|agreed| agreed.contains(level));
+        bounds.without(self.gates.iter().map(|(level, _)| *level).filter(|level| !is_agreed(level)))
     }
 }

@@ -17,12 +17,18 @@ pub(crate) fn of_released(tool: &Tool, released: &Released, demanded: &BTreeSet<
 }
 
 /// The labels of whoever is told something by the system behind `tool` that has no fields, such as an error or a
-/// question: it may hold whatever its results may.
-pub(crate) fn of_words(tool: &Tool, clearance: DataClass, demanded: &BTreeSet<String>) -> Vec<String> {
+/// question: it may hold whatever its results may. `classified` is the highest class that the classification of
+/// the installation says of these.
+pub(crate) fn of_words(
+    tool: &Tool,
+    (classified, clearance): (DataClass, DataClass),
+    demanded: &BTreeSet<String>,
+) -> Vec<String> {
     let declared = &tool.declaration().classification;
     let allowed = declared.fields.iter().filter(|rule| rule.action == Handling::Allow);
     let within = allowed.map(|rule| rule.class).filter(|class| *class <= clearance);
-    labels(tool, within.chain([declared.default]).max(), demanded)
+    let classified = classified.min(clearance);
+    labels(tool, within.chain([declared.default, classified]).max(), demanded)
 }
 
 fn labels(tool: &Tool, level: Option<DataClass>, demanded: &BTreeSet<String>) -> Vec<String> {

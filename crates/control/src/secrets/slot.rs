@@ -9,7 +9,7 @@
 //! - A source that says that there is no such secret any more ends its use.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -33,6 +33,8 @@ pub(super) struct Slot {
     held: ArcSwapOption<Held>,
     /// Whether it is being asked for aside.
     is_aside: AtomicBool,
+    /// How many values there were.
+    generations: AtomicU64,
     asked: Mutex<Asked>,
 }
 
@@ -60,6 +62,7 @@ impl Slot {
             sources,
             held: ArcSwapOption::empty(),
             is_aside: AtomicBool::new(false),
+            generations: AtomicU64::new(0),
             asked: Mutex::default(),
         }
     }
@@ -119,7 +122,8 @@ impl Slot {
         let value = match same {
             Some(held) => Arc::clone(&held.value),
             None => {
-                let generation = before.as_ref().map_or(0, |held| held.value.generation + 1);
+                // Never one that another value had, also where there was none in between.
+                let generation = self.generations.fetch_add(1, Ordering::AcqRel);
                 Arc::new(SecretValue { generation, text })
             }
         };
@@ -127,9 +131,9 @@ impl Slot {
         let refresh = self.sources.refresh(&self.name);
         // Before a lease ends there has to be time to ask.
         let due = lease.map_or(refresh, |lease| refresh.min(lease.mul_f32(0.75)));
-        let end = lease.map_or(refresh + self.sources.settings.stale, |lease| {
-            lease.max(due).saturating_add(self.sources.settings.stale)
-        });
+        // A source cannot have it used for longer than is configured.
+        let end =
+            lease.map_or(refresh, |lease| lease.min(refresh)).saturating_add(self.sources.settings.stale);
         let changes = !self.sources.is_constant(&self.name);
         let (due, end) = (changes.then(|| now.after(due)), changes.then(|| now.after(end)));
         self.held.store(Some(Arc::new(Held { value: Arc::clone(&value), due, end })));

@@ -100,7 +100,8 @@ async fn answer(ended: Ended, evidence: &Evidence) -> Reply {
             let facts = &receipt.facts;
             let reply = match (written, outcome) {
                 (Err(error), _) => failure(facts, &unrecorded(error)),
-                (Ok(()), Err(error)) => failure(facts, &error),
+                // An error may quote the system: who is given it later is labelled as whoever is given it now.
+                (Ok(()), Err(error)) => Reply { labels, ..failure(facts, &error) },
                 (Ok(()), Ok(safe)) => Reply {
                     audit_id: facts.request.id.clone(),
                     status: if safe.is_error { Status::Failed } else { Status::Success },

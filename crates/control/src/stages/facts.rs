@@ -88,6 +88,11 @@ impl Default for Classified {
 }
 
 impl Facts {
+    /// The highest class that the tool is declared to release, and that whoever asks may have.
+    pub(crate) fn class_of_words(&self) -> (DataClass, DataClass) {
+        (self.classified.class, self.request.actor.clearance)
+    }
+
     /// What is known of a call that has just come in.
     pub(crate) fn of(request: CallRequest) -> Self {
         Self {

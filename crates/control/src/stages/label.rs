@@ -61,7 +61,7 @@ fn due(facts: &Facts, outcome: &Result<SafeOutput, CallError>) -> Vec<String> {
     let demanded = &decision.obligations.labels;
     match outcome {
         Ok(safe) => of_released(tool, &safe.released, demanded),
-        Err(_) if facts.quoted.get().is_some() => of_words(tool, facts.request.actor.clearance, demanded),
+        Err(_) if facts.quoted.get().is_some() => of_words(tool, facts.class_of_words(), demanded),
         Err(_) => vec![],
     }
 }

@@ -74,7 +74,7 @@ pub async fn voice(permit: &Permit, rulebook: &Rulebook, flow: &Flow, listening:
     if tool.declaration().form != ResultForm::Upstream {
         return Voice { may_speak, asked: None };
     }
-    let labels = of_words(tool, facts.request.actor.clearance, &decision.obligations.labels);
+    let labels = of_words(tool, facts.class_of_words(), &decision.obligations.labels);
     match Box::pin(flow.raise(&facts.request, &labels, listening.longer())).await {
         Ok(new) => {
             // There is one voice for each call.

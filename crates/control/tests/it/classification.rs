@@ -116,6 +116,22 @@ async fn a_column_that_is_made_of_a_classified_one_is_classified_whatever_it_is_
 }
 
 #[tokio::test]
+async fn a_rule_for_one_column_says_nothing_of_another_that_a_value_is_made_of() {
+    let rule = json!({"rules": [{"level": "public", "connector": "crm", "column": "orders.state"}]});
+    let world = world(rule, None).await;
+    for (sources, class) in [
+        (Some(&[("orders", "state")][..]), "public"),
+        (Some(&[("orders", "state"), ("orders", "note")][..]), "internal"),
+        (Some(&[("orders", "*")][..]), "internal"),
+        (None, "internal"),
+    ] {
+        let high = request(DataClass::Restricted, "crm_table");
+        let (_, classes, _) = released(&world, high, table(&[("made", sources)])).await.expect("released");
+        assert_eq!(classes, json!([class]), "{sources:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_released_result_says_the_highest_level_that_it_has() {
     let config = json!({
         "levels": ["public", "internal", "partner", "confidential", "restricted"],

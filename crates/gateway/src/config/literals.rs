@@ -96,9 +96,10 @@ fn collect(root: &Path, below: &Path, apart: &[PathBuf], files: &mut Vec<PathBuf
     for name in names.iter().filter(|name| !name.as_encoded_bytes().starts_with(b".")) {
         let path = below.join(name);
         let whole = root.join(&path);
-        // Not followed: what a link leads to is none of the folder's.
-        let Ok(metadata) = std::fs::symlink_metadata(&whole) else { continue };
-        if metadata.is_dir() && !apart.contains(&whole) {
+        // Links to files are followed, as they are where the configuration is read; those to folders are not.
+        let Ok(metadata) = std::fs::metadata(&whole) else { continue };
+        let is_link = std::fs::symlink_metadata(&whole).is_ok_and(|itself| itself.is_symlink());
+        if metadata.is_dir() && !is_link && !apart.contains(&whole) {
             if path.components().count() >= MAX_DEPTH {
                 *is_cut = true;
             } else {

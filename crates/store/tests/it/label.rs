@@ -7,6 +7,7 @@ use crate::database::Database;
 crate::over_both! {
     a_label_stands_until_its_time_is_over_and_only_ever_lasts_longer,
     labels_are_taken_away_one_by_one_and_that_is_noted,
+    what_one_account_of_a_person_saw_is_not_gone_with_what_another_saw,
     an_erased_person_leaves_no_label,
 }
 
@@ -42,6 +43,25 @@ async fn a_label_stands_until_its_time_is_over_and_only_ever_lasts_longer(databa
     assert_eq!(of_a(21).await, [row("a", "saw:a", "call_4", (20, 30))]);
     store.labels_purge(30, 0).await.expect("purged");
     assert!(!store.labels_exist(0).await.expect("an answer"));
+}
+
+async fn what_one_account_of_a_person_saw_is_not_gone_with_what_another_saw(database: &Database) {
+    let store = database.store().await;
+    let one = row("actor:ada", "saw:a", "call_1", (1, 10));
+    let other = LabelRow { account: "bot".into(), ..row("actor:ada", "saw:a", "call_2", (2, 10)) };
+    store.labels_set(&[one, other.clone()]).await.expect("set");
+    let of_one = store.labels_in("sales", Some(("nobody", "ada")), 3).await.expect("rows");
+    let note = ClearedRow {
+        id: "one".into(),
+        workspace: "sales".into(),
+        account: "ada".into(),
+        labels: "saw:a".into(),
+        cleared_by: "mo".into(),
+        reason: "harmless".into(),
+        cleared_us: 3,
+    };
+    store.labels_clear(&of_one, &note).await.expect("cleared");
+    assert_eq!(store.labels_of(["actor:ada", "a", "b"], 3).await.expect("rows"), [other]);
 }
 
 async fn labels_are_taken_away_one_by_one_and_that_is_noted(database: &Database) {

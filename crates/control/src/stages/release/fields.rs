@@ -13,7 +13,7 @@ use serde_json_path::JsonPath;
 use super::Tally;
 use super::names::{each_member, escaped};
 use crate::classification::{Bounds, Classes, Cover, Level, Mark, ToolClasses, WriteHandling};
-use crate::output::Column;
+use crate::output::{Column, Source};
 use crate::stages::facts::Classified;
 
 /// The compiled rules of one tool.
@@ -107,9 +107,16 @@ impl FieldRules {
         self.default
     }
 
+    /// What `actor` may have. Where somebody has agreed, they were those whom the levels want that the tool is
+    /// declared to release, and nobody else.
+    pub(in crate::stages) fn bounds(&self, actor: &Actor, granted: bool) -> Bounds {
+        let agreed = granted.then_some(&self.of_tool.declared);
+        self.classes.bounds(actor, self.of_tool.purpose, agreed)
+    }
+
     /// Whether `actor` may have what no rule names; `granted` says whether somebody has agreed.
     pub(in crate::stages) fn lets_default(&self, actor: &Actor, granted: bool) -> bool {
-        self.classes.bounds(actor, self.of_tool.purpose, granted).lets(self.default)
+        self.bounds(actor, granted).lets(self.default)
     }
 
     /// What is said of the tool's data.
@@ -269,9 +276,21 @@ impl FieldRules {
             None => true,
         });
         let marks = names.map(|(_, mark)| mark).chain(paths.map(|(_, mark)| mark));
-        let fates = marks.chain(lineage.map(|(_, mark)| mark)).map(|mark| self.fate(*mark, false, bounds));
-        let said = declared.into_iter().chain(fates).reduce(Fate::and);
+        let own = declared.into_iter().chain(marks.map(|mark| self.fate(*mark, false, bounds)));
+        let own = own.reduce(Fate::and);
+        // What rules say of some of what it is made of says nothing of the rest.
+        let rest = (own.is_none() && !self.is_ruled(column)).then(|| self.fate(self.default, false, bounds));
+        let lineage = lineage.map(|(_, mark)| self.fate(*mark, false, bounds));
+        let said = own.into_iter().chain(lineage).chain(rest).reduce(Fate::and);
         said.unwrap_or_else(|| self.fate(self.default, false, bounds))
+    }
+
+    /// Whether rules speak of all that a column is made of.
+    fn is_ruled(&self, column: &Column) -> bool {
+        let is_ruled = |source: &Source| {
+            source.column.is_some() && self.of_tool.columns.iter().any(|(pattern, _)| pattern.fits(source))
+        };
+        column.sources.as_ref().is_some_and(|sources| !sources.is_empty() && sources.iter().all(is_ruled))
     }
 }
 

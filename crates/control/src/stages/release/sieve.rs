@@ -39,7 +39,7 @@ impl<'a> Sieve<'a> {
         let policies = rulebook.policies();
         let (rules, actor) = (rulebook.field_rules(tool)?.as_ref(), facts.request.actor.as_ref());
         Some(Self {
-            bounds: rules.classes().bounds(actor, rules.of_tool().purpose, facts.granted),
+            bounds: rules.bounds(actor, facts.granted),
             rules,
             tool,
             actor,

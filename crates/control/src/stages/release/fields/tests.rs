@@ -48,7 +48,7 @@ fn bounds(clearance: DataClass) -> Bounds {
         clearance,
         authentication: Authentication::LocalUser,
     };
-    Classes::default().bounds(&actor, Purpose::Retrieve, false)
+    Classes::default().bounds(&actor, Purpose::Retrieve, None)
 }
 
 #[test]
